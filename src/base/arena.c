@@ -1,0 +1,47 @@
+/* The stack of memory that a step lives on, see arena.h. */
+#include "base/arena.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MX_FAKE_BASE ((uintptr_t)1 << 40) /* planning addresses: never mapped by accident in small programs */
+
+void mx_arena_plan(mx_arena *a) {
+    memset(a, 0, sizeof *a);
+    a->planning = true;
+}
+
+mx_status mx_arena_make(mx_arena *a, size_t capacity, mx_error *e) {
+    memset(a, 0, sizeof *a);
+    size_t bytes = (capacity + 4095) / 4096 * 4096;
+    if (bytes < capacity || (bytes && !(a->base = aligned_alloc(4096, bytes))))
+        return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu bytes for a step's working memory", capacity);
+    a->capacity = capacity;
+    return MX_OK;
+}
+
+void mx_arena_free(mx_arena *a) {
+    if (!a) return;
+    free(a->base);
+    memset(a, 0, sizeof *a);
+}
+
+void *mx_arena_push(mx_arena *a, size_t bytes, mx_error *e) {
+    size_t need = (bytes + MX_ALIGN - 1) / MX_ALIGN * MX_ALIGN;
+    if (need < bytes || (!a->planning && need > a->capacity - a->used)) {
+        mx_fail(e, MX_ERR_MEMORY, "the arena of %zu bytes has %zu in use and cannot hold %zu more", a->capacity,
+                a->used, bytes);
+        return NULL;
+    }
+    void *p = a->planning ? (void *)(MX_FAKE_BASE + a->used) : a->base + a->used;
+    a->used += need;
+    if (a->used > a->peak) a->peak = a->used;
+    return p;
+}
+
+void mx_arena_release(mx_arena *a, size_t mark) {
+    assert(mark <= a->used);
+    a->used = mark;
+}

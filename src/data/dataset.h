@@ -1,0 +1,84 @@
+/* A folder of images, flat or nested, labelled or not, indexed once and cached; and the loader that turns it into
+ * an ordered stream of batches. Knows nothing of devices or models. */
+#ifndef MX_DATA_DATASET_H
+#define MX_DATA_DATASET_H
+
+#include "data/image.h"
+
+typedef struct mx_dataset mx_dataset;
+
+/* Walks root recursively (symbolic links followed, cycles detected; hidden files and folders skipped; paths sorted
+ * bytewise) and keeps every name mx_image_name_known. The list, with each file's size, mtime, width, height and
+ * channels (from headers; unreadable ones 0), is cached in cache_path when not NULL and reused while folder and
+ * entries are unchanged. Class folders: when every image lies below a first-level folder, label = rank of that
+ * folder's name, else -1. A missing folder, one without images, unreadable ones: one clear sentence. */
+mx_status mx_dataset_open(mx_dataset **out, const char *root, const char *cache_path, mx_error *e);
+void mx_dataset_close(mx_dataset *d);
+
+int64_t mx_dataset_count(const mx_dataset *d);
+const char *mx_dataset_path(const mx_dataset *d, int64_t i); /* relative to root; valid until close */
+int mx_dataset_label(const mx_dataset *d, int64_t i);
+int mx_dataset_classes(const mx_dataset *d);
+const char *mx_dataset_class_name(const mx_dataset *d, int label);
+const char *mx_dataset_root(const mx_dataset *d);
+/* Bytes of the largest decoded image in the index, at its stored depth (for plans). */
+size_t mx_dataset_largest(const mx_dataset *d);
+/* A number that changes when names or sizes of the files change: resume compares it. */
+uint64_t mx_dataset_fingerprint(const mx_dataset *d);
+/* Reads and decodes image i. */
+mx_status mx_dataset_read(const mx_dataset *d, int64_t i, int channels, mx_image *im, mx_error *e);
+
+/* Per-channel mean and standard deviation of value/range over at most `limit` images spread evenly (0: all).
+ * mean, std [channels]. */
+mx_status mx_dataset_stats(const mx_dataset *d, int channels, float value_range, int64_t limit, int threads,
+                           float *mean, float *std, mx_error *e);
+
+typedef struct {
+    int height, width, channels;
+    float mean[64], std[64]; /* MX_MAX_CHANNELS */
+    float value_range;       /* 0: 255 for 8-bit, 65535 for 16-bit, 1 for float files */
+    double scale_lo, scale_hi, ratio_lo, ratio_hi;
+    double flip; /* probability */
+    bool augment; /* false: Resize(shorter side) + CenterCrop, no flip, files in index order: evaluation */
+} mx_transform;
+
+#define MX_MAX_CHANNELS 64
+
+typedef struct {
+    const mx_dataset *data;
+    mx_transform transform;
+    uint64_t seed;
+    int batch;                  /* images a batch */
+    int64_t batches_per_epoch;  /* the last partial batch is dropped by choosing this */
+    int64_t first_batch;        /* of the whole run, 0-based: epoch = n / batches_per_epoch */
+    int workers;                /* >= 0; 0 decodes in the calling thread */
+    int ahead;                  /* batches held ready */
+    double bad_share;           /* end with a list when more than this share of the images seen so far (at least 1 file) ... */
+    int64_t bad_seen, bad_count;/* counters to continue from (resume): samples consumed and broken files met */
+    void (*log)(void *user, const char *line); /* a broken file, named; called from mx_loader_next's thread in sample order */
+    void *user;
+} mx_loader_config;
+
+typedef struct mx_loader mx_loader;
+
+typedef struct {
+    const float *images;   /* [batch,channels,height,width]; valid until the next mx_loader_next */
+    const int64_t *index;  /* [batch] dataset index used */
+    const int32_t *label;  /* [batch] */
+    int64_t number;        /* batch of the run */
+    int64_t bad_seen, bad_count; /* counters after this batch */
+    double wait_seconds;   /* the caller waited this long */
+} mx_batch;
+
+/* Sample k of epoch e (k = batch-in-epoch * batch + position) is permutation(seed, e)[k], augmented by the stream
+ * (seed, MX_RNG_AUGMENT, e, k): a function of seed, e and k only, never of workers. A file that cannot be
+ * decoded is named in the log, counted in sample order, and replaced by the file that (seed, MX_RNG_REPLACE, e,
+ * k, attempt) draws, up to 16 attempts. */
+mx_status mx_loader_open(mx_loader **out, const mx_loader_config *config, mx_error *e);
+mx_status mx_loader_next(mx_loader *l, mx_batch *out, mx_error *e);
+/* Joins the workers; NULL is fine. */
+void mx_loader_close(mx_loader *l);
+/* Bytes that the loader holds for this configuration, worst case: ring of batches + workers * largest image. */
+size_t mx_loader_memory(const mx_loader_config *config);
+
+#endif

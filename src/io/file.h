@@ -1,0 +1,29 @@
+/* Whole files, written atomically. */
+#ifndef MX_IO_FILE_H
+#define MX_IO_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* Reads a file of at most limit bytes; a terminating 0 follows the content. The caller frees *bytes. */
+mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *size, mx_error *e);
+/* Temporary sibling, write, fsync, rename, fsync of the folder: path is the old or the new content, never a mix. */
+mx_status mx_file_write(const char *path, const void *bytes, size_t size, mx_error *e);
+
+/* The same in pieces: open, write any number of times, commit (or drop). */
+typedef struct mx_file mx_file;
+mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e);
+mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e);
+mx_status mx_file_commit(mx_file *f, mx_error *e); /* frees f also on failure */
+void mx_file_drop(mx_file *f);                     /* removes the temporary; NULL is fine */
+
+/* mkdir -p */
+mx_status mx_folder_make(const char *path, mx_error *e);
+/* Does path exist; is it a folder without entries? */
+bool mx_path_exists(const char *path);
+bool mx_folder_empty(const char *path);
+
+#endif

@@ -1,0 +1,40 @@
+/* What defines a model, and the named models. Source: objective.md "Models" (paper, tables 1 and 9). */
+#ifndef MX_MODEL_CONFIG_H
+#define MX_MODEL_CONFIG_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+
+#define MX_MAX_STAGES 6
+
+typedef struct {
+    char name[32]; /* named model it started from, or "custom" */
+    int image_h, image_w, patch, channels;
+    int stages, embed_dim;
+    int depths[MX_MAX_STAGES], heads[MX_MAX_STAGES], windows[MX_MAX_STAGES];
+    int decoder_dim, decoder_depth, decoder_heads; /* decoder_dim 0: no decoder (a classifier) */
+    int classes;                                   /* 0: no head */
+    bool norm_pix;
+} mx_model_config;
+
+/* What a named model's users start from; the authors' values for the paper's models. */
+typedef struct { float blr; float warmup_epochs; int epochs, batch; } mx_model_recipe;
+
+/* Fills *config (and *recipe unless NULL); false when there is no such model. */
+bool mx_model_named(const char *name, mx_model_config *config, mx_model_recipe *recipe);
+/* "base, large, ..." for messages. */
+const char *mx_model_names(void);
+
+/* Refuses what does not divide, with the sentence that says which number would work. */
+mx_status mx_model_check(const mx_model_config *config, mx_error *e);
+
+static inline int mx_stage_width(const mx_model_config *c, int k) { return c->embed_dim << k; }
+static inline int mx_model_stride(const mx_model_config *c) { return c->patch << (c->stages - 1); }
+static inline int mx_grid_h(const mx_model_config *c, int k) { return c->image_h / (c->patch << k); }
+static inline int mx_grid_w(const mx_model_config *c, int k) { return c->image_w / (c->patch << k); }
+/* Window side per axis: never larger than the grid. */
+int mx_window_h(const mx_model_config *c, int k);
+int mx_window_w(const mx_model_config *c, int k);
+
+#endif

@@ -1,0 +1,178 @@
+/* THE contract between the model and its arithmetic: every function that touches numbers.
+ *
+ * Conventions
+ *   - Order of arguments: context, outputs, inputs, parameters, numbers. Shapes stand in brackets, row-major.
+ *   - Parameter gradients ADD. Activation gradients overwrite, except where `add` is true (the residual stream).
+ *   - Outputs may not alias inputs unless the contract says so. Sums are f32 or better, in a fixed order
+ *     that depends on shapes only, never on the number of threads.
+ *   - A wrong shape or type sets the context's sticky error; every later op then does nothing.
+ *   - In planning mode nothing is computed: shapes are checked, workspaces reserved, FLOPs and products counted.
+ *   - [..., C] means any leading dimensions, taken as rows N.
+ * Types: f32 throughout in this version; the type is a property of each tensor so that bf16 can follow. */
+#ifndef MX_OPS_OPS_H
+#define MX_OPS_OPS_H
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "ops/layout.h"
+#include "ops/tensor.h"
+
+#define MX_NORM_EPS   1e-5f /* PyTorch LayerNorm's default, objective.md "Models" (the decoder too) */
+#define MX_TARGET_EPS 1e-6f /* normalised-pixel target, objective.md "Pretraining" 5 */
+
+typedef struct mx_backend mx_backend;
+
+/* One matrix product of the step, for plans and the benchmark's matrix rate:
+ * C[m,n] = A B with inner length k. trans_a/b as in BLAS on row-major matrices. */
+typedef struct {
+    int64_t m, n, k;
+    bool trans_a, trans_b;
+    int64_t calls; /* how often a step does it */
+} mx_product;
+
+typedef struct {
+    mx_product *item; /* owner: whoever set mx_ctx.products; free(item) */
+    int count, capacity;
+} mx_products;
+
+/* Time by op, filled when mx_ctx.profile is set. */
+typedef struct {
+    const char *name[64];
+    double seconds[64], flops[64];
+    int64_t calls[64];
+    int count;
+} mx_profile;
+
+typedef struct {
+    const mx_backend *backend;
+    mx_arena *arena;
+    int threads;    /* >= 1 */
+    bool planning;  /* arena->planning too */
+    uint64_t seed, step;
+    uint32_t micro; /* micro-batch of the step */
+    mx_error error; /* sticky */
+    double flops;   /* of all products done (or planned) since the caller last zeroed it, 2 a multiply-add */
+    mx_products *products; /* or NULL */
+    mx_profile *profile;   /* or NULL */
+} mx_ctx;
+
+/* A backend by name: "ref" (plain C, defines every op) or "cpu" (oneDNN and vectorised, threaded C).
+ * NULL when this build lacks it. Static lifetime. */
+const mx_backend *mx_backend_find(const char *name);
+const char *mx_backend_name(const mx_backend *b);
+/* e.g. "avx2" for cpu; "" for ref. */
+const char *mx_backend_isa(const mx_backend *b);
+
+static inline bool mx_ok(const mx_ctx *c) { return c->error.status == MX_OK; }
+
+/* Uninitialised tensor on the arena; valid until the arena is released below it. Absent after an error. */
+mx_tensor mx_alloc(mx_ctx *c, mx_dtype type, int ndim, const int64_t *dim);
+mx_tensor mx_alloc_like(mx_ctx *c, mx_tensor t);
+
+/* ---- memory ------------------------------------------------------------------------------------------- */
+
+/* every element of t [any] = value */
+void mx_fill(mx_ctx *c, mx_tensor t, float value);
+/* y [any] = x, same count */
+void mx_copy(mx_ctx *c, mx_tensor y, mx_tensor x);
+/* y[b,...] = keep[b] * x[b,...].  y, x [B,...], keep [B]; y may alias x.  Drop path's gradient. */
+void mx_scale_samples(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor keep);
+/* y[b,j,:] = x[b,index[j],:].  x [B,L,C], y [B,M,C], index[M] in [0,L) (host memory). */
+void mx_gather_rows(mx_ctx *c, mx_tensor y, mx_tensor x, const int32_t *index);
+/* dx[b,index[j],:] = dy[b,j,:], rows that no index names become 0; indices are distinct.
+ * dx [B,L,C], dy [B,M,C].  Backward of mx_gather_rows. */
+void mx_scatter_rows(mx_ctx *c, mx_tensor dx, mx_tensor dy, const int32_t *index);
+
+/* ---- images to tokens --------------------------------------------------------------------------------- */
+
+/* Patches of mixed images in layout order: y[b,t,(ch,r,s)] = images[src,ch,row*p+r,col*p+s], where (row,col) is
+ * the raster position of token t and src = B-1-b where lay->group[t] is 1, else b. The patch embedding is per
+ * token, so mixing pixels here equals mixing embeddings (objective.md "Pretraining" 2).
+ * y [B,L,Ch*p*p], images [B,Ch,grid_h*p,grid_w*p]. No gradient: images are data. */
+void mx_patch_rows(mx_ctx *c, mx_tensor y, mx_tensor images, const mx_layout *lay, int p);
+/* x[b,t,:] += pos[lay->raster[t],:].  x [B,L,C], pos [L,C]. */
+void mx_add_position(mx_ctx *c, mx_tensor x, mx_tensor pos, const mx_layout *lay);
+
+/* ---- linear layers: w [O,I], b [O] or absent, x [...,I] (N rows), y [...,O] ------------------------------ */
+
+/* y = x wᵀ + b */
+void mx_linear(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor w, mx_tensor b);
+/* h = x wᵀ + b;  y = GELU(h), the erf form.  y, h [...,O] */
+void mx_linear_gelu(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor x, mx_tensor w, mx_tensor b);
+/* y = r + keep[sample] * (x wᵀ + b).  r [...,O] (may be y itself), keep [S] or absent; the N rows are S equal
+ * runs, one a sample. */
+void mx_linear_add(mx_ctx *c, mx_tensor y, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b, mx_tensor keep);
+/* dx = dy w (absent: skipped); dw += dyᵀ x; db += Σ_rows dy (absent: skipped).
+ * dx [...,I], dw [O,I], db [O], dy [...,O], x [...,I]. */
+void mx_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x, mx_tensor w);
+/* Backward through y = a wᵀ + b with a = GELU(h): dh = (dy w) ⊙ GELU'(h); dw += dyᵀ a; db += Σ_rows dy.
+ * dh [...,I] may alias h. */
+void mx_linear_gelu_back(mx_ctx *c, mx_tensor dh, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor a,
+                         mx_tensor h, mx_tensor w);
+
+/* ---- LayerNorm over the last dimension, eps MX_NORM_EPS ------------------------------------------------- */
+
+/* y = (x - mean) * rstd * gamma + beta, biased variance.  x, y [...,C], mean, rstd [N], gamma, beta [C]. */
+void mx_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx_tensor x, mx_tensor gamma,
+                  mx_tensor beta);
+/* dx = or += (add) the gradient; dgamma += ; dbeta +=.  dx may alias dy when add is false. */
+void mx_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbeta, mx_tensor dy, mx_tensor x,
+                       mx_tensor mean, mx_tensor rstd, mx_tensor gamma, bool add);
+
+/* ---- attention inside segments ------------------------------------------------------------------------- */
+
+/* out_i = softmax_j(q_i·k_j/√D + table[h, pos_i - pos_j]) v_j over j in i's segment;
+ * lse_i = log Σ_j exp(logit_ij).  qkv [B,L,3,heads,D], out [B,L,heads*D], lse [B,heads,L],
+ * table [(2 window_h - 1)(2 window_w - 1), heads] or absent, entry row (Δrow + window_h - 1)(2 window_w - 1) +
+ * (Δcol + window_w - 1), Δ = query - key (objective.md "Encoder" 3). */
+void mx_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table, const mx_layout *lay);
+/* dqkv [B,L,3,heads,D] overwritten; dtable += (absent when table is). out and lse as the forward left them. */
+void mx_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tensor dout, mx_tensor out, mx_tensor lse,
+                       mx_tensor qkv, mx_tensor table, const mx_layout *lay);
+
+/* ---- the two decoder sequences -------------------------------------------------------------------------- */
+
+/* y[b,t] = (group[t] ? token : z[b,t]) + pos[raster[t]];  y[B+b,t] = (group[t] ? z[b,t] : token) + pos[raster[t]].
+ * y [2B,L,D], z [B,L,D], token [D], pos [L,D]  (objective.md "Pretraining" 4). lay->group must be set. */
+void mx_unmix(mx_ctx *c, mx_tensor y, mx_tensor z, mx_tensor token, mx_tensor pos, const mx_layout *lay);
+/* dz [B,L,D] = the rows that came from z; dtoken [D] += the sum of the others. */
+void mx_unmix_back(mx_ctx *c, mx_tensor dz, mx_tensor dtoken, mx_tensor dy, const mx_layout *lay);
+
+/* ---- losses --------------------------------------------------------------------------------------------- */
+
+/* Which image and which patch each row of a prediction is about (host memory). */
+typedef struct {
+    const int32_t *image, *patch; /* [N]; patch = raster index in the grid of patches */
+    int side;                     /* patch side in pixels */
+    bool normalise;               /* (t - mean)/sqrt(var + MX_TARGET_EPS) per patch, unbiased variance */
+} mx_targets;
+
+/* loss[0] += scale * mean over all N*P elements of (pred - target)²;  dpred = its gradient (absent: skipped).
+ * pred [N,P], P = side*side*Ch, flattened (row, column, channel), images [B,Ch,H,W]; dpred may alias pred. */
+void mx_pixel_loss(mx_ctx *c, mx_tensor loss, mx_tensor dpred, mx_tensor pred, mx_tensor images,
+                   const mx_targets *targets, float scale);
+/* loss[0] += scale * mean_b(-Σ_k targets[b,k] log softmax(logits[b])_k);  dlogits = its gradient
+ * (absent: skipped).  logits, targets, dlogits [B,K]; dlogits may alias logits. */
+void mx_soft_cross_entropy(mx_ctx *c, mx_tensor loss, mx_tensor dlogits, mx_tensor logits, mx_tensor targets,
+                           float scale);
+/* y[b,:] = mean_t x[b,t,:].  x [B,L,C], y [B,C]. */
+void mx_mean_rows(mx_ctx *c, mx_tensor y, mx_tensor x);
+/* dx[b,t,:] = dy[b,:]/L */
+void mx_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy);
+
+/* ---- optimiser (flat buffers) --------------------------------------------------------------------------- */
+
+/* sum[0] (f64) += Σ g². Fixed order: partial sums over fixed blocks. Not-finite input gives a not-finite sum. */
+void mx_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g);
+
+typedef struct {
+    float lr, weight_decay, beta1, beta2, eps;
+    int64_t t;        /* update number, from 1: bias corrections 1 - beta^t in double */
+    float grad_scale; /* gradients are multiplied by this first (clipping) */
+} mx_adamw_args;
+
+/* PyTorch's AdamW in one pass (augment.md f): w ← w(1 - lr wd); m, v ← moments; w ← w - lr/(1-β1^t) m /
+ * (sqrt(v)/sqrt(1-β2^t) + eps).  w, m, v, g [n] f32. */
+void mx_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, const mx_adamw_args *a);
+
+#endif
