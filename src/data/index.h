@@ -1,0 +1,99 @@
+/* The index of a data set, private to src/data: which files there are and what their headers say.
+ *
+ * One string block and two flat arrays, 40 bytes a file besides its path, so that ten million files fit in
+ * about a gigabyte. walk.c makes it, probe.c fills in sizes and headers, index.c keeps it in a cache file,
+ * dataset.c serves it. */
+#ifndef MX_DATA_INDEX_H
+#define MX_DATA_INDEX_H
+
+#include "data/dataset.h"
+
+/* The cache file holds these two structs as they are, little-endian; change its magic when they change. */
+typedef struct {
+    uint64_t name;          /* where the path begins in names; relative to root, ends with 0 */
+    int64_t size;           /* bytes; 0 with mtime 0: not there, or not a plain file */
+    int64_t mtime;          /* ns since 1970 */
+    uint32_t width, height; /* 0: the header could not be read */
+    uint16_t channels;
+    uint16_t depth; /* bytes a sample after decoding */
+    uint32_t zero;
+} mx_entry;
+
+typedef struct {
+    uint64_t name; /* "" is root itself */
+    int64_t mtime;
+} mx_folder;
+
+typedef struct {
+    mx_entry *file;
+    mx_folder *folder;
+    char *names;
+    int64_t files, folders;
+    int64_t file_room, folder_room;
+    size_t names_size, names_room;
+    int64_t others; /* files met that are no images, for the message */
+} mx_index;
+
+#define MX_INDEX_MAX      INT32_MAX          /* files: a permutation holds 4 bytes each */
+#define MX_INDEX_FILE_MAX ((int64_t)5 << 30) /* bytes of an image file that is read at all */
+
+void mx_index_free(mx_index *x); /* leaves it empty */
+mx_status mx_index_add_file(mx_index *x, const char *path, mx_error *e);
+mx_status mx_index_add_folder(mx_index *x, const char *path, int64_t mtime, mx_error *e);
+/* The entry of path, NULL when there is none. Files must be sorted. */
+const mx_entry *mx_index_find(const mx_index *x, const char *path);
+
+/* Lists every image below the open folder (see mx_dataset_open), sorted; sizes and headers are not filled in.
+ */
+mx_status mx_index_walk(mx_index *x, int root_fd, const char *root, mx_error *e);
+
+/* Size, mtime and header of every file; what `old` (may be NULL) holds of an unchanged file is taken from
+ * there. */
+void mx_index_probe(mx_index *x, const mx_index *old, int root_fd, int threads);
+/* Is the folder as it was when x was made at time `written`? See probe.c for what is looked at. */
+bool mx_index_current(const mx_index *x, int64_t written, int root_fd, int threads);
+
+/* The cache. Reading trusts nothing: false on any doubt, x is then empty. `root`: the folder the cache must
+ * be of. */
+bool mx_index_parse(mx_index *x, int64_t *written, const void *bytes, size_t size, const char *root);
+bool mx_index_load(mx_index *x, int64_t *written, const char *path, const char *root);
+/* Written whole or not at all; false when it could not be. */
+bool mx_index_save(const mx_index *x, int64_t written, const char *path, const char *root);
+/* Puts the length and checksum that fit into the header of a cache image (saving, and the fuzzer). */
+void mx_index_seal(void *bytes, size_t size);
+
+/* The whole of file i into *buffer (grown as needed, *room bytes long, the caller frees it at the end). A
+ * file whose size is not the one of the index is an error: memory was planned for that one. */
+mx_status mx_dataset_bytes(const mx_dataset *d, int64_t i, void **buffer, size_t *room, size_t *size,
+                           mx_error *e);
+/* The index, for planning memory. */
+const mx_index *mx_dataset_index(const mx_dataset *d);
+
+/* name with control characters as \xNN and an over-long middle left out, for one line of a message. Returns
+ * out. */
+#define MX_QUOTE 256
+const char *mx_quote(char out[MX_QUOTE], const char *name);
+
+/* One file to one normalised tensor. Buffers of one worker, reused from file to file; free with
+ * mx_scratch_free. */
+typedef struct {
+    void *bytes;
+    size_t room;
+    mx_image small; /* the resized crop */
+} mx_scratch;
+
+void mx_scratch_free(mx_scratch *s);
+/* chw [channels,height,width] from file i; draws crop (area, ratio, top, left), then flip, from r when
+ * t->augment. */
+mx_status mx_transform_file(const mx_dataset *d, const mx_transform *t, int64_t i, mx_rng r, mx_scratch *s,
+                            float *chw, mx_error *e);
+/* Are all the numbers of t usable? */
+mx_status mx_transform_check(const mx_transform *t, mx_error *e);
+/* Bytes of a worker for the most demanding file. SIZE_MAX when that does not fit a size. */
+size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t);
+/* 255, 65535 or 1 by type unless range is given. */
+float mx_value_range(const mx_image *im, float range);
+/* Does a float image hold only finite numbers? (Integer ones do.) */
+bool mx_image_finite(const mx_image *im);
+
+#endif

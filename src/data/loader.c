@@ -1,0 +1,376 @@
+/* The loader: files to an ordered stream of batches, by threads that run ahead of training.
+ *
+ * Workers take single samples, in order, from one counter ("ticket") and decode each into its place of a ring
+ * of batches; the consumer waits for the batch at the head. A sample is a function of its ticket, so neither
+ * the number of workers nor their timing can change a byte; only the consumer looks at broken files, in
+ * sample order. Because tickets are drawn in order under the lock, one permutation (4 bytes an image) serves
+ * every worker: the epoch's is made by whoever draws its first ticket, and the file's number travels with the
+ * ticket.
+ *
+ * The batch handed out last stays in the ring until the next call, so the ring is ahead + 1 batches long. */
+#include "base/clock.h"
+#include "data/index.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MX_ATTEMPTS   16
+#define MX_BAD_LISTED 20
+#define MX_BAD_GRACE                                                                                         \
+    1000 /* the share is judged as of at least so many images: two in the first ten prove nothing */
+#define MX_WORKERS_MAX 1024
+
+/* What went wrong with one sample; read by the consumer only. */
+typedef struct {
+    int count;  /* broken files met */
+    bool empty; /* no file of the attempts could be used */
+    int64_t file[MX_ATTEMPTS];
+    char *text[MX_ATTEMPTS]; /* NULL: no memory for the message */
+} trouble;
+
+typedef struct {
+    float *images;
+    int64_t *index;
+    int32_t *label;
+    trouble *trouble; /* [batch] */
+    int done;         /* samples finished, under the lock */
+} slot;
+
+typedef struct {
+    int64_t sample; /* of the run */
+    int64_t epoch, k, file;
+} ticket;
+
+struct mx_loader {
+    mx_loader_config c;
+    slot *ring;
+    int slots;
+    int64_t count, epoch_samples;
+    size_t image_size; /* floats */
+
+    pthread_mutex_t lock;
+    pthread_cond_t room, ready; /* workers wait for a free slot, the consumer for a full one */
+    atomic_bool stop;
+    int64_t next;        /* sample of the next ticket; under the lock, as is the permutation */
+    int64_t order_epoch; /* -1: none made yet */
+    uint32_t *order;
+    int64_t head; /* batch that the consumer gets next; head - 1 is in its hands */
+
+    pthread_t *worker;
+    int workers;
+    mx_scratch scratch; /* of the caller, without workers */
+    int64_t seen, bad;
+    int64_t listed[MX_BAD_LISTED];
+    int listed_count;
+    mx_error error; /* once ended, always ended */
+};
+
+/* Fisher-Yates from the top, by the stream (seed, ORDER, epoch): part of the reproducibility promise. */
+static void make_order(mx_loader *l, int64_t epoch) {
+    mx_rng r = mx_rng_make(l->c.seed, MX_RNG_ORDER, (uint64_t)epoch, 0);
+    for (int64_t i = 0; i < l->count; i++) l->order[i] = (uint32_t)i;
+    for (int64_t i = l->count - 1; i > 0; i--) {
+        int64_t j = (int64_t)mx_rng_below(&r, (uint64_t)i + 1);
+        uint32_t x = l->order[i];
+        l->order[i] = l->order[j], l->order[j] = x;
+    }
+    l->order_epoch = epoch;
+}
+
+/* The next sample; under the lock (or without workers). */
+static ticket draw(mx_loader *l) {
+    ticket t = {.sample = l->next++};
+    t.epoch = t.sample / l->epoch_samples;
+    t.k = t.sample % l->epoch_samples;
+    if (!l->c.transform.augment)
+        t.file = t.sample % l->count;
+    else {
+        if (t.epoch != l->order_epoch) make_order(l, t.epoch);
+        t.file = l->order[t.k % l->count]; /* an epoch longer than the list goes round it */
+    }
+    return t;
+}
+
+static slot *slot_of(mx_loader *l, int64_t batch) { return &l->ring[batch % l->slots]; }
+
+static void note(trouble *w, int64_t file, const mx_error *e) {
+    w->file[w->count] = file;
+    w->text[w->count++] = strdup(e->text);
+}
+
+static bool tried(const trouble *w, int64_t file) {
+    for (int i = 0; i < w->count; i++)
+        if (w->file[i] == file) return true;
+    return false;
+}
+
+/* Decodes the ticket's file, or its first readable replacement, into its place. */
+static void produce(mx_loader *l, const ticket *t, mx_scratch *scratch) {
+    int place = (int)(t->sample % l->c.batch);
+    slot *s = slot_of(l, t->sample / l->c.batch);
+    float *chw = s->images + (size_t)place * l->image_size;
+    trouble *w = &s->trouble[place];
+    mx_rng replace = mx_rng_make(l->c.seed, MX_RNG_REPLACE, (uint64_t)t->epoch, (uint32_t)t->k);
+    int64_t file = t->file;
+    for (int attempt = 0; attempt < MX_ATTEMPTS && !atomic_load(&l->stop); attempt++) {
+        mx_error e = {0};
+        mx_rng r = mx_rng_make(l->c.seed, MX_RNG_AUGMENT, (uint64_t)t->epoch, (uint32_t)t->k);
+        if (!tried(w, file)) { /* drawn again: still broken, and one file is counted once a sample */
+            if (!mx_transform_file(l->c.data, &l->c.transform, file, r, scratch, chw, &e)) {
+                s->index[place] = file;
+                s->label[place] = mx_dataset_label(l->c.data, file);
+                return;
+            }
+            note(w, file, &e);
+        }
+        file = (int64_t)mx_rng_below(&replace, (uint64_t)l->count);
+    }
+    w->empty = true;
+}
+
+static void *work(void *p) {
+    mx_loader *l = p;
+    mx_scratch scratch = {0};
+    pthread_mutex_lock(&l->lock);
+    for (;;) {
+        /* The slot of batch b is free once b - slots has left the consumer's hands, that is head > b - slots
+         * + 1. */
+        while (!atomic_load(&l->stop) && l->next / l->c.batch - l->slots + 1 >= l->head)
+            pthread_cond_wait(&l->room, &l->lock);
+        if (atomic_load(&l->stop)) break;
+        ticket t = draw(l);
+        pthread_mutex_unlock(&l->lock);
+        produce(l, &t, &scratch);
+        pthread_mutex_lock(&l->lock);
+        if (++slot_of(l, t.sample / l->c.batch)->done == l->c.batch) pthread_cond_signal(&l->ready);
+    }
+    pthread_mutex_unlock(&l->lock);
+    mx_scratch_free(&scratch);
+    return NULL;
+}
+
+static void clear_trouble(slot *s, int batch) {
+    for (int i = 0; i < batch; i++) {
+        trouble *w = &s->trouble[i];
+        while (w->count > 0) free(w->text[--w->count]);
+        w->empty = false;
+    }
+}
+
+/* May this many broken files have been met among so many images? More than the share may not, but one a pass
+ * over the folder always may, and the first images are judged as if there had been MX_BAD_GRACE (or one
+ * pass). */
+static bool too_many(const mx_loader *l) {
+    int64_t passes = l->seen ? (l->seen - 1) / l->count + 1 : 1;
+    int64_t judged = l->count < MX_BAD_GRACE ? l->count : MX_BAD_GRACE;
+    if (l->seen > judged) judged = l->seen;
+    double limit = l->c.bad_share * (double)judged;
+    return (double)l->bad > (limit > (double)passes ? limit : (double)passes);
+}
+
+/* Remembers the first few different broken files for the message that ends the run. */
+static void list_broken(mx_loader *l, int64_t file) {
+    for (int i = 0; i < l->listed_count; i++)
+        if (l->listed[i] == file) return;
+    if (l->listed_count < MX_BAD_LISTED) l->listed[l->listed_count++] = file;
+}
+
+static void say(mx_loader *l, const trouble *w, int i, int64_t used) {
+    char line[2 * MX_QUOTE + 1200], bad[MX_QUOTE], good[MX_QUOTE], end[MX_QUOTE + 32] = "";
+    if (!l->c.log) return;
+    if (i == w->count - 1 && !w->empty)
+        snprintf(end, sizeof end, " (used instead: %s)", mx_quote(good, mx_dataset_path(l->c.data, used)));
+    snprintf(line, sizeof line, "broken file: %s: %s%s",
+             mx_quote(bad, mx_dataset_path(l->c.data, w->file[i])), w->text[i] ? w->text[i] : "out of memory",
+             end);
+    l->c.log(l->c.user, line);
+}
+
+/* The message that ends the run: counts and the files, as many as fit. */
+static mx_status give_up(mx_loader *l, const char *why) {
+    char names[900] = "", quoted[MX_QUOTE];
+    size_t used = 0;
+    for (int i = 0; i < l->listed_count; i++) {
+        const char *name = mx_quote(quoted, mx_dataset_path(l->c.data, l->listed[i]));
+        if (used + strlen(name) + 8 > sizeof names) {
+            used += (size_t)snprintf(names + used, sizeof names - used, ", ...");
+            break;
+        }
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", name);
+    }
+    return mx_fail(&l->error, MX_ERR_DATA, "%s: %lld broken among %lld images: %s", why, (long long)l->bad,
+                   (long long)l->seen, names);
+}
+
+/* Counts and logs what was broken in a finished batch, in sample order. */
+static mx_status settle(mx_loader *l, slot *s) {
+    for (int i = 0; i < l->c.batch; i++) {
+        const trouble *w = &s->trouble[i];
+        l->seen++;
+        for (int k = 0; k < w->count; k++) {
+            l->bad++;
+            list_broken(l, w->file[k]);
+            say(l, w, k, s->index[i]);
+        }
+        if (w->empty) return give_up(l, "a broken image could not be replaced by any of 15 others");
+        if (w->count && too_many(l)) return give_up(l, "too many broken images");
+    }
+    return MX_OK;
+}
+
+static bool make_slot(slot *s, const mx_loader *l) {
+    size_t batch = (size_t)l->c.batch;
+    s->images = aligned_alloc(64, (batch * l->image_size * sizeof(float) + 63) & ~(size_t)63);
+    s->index = calloc(batch, sizeof *s->index);
+    s->label = calloc(batch, sizeof *s->label);
+    s->trouble = calloc(batch, sizeof *s->trouble);
+    return s->images && s->index && s->label && s->trouble;
+}
+
+static mx_status check(const mx_loader_config *c, mx_error *e) {
+    if (!c->data || mx_dataset_count(c->data) < 1)
+        return mx_fail(e, MX_ERR_ARGUMENT, "loader: expected a data set");
+    if (c->batch < 1 || c->batches_per_epoch < 1 || c->first_batch < 0 || c->bad_seen < 0 || c->bad_count < 0)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "loader: expected a batch size and batches per epoch of at least 1 and "
+                       "counters of at least 0, found %d, %lld, %lld, %lld, %lld",
+                       c->batch, (long long)c->batches_per_epoch, (long long)c->first_batch,
+                       (long long)c->bad_seen, (long long)c->bad_count);
+    if (c->batch > 1 << 20 || c->batches_per_epoch > UINT32_MAX / c->batch ||
+        c->first_batch > INT64_MAX / 2 / c->batch)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "loader: expected an epoch of at most %u images, found %lld batches of %d", UINT32_MAX,
+                       (long long)c->batches_per_epoch, c->batch);
+    if (c->workers < 0 || c->workers > MX_WORKERS_MAX || c->ahead < 0 || c->ahead > 1 << 16)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "loader: expected 0 to %d workers and 0 to 65536 batches ahead, found %d, %d",
+                       MX_WORKERS_MAX, c->workers, c->ahead);
+    if (!(c->bad_share >= 0 && c->bad_share <= 1))
+        return mx_fail(e, MX_ERR_ARGUMENT, "loader: expected a share of broken files in [0,1], found %g",
+                       c->bad_share);
+    return mx_transform_check(&c->transform, e);
+}
+
+static mx_status start(mx_loader *l, mx_error *e) {
+    sigset_t all, before; /* signals are for the program's own threads */
+    int failed = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (!failed && l->workers < l->c.workers)
+        if (!(failed = pthread_create(&l->worker[l->workers], NULL, work, l))) l->workers++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!failed) return MX_OK;
+    return mx_fail(e, MX_ERR_MEMORY, "cannot start loader thread %d of %d: %s", l->workers + 1, l->c.workers,
+                   strerror(failed));
+}
+
+mx_status mx_loader_open(mx_loader **out, const mx_loader_config *config, mx_error *e) {
+    *out = NULL;
+    mx_status s = check(config, e);
+    if (s) return s;
+    mx_loader *l = calloc(1, sizeof *l);
+    if (!l) return mx_fail(e, MX_ERR_MEMORY, "out of memory for the loader");
+    l->c = *config;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->room, NULL), pthread_cond_init(&l->ready, NULL);
+    atomic_init(&l->stop, false);
+    l->count = mx_dataset_count(config->data);
+    l->epoch_samples = config->batches_per_epoch * config->batch;
+    l->image_size = (size_t)config->transform.channels * (size_t)config->transform.height *
+                    (size_t)config->transform.width;
+    l->head = config->first_batch;
+    l->next = config->first_batch * config->batch;
+    l->order_epoch = -1;
+    l->seen = config->bad_seen, l->bad = config->bad_count;
+    l->slots = config->workers ? config->ahead + 1 : 1;
+    l->ring = calloc((size_t)l->slots, sizeof *l->ring);
+    l->order = malloc((size_t)l->count * sizeof *l->order);
+    l->worker = calloc((size_t)config->workers + 1, sizeof *l->worker);
+    bool good = l->ring && l->order && l->worker;
+    for (int i = 0; good && i < l->slots; i++) good = make_slot(&l->ring[i], l);
+    if (!good)
+        s = mx_fail(e, MX_ERR_MEMORY,
+                    "no memory for the loader's %d batches of %d images: expected %zu bytes", l->slots,
+                    config->batch, mx_loader_memory(config));
+    if (!s) s = start(l, e);
+    if (s)
+        mx_loader_close(l);
+    else
+        *out = l;
+    return s;
+}
+
+/* Gives back the batch in the caller's hands and waits for the one at the head. */
+static void await(mx_loader *l, slot *s) {
+    if (!l->workers) {
+        while (s->done < l->c.batch) {
+            ticket t = draw(l);
+            produce(l, &t, &l->scratch);
+            s->done++;
+        }
+        return;
+    }
+    pthread_mutex_lock(&l->lock);
+    while (s->done < l->c.batch) pthread_cond_wait(&l->ready, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+}
+
+mx_status mx_loader_next(mx_loader *l, mx_batch *out, mx_error *e) {
+    double before = mx_clock_now();
+    *out = (mx_batch){0};
+    if (l->error.status) return mx_fail(e, l->error.status, "%s", l->error.text);
+    pthread_mutex_lock(&l->lock);
+    int64_t batch = l->head++;
+    slot *s = slot_of(l, batch);
+    if (batch > l->c.first_batch) { /* the one before is done with */
+        slot *old = slot_of(l, batch - 1);
+        clear_trouble(old, l->c.batch);
+        old->done = 0;
+    }
+    pthread_cond_broadcast(&l->room);
+    pthread_mutex_unlock(&l->lock);
+    await(l, s);
+    double waited = mx_clock_now() - before;
+    if (settle(l, s)) return mx_fail(e, l->error.status, "%s", l->error.text);
+    *out = (mx_batch){.images = s->images,
+                      .index = s->index,
+                      .label = s->label,
+                      .number = batch,
+                      .bad_seen = l->seen,
+                      .bad_count = l->bad,
+                      .wait_seconds = waited};
+    return MX_OK;
+}
+
+void mx_loader_close(mx_loader *l) {
+    if (!l) return;
+    pthread_mutex_lock(&l->lock);
+    atomic_store(&l->stop, true);
+    pthread_cond_broadcast(&l->room);
+    pthread_mutex_unlock(&l->lock);
+    while (l->workers > 0) pthread_join(l->worker[--l->workers], NULL);
+    for (int i = 0; l->ring && i < l->slots; i++) {
+        slot *s = &l->ring[i];
+        if (s->trouble) clear_trouble(s, l->c.batch);
+        free(s->images), free(s->index), free(s->label), free(s->trouble);
+    }
+    mx_scratch_free(&l->scratch);
+    free(l->ring), free(l->order), free(l->worker);
+    pthread_cond_destroy(&l->room), pthread_cond_destroy(&l->ready);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}
+
+size_t mx_loader_memory(const mx_loader_config *c) {
+    size_t worker = mx_transform_memory(c->data, &c->transform);
+    double image = 4.0 * c->transform.channels * c->transform.height * c->transform.width;
+    double sample = image + sizeof(int64_t) + sizeof(int32_t) + sizeof(trouble);
+    double ring = (c->workers ? c->ahead + 1.0 : 1.0) * (sample * c->batch + sizeof(slot) + 64);
+    double sum = ring + (c->workers ? c->workers : 1.0) * (double)worker +
+                 4.0 * (double)mx_dataset_count(c->data) + sizeof(mx_loader);
+    return sum < 0x1p62 ? (size_t)sum + 1 : SIZE_MAX;
+}

@@ -1,0 +1,142 @@
+/* What the files of an index are: size, time, and the header's width, height and channels; and whether all
+ * that still holds. Runs on threads, since it waits for disks; the results lie at fixed places, so threads
+ * change nothing.
+ *
+ * When is a cached index current? Every folder must have the modification time it had: adding, removing or
+ * renaming a file changes that. Rewriting a file in place does not, so files are asked too: all of them up to
+ * MX_CHECK_ALL (a second or so), above that MX_CHECK_SOME spread evenly, because asking millions on a network
+ * disk would take longer than it is worth; mx_dataset_bytes notices the rest when it reads them. A folder
+ * changed less than MX_RACY before the listing began may have changed again within the same tick of the file
+ * system's clock: not current. Times ahead of this machine's clock (a server's) count the same. Then the
+ * folder is listed again, and only new and changed files are opened. */
+#include "data/index.h"
+#include "data/parallel.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MX_CHECK_ALL  200000
+#define MX_CHECK_SOME 8192
+#define MX_RACY       2000000000 /* ns: the coarsest file system clock (FAT) */
+#define MX_PROBE_HEAD 65536      /* bytes tried first */
+#define MX_PROBE_BIG  ((size_t)64 << 20)
+
+typedef struct {
+    mx_index *x;
+    const mx_index *old;
+    int root_fd;
+    pthread_mutex_t big; /* one whole large file in memory at a time */
+} probe;
+
+static void file_stat(int root_fd, const char *path, int64_t *size, int64_t *mtime) {
+    struct stat st;
+    *size = *mtime = 0;
+    if (fstatat(root_fd, path, &st, 0) || !S_ISREG(st.st_mode)) return;
+    *size = st.st_size;
+    *mtime = (int64_t)((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec);
+}
+
+/* Bytes a sample once decoded; TIFF may be anything up to float, so the most. */
+static uint16_t depth_of(const char *b, size_t size) {
+    if (size > 24 && !memcmp(b, "\x89PNG", 4)) return b[24] == 16 ? 2 : 1;
+    if (size > 4 && (!memcmp(b, "II", 2) || !memcmp(b, "MM", 2))) return 4;
+    if (size > 10 && !memcmp(b, "\x93NUMPY", 6)) {
+        size_t head = size < 256 ? size : 256;
+        return memmem(b, head, "f4", 2) ? 4 : memmem(b, head, "u2", 2) ? 2 : 1;
+    }
+    return 1;
+}
+
+/* Reads `want` bytes from the start of the file and tries its header. */
+static bool try_header(int fd, char *buffer, size_t want, mx_entry *f) {
+    size_t have = 0;
+    for (ssize_t n; have < want && (n = pread(fd, buffer + have, want - have, (off_t)have)) > 0;)
+        have += (size_t)n;
+    int width, height, channels;
+    if (have < want || mx_image_probe(&width, &height, &channels, buffer, have, NULL)) return false;
+    if (width < 1 || height < 1 || channels < 1 || channels > UINT16_MAX ||
+        (int64_t)width * height > MX_IMAGE_MAX_SAMPLES / channels)
+        return false;
+    f->width = (uint32_t)width, f->height = (uint32_t)height, f->channels = (uint16_t)channels;
+    f->depth = depth_of(buffer, have);
+    return true;
+}
+
+/* Most headers lie in the first 64 KiB; TIFF may keep its own at the end, and a JPEG may begin with a long
+ * profile. */
+static void read_header(probe *p, const char *path, mx_entry *f) {
+    if (!f->size || f->size > MX_INDEX_FILE_MAX) return;
+    size_t size = (size_t)f->size, head = size < MX_PROBE_HEAD ? size : MX_PROBE_HEAD;
+    int fd = openat(p->root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return;
+    char *buffer = malloc(head);
+    if (buffer && !try_header(fd, buffer, head, f) && size > head) {
+        if (size > MX_PROBE_BIG) pthread_mutex_lock(&p->big);
+        char *whole = realloc(buffer, size);
+        if (whole) try_header(fd, buffer = whole, size, f);
+        free(buffer), buffer = NULL;
+        if (size > MX_PROBE_BIG) pthread_mutex_unlock(&p->big);
+    }
+    free(buffer);
+    close(fd);
+}
+
+static void probe_file(void *user, int64_t i) {
+    probe *p = user;
+    mx_entry *f = &p->x->file[i];
+    const char *path = p->x->names + f->name;
+    file_stat(p->root_fd, path, &f->size, &f->mtime);
+    const mx_entry *was = p->old ? mx_index_find(p->old, path) : NULL;
+    if (was && was->width && was->size == f->size && was->mtime == f->mtime) {
+        f->width = was->width, f->height = was->height;
+        f->channels = was->channels, f->depth = was->depth;
+    } else
+        read_header(p, path, f);
+}
+
+void mx_index_probe(mx_index *x, const mx_index *old, int root_fd, int threads) {
+    probe p = {.x = x, .old = old, .root_fd = root_fd, .big = PTHREAD_MUTEX_INITIALIZER};
+    mx_parallel(threads, x->files, probe_file, &p);
+    pthread_mutex_destroy(&p.big);
+}
+
+typedef struct {
+    const mx_index *x;
+    int64_t written, checked; /* files looked at */
+    int root_fd;
+    atomic_bool changed;
+} check;
+
+static void check_folder(void *user, int64_t i) {
+    check *c = user;
+    const mx_folder *f = &c->x->folder[i];
+    const char *path = c->x->names + f->name;
+    struct stat st;
+    if (atomic_load(&c->changed)) return;
+    if (f->mtime > c->written - MX_RACY || fstatat(c->root_fd, *path ? path : ".", &st, 0) ||
+        !S_ISDIR(st.st_mode) ||
+        (int64_t)((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec) != f->mtime)
+        atomic_store(&c->changed, true);
+}
+
+static void check_file(void *user, int64_t i) {
+    check *c = user;
+    if (atomic_load(&c->changed)) return;
+    const mx_entry *f = &c->x->file[i * c->x->files / c->checked];
+    int64_t size, mtime;
+    file_stat(c->root_fd, c->x->names + f->name, &size, &mtime);
+    if (size != f->size || mtime != f->mtime) atomic_store(&c->changed, true);
+}
+
+bool mx_index_current(const mx_index *x, int64_t written, int root_fd, int threads) {
+    check c = {.x = x, .written = written, .root_fd = root_fd};
+    c.checked = x->files <= MX_CHECK_ALL ? x->files : MX_CHECK_SOME;
+    mx_parallel(threads, x->folders, check_folder, &c);
+    mx_parallel(threads, c.checked, check_file, &c);
+    return !atomic_load(&c.changed);
+}

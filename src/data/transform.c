@@ -1,0 +1,155 @@
+/* One image file to one normalised tensor: read, decode, crop, resize, mirror, normalise (augment.md (a)).
+ * Runs in the loader's workers; its result is a function of the file and the random stream only.
+ *
+ * Evaluation is augment.md's "Eval": shorter side to int(S/crop_pct), crop_pct 0.875 up to 224 and 1 above,
+ * bicubic, then the centre, rounded half to even. For a crop that is not square S is its longer edge, so it
+ * is never larger than the picture. Pictures longer than MX_EVAL_ASPECT times their width first lose their
+ * ends, which the centre does not show: a line of a million pixels would otherwise be blown up to gigabytes.
+ */
+#include "data/index.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MX_EVAL_ASPECT 16
+
+void mx_scratch_free(mx_scratch *s) {
+    free(s->bytes);
+    mx_image_free(&s->small);
+    *s = (mx_scratch){0};
+}
+
+/* s->small as an image of this shape, made anew only when the shape differs. */
+static mx_status make_small(mx_scratch *s, int width, int height, const mx_image *like, mx_error *e) {
+    mx_image *m = &s->small;
+    if (m->pixels && m->width == width && m->height == height && m->channels == like->channels &&
+        m->type == like->type)
+        return MX_OK;
+    mx_image_free(m);
+    return mx_image_make(m, width, height, like->channels, like->type, e);
+}
+
+static int eval_short(const mx_transform *t) {
+    int edge = t->height > t->width ? t->height : t->width;
+    return edge <= 224 ? (int)(edge / 0.875) : edge;
+}
+
+/* Moves the window [top, top+height) x [left, left+width) of m to its start and makes that its size. */
+static void cut_window(mx_image *m, mx_box box) {
+    size_t sample = m->type == MX_PIXEL_U8 ? 1 : m->type == MX_PIXEL_U16 ? 2 : 4;
+    size_t pixel = sample * (size_t)m->channels, row = pixel * (size_t)box.width;
+    char *p = m->pixels;
+    for (int y = 0; y < box.height; y++)
+        memmove(p + (size_t)y * row,
+                p + ((size_t)(y + box.top) * (size_t)m->width + (size_t)box.left) * pixel, row);
+    m->width = box.width, m->height = box.height;
+}
+
+static mx_status evaluate(const mx_transform *t, const mx_image *im, mx_scratch *s, mx_error *e) {
+    int edge = eval_short(t);
+    mx_box whole = {0, 0, im->height, im->width};
+    if (whole.width / MX_EVAL_ASPECT >= whole.height) whole.width = whole.height * MX_EVAL_ASPECT;
+    if (whole.height / MX_EVAL_ASPECT >= whole.width) whole.height = whole.width * MX_EVAL_ASPECT;
+    whole.left = (im->width - whole.width) / 2, whole.top = (im->height - whole.height) / 2;
+    bool wide = whole.width > whole.height;
+    int shorter = wide ? whole.height : whole.width, longer = wide ? whole.width : whole.height;
+    int other = (int)((double)edge * longer / shorter);
+    int width = wide ? other : edge, height = wide ? edge : other;
+    mx_status st = make_small(s, width, height, im, e);
+    if (!st) st = mx_image_resize(&s->small, im, whole, MX_FILTER_BICUBIC, e);
+    if (st) return st;
+    mx_box centre = {(int)rint((height - t->height) / 2.0), (int)rint((width - t->width) / 2.0), t->height,
+                     t->width};
+    cut_window(&s->small, centre); /* make_small sees the changed size and makes it anew next time */
+    return MX_OK;
+}
+
+static mx_status apply(const mx_transform *t, const mx_image *im, mx_rng *r, mx_scratch *s, float *chw,
+                       mx_error *e) {
+    bool flip = false;
+    mx_status st;
+    if (!mx_image_finite(im)) return mx_fail(e, MX_ERR_DATA, "expected finite values, found NaN or infinity");
+    if (t->augment) {
+        mx_box box =
+            mx_crop_draw(r, im->width, im->height, t->scale_lo, t->scale_hi, t->ratio_lo, t->ratio_hi);
+        flip = mx_rng_uniform(r) < t->flip;
+        st = make_small(s, t->width, t->height, im, e);
+        if (!st) st = mx_image_resize(&s->small, im, box, MX_FILTER_BICUBIC, e);
+    } else
+        st = evaluate(t, im, s, e);
+    if (!st) mx_image_to_tensor(chw, &s->small, flip, mx_value_range(im, t->value_range), t->mean, t->std);
+    return st;
+}
+
+mx_status mx_transform_file(const mx_dataset *d, const mx_transform *t, int64_t i, mx_rng r, mx_scratch *s,
+                            float *chw, mx_error *e) {
+    mx_image im = {0};
+    size_t size = 0;
+    mx_status st = mx_dataset_bytes(d, i, &s->bytes, &s->room, &size, e);
+    if (!st) st = mx_image_decode(&im, s->bytes, size, t->channels, e);
+    if (!st) st = apply(t, &im, &r, s, chw, e);
+    mx_image_free(&im);
+    return st;
+}
+
+mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
+    if (t->height < 1 || t->width < 1 || t->height > 16384 || t->width > 16384)
+        return mx_fail(e, MX_ERR_ARGUMENT, "image size: expected 1 to 16384, found %dx%d", t->height,
+                       t->width);
+    if (t->channels < 1 || t->channels > MX_MAX_CHANNELS)
+        return mx_fail(e, MX_ERR_ARGUMENT, "channels: expected 1 to %d, found %d", MX_MAX_CHANNELS,
+                       t->channels);
+    for (int c = 0; c < t->channels; c++)
+        if (!isfinite(t->mean[c]) || !isfinite(t->std[c]) || !(t->std[c] > 0))
+            return mx_fail(e, MX_ERR_ARGUMENT,
+                           "channel %d: expected a finite mean and a deviation above 0, found %g, %g", c,
+                           (double)t->mean[c], (double)t->std[c]);
+    if (!isfinite(t->value_range) || t->value_range < 0)
+        return mx_fail(e, MX_ERR_ARGUMENT, "value range: expected 0 or more, found %g",
+                       (double)t->value_range);
+    if (!t->augment) return MX_OK;
+    if (!(t->scale_lo > 0 && t->scale_lo <= t->scale_hi && t->scale_hi <= 1))
+        return mx_fail(e, MX_ERR_ARGUMENT, "crop scale: expected 0 < low <= high <= 1, found %g, %g",
+                       t->scale_lo, t->scale_hi);
+    if (!(t->ratio_lo > 0 && t->ratio_lo <= t->ratio_hi && isfinite(t->ratio_hi)))
+        return mx_fail(e, MX_ERR_ARGUMENT, "crop ratio: expected 0 < low <= high, found %g, %g", t->ratio_lo,
+                       t->ratio_hi);
+    if (!(t->flip >= 0 && t->flip <= 1))
+        return mx_fail(e, MX_ERR_ARGUMENT, "flip: expected a probability, found %g", t->flip);
+    return MX_OK;
+}
+
+/* One file: the decoded image, and beside it either the decoder's own memory (a progressive JPEG keeps 2
+ * bytes a sample, a TIFF one more copy) or the crop's copy and the resize's first pass in float. Doubles: no
+ * overflow. */
+static double file_memory(const mx_entry *f, const mx_transform *t, double out_w, double out_h) {
+    double channels = f->channels > t->channels ? f->channels : t->channels;
+    double samples = (double)f->width * f->height * channels, decoded = samples * f->depth;
+    double decoder = samples * (f->depth > 2 ? f->depth : 2);
+    double rows = f->height > out_h ? f->height : out_h;
+    double pass = 4 * rows * out_w * channels;
+    return decoded + (decoder > decoded + pass ? decoder : decoded + pass);
+}
+
+size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t) {
+    const mx_index *x = mx_dataset_index(d);
+    double edge = eval_short(t), encoded = 0, most = 0;
+    for (int64_t i = 0; i < x->files; i++) {
+        const mx_entry *f = &x->file[i];
+        if (f->size <= MX_INDEX_FILE_MAX && (double)f->size > encoded) encoded = (double)f->size;
+        if (!f->width) continue;
+        double w = t->width, h = t->height;
+        if (!t->augment) { /* the whole, resized: not longer than the aspect allows */
+            double aspect =
+                f->width > f->height ? (double)f->width / f->height : (double)f->height / f->width;
+            if (aspect > MX_EVAL_ASPECT + 1) aspect = MX_EVAL_ASPECT + 1;
+            w = f->width > f->height ? edge * aspect : edge, h = f->width > f->height ? edge : edge * aspect;
+        }
+        double small = 4 * w * h * (f->channels > t->channels ? f->channels : t->channels);
+        double here = file_memory(f, t, w, h) + small;
+        if (here > most) most = here;
+    }
+    double sum = encoded + most;
+    return sum < 0x1p62 ? (size_t)sum + 65536 : SIZE_MAX;
+}

@@ -1,0 +1,139 @@
+/* Listing a folder of images: the first thing done with a data set, once (the result is cached).
+ *
+ * Only names are gathered here; where the file system tells a file from a folder in its listing, nothing is
+ * opened or asked of the files themselves. Symbolic links are followed. A folder that is its own ancestor is
+ * left out, which ends every cycle; the two caps end a web of links that is no cycle but has more paths than
+ * anyone could want. */
+#include "data/index.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MX_WALK_DEPTH   64
+#define MX_WALK_FOLDERS ((int64_t)1 << 24)
+
+typedef struct ancestor {
+    const struct ancestor *up;
+    dev_t dev;
+    ino_t ino;
+    int depth;
+} ancestor;
+
+typedef struct {
+    mx_index *x;
+    int root_fd;
+    const char *root;
+    char
+        path[PATH_MAX]; /* of the folder being listed, relative to root, with a trailing slash unless empty */
+    size_t length;
+    mx_error *e;
+} walk;
+
+static int64_t nanoseconds(struct timespec t) { /* wraps for years past 2262: compared for equality only */
+    return (int64_t)((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec);
+}
+
+static bool is_ancestor(const ancestor *a, const struct stat *st) {
+    for (; a; a = a->up)
+        if (a->dev == st->st_dev && a->ino == st->st_ino) return true;
+    return false;
+}
+
+static mx_status walk_folder(walk *w, int fd, const ancestor *up);
+
+static mx_status cannot(walk *w, const char *what, int error) {
+    char quoted[MX_QUOTE], root[MX_QUOTE];
+    return mx_fail(w->e, MX_ERR_IO, "cannot %s the folder %s in %s: %s", what, mx_quote(quoted, w->path),
+                   mx_quote(root, w->root), strerror(error));
+}
+
+static mx_status enter(walk *w, const ancestor *up) {
+    int fd = openat(w->root_fd, w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) return walk_folder(w, fd, up);
+    if (errno == ENOENT || errno == ENOTDIR) return MX_OK; /* removed since it was listed */
+    return cannot(w, "open", errno);
+}
+
+/* One name of the folder at w->path. */
+static mx_status visit(walk *w, int fd, const struct dirent *entry, const ancestor *up) {
+    const char *name = entry->d_name;
+    if (name[0] == '.' || !strcmp(name, "lost+found"))
+        return MX_OK; /* the latter is root's, on every ext4 disk */
+    size_t before = w->length, n = strlen(name);
+    bool folder = entry->d_type == DT_DIR;
+    if (entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN) {
+        struct stat st;
+        folder = fstatat(fd, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+    }
+    if (!folder && !mx_image_name_known(name)) {
+        w->x->others++;
+        return MX_OK;
+    }
+    if (before + n + 2 > sizeof w->path) return cannot(w, "follow", ENAMETOOLONG);
+    memcpy(w->path + before, name, n);
+    memcpy(w->path + before + n, folder ? "/" : "", folder ? 2 : 1);
+    w->length = before + n + (folder ? 1 : 0);
+    mx_status s = folder ? enter(w, up) : mx_index_add_file(w->x, w->path, w->e);
+    w->path[w->length = before] = 0;
+    return s;
+}
+
+/* Owns fd. */
+static mx_status walk_folder(walk *w, int fd, const ancestor *up) {
+    struct stat st;
+    char quoted[MX_QUOTE];
+    DIR *dir = NULL;
+    mx_status s = MX_OK;
+    if (fstat(fd, &st)) { /* before listing, so that a change during it shows later */
+        s = cannot(w, "look at", errno);
+        goto done;
+    }
+    if (is_ancestor(up, &st)) goto done;
+    ancestor here = {up, st.st_dev, st.st_ino, up ? up->depth + 1 : 0};
+    if (here.depth > MX_WALK_DEPTH || w->x->folders >= MX_WALK_FOLDERS) {
+        s = mx_fail(w->e, MX_ERR_DATA,
+                    "%s: expected at most %d levels and %lld folders, found more (links in a web?)",
+                    mx_quote(quoted, w->root), MX_WALK_DEPTH, (long long)MX_WALK_FOLDERS);
+        goto done;
+    }
+    s = mx_index_add_folder(w->x, w->path, nanoseconds(st.st_mtim), w->e);
+    if (!s && !(dir = fdopendir(fd))) s = cannot(w, "list", errno);
+    while (!s) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (entry)
+            s = visit(w, fd, entry, &here);
+        else if (errno)
+            s = cannot(w, "list", errno);
+        else
+            break;
+    }
+done:
+    if (dir)
+        closedir(dir);
+    else
+        close(fd);
+    return s;
+}
+
+static int by_name(const void *a, const void *b, void *names) {
+    return strcmp((const char *)names + ((const mx_entry *)a)->name,
+                  (const char *)names + ((const mx_entry *)b)->name);
+}
+
+mx_status mx_index_walk(mx_index *x, int root_fd, const char *root, mx_error *e) {
+    walk *w = calloc(1, sizeof *w);
+    if (!w) return mx_fail(e, MX_ERR_MEMORY, "out of memory listing a folder of images");
+    *w = (walk){.x = x, .root_fd = root_fd, .root = root, .e = e};
+    int fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    mx_status s = fd < 0 ? cannot(w, "open", errno) : walk_folder(w, fd, NULL);
+    if (!s && x->files) qsort_r(x->file, (size_t)x->files, sizeof *x->file, by_name, x->names);
+    free(w);
+    return s;
+}
