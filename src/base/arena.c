@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MX_FAKE_BASE ((uintptr_t)1 << 40) /* planning addresses: never mapped by accident in small programs */
+#define MX_FAKE_BASE ((uintptr_t)1 << 40) /* planning addresses: never mapped by accident in small programs  \
+                                           */
 
 void mx_arena_plan(mx_arena *a) {
     memset(a, 0, sizeof *a);
@@ -31,8 +32,8 @@ void mx_arena_free(mx_arena *a) {
 void *mx_arena_push(mx_arena *a, size_t bytes, mx_error *e) {
     size_t need = (bytes + MX_ALIGN - 1) / MX_ALIGN * MX_ALIGN;
     if (need < bytes || (!a->planning && need > a->capacity - a->used)) {
-        mx_fail(e, MX_ERR_MEMORY, "the arena of %zu bytes has %zu in use and cannot hold %zu more", a->capacity,
-                a->used, bytes);
+        mx_fail(e, MX_ERR_MEMORY, "the arena of %zu bytes has %zu in use and cannot hold %zu more",
+                a->capacity, a->used, bytes);
         return NULL;
     }
     void *p = a->planning ? (void *)(MX_FAKE_BASE + a->used) : a->base + a->used;

@@ -1,7 +1,7 @@
 /* The arena: one block of memory used as a stack, which holds everything a training step needs.
  *
- * Forward pushes, backward pops in reverse. In planning mode (base NULL) nothing is backed by memory, addresses
- * are offsets from a fake base, and `peak` afterwards is the exact size that a real run needs. */
+ * Forward pushes, backward pops in reverse. In planning mode (base NULL) nothing is backed by memory,
+ * addresses are offsets from a fake base, and `peak` afterwards is the exact size that a real run needs. */
 #ifndef MX_BASE_ARENA_H
 #define MX_BASE_ARENA_H
 

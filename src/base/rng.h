@@ -1,6 +1,6 @@
 /* Counter-based random numbers: every draw is a function of (seed, purpose, a, b) and its position in that
- * stream, never of thread or time. The generator is Philox 4x32-10 (Salmon et al., "Parallel random numbers: as
- * easy as 1, 2, 3", SC 2011). State to save: none. */
+ * stream, never of thread or time. The generator is Philox 4x32-10 (Salmon et al., "Parallel random numbers:
+ * as easy as 1, 2, 3", SC 2011). State to save: none. */
 #ifndef MX_BASE_RNG_H
 #define MX_BASE_RNG_H
 
@@ -8,14 +8,14 @@
 
 /* What a stream is for; the numbers are part of the reproducibility promise, so append only. */
 typedef enum {
-    MX_RNG_INIT = 1,    /* a: parameter index */
-    MX_RNG_MASK = 2,    /* a: optimiser step, b: micro-batch */
-    MX_RNG_ORDER = 3,   /* a: epoch; the permutation of the data set */
-    MX_RNG_AUGMENT = 4, /* a: epoch, b: position k in the epoch */
-    MX_RNG_REPLACE = 5, /* a: epoch, b: position k; draw number = attempt (broken files) */
+    MX_RNG_INIT = 1,     /* a: parameter index */
+    MX_RNG_MASK = 2,     /* a: optimiser step, b: micro-batch */
+    MX_RNG_ORDER = 3,    /* a: epoch; the permutation of the data set */
+    MX_RNG_AUGMENT = 4,  /* a: epoch, b: position k in the epoch */
+    MX_RNG_REPLACE = 5,  /* a: epoch, b: position k; draw number = attempt (broken files) */
     MX_RNG_DROPPATH = 6, /* a: optimiser step, b: micro-batch */
-    MX_RNG_SYNTH = 7,   /* a: class, b: image */
-    MX_RNG_HOLDOUT = 8, /* a: batch; masks of the held-out loss */
+    MX_RNG_SYNTH = 7,    /* a: class, b: image */
+    MX_RNG_HOLDOUT = 8,  /* a: batch; masks of the held-out loss */
     MX_RNG_TEST = 9
 } mx_rng_purpose;
 

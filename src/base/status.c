@@ -31,7 +31,7 @@ mx_status mx_fail_where(mx_error *e, const char *format, ...) {
 }
 
 const char *mx_status_name(mx_status status) {
-    static const char *const name[] = {"ok",   "argument", "shape",   "memory",      "io",
-                                       "format", "data",   "numeric", "unsupported", "interrupted"};
+    static const char *const name[] = {"ok",   "argument", "shape",    "memory",      "io",         "format",
+                                       "data", "numeric",  "mismatch", "unsupported", "interrupted"};
     return (unsigned)status < sizeof name / sizeof *name ? name[status] : "unknown";
 }

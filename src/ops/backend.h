@@ -1,8 +1,8 @@
 /* What a backend implements: the ops of ops.h after the front end has checked every shape.
  *
- * Each function has the contract of its namesake in ops.h. `work` is scratch memory of at least the size that the
- * matching *_work function returned for the same shapes (NULL function: none needed). A backend never allocates.
- * The front end allocates it on the arena, so planning sees it. */
+ * Each function has the contract of its namesake in ops.h. `work` is scratch memory of at least the size that
+ * the matching *_work function returned for the same shapes (NULL function: none needed). A backend never
+ * allocates. The front end allocates it on the arena, so planning sees it. */
 #ifndef MX_OPS_BACKEND_H
 #define MX_OPS_BACKEND_H
 
@@ -33,8 +33,9 @@ struct mx_backend {
 
     void (*layernorm)(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx_tensor x, mx_tensor gamma,
                       mx_tensor beta);
-    void (*layernorm_back)(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbeta, mx_tensor dy, mx_tensor x,
-                           mx_tensor mean, mx_tensor rstd, mx_tensor gamma, bool add, void *work);
+    void (*layernorm_back)(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbeta, mx_tensor dy,
+                           mx_tensor x, mx_tensor mean, mx_tensor rstd, mx_tensor gamma, bool add,
+                           void *work);
     mx_work_rows *layernorm_back_work;
 
     void (*attention)(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table,
@@ -46,14 +47,15 @@ struct mx_backend {
                              bool biased, bool backward);
 
     void (*unmix)(mx_ctx *c, mx_tensor y, mx_tensor z, mx_tensor token, mx_tensor pos, const mx_layout *lay);
-    void (*unmix_back)(mx_ctx *c, mx_tensor dz, mx_tensor dtoken, mx_tensor dy, const mx_layout *lay, void *work);
+    void (*unmix_back)(mx_ctx *c, mx_tensor dz, mx_tensor dtoken, mx_tensor dy, const mx_layout *lay,
+                       void *work);
     mx_work_rows *unmix_back_work; /* rows 2BL, width D */
 
     void (*pixel_loss)(mx_ctx *c, mx_tensor loss, mx_tensor dpred, mx_tensor pred, mx_tensor images,
                        const mx_targets *targets, float scale, void *work);
     mx_work_rows *pixel_loss_work;
-    void (*soft_cross_entropy)(mx_ctx *c, mx_tensor loss, mx_tensor dlogits, mx_tensor logits, mx_tensor targets,
-                               float scale);
+    void (*soft_cross_entropy)(mx_ctx *c, mx_tensor loss, mx_tensor dlogits, mx_tensor logits,
+                               mx_tensor targets, float scale);
     void (*mean_rows)(mx_ctx *c, mx_tensor y, mx_tensor x);
     void (*mean_rows_back)(mx_ctx *c, mx_tensor dx, mx_tensor dy);
 

@@ -2,11 +2,13 @@
  *
  * Conventions
  *   - Order of arguments: context, outputs, inputs, parameters, numbers. Shapes stand in brackets, row-major.
- *   - Parameter gradients ADD. Activation gradients overwrite, except where `add` is true (the residual stream).
+ *   - Parameter gradients ADD. Activation gradients overwrite, except where `add` is true (the residual
+ * stream).
  *   - Outputs may not alias inputs unless the contract says so. Sums are f32 or better, in a fixed order
  *     that depends on shapes only, never on the number of threads.
  *   - A wrong shape or type sets the context's sticky error; every later op then does nothing.
- *   - In planning mode nothing is computed: shapes are checked, workspaces reserved, FLOPs and products counted.
+ *   - In planning mode nothing is computed: shapes are checked, workspaces reserved, FLOPs and products
+ * counted.
  *   - [..., C] means any leading dimensions, taken as rows N.
  * Types: f32 throughout in this version; the type is a property of each tensor so that bf16 can follow. */
 #ifndef MX_OPS_OPS_H
@@ -46,8 +48,8 @@ typedef struct {
 typedef struct {
     const mx_backend *backend;
     mx_arena *arena;
-    int threads;    /* >= 1 */
-    bool planning;  /* arena->planning too */
+    int threads;   /* >= 1 */
+    bool planning; /* arena->planning too */
     uint64_t seed, step;
     uint32_t micro; /* micro-batch of the step */
     mx_error error; /* sticky */
@@ -85,15 +87,16 @@ void mx_scatter_rows(mx_ctx *c, mx_tensor dx, mx_tensor dy, const int32_t *index
 
 /* ---- images to tokens --------------------------------------------------------------------------------- */
 
-/* Patches of mixed images in layout order: y[b,t,(ch,r,s)] = images[src,ch,row*p+r,col*p+s], where (row,col) is
- * the raster position of token t and src = B-1-b where lay->group[t] is 1, else b. The patch embedding is per
- * token, so mixing pixels here equals mixing embeddings (objective.md "Pretraining" 2).
- * y [B,L,Ch*p*p], images [B,Ch,grid_h*p,grid_w*p]. No gradient: images are data. */
+/* Patches of mixed images in layout order: y[b,t,(ch,r,s)] = images[src,ch,row*p+r,col*p+s], where (row,col)
+ * is the raster position of token t and src = B-1-b where lay->group[t] is 1, else b. The patch embedding is
+ * per token, so mixing pixels here equals mixing embeddings (objective.md "Pretraining" 2). y [B,L,Ch*p*p],
+ * images [B,Ch,grid_h*p,grid_w*p]. No gradient: images are data. */
 void mx_patch_rows(mx_ctx *c, mx_tensor y, mx_tensor images, const mx_layout *lay, int p);
 /* x[b,t,:] += pos[lay->raster[t],:].  x [B,L,C], pos [L,C]. */
 void mx_add_position(mx_ctx *c, mx_tensor x, mx_tensor pos, const mx_layout *lay);
 
-/* ---- linear layers: w [O,I], b [O] or absent, x [...,I] (N rows), y [...,O] ------------------------------ */
+/* ---- linear layers: w [O,I], b [O] or absent, x [...,I] (N rows), y [...,O] ------------------------------
+ */
 
 /* y = x wᵀ + b */
 void mx_linear(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor w, mx_tensor b);
@@ -101,16 +104,19 @@ void mx_linear(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor w, mx_tensor b);
 void mx_linear_gelu(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor x, mx_tensor w, mx_tensor b);
 /* y = r + keep[sample] * (x wᵀ + b).  r [...,O] (may be y itself), keep [S] or absent; the N rows are S equal
  * runs, one a sample. */
-void mx_linear_add(mx_ctx *c, mx_tensor y, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b, mx_tensor keep);
+void mx_linear_add(mx_ctx *c, mx_tensor y, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
+                   mx_tensor keep);
 /* dx = dy w (absent: skipped); dw += dyᵀ x; db += Σ_rows dy (absent: skipped).
  * dx [...,I], dw [O,I], db [O], dy [...,O], x [...,I]. */
-void mx_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x, mx_tensor w);
+void mx_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,
+                    mx_tensor w);
 /* Backward through y = a wᵀ + b with a = GELU(h): dh = (dy w) ⊙ GELU'(h); dw += dyᵀ a; db += Σ_rows dy.
  * dh [...,I] may alias h. */
 void mx_linear_gelu_back(mx_ctx *c, mx_tensor dh, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor a,
                          mx_tensor h, mx_tensor w);
 
-/* ---- LayerNorm over the last dimension, eps MX_NORM_EPS ------------------------------------------------- */
+/* ---- LayerNorm over the last dimension, eps MX_NORM_EPS -------------------------------------------------
+ */
 
 /* y = (x - mean) * rstd * gamma + beta, biased variance.  x, y [...,C], mean, rstd [N], gamma, beta [C]. */
 void mx_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx_tensor x, mx_tensor gamma,
@@ -123,22 +129,27 @@ void mx_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbet
 
 /* out_i = softmax_j(q_i·k_j/√D + table[h, pos_i - pos_j]) v_j over j in i's segment;
  * lse_i = log Σ_j exp(logit_ij).  qkv [B,L,3,heads,D], out [B,L,heads*D], lse [B,heads,L],
- * table [(2 window_h - 1)(2 window_w - 1), heads] or absent, entry row (Δrow + window_h - 1)(2 window_w - 1) +
- * (Δcol + window_w - 1), Δ = query - key (objective.md "Encoder" 3). */
-void mx_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table, const mx_layout *lay);
-/* dqkv [B,L,3,heads,D] overwritten; dtable += (absent when table is). out and lse as the forward left them. */
-void mx_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tensor dout, mx_tensor out, mx_tensor lse,
-                       mx_tensor qkv, mx_tensor table, const mx_layout *lay);
+ * table [(2 window_h - 1)(2 window_w - 1), heads] or absent, entry row (Δrow + window_h - 1)(2 window_w - 1)
+ * + (Δcol + window_w - 1), Δ = query - key (objective.md "Encoder" 3). */
+void mx_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table,
+                  const mx_layout *lay);
+/* dqkv [B,L,3,heads,D] overwritten; dtable += (absent when table is). out and lse as the forward left them.
+ */
+void mx_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tensor dout, mx_tensor out,
+                       mx_tensor lse, mx_tensor qkv, mx_tensor table, const mx_layout *lay);
 
-/* ---- the two decoder sequences -------------------------------------------------------------------------- */
+/* ---- the two decoder sequences --------------------------------------------------------------------------
+ */
 
-/* y[b,t] = (group[t] ? token : z[b,t]) + pos[raster[t]];  y[B+b,t] = (group[t] ? z[b,t] : token) + pos[raster[t]].
- * y [2B,L,D], z [B,L,D], token [D], pos [L,D]  (objective.md "Pretraining" 4). lay->group must be set. */
+/* y[b,t] = (group[t] ? token : z[b,t]) + pos[raster[t]];  y[B+b,t] = (group[t] ? z[b,t] : token) +
+ * pos[raster[t]]. y [2B,L,D], z [B,L,D], token [D], pos [L,D]  (objective.md "Pretraining" 4). lay->group
+ * must be set. */
 void mx_unmix(mx_ctx *c, mx_tensor y, mx_tensor z, mx_tensor token, mx_tensor pos, const mx_layout *lay);
 /* dz [B,L,D] = the rows that came from z; dtoken [D] += the sum of the others. */
 void mx_unmix_back(mx_ctx *c, mx_tensor dz, mx_tensor dtoken, mx_tensor dy, const mx_layout *lay);
 
-/* ---- losses --------------------------------------------------------------------------------------------- */
+/* ---- losses ---------------------------------------------------------------------------------------------
+ */
 
 /* Which image and which patch each row of a prediction is about (host memory). */
 typedef struct {
@@ -160,15 +171,17 @@ void mx_mean_rows(mx_ctx *c, mx_tensor y, mx_tensor x);
 /* dx[b,t,:] = dy[b,:]/L */
 void mx_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy);
 
-/* ---- optimiser (flat buffers) --------------------------------------------------------------------------- */
+/* ---- optimiser (flat buffers) ---------------------------------------------------------------------------
+ */
 
-/* sum[0] (f64) += Σ g². Fixed order: partial sums over fixed blocks. Not-finite input gives a not-finite sum. */
+/* sum[0] (f64) += Σ g². Fixed order: partial sums over fixed blocks. Not-finite input gives a not-finite sum.
+ */
 void mx_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g);
 
 typedef struct {
-    float lr, weight_decay, beta1, beta2, eps;
+    double lr, weight_decay, beta1, beta2, eps;
     int64_t t;        /* update number, from 1: bias corrections 1 - beta^t in double */
-    float grad_scale; /* gradients are multiplied by this first (clipping) */
+    double grad_scale; /* gradients are multiplied by this first (clipping) */
 } mx_adamw_args;
 
 /* PyTorch's AdamW in one pass (augment.md f): w ← w(1 - lr wd); m, v ← moments; w ← w - lr/(1-β1^t) m /

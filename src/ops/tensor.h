@@ -47,8 +47,10 @@ static inline float *mx_f32(mx_tensor t) {
 
 static inline bool mx_present(mx_tensor t) { return t.data != NULL; }
 
-/* A tensor over memory that lives elsewhere; trailing dimensions of 0 are cut: mx_view(p, MX_F32, B, L, C, 0, 0). */
-static inline mx_tensor mx_view(void *data, mx_dtype type, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e) {
+/* A tensor over memory that lives elsewhere; trailing dimensions of 0 are cut: mx_view(p, MX_F32, B, L, C, 0,
+ * 0). */
+static inline mx_tensor mx_view(void *data, mx_dtype type, int64_t a, int64_t b, int64_t c, int64_t d,
+                                int64_t e) {
     mx_tensor t = {data, {a, b, c, d, e}, 0, type};
     while (t.ndim < MX_MAX_DIM && t.dim[t.ndim] > 0) t.ndim++;
     return t;

@@ -1,0 +1,173 @@
+/* The encoder's forward and backward, see encoder.h. Tokens stay in the layout order of their stage
+ * (ops/layout.h); only merging moves them. */
+#include "model/encoder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static mx_pid add(mx_params *p, mx_init init, int layer, const char *name, int64_t a, int64_t b) {
+    mx_pid id = mx_params_add(p, init, 0, name, a, b, 0, 0);
+    if (id >= 0) p->item[id].layer = layer;
+    return id;
+}
+
+static void add_patch_embedding(mx_encoder *en, mx_params *p, const mx_model_config *m) {
+    int patch = m->patch, fan = m->channels * patch * patch, gh = mx_grid_h(m, 0), gw = mx_grid_w(m, 0);
+    en->pos =
+        mx_params_add(p, MX_INIT_POSITION, gh, "absolute_pos_embed", 1, (int64_t)gh * gw, m->embed_dim, 0);
+    if (en->pos >= 0) p->item[en->pos].fan2 = gw;
+    en->proj_w = mx_params_add(p, MX_INIT_CONV, fan, "patch_embed.proj.weight", m->embed_dim, m->channels,
+                               patch, patch);
+    en->proj_b = mx_params_add(p, MX_INIT_CONV, fan, "patch_embed.proj.bias", m->embed_dim, 0, 0, 0);
+    en->norm_w = add(p, MX_INIT_ONE, 0, "patch_embed.norm.weight", m->embed_dim, 0);
+    en->norm_b = add(p, MX_INIT_ZERO, 0, "patch_embed.norm.bias", m->embed_dim, 0);
+}
+
+static void add_merging(mx_encoder *en, mx_params *p, int k, int layer) {
+    char name[96];
+    int64_t c = mx_stage_width(en->config, k);
+    mx_merging *g = &en->merging[k];
+    snprintf(name, sizeof name, "layers.%d.downsample.norm.weight", k);
+    g->norm_w = add(p, MX_INIT_ONE, layer, name, 4 * c, 0);
+    snprintf(name, sizeof name, "layers.%d.downsample.norm.bias", k);
+    g->norm_b = add(p, MX_INIT_ZERO, layer, name, 4 * c, 0);
+    snprintf(name, sizeof name, "layers.%d.downsample.reduction.weight", k);
+    g->reduction = add(p, MX_INIT_XAVIER, layer, name, 2 * c, 4 * c);
+}
+
+mx_status mx_encoder_add(mx_encoder *en, mx_params *p, const mx_model_config *m, mx_error *e) {
+    *en = (mx_encoder){.config = m, .params = p};
+    for (int k = 0; k < m->stages; k++) en->blocks += m->depths[k];
+    if (!(en->block = calloc((size_t)en->blocks, sizeof *en->block)))
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory while building an encoder of %d blocks", en->blocks);
+    add_patch_embedding(en, p, m);
+    int n = 0, width = 0;
+    for (int k = 0; k < m->stages; k++) {
+        width = mx_stage_width(m, k);
+        int64_t rows = (int64_t)(2 * mx_window_h(m, k) - 1) * (2 * mx_window_w(m, k) - 1);
+        for (int j = 0; j < m->depths[k]; j++, n++) {
+            char prefix[64];
+            snprintf(prefix, sizeof prefix, "layers.%d.blocks.%d.", k, j);
+            mx_block_add(&en->block[n], p, prefix, width, m->heads[k], rows, n + 1);
+        }
+        if (k + 1 < m->stages)
+            add_merging(en, p, k, n + 1); /* schedule.md 4: the next stage's first block's id */
+    }
+    en->final_w = add(p, MX_INIT_ONE, en->blocks, "norm.weight", width, 0);
+    en->final_b = add(p, MX_INIT_ZERO, en->blocks, "norm.bias", width, 0);
+    return MX_OK;
+}
+
+void mx_encoder_free(mx_encoder *en) {
+    if (!en) return;
+    free(en->block);
+    memset(en, 0, sizeof *en);
+}
+
+static mx_tensor W(const mx_encoder *en, mx_pid id) { return mx_weight(en->params, id); }
+static mx_tensor G(const mx_encoder *en, mx_pid id) { return mx_grad(en->params, id); }
+
+static mx_tensor alloc3(mx_ctx *c, int64_t b, int64_t l, int64_t w) {
+    return mx_alloc(c, MX_F32, 3, (int64_t[]){b, l, w});
+}
+
+static mx_tensor alloc1(mx_ctx *c, int64_t n) { return mx_alloc(c, MX_F32, 1, &n); }
+
+/* The convolution's weight as a linear one: [C, Ch*p*p]. */
+static mx_tensor flat2(mx_tensor w) { return mx_reshape(w, w.dim[0], mx_count(w) / w.dim[0], 0, 0, 0); }
+
+/* x [B,L0,C] = LN(conv(images)) mixed by index, + position */
+static mx_tensor embed_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_layout *lay,
+                               mx_encoder_saved *s) {
+    const mx_model_config *m = en->config;
+    int64_t batch = images.dim[0], tokens = lay->tokens;
+    mx_tensor x = alloc3(c, batch, tokens, m->embed_dim);
+    s->patches = alloc3(c, batch, tokens, (int64_t)m->channels * m->patch * m->patch);
+    s->embedded = alloc3(c, batch, tokens, m->embed_dim);
+    s->mean = alloc1(c, batch * tokens), s->rstd = alloc1(c, batch * tokens);
+    if (!mx_ok(c)) return MX_ABSENT;
+    mx_patch_rows(c, s->patches, images, lay, m->patch);
+    mx_linear(c, s->embedded, s->patches, flat2(W(en, en->proj_w)), W(en, en->proj_b));
+    mx_layernorm(c, x, s->mean, s->rstd, s->embedded, W(en, en->norm_w), W(en, en->norm_b));
+    mx_add_position(c, x, mx_reshape(W(en, en->pos), tokens, m->embed_dim, 0, 0, 0), lay);
+    return x;
+}
+
+/* [B,L,C] → out [B,L/4,2C] */
+static void merge_forward(mx_ctx *c, const mx_encoder *en, int k, mx_tensor out, mx_tensor x,
+                          const int32_t *index, mx_merging_saved *s) {
+    int64_t batch = x.dim[0], cells = x.dim[1] / 4, width = 4 * x.dim[2];
+    const mx_merging *g = &en->merging[k];
+    s->cells = alloc3(c, batch, cells, width), s->y = mx_alloc_like(c, s->cells);
+    s->mean = alloc1(c, batch * cells), s->rstd = alloc1(c, batch * cells);
+    if (!mx_ok(c)) return;
+    mx_gather_rows(c, mx_reshape(s->cells, batch, x.dim[1], x.dim[2], 0, 0), x, index);
+    mx_layernorm(c, s->y, s->mean, s->rstd, s->cells, W(en, g->norm_w), W(en, g->norm_b));
+    mx_linear(c, out, s->y, W(en, g->reduction), MX_ABSENT);
+}
+
+/* d [B,L/4,2C] → dx [B,L,C] */
+static void merge_backward(mx_ctx *c, const mx_encoder *en, int k, mx_tensor dx, mx_tensor d,
+                           const int32_t *index, mx_merging_saved *s) {
+    const mx_merging *g = &en->merging[k];
+    size_t mark = c->arena->used;
+    mx_tensor dcells = mx_alloc_like(c, s->cells);
+    if (!mx_ok(c)) return;
+    mx_linear_back(c, dcells, G(en, g->reduction), MX_ABSENT, d, s->y, W(en, g->reduction));
+    mx_layernorm_back(c, dcells, G(en, g->norm_w), G(en, g->norm_b), dcells, s->cells, s->mean, s->rstd,
+                      W(en, g->norm_w), false);
+    mx_scatter_rows(c, dx, mx_reshape(dcells, dx.dim[0], dx.dim[1], dx.dim[2], 0, 0), index);
+    mx_arena_release(c->arena, mark);
+}
+
+mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_mixing *mix,
+                             const mx_keep *keep, mx_encoder_saved *saved) {
+    mx_encoder_saved unused = {0}, *s = saved ? saved : &unused;
+    mx_tensor x = embed_forward(c, en, images, &mix->layout[0], s);
+    for (int k = 0, n = 0; k < mix->stages && mx_ok(c); k++) {
+        for (int j = 0; j < en->config->depths[k]; j++, n++)
+            x = mx_block_forward(c, &en->block[n], x, &mix->layout[k], keep ? keep[n] : (mx_keep){0},
+                                 (mx_rows_wanted){0}, saved ? &saved->block[n] : NULL);
+        if (k + 1 < mix->stages && mx_ok(c)) {
+            mx_tensor out = alloc3(c, x.dim[0], x.dim[1] / 4, 2 * x.dim[2]);
+            size_t mark = c->arena->used;
+            merge_forward(c, en, k, out, x, mix->merge[k], &s->merging[k]);
+            if (!saved) mx_arena_release(c->arena, mark);
+            x = out;
+        }
+        s->stage[k] = x;
+    }
+    if (!mx_ok(c)) return MX_ABSENT;
+    mx_tensor features = mx_alloc_like(c, x);
+    s->final_mean = alloc1(c, mx_rows(x)), s->final_rstd = alloc1(c, mx_rows(x));
+    mx_layernorm(c, features, s->final_mean, s->final_rstd, x, W(en, en->final_w), W(en, en->final_b));
+    return features;
+}
+
+void mx_encoder_backward(mx_ctx *c, const mx_encoder *en, mx_encoder_saved *s, const mx_mixing *mix,
+                         mx_tensor dfeatures) {
+    if (!mx_ok(c)) return;
+    size_t mark = c->arena->used;
+    int n = en->blocks;
+    mx_tensor d = mx_alloc_like(c, dfeatures);
+    mx_layernorm_back(c, d, G(en, en->final_w), G(en, en->final_b), dfeatures, s->stage[mix->stages - 1],
+                      s->final_mean, s->final_rstd, W(en, en->final_w), false);
+    for (int k = mix->stages - 1; k >= 0 && mx_ok(c); k--) {
+        if (k + 1 < mix->stages) {
+            mx_tensor dx = alloc3(c, d.dim[0], d.dim[1] * 4, d.dim[2] / 2);
+            merge_backward(c, en, k, dx, d, mix->merge[k], &s->merging[k]);
+            d = dx;
+        }
+        for (int j = 0; j < en->config->depths[k]; j++) {
+            n--;
+            mx_block_backward(c, &en->block[n], &s->block[n], &mix->layout[k], d, MX_ABSENT);
+        }
+    }
+    if (!mx_ok(c)) return;
+    mx_layernorm_back(c, d, G(en, en->norm_w), G(en, en->norm_b), d, s->embedded, s->mean, s->rstd,
+                      W(en, en->norm_w), false);
+    mx_linear_back(c, MX_ABSENT, flat2(G(en, en->proj_w)), G(en, en->proj_b), d, s->patches,
+                   flat2(W(en, en->proj_w)));
+    mx_arena_release(c->arena, mark);
+}

@@ -1,0 +1,39 @@
+/* Everything that follows from a mask: the order of the tokens at every stage, where patch merging fetches
+ * its tokens, which decoder rows are masked and what they must predict.
+ *
+ * Source: objective.md "Pretraining" 1-6 and "Consequences". Sizes depend on the model and the batch only,
+ * contents on the mask, so one object serves all steps and a plan needs no mask. Host memory. */
+#ifndef MX_MODEL_MIXING_H
+#define MX_MODEL_MIXING_H
+
+#include "base/rng.h"
+#include "model/config.h"
+#include "ops/ops.h"
+
+typedef struct {
+    int stages, batch, units; /* units = L, tokens of the last stage */
+    mx_layout layout[MX_MAX_STAGES];
+    int32_t *merge[MX_MAX_STAGES];  /* [L_k]: layout positions of the 4 tokens of each token of stage k+1 */
+    mx_layout decoder;              /* one segment; the order of the last stage */
+    int32_t *rows;                  /* [B*L] masked decoder rows, z1's then z2's, of the 2B*L */
+    int32_t *row_image, *row_patch; /* [B*L] which image and raster patch each of them reconstructs */
+    int32_t *all_image, *all_patch; /* [2B*L] the same for every decoder row (pictures) */
+    uint8_t *mask;                  /* [L] raster order */
+    int32_t *scratch;               /* [L_0] */
+    void *memory;
+} mx_mixing;
+
+/* batch images of the model; masked: two groups a window (pretraining), else one (classifier, features).
+ * Before the first mx_mixing_set all tokens have mask 0. Free with mx_mixing_free. */
+mx_status mx_mixing_make(mx_mixing *m, const mx_model_config *config, int batch, bool masked, mx_error *e);
+void mx_mixing_free(mx_mixing *m);
+size_t mx_mixing_bytes(const mx_model_config *config, int batch);
+
+/* mask [L] raster order, 1 = replaced by the paired image (B-1-i). */
+void mx_mixing_set(mx_mixing *m, const uint8_t *mask);
+
+/* Draws a mask: a uniformly random subset of int(L·r) units gets 1; range > 0 adds U(0, range) to the ratio
+ * first. */
+void mx_mask_draw(uint8_t *mask, int units, double ratio, double range, mx_rng *r);
+
+#endif

@@ -1,0 +1,55 @@
+/* A whole model: the encoder with the pretraining decoder, or with a classifier's head.
+ *
+ * The only place where the parts meet. Owns parameters; does not own arenas, images or files. */
+#ifndef MX_MODEL_MODEL_H
+#define MX_MODEL_MODEL_H
+
+#include "model/decoder.h"
+#include "model/encoder.h"
+
+typedef struct {
+    mx_model_config config;
+    mx_params params;
+    mx_encoder encoder;
+    mx_decoder decoder;    /* when config.decoder_dim > 0 */
+    mx_pid head_w, head_b; /* when config.classes > 0 */
+    mx_block_saved *saved; /* [encoder blocks + decoder blocks] */
+} mx_model;
+
+/* Checks the configuration and allocates zeroed buffers for `use`. Free with mx_model_free (also after a
+ * failure). */
+mx_status mx_model_make(mx_model *m, const mx_model_config *config, mx_params_use use, mx_error *e);
+void mx_model_free(mx_model *m);
+
+/* One micro-batch of pretraining: forward, loss, backward.  images [B,Ch,H,W]; loss[0] += scale * mean
+ * squared error; parameter gradients += scale * gradient. */
+void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_mixing *mix,
+                      float scale);
+/* Forward and loss only (held-out images). */
+void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_mixing *mix,
+                      float scale);
+/* What forward computes, for pictures and verification; tensors stay on the arena until the caller releases
+ * it. stage[k] and features in layout order (stage k's output has the order of stage min(k+1, K-1)). */
+typedef struct {
+    mx_tensor stage[MX_MAX_STAGES], features, reconstruction;
+} mx_pretrain_views;
+void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images, const mx_mixing *mix);
+
+/* One micro-batch of the classifier: logits [B,classes] out; targets [B,classes] soft labels. keep [blocks]
+ * or NULL. */
+void mx_classify_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor logits, mx_tensor images,
+                      mx_tensor targets, const mx_mixing *mix, const mx_keep *keep, float scale);
+/* Forward only. */
+void mx_classify_logits(mx_ctx *c, mx_model *m, mx_tensor logits, mx_tensor images, const mx_mixing *mix);
+
+/* Drop-path factors of a step: keep or 1/(1-p) per image and branch, p growing linearly over the blocks
+ * (augment.md e). keep [blocks]; memory [2*blocks*batch] floats that the factors live in. rate 0: all absent.
+ */
+void mx_drop_path_draw(mx_keep *keep, float *memory, int blocks, int batch, double rate, uint64_t seed,
+                       uint64_t step, uint32_t micro);
+
+/* Forward multiply-adds an image as objective.md counts them: full attention windows and the
+ * decoder's two sequences at all positions. 6 times this is a training step's useful FLOPs. */
+double mx_model_forward_macs(const mx_model_config *config);
+
+#endif

@@ -1,0 +1,74 @@
+/* The parameters of a model: one flat buffer each for weights, gradients and AdamW's two moments.
+ *
+ * Modules register their tensors in forward order, so that backward makes them final in falling offsets.
+ * Names and shapes are those of the authors' PyTorch checkpoints (objective.md "Tensor names in
+ * checkpoints"). Fixed tensors (the sine-cosine position embeddings) are stored and saved with the others but
+ * have no gradient. */
+#ifndef MX_MODEL_PARAMS_H
+#define MX_MODEL_PARAMS_H
+
+#include "ops/tensor.h"
+
+#include "base/status.h"
+
+typedef int mx_pid; /* index into mx_params.item; MX_NO_PARAM where a module has none */
+#define MX_NO_PARAM (-1)
+
+/* Initial values (objective.md "Encoder", last paragraph; augment.md f). */
+typedef enum {
+    MX_INIT_ZERO,
+    MX_INIT_ONE,
+    MX_INIT_XAVIER,       /* U(±sqrt(6/(in+out))) of a linear weight as stored */
+    MX_INIT_TRUNC_NORMAL, /* N(0, 0.02²) with rejection outside ±2 */
+    MX_INIT_CONV,         /* U(±1/sqrt(fan)): PyTorch's Conv2d default, weight and bias */
+    MX_INIT_POSITION      /* fixed 2-D sine-cosine table; fan = grid height, fan2 = grid width */
+} mx_init;
+
+typedef struct {
+    char name[96];
+    int ndim;
+    int64_t dim[4];
+    int64_t count, offset; /* elements; offset into the trainable or the fixed buffer */
+    mx_init init;
+    int fan, fan2;
+    bool fixed; /* not trained */
+    bool decay; /* weight decay applies: trainable and more than one dimension */
+    int layer;  /* id for layer-wise learning-rate decay (schedule.md 4) */
+} mx_param;
+
+typedef struct {
+    mx_param *item;
+    int count, capacity;
+    int64_t total, fixed_total;   /* elements of each buffer, padding included */
+    float *weight, *grad, *m, *v; /* [total] */
+    float *fixed;                 /* [fixed_total] */
+    void *memory;                 /* what was allocated for the five */
+    size_t bytes;
+} mx_params;
+
+/* Registers a tensor; dims of 0 are cut. Returns its id. Out of memory: a sticky failure that
+ * mx_params_allocate reports. */
+mx_pid mx_params_add(mx_params *p, mx_init init, int fan, const char *name, int64_t a, int64_t b, int64_t c,
+                     int64_t d);
+
+/* What the buffers are for; moments and gradients cost memory that a reader of checkpoints need not pay. */
+typedef enum { MX_PARAMS_PLAN, MX_PARAMS_WEIGHTS, MX_PARAMS_GRADS, MX_PARAMS_TRAIN } mx_params_use;
+/* Allocates zeroed buffers; MX_PARAMS_PLAN only sets addresses that must not be read. */
+mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e);
+/* Bytes that mx_params_allocate would take. */
+size_t mx_params_bytes(const mx_params *p, mx_params_use use);
+void mx_params_free(mx_params *p);
+
+/* Draws every initial value: a function of (seed, parameter index, element). */
+void mx_params_init(mx_params *p, uint64_t seed);
+/* The 2-D sine-cosine table [height*width, width of channels]: first half encodes the column (objective.md
+ * "Encoder" 2). */
+void mx_position_table(float *out, int grid_h, int grid_w, int channels);
+
+mx_pid mx_params_find(const mx_params *p, const char *name); /* MX_NO_PARAM when absent */
+mx_tensor mx_weight(const mx_params *p, mx_pid id);          /* absent for MX_NO_PARAM */
+mx_tensor mx_grad(const mx_params *p, mx_pid id);            /* absent for fixed ones and MX_NO_PARAM */
+/* Trainable elements without padding. */
+int64_t mx_params_trainable(const mx_params *p);
+
+#endif

@@ -1,0 +1,65 @@
+/* Front end of the linear layers: one forward and one backward serve all of them (backend.h). */
+#include "ops/check.h"
+
+/* y = epilogue(x wᵀ + b); h, r, keep absent unless the epilogue has them. */
+static void forward(mx_ctx *c, const char *op, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x,
+                    mx_tensor w, mx_tensor b, mx_tensor keep) {
+    if (!mx_need_dims(c, op, "w", w, 2)) return;
+    int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
+    if (!mx_need(c, op, "x", x, MX_F32, rows, in) || !mx_need(c, op, "y", y, MX_F32, rows, out)) return;
+    if (mx_present(b) && !mx_need_count(c, op, "b", b, out)) return;
+    if (mx_present(h) && !mx_need(c, op, "h", h, MX_F32, rows, out)) return;
+    if (mx_present(r) && !mx_need(c, op, "r", r, MX_F32, rows, out)) return;
+    if (mx_present(keep) && (mx_count(keep) < 1 || rows % mx_count(keep))) {
+        mx_fail(&c->error, MX_ERR_SHAPE, "%s: %lld rows are not %lld equal samples", op, (long long)rows,
+                (long long)mx_count(keep));
+        return;
+    }
+    mx_note_product(c, rows, out, in, false, true);
+    MX_DO(c, op, 2.0 * (double)rows * (double)out * (double)in, linear(c, y, h, r, x, w, b, keep));
+}
+
+void mx_linear(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor w, mx_tensor b) {
+    forward(c, "linear", y, MX_ABSENT, MX_ABSENT, x, w, b, MX_ABSENT);
+}
+
+void mx_linear_gelu(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor x, mx_tensor w, mx_tensor b) {
+    forward(c, "linear_gelu", y, h, MX_ABSENT, x, w, b, MX_ABSENT);
+}
+
+void mx_linear_add(mx_ctx *c, mx_tensor y, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
+                   mx_tensor keep) {
+    if (mx_need_count(c, "linear_add", "r", r, mx_count(y)))
+        forward(c, "linear_add", y, MX_ABSENT, r, x, w, b, keep);
+}
+
+static void backward(mx_ctx *c, const char *op, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy,
+                     mx_tensor x, mx_tensor h, mx_tensor w) {
+    if (!mx_need_dims(c, op, "w", w, 2) || !mx_need_dims(c, op, "dw", dw, 2)) return;
+    int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
+    if (!mx_need(c, op, "x", x, MX_F32, rows, in) || !mx_need(c, op, "dy", dy, MX_F32, rows, out)) return;
+    if (!mx_need(c, op, "dw", dw, MX_F32, out, in)) return;
+    if (mx_present(dx) && !mx_need(c, op, "dx", dx, MX_F32, rows, in)) return;
+    if (mx_present(db) && !mx_need_count(c, op, "db", db, out)) return;
+    if (mx_present(h) && !mx_need(c, op, "h", h, MX_F32, rows, in)) return;
+    double one = 2.0 * (double)rows * (double)out * (double)in;
+    if (mx_present(dx)) mx_note_product(c, rows, in, out, false, false);
+    mx_note_product(c, out, in, rows, true, false);
+    size_t mark = c->arena->used;
+    void *work =
+        mx_work(c, c->backend->linear_back_work ? c->backend->linear_back_work(c, rows, out, in) : 0);
+    if (mx_ok(c)) MX_DO(c, op, mx_present(dx) ? 2 * one : one, linear_back(c, dx, dw, db, dy, x, h, w, work));
+    mx_arena_release(c->arena, mark);
+}
+
+void mx_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,
+                    mx_tensor w) {
+    backward(c, "linear_back", dx, dw, db, dy, x, MX_ABSENT, w);
+}
+
+void mx_linear_gelu_back(mx_ctx *c, mx_tensor dh, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor a,
+                         mx_tensor h, mx_tensor w) {
+    if (mx_need_count(c, "linear_gelu_back", "h", h, mx_count(a)) &&
+        mx_need_count(c, "linear_gelu_back", "dh", dh, mx_count(a)))
+        backward(c, "linear_gelu_back", dh, dw, db, dy, a, h, w);
+}

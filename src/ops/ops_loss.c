@@ -1,0 +1,51 @@
+/* Front end of losses, pooling and the optimiser. */
+#include "ops/check.h"
+
+void mx_pixel_loss(mx_ctx *c, mx_tensor loss, mx_tensor dpred, mx_tensor pred, mx_tensor images,
+                   const mx_targets *targets, float scale) {
+    const char *op = "pixel_loss";
+    if (!mx_need_dims(c, op, "images", images, 4) || !mx_need_count(c, op, "loss", loss, 1)) return;
+    int64_t n = mx_rows(pred), width = (int64_t)targets->side * targets->side * images.dim[1];
+    if (!mx_need(c, op, "pred", pred, MX_F32, n, width)) return;
+    if (mx_present(dpred) && !mx_need(c, op, "dpred", dpred, MX_F32, n, width)) return;
+    size_t mark = c->arena->used;
+    void *work = mx_work(c, c->backend->pixel_loss_work ? c->backend->pixel_loss_work(c, n, width) : 0);
+    if (mx_ok(c)) MX_DO(c, op, 0, pixel_loss(c, loss, dpred, pred, images, targets, scale, work));
+    mx_arena_release(c->arena, mark);
+}
+
+void mx_soft_cross_entropy(mx_ctx *c, mx_tensor loss, mx_tensor dlogits, mx_tensor logits, mx_tensor targets,
+                           float scale) {
+    const char *op = "soft_cross_entropy";
+    int64_t n = mx_rows(logits), k = mx_width(logits);
+    if (!mx_need(c, op, "logits", logits, MX_F32, n, k) ||
+        !mx_need(c, op, "targets", targets, MX_F32, n, k) || !mx_need_count(c, op, "loss", loss, 1))
+        return;
+    if (mx_present(dlogits) && !mx_need(c, op, "dlogits", dlogits, MX_F32, n, k)) return;
+    MX_DO(c, op, 0, soft_cross_entropy(c, loss, dlogits, logits, targets, scale));
+}
+
+void mx_mean_rows(mx_ctx *c, mx_tensor y, mx_tensor x) {
+    if (mx_need_dims(c, "mean_rows", "x", x, 3) &&
+        mx_need(c, "mean_rows", "y", y, MX_F32, x.dim[0], x.dim[2]))
+        MX_DO(c, "mean_rows", 0, mean_rows(c, y, x));
+}
+
+void mx_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy) {
+    if (mx_need_dims(c, "mean_rows_back", "dx", dx, 3) &&
+        mx_need(c, "mean_rows_back", "dy", dy, MX_F32, dx.dim[0], dx.dim[2]))
+        MX_DO(c, "mean_rows_back", 0, mean_rows_back(c, dx, dy));
+}
+
+void mx_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g) {
+    if (mx_need(c, "square_sum", "sum", sum, MX_F64, 1, 1) &&
+        mx_need_count(c, "square_sum", "g", g, mx_count(g)))
+        MX_DO(c, "square_sum", 0, square_sum(c, sum, g));
+}
+
+void mx_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, const mx_adamw_args *a) {
+    int64_t n = mx_count(w);
+    if (mx_need_count(c, "adamw", "w", w, n) && mx_need_count(c, "adamw", "m", m, n) &&
+        mx_need_count(c, "adamw", "v", v, n) && mx_need_count(c, "adamw", "g", g, n))
+        MX_DO(c, "adamw", 0, adamw(c, w, m, v, g, a));
+}

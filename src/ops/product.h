@@ -1,0 +1,11 @@
+/* A bare matrix product, outside any context: what the benchmark calls the machine's matrix rate. */
+#ifndef MX_OPS_PRODUCT_H
+#define MX_OPS_PRODUCT_H
+
+#include "ops/ops.h"
+
+/* c [m,n] = op(a) op(b), f32, row-major, tight. blocks: our blocks on `threads` threads; else the library's
+ * own threading. Without the cpu backend: plain loops. */
+void mx_product_run(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks);
+
+#endif

@@ -1,0 +1,61 @@
+/* Linear layers with their epilogues: the reference. */
+#include "ops/ref/ref.h"
+
+#include <math.h>
+
+static double gelu(double x) { return 0.5 * x * (1 + erf(x * M_SQRT1_2)); }
+
+static double gelu_slope(double x) {
+    return 0.5 * (1 + erf(x * M_SQRT1_2)) + x * exp(-0.5 * x * x) * 0.39894228040143267794; /* 1/sqrt(2π) */
+}
+
+void mx_ref_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
+                   mx_tensor keep) {
+    (void)c;
+    int64_t rows = mx_rows(x), in = mx_width(x), out = mx_width(y);
+    for (int64_t n = 0; n < rows; n++)
+        for (int64_t o = 0; o < out; o++) {
+            double sum = mx_present(b) ? (double)mx_f32(b)[o] : 0;
+            for (int64_t i = 0; i < in; i++)
+                sum += (double)mx_f32(x)[n * in + i] * (double)mx_f32(w)[o * in + i];
+            if (mx_present(keep)) sum *= (double)mx_f32(keep)[n / (rows / mx_count(keep))];
+            if (mx_present(r)) sum += (double)mx_f32(r)[n * out + o];
+            if (mx_present(h)) {
+                mx_f32(h)[n * out + o] = (float)sum;
+                sum = gelu((double)(float)sum);
+            }
+            mx_f32(y)[n * out + o] = (float)sum;
+        }
+}
+
+/* dw [O,I] += dyᵀ x, db [O] += column sums: before dx, which may overwrite what x was made from */
+static void parameters(mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x) {
+    int64_t rows = mx_rows(x), in = mx_width(x), out = mx_width(dy);
+    for (int64_t o = 0; o < out; o++) {
+        double bias = 0;
+        for (int64_t n = 0; n < rows; n++) bias += (double)mx_f32(dy)[n * out + o];
+        if (mx_present(db)) mx_f32(db)[o] += (float)bias;
+        for (int64_t i = 0; i < in; i++) {
+            double sum = 0;
+            for (int64_t n = 0; n < rows; n++)
+                sum += (double)mx_f32(dy)[n * out + o] * (double)mx_f32(x)[n * in + i];
+            mx_f32(dw)[o * in + i] += (float)sum;
+        }
+    }
+}
+
+void mx_ref_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,
+                        mx_tensor h, mx_tensor w, void *work) {
+    (void)c, (void)work;
+    int64_t rows = mx_rows(x), in = mx_width(x), out = mx_width(dy);
+    parameters(dw, db, dy, x);
+    if (!mx_present(dx)) return;
+    for (int64_t n = 0; n < rows; n++)
+        for (int64_t i = 0; i < in; i++) {
+            double sum = 0;
+            for (int64_t o = 0; o < out; o++)
+                sum += (double)mx_f32(dy)[n * out + o] * (double)mx_f32(w)[o * in + i];
+            if (mx_present(h)) sum *= gelu_slope((double)mx_f32(h)[n * in + i]);
+            mx_f32(dx)[n * in + i] = (float)sum;
+        }
+}
