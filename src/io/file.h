@@ -10,7 +10,8 @@
 
 /* Reads a file of at most limit bytes; a terminating 0 follows the content. The caller frees *bytes. */
 mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *size, mx_error *e);
-/* Temporary sibling, write, fsync, rename, fsync of the folder: path is the old or the new content, never a mix. */
+/* Temporary sibling, write, fsync, rename, fsync of the folder: path is the old or the new content, never a
+ * mix. */
 mx_status mx_file_write(const char *path, const void *bytes, size_t size, mx_error *e);
 
 /* The same in pieces: open, write any number of times, commit (or drop). */

@@ -1,5 +1,5 @@
-/* safetensors files: read by mapping, written whole or not at all. Source: spec formats.md (a). Every claim of the file
- * (sizes, offsets, shapes) is checked against the file before use. */
+/* safetensors files: read by mapping, written whole or not at all. Source: spec formats.md (a). Every claim
+ * of the file (sizes, offsets, shapes) is checked against the file before use. */
 #ifndef MX_IO_SAFETENSORS_H
 #define MX_IO_SAFETENSORS_H
 
@@ -27,7 +27,7 @@ mx_status mx_st_open(mx_st **out, const char *path, mx_error *e);
 mx_status mx_st_parse(mx_st **out, const void *bytes, size_t size, mx_error *e);
 void mx_st_close(mx_st *st);
 int mx_st_count(const mx_st *st);
-const mx_st_tensor *mx_st_at(const mx_st *st, int i);          /* in the order of the data; valid until close */
+const mx_st_tensor *mx_st_at(const mx_st *st, int i); /* in the order of the data; valid until close */
 const mx_st_tensor *mx_st_find(const mx_st *st, const char *name); /* NULL when absent */
 int mx_st_meta_count(const mx_st *st);
 void mx_st_meta_at(const mx_st *st, int i, const char **key, const char **value);
@@ -36,10 +36,13 @@ const char *mx_st_meta(const mx_st *st, const char *key); /* NULL when absent */
 /* Copies an F32, F16, BF16 or F64 tensor out as f32; count must match. */
 mx_status mx_st_copy_f32(const mx_st_tensor *t, float *out, int64_t count, mx_error *e);
 
-typedef struct { const char *key, *value; } mx_st_pair;
-/* Writes path atomically (temporary sibling, fsync, rename, fsync of the folder). Tensors are laid out by descending
- * element size then name, header padded to 8 bytes, {"format":"pt"} added to the metadata: the same input gives the same bytes. */
-mx_status mx_st_write(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *meta, int metas,
-                      mx_error *e);
+typedef struct {
+    const char *key, *value;
+} mx_st_pair;
+/* Writes path atomically (temporary sibling, fsync, rename, fsync of the folder). Tensors are laid out by
+ * descending element size then name, header padded to 8 bytes, {"format":"pt"} added to the metadata: the
+ * same input gives the same bytes. */
+mx_status mx_st_write(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *meta,
+                      int metas, mx_error *e);
 
 #endif

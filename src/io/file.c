@@ -1,0 +1,183 @@
+/* Whole files: read with a limit, written atomically (temporary sibling, fsync, rename, fsync of the folder).
+ */
+#include "io/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct mx_file {
+    int fd;
+    char *path, *temporary;
+};
+
+static mx_status io_error(mx_error *e, const char *doing, const char *path) {
+    return mx_fail(e, MX_ERR_IO, "cannot %s %s: %s", doing, path, strerror(errno));
+}
+
+mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *size, mx_error *e) {
+    struct stat st;
+    char *buffer = NULL;
+    size_t have = 0;
+    *bytes = NULL, *size = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return io_error(e, "open", path);
+    if (fstat(fd, &st)) {
+        io_error(e, "look at", path);
+        goto done;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        mx_fail(e, MX_ERR_IO, "%s is not a regular file", path);
+        goto done;
+    }
+    if ((uintmax_t)st.st_size > limit) {
+        mx_fail(e, MX_ERR_IO, "%s has %jd bytes, more than the limit of %zu", path, (intmax_t)st.st_size,
+                limit);
+        goto done;
+    }
+    if (!(buffer = malloc((size_t)st.st_size + 1))) {
+        mx_fail(e, MX_ERR_MEMORY, "cannot allocate %jd bytes to read %s", (intmax_t)st.st_size, path);
+        goto done;
+    }
+    while (have < (size_t)st.st_size) {
+        ssize_t n = read(fd, buffer + have, (size_t)st.st_size - have);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) io_error(e, "read", path);
+        if (n <= 0) break;
+        have += (size_t)n;
+    }
+    buffer[have] = 0;
+done:
+    close(fd);
+    if (e->status) {
+        free(buffer);
+        return e->status;
+    }
+    *bytes = buffer, *size = have;
+    return MX_OK;
+}
+
+mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e) {
+    static atomic_uint counter;
+    mx_file *f = calloc(1, sizeof *f);
+    *out = NULL;
+    if (!f || !(f->path = strdup(path)) ||
+        asprintf(&f->temporary, "%s.%ld.%u.tmp", path, (long)getpid(), atomic_fetch_add(&counter, 1)) < 0) {
+        if (f) free(f->path);
+        free(f);
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory while opening %s", path);
+    }
+    f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (f->fd < 0) {
+        io_error(e, "create", f->temporary);
+        free(f->temporary), free(f->path), free(f);
+        return e->status;
+    }
+    *out = f;
+    return MX_OK;
+}
+
+mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e) {
+    const char *p = bytes;
+    while (size) {
+        ssize_t n = write(f->fd, p, size < (1u << 30) ? size : (1u << 30));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return io_error(e, "write", f->temporary);
+        p += n, size -= (size_t)n;
+    }
+    return MX_OK;
+}
+
+static void forget(mx_file *f) {
+    free(f->temporary);
+    free(f->path);
+    free(f);
+}
+
+/* The rename itself is only safe on disk once the folder is. */
+static mx_status sync_folder(const char *path, mx_error *e) {
+    char *copy = strdup(path);
+    if (!copy) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || (fsync(fd) && errno != EINVAL)) io_error(e, "flush the folder of", path);
+    if (fd >= 0) close(fd);
+    free(copy);
+    return e->status;
+}
+
+mx_status mx_file_commit(mx_file *f, mx_error *e) {
+    bool written = !fsync(f->fd);
+    if (!written) io_error(e, "flush", f->temporary);
+    if (close(f->fd) && written) {
+        io_error(e, "close", f->temporary);
+        written = false;
+    }
+    if (written && rename(f->temporary, f->path)) {
+        io_error(e, "replace", f->path);
+        written = false;
+    }
+    if (!written)
+        unlink(f->temporary);
+    else
+        sync_folder(f->path, e);
+    forget(f);
+    return e->status;
+}
+
+void mx_file_drop(mx_file *f) {
+    if (!f) return;
+    close(f->fd);
+    unlink(f->temporary);
+    forget(f);
+}
+
+mx_status mx_file_write(const char *path, const void *bytes, size_t size, mx_error *e) {
+    mx_file *f = NULL;
+    if (mx_file_begin(&f, path, e)) return e->status;
+    if (mx_file_put(f, bytes, size, e)) {
+        mx_file_drop(f);
+        return e->status;
+    }
+    return mx_file_commit(f, e);
+}
+
+mx_status mx_folder_make(const char *path, mx_error *e) {
+    char *copy = strdup(path);
+    if (!copy) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    for (char *p = copy + 1;; p++) {
+        char c = *p;
+        if (c && c != '/') continue;
+        *p = 0;
+        struct stat st;
+        if (mkdir(copy, 0777) && (errno != EEXIST || stat(copy, &st) || !S_ISDIR(st.st_mode))) {
+            io_error(e, "create folder", copy);
+            break;
+        }
+        *p = c;
+        if (!c) break;
+    }
+    free(copy);
+    return e->status;
+}
+
+bool mx_path_exists(const char *path) {
+    struct stat st;
+    return !stat(path, &st);
+}
+
+bool mx_folder_empty(const char *path) {
+    DIR *d = opendir(path);
+    if (!d) return false;
+    bool empty = true;
+    for (struct dirent *x; empty && (x = readdir(d));)
+        empty = !strcmp(x->d_name, ".") || !strcmp(x->d_name, "..");
+    closedir(d);
+    return empty;
+}

@@ -1,0 +1,245 @@
+/* Reading and writing models and run states, see checkpoint.h. */
+#include "train/checkpoint.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+/* ---- weights ----------------------------------------------------------------------------------------------
+ */
+
+static mx_status shape_error(const mx_param *q, const mx_st_tensor *t, mx_error *e) {
+    char want[96] = "", have[128] = "";
+    size_t w = 0, h = 0;
+    for (int i = 0; i < q->ndim; i++)
+        w += (size_t)snprintf(want + w, sizeof want - w, "%s%" PRId64, i ? "," : "", q->dim[i]);
+    for (int i = 0; i < t->ndim && h < sizeof have - 24; i++)
+        h += (size_t)snprintf(have + h, sizeof have - h, "%s%" PRId64, i ? "," : "", t->dim[i]);
+    return mx_fail(e, MX_ERR_SHAPE, "tensor %s: expected shape [%s], found [%s]", t->name, want, have);
+}
+
+static bool same_shape(const mx_param *q, const mx_st_tensor *t) {
+    if (q->ndim != t->ndim) return false;
+    for (int i = 0; i < q->ndim; i++)
+        if (q->dim[i] != t->dim[i]) return false;
+    return true;
+}
+
+/* Buffers that old programs store and no model needs (objective.md "Fine-tuning"). */
+static bool ignorable(const char *name) {
+    return strstr(name, "relative_position_index") || strstr(name, "attn_mask");
+}
+
+/* Copies prefix+name of every parameter into base (indexed by the parameters' offsets); fixed ones into
+ * p->fixed. */
+static mx_status load_set(const mx_params *p, float *base, const mx_st *st, const char *prefix, bool fixed,
+                          mx_error *e) {
+    for (int i = 0; i < p->count; i++) {
+        const mx_param *q = &p->item[i];
+        if (q->fixed && !fixed) continue;
+        char name[160];
+        snprintf(name, sizeof name, "%s%s", prefix, q->name);
+        const mx_st_tensor *t = mx_st_find(st, name);
+        if (!t) return mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing", name);
+        if (!same_shape(q, t)) return shape_error(q, t, e);
+        if (mx_st_copy_f32(t, (q->fixed ? p->fixed : base) + q->offset, q->count, e)) return e->status;
+    }
+    return MX_OK;
+}
+
+mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool partial, mx_error *e) {
+    if (load_set(&m->params, m->params.weight, st, prefix, true, e)) return e->status;
+    size_t n = strlen(prefix);
+    for (int i = 0; i < mx_st_count(st) && !partial; i++) {
+        const char *name = mx_st_at(st, i)->name;
+        if (strncmp(name, prefix, n) || ignorable(name)) continue;
+        if (mx_params_find(&m->params, name + n) == MX_NO_PARAM)
+            return mx_fail(e, MX_ERR_FORMAT, "tensor %s has no place in this model", name);
+    }
+    return MX_OK;
+}
+
+/* ---- metadata -------------------------------------------------------------------------------------------
+ */
+
+/* Exact decimal text of pixel statistics; free() it. */
+static char *pixels_to_json(const mx_pixels *px, int channels) {
+    json_t *o = json_object(), *mean = json_array(), *std = json_array();
+    for (int i = 0; i < channels; i++) {
+        json_array_append_new(mean, json_real((double)px->mean[i]));
+        json_array_append_new(std, json_real((double)px->std[i]));
+    }
+    json_object_set_new(o, "mean", mean);
+    json_object_set_new(o, "std", std);
+    json_object_set_new(o, "value_range", json_real((double)px->value_range));
+    char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+    json_decref(o);
+    return text;
+}
+
+static bool read_floats(const json_t *a, float *out, int n) {
+    if (!json_is_array(a) || json_array_size(a) != (size_t)n) return false;
+    for (int i = 0; i < n; i++) {
+        if (!json_is_number(json_array_get(a, (size_t)i))) return false;
+        out[i] = (float)json_number_value(json_array_get(a, (size_t)i));
+    }
+    return true;
+}
+
+static mx_status pixels_from_json(mx_pixels *px, const char *text, int channels, mx_error *e) {
+    json_t *o = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    bool ok = read_floats(json_object_get(o, "mean"), px->mean, channels) &&
+              read_floats(json_object_get(o, "std"), px->std, channels);
+    px->value_range = (float)json_number_value(json_object_get(o, "value_range"));
+    for (int i = 0; ok && i < channels; i++) ok = px->std[i] > 0;
+    json_decref(o);
+    return ok ? MX_OK
+              : mx_fail(e, MX_ERR_FORMAT,
+                        "metadata \"pixels\" must hold mean and std of %d channels, found %.80s", channels,
+                        text ? text : "nothing");
+}
+
+/* One line for every counter of a run state, so that reader and writer cannot drift apart. */
+typedef struct {
+    const char *key;
+    int kind;
+    size_t at;
+} state_field; /* kind: 0 int64, 1 int, 2 double, 3 bool */
+#define FIELD(name, kind)                                                                                    \
+    { #name, kind, offsetof(mx_run_state, name) }
+static const state_field fields[] = {FIELD(step, 0),           FIELD(updates, 0),     FIELD(skipped, 0),
+                                     FIELD(skipped_in_row, 1), FIELD(bad_seen, 0),    FIELD(bad_count, 0),
+                                     FIELD(loss_sum, 2),       FIELD(norm_sum, 2),    FIELD(loss_count, 0),
+                                     FIELD(norm_count, 0),     FIELD(fingerprint, 0), FIELD(finished, 3)};
+#define FIELD_COUNT (sizeof fields / sizeof *fields)
+
+static void field_print(const mx_run_state *s, const state_field *f, char text[40]) {
+    const char *at = (const char *)s + f->at;
+    if (f->kind == 0)
+        snprintf(text, 40, "%" PRId64, *(const int64_t *)at);
+    else if (f->kind == 1)
+        snprintf(text, 40, "%d", *(const int *)at);
+    else if (f->kind == 2)
+        snprintf(text, 40, "%.17g", *(const double *)at);
+    else
+        snprintf(text, 40, "%d", *(const bool *)at);
+}
+
+static mx_status field_parse(mx_run_state *s, const state_field *f, const char *text, mx_error *e) {
+    char *at = (char *)s + f->at, *end = NULL;
+    if (!text || !*text)
+        return mx_fail(e, MX_ERR_FORMAT, "metadata \"%s\" of the run state is missing", f->key);
+    double number = f->kind == 2 ? strtod(text, &end) : 0;
+    int64_t whole = f->kind == 2 ? 0 : strtoll(text, &end, 10);
+    if (*end)
+        return mx_fail(e, MX_ERR_FORMAT, "metadata \"%s\" of the run state: %.40s is not a number", f->key,
+                       text);
+    if (f->kind == 0)
+        *(int64_t *)at = whole;
+    else if (f->kind == 1)
+        *(int *)at = (int)whole;
+    else if (f->kind == 2)
+        *(double *)at = number;
+    else
+        *(bool *)at = whole != 0;
+    return MX_OK;
+}
+
+/* ---- files ----------------------------------------------------------------------------------------------
+ */
+
+#define MAX_META (FIELD_COUNT + 4)
+
+/* Lists the model's tensors under prefix; names are made in the `names` buffer of 160 bytes each. */
+static int list_tensors(mx_st_tensor *out, char (*names)[160], const mx_params *p, float *base,
+                        const char *prefix, bool fixed) {
+    int n = 0;
+    for (int i = 0; i < p->count; i++) {
+        const mx_param *q = &p->item[i];
+        if (q->fixed && !fixed) continue;
+        snprintf(names[n], sizeof names[n], "%s%s", prefix, q->name);
+        out[n] = (mx_st_tensor){.name = names[n], .dtype = "F32", .ndim = q->ndim};
+        memcpy(out[n].dim, q->dim, sizeof q->dim);
+        out[n].data = (q->fixed ? p->fixed : base) + q->offset;
+        out[n].bytes = sizeof(float) * (size_t)q->count;
+        n++;
+    }
+    return n;
+}
+
+static mx_status write_file(const char *path, const mx_model *m, const mx_run_state *s,
+                            const mx_pixels *pixels, mx_error *e) {
+    const mx_params *p = &m->params;
+    size_t most = (size_t)p->count * (s ? 3 : 1);
+    mx_st_tensor *tensors = malloc(most * sizeof *tensors);
+    char(*names)[160] = malloc(most * sizeof *names), values[FIELD_COUNT][40];
+    char *config = mx_config_to_json(&m->config), *px = pixels_to_json(pixels, m->config.channels);
+    mx_st_pair meta[MAX_META] = {
+        {"config", config}, {"pixels", px}, {"program", "mixmae"}, {"kind", s ? "state" : "model"}};
+    int metas = 4, n = 0;
+    if (!tensors || !names || !config || !px) {
+        mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", path);
+        goto done;
+    }
+    n = list_tensors(tensors, names, p, p->weight, s ? "param." : "", true);
+    if (s) {
+        n += list_tensors(tensors + n, names + n, p, p->m, "m.", false);
+        n += list_tensors(tensors + n, names + n, p, p->v, "v.", false);
+        for (size_t i = 0; i < FIELD_COUNT; i++) {
+            field_print(s, &fields[i], values[i]);
+            meta[metas++] = (mx_st_pair){fields[i].key, values[i]};
+        }
+    }
+    mx_st_write(path, tensors, n, meta, metas, e);
+done:
+    free(px);
+    free(config);
+    free(names);
+    free(tensors);
+    return e->status;
+}
+
+mx_status mx_checkpoint_write(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e) {
+    return write_file(path, m, NULL, pixels, e);
+}
+
+mx_status mx_state_write(const char *path, const mx_model *m, const mx_run_state *s, const mx_pixels *pixels,
+                         mx_error *e) {
+    return write_file(path, m, s, pixels, e);
+}
+
+mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
+                             mx_error *e) {
+    mx_st *st = NULL;
+    mx_model_config config;
+    *m = (mx_model){0};
+    if (mx_st_open(&st, path, e)) return e->status;
+    const char *text = mx_st_meta(st, "config"), *kind = mx_st_meta(st, "kind");
+    bool state = kind && !strcmp(kind, "state");
+    if (!text)
+        mx_fail(e, MX_ERR_FORMAT, "no \"config\" in the metadata: this is not a checkpoint of this program");
+    else if (!mx_config_from_json(&config, text, e) && !mx_model_make(m, &config, use, e) &&
+             !mx_weights_load(m, st, state ? "param." : "", state, e) && pixels)
+        pixels_from_json(pixels, mx_st_meta(st, "pixels"), config.channels, e);
+    mx_st_close(st);
+    return mx_fail_where(e, "%s", path);
+}
+
+mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const char *path, mx_error *e) {
+    mx_st *st = NULL;
+    if (mx_st_open(&st, path, e)) return e->status;
+    const char *kind = mx_st_meta(st, "kind");
+    if (!kind || strcmp(kind, "state"))
+        mx_fail(e, MX_ERR_FORMAT, "expected a run state, found %s", kind ? kind : "another kind of file");
+    for (size_t i = 0; i < FIELD_COUNT && !e->status; i++)
+        field_parse(s, &fields[i], mx_st_meta(st, fields[i].key), e);
+    if (!e->status) load_set(&m->params, m->params.weight, st, "param.", true, e);
+    if (!e->status) load_set(&m->params, m->params.m, st, "m.", false, e);
+    if (!e->status) load_set(&m->params, m->params.v, st, "v.", false, e);
+    if (!e->status) pixels_from_json(pixels, mx_st_meta(st, "pixels"), m->config.channels, e);
+    mx_st_close(st);
+    return mx_fail_where(e, "%s", path);
+}

@@ -1,0 +1,50 @@
+/* Models on disk: the configuration as JSON, the weights under the authors' names, and the ONE file that a
+ * run resumes from. Layout: docs/FORMATS.md. */
+#ifndef MX_TRAIN_CHECKPOINT_H
+#define MX_TRAIN_CHECKPOINT_H
+
+#include "data/dataset.h"
+#include "io/safetensors.h"
+#include "model/model.h"
+
+/* {"img_size":…,"patch_size":…,…}; free() it. img_size is a number, or [H,W] when not square. */
+char *mx_config_to_json(const mx_model_config *config);
+/* Reads such a text; absent decoder_* keys mean no decoder, absent num_classes no head. The result is
+ * checked. */
+mx_status mx_config_from_json(mx_model_config *config, const char *json, mx_error *e);
+
+/* Copies every tensor of the model from prefix+name. A missing one, a wrong shape: an error that names it.
+ * Tensors of the file that the model has no place for are an error too unless `partial`. */
+mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool partial, mx_error *e);
+
+/* How pixels become numbers: part of a model as much as its weights. */
+typedef struct {
+    float mean[MX_MAX_CHANNELS], std[MX_MAX_CHANNELS], value_range;
+} mx_pixels;
+
+/* model.safetensors: weights, configuration, pixel statistics; bytes depend on these alone. */
+mx_status mx_checkpoint_write(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e);
+/* Opens a checkpoint, or a resume state (whose weights are param.*). The model is made with `use`. *pixels
+ * may be NULL. */
+mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
+                             mx_error *e);
+
+/* What a run must remember besides weights and moments. */
+typedef struct {
+    int64_t step;    /* optimiser steps done, skipped ones included */
+    int64_t updates; /* AdamW's t */
+    int64_t skipped; /* updates skipped because something was not finite */
+    int skipped_in_row;
+    int64_t bad_seen, bad_count; /* loader's counters */
+    double loss_sum, norm_sum;   /* since the last log line */
+    int64_t loss_count, norm_count;
+    uint64_t fingerprint; /* of the data set */
+    bool finished;
+} mx_run_state;
+
+/* state.safetensors: param.*, m.*, v.* and the counters. */
+mx_status mx_state_write(const char *path, const mx_model *m, const mx_run_state *s, const mx_pixels *pixels,
+                         mx_error *e);
+mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const char *path, mx_error *e);
+
+#endif

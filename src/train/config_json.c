@@ -1,0 +1,109 @@
+/* A model's configuration as JSON, with the names of the authors' constructor arguments, see checkpoint.h. */
+#include "train/checkpoint.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+static void put_list(json_t *o, const char *key, const int *v, int n) {
+    json_t *a = json_array();
+    for (int i = 0; i < n; i++) json_array_append_new(a, json_integer(v[i]));
+    json_object_set_new(o, key, a);
+}
+
+char *mx_config_to_json(const mx_model_config *c) {
+    json_t *o = json_object();
+    if (c->image_h == c->image_w)
+        json_object_set_new(o, "img_size", json_integer(c->image_h));
+    else
+        put_list(o, "img_size", (const int[]){c->image_h, c->image_w}, 2);
+    json_object_set_new(o, "name", json_string(c->name));
+    json_object_set_new(o, "patch_size", json_integer(c->patch));
+    json_object_set_new(o, "in_chans", json_integer(c->channels));
+    json_object_set_new(o, "embed_dim", json_integer(c->embed_dim));
+    put_list(o, "depths", c->depths, c->stages);
+    put_list(o, "num_heads", c->heads, c->stages);
+    put_list(o, "window_size", c->windows, c->stages);
+    if (c->decoder_dim) {
+        json_object_set_new(o, "decoder_dim", json_integer(c->decoder_dim));
+        json_object_set_new(o, "decoder_depth", json_integer(c->decoder_depth));
+        json_object_set_new(o, "decoder_num_heads", json_integer(c->decoder_heads));
+        json_object_set_new(o, "norm_pix_loss", json_boolean(c->norm_pix));
+    }
+    if (c->classes) json_object_set_new(o, "num_classes", json_integer(c->classes));
+    char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(o);
+    return text;
+}
+
+static mx_status get_int(const json_t *o, const char *key, int absent, int *out, mx_error *e) {
+    const json_t *v = json_object_get(o, key);
+    if (!v && absent >= 0) {
+        *out = absent;
+        return MX_OK;
+    }
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT_MAX)
+        return mx_fail(e, MX_ERR_FORMAT, "configuration: \"%s\" must be a whole number", key);
+    *out = (int)json_integer_value(v);
+    return MX_OK;
+}
+
+/* count 0: any number up to MX_MAX_STAGES, stored in *found. */
+static mx_status get_list(const json_t *o, const char *key, int count, int *found, int *out, mx_error *e) {
+    const json_t *a = json_object_get(o, key);
+    size_t n = json_array_size(a);
+    if (!json_is_array(a) || n < 1 || n > MX_MAX_STAGES || (count && n != (size_t)count))
+        return mx_fail(e, MX_ERR_FORMAT, "configuration: \"%s\" must be a list of %s%d whole numbers", key,
+                       count ? "" : "1 to ", count ? count : MX_MAX_STAGES);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *v = json_array_get(a, i);
+        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT_MAX)
+            return mx_fail(e, MX_ERR_FORMAT, "configuration: \"%s\" must hold whole numbers", key);
+        out[i] = (int)json_integer_value(v);
+    }
+    if (found) *found = (int)n;
+    return MX_OK;
+}
+
+static mx_status get_size(const json_t *o, mx_model_config *c, mx_error *e) {
+    int side[MX_MAX_STAGES];
+    if (json_is_array(json_object_get(o, "img_size"))) {
+        if (get_list(o, "img_size", 2, NULL, side, e)) return e->status;
+        c->image_h = side[0], c->image_w = side[1];
+        return MX_OK;
+    }
+    if (get_int(o, "img_size", -1, &c->image_h, e)) return e->status;
+    c->image_w = c->image_h;
+    return MX_OK;
+}
+
+static mx_status parse(mx_model_config *c, const json_t *o, mx_error *e) {
+    const json_t *name = json_object_get(o, "name"), *norm = json_object_get(o, "norm_pix_loss");
+    snprintf(c->name, sizeof c->name, "%s", json_is_string(name) ? json_string_value(name) : "custom");
+    if (get_size(o, c, e) || get_int(o, "patch_size", -1, &c->patch, e) ||
+        get_int(o, "in_chans", 3, &c->channels, e) || get_int(o, "embed_dim", -1, &c->embed_dim, e) ||
+        get_list(o, "depths", 0, &c->stages, c->depths, e) ||
+        get_list(o, "num_heads", c->stages, NULL, c->heads, e) ||
+        get_list(o, "window_size", c->stages, NULL, c->windows, e) ||
+        get_int(o, "decoder_dim", 0, &c->decoder_dim, e) ||
+        get_int(o, "decoder_depth", 0, &c->decoder_depth, e) ||
+        get_int(o, "decoder_num_heads", 0, &c->decoder_heads, e) ||
+        get_int(o, "num_classes", 0, &c->classes, e))
+        return e->status;
+    c->norm_pix = norm ? json_is_true(norm) : true;
+    return mx_model_check(c, e);
+}
+
+mx_status mx_config_from_json(mx_model_config *c, const char *text, mx_error *e) {
+    json_error_t why;
+    json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+    *c = (mx_model_config){0};
+    if (!json_is_object(o))
+        mx_fail(e, MX_ERR_FORMAT, "configuration is not a JSON object: %.60s", text);
+    else
+        parse(c, o, e);
+    json_decref(o);
+    return e->status;
+}

@@ -1,0 +1,31 @@
+/* A context with memory that a dry run has measured: plan once, run any number of times. */
+#ifndef MX_TRAIN_SESSION_H
+#define MX_TRAIN_SESSION_H
+
+#include "ops/ops.h"
+
+typedef struct {
+    mx_ctx ctx;
+    mx_arena arena;
+    size_t planned; /* bytes of the arena */
+    double flops;   /* of the products of one run, as planned */
+} mx_session;
+
+typedef void mx_session_work(mx_ctx *c, void *user);
+
+/* Runs `work` dry, then makes an arena of exactly that peak. threads 0: all processors. backend by name.
+ * products: NULL, or gets every product of the linear layers. Free with mx_session_free (also after a
+ * failure). */
+mx_status mx_session_make(mx_session *s, const char *backend, int threads, mx_session_work *work, void *user,
+                          mx_products *products, mx_error *e);
+/* The dry run alone: planned and flops are set, no memory is taken. */
+mx_status mx_session_plan(mx_session *s, const char *backend, int threads, mx_session_work *work, void *user,
+                          mx_products *products, mx_error *e);
+void mx_session_free(mx_session *s);
+
+/* Moves a failure of the context into e. */
+mx_status mx_session_error(const mx_session *s, mx_error *e);
+/* Processors this process may use. */
+int mx_processors(void);
+
+#endif
