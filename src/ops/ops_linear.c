@@ -16,7 +16,11 @@ static void forward(mx_ctx *c, const char *op, mx_tensor y, mx_tensor h, mx_tens
         return;
     }
     mx_note_product(c, rows, out, in, false, true);
-    MX_DO(c, op, 2.0 * (double)rows * (double)out * (double)in, linear(c, y, h, r, x, w, b, keep));
+    size_t mark = c->arena->used;
+    void *work = mx_work(c, c->backend->linear_work ? c->backend->linear_work(c, rows, out, in) : 0);
+    double flops = 2.0 * (double)rows * (double)out * (double)in;
+    if (mx_ok(c)) MX_DO(c, op, flops, linear(c, y, h, r, x, w, b, keep, work));
+    mx_arena_release(c->arena, mark);
 }
 
 void mx_linear(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor w, mx_tensor b) {

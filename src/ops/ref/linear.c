@@ -10,8 +10,8 @@ static double gelu_slope(double x) {
 }
 
 void mx_ref_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
-                   mx_tensor keep) {
-    (void)c;
+                   mx_tensor keep, void *work) {
+    (void)c, (void)work;
     int64_t rows = mx_rows(x), in = mx_width(x), out = mx_width(y);
     for (int64_t n = 0; n < rows; n++)
         for (int64_t o = 0; o < out; o++) {

@@ -1,0 +1,188 @@
+/* Attention inside one segment for one head of one image, forward and backward, without logits in memory.
+ *
+ * Keys and values are packed (transposed where they are the right operand of a product over D), then blocks
+ * of query rows go through: S = Q Kᵀ, softmax with bias, O = P V. Backward recomputes P = exp(S/√D + bias -
+ * lse) from the saved lse (as FlashAttention does, Dao et al. 2022), then dP = dO Vᵀ,  δ_i = dO_i·O_i,  dS =
+ * P ⊙ (dP - δ),  dQ = dS K/√D,  dK = dSᵀ Q/√D,  dV = Pᵀ dO,  dbias += dS. Made for 49 to 196 tokens and D =
+ * 32: the tiles then fit L2, mostly L1; any size works. */
+#include <math.h>
+
+#include "ops/cpu/kernels/micro.h"
+
+#define ROWS_FORWARD  24 /* query rows of a block: the tile of logits stays in L1 */
+#define ROWS_BACKWARD 48 /* more, since dK and dV are read and written once a block */
+
+static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t round_up(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
+
+/* y [T, dp]: rows of x, zero-padded */
+static void pack_rows(float *y, const float *x, int64_t ld, int64_t tokens, int64_t d, int64_t dp) {
+    for (int64_t t = 0; t < tokens; t++, x += ld, y += dp)
+        for (int64_t i = 0; i < dp; i += MX_VW) mx_store(y + i, mx_load_n(x + i, d - i > 0 ? d - i : 0));
+}
+
+/* y [d, padded]: x transposed, zero-padded */
+static void pack_columns(float *y, const float *x, int64_t ld, int64_t tokens, int64_t d, int64_t padded) {
+    for (int64_t t = 0; t < tokens; t++, x += ld)
+        for (int64_t i = 0; i < d; i++) y[i * padded + t] = x[i];
+    for (int64_t t = tokens; t < padded; t++)
+        for (int64_t i = 0; i < d; i++) y[i * padded + t] = 0;
+}
+
+/* c [m,n] = or += a b with inner length k; n a multiple of the register width; strip by strip under each
+ * panel */
+MX_INLINE void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_col,
+                       const float *b, int64_t ldb, float *c, int64_t ldc, bool add) {
+    for (int64_t j = 0; j < n; j += MX_NR)
+        for (int64_t i = 0; i < m; i += MX_MR) {
+            const int rows = (int)min64(MX_MR, m - i);
+            if (n - j >= MX_NR)
+                mx_micro_rows(rows, 2, k, a + i * a_row, a_row, a_col, b + j, ldb, c + i * ldc + j, ldc, add);
+            else
+                mx_micro_rows(rows, 1, k, a + i * a_row, a_row, a_col, b + j, ldb, c + i * ldc + j, ldc, add);
+        }
+}
+/* left operand contiguous along k, or along its rows */
+static void product_rows(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                         int64_t ldb, float *c, int64_t ldc) {
+    product(m, n, k, a, lda, 1, b, ldb, c, ldc, false);
+}
+static void product_columns(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                            int64_t ldb, float *c, int64_t ldc, bool add) {
+    product(m, n, k, a, 1, lda, b, ldb, c, ldc, add);
+}
+
+size_t mx_k_attention_scratch(int64_t tokens, int64_t d, bool backward) {
+    const int64_t padded = round_up(tokens, MX_VW), dp = round_up(d, MX_VW);
+    if (!backward) return (size_t)(d * padded + tokens * dp + ROWS_FORWARD * (padded + dp));
+    return (size_t)(2 * d * padded + 5 * tokens * dp + ROWS_BACKWARD * (2 * padded + dp));
+}
+
+/* s = softmax without its division; returns the sum, *largest the largest logit. bias may be NULL. */
+static float softmax_row(float *s, const float *bias, float scale, int64_t tokens, float *largest) {
+    mx_vf top = mx_set(-3e38f), sum = {0};
+    int64_t j = 0;
+    for (; j + MX_VW <= tokens; j += MX_VW) {
+        mx_vf v = mx_load(s + j) * scale;
+        if (bias) v += mx_load(bias + j);
+        mx_store(s + j, v);
+        top = mx_max(v, top);
+    }
+    if (j < tokens) { /* lanes beyond the segment must not win */
+        mx_vf v = mx_load(s + j) * scale;
+        if (bias) v += mx_load(bias + j);
+        for (int64_t i = tokens - j; i < MX_VW; i++) v[i] = -3e38f;
+        mx_store(s + j, v);
+        top = mx_max(v, top);
+    }
+    *largest = mx_largest(top);
+    for (j = 0; j < tokens; j += MX_VW) {
+        mx_vf p = mx_exp(mx_load(s + j) - *largest);
+        mx_store(s + j, p);
+        sum += p;
+    }
+    return mx_sum(sum);
+}
+
+static void store_rows(float *y, int64_t ld, const float *x, int64_t dp, int64_t rows, int64_t d) {
+    for (int64_t t = 0; t < rows; t++)
+        for (int64_t i = 0; i < d; i += MX_VW) mx_store_n(y + t * ld + i, mx_load(x + t * dp + i), d - i);
+}
+
+void mx_k_attention(const mx_attention_task *t) {
+    const int64_t tokens = t->tokens, d = t->d, padded = t->padded, dp = round_up(d, MX_VW);
+    const float scale = 1.0f / sqrtf((float)d);
+    float *keys = t->scratch, *values = keys + d * padded, *s = values + tokens * dp,
+          *o = s + ROWS_FORWARD * padded;
+    pack_columns(keys, t->k, t->qkv_row, tokens, d, padded);
+    pack_rows(values, t->v, t->qkv_row, tokens, d, dp);
+    for (int64_t i0 = 0; i0 < tokens; i0 += ROWS_FORWARD) {
+        const int64_t m = min64(ROWS_FORWARD, tokens - i0);
+        float inverse[ROWS_FORWARD];
+        product_rows(m, padded, d, t->q + i0 * t->qkv_row, t->qkv_row, keys, padded, s, padded);
+        for (int64_t i = 0; i < m; i++) {
+            float largest;
+            float sum = softmax_row(s + i * padded, t->bias ? t->bias + (i0 + i) * padded : NULL, scale,
+                                    tokens, &largest);
+            inverse[i] = 1.0f / sum;
+            t->lse[i0 + i] = largest + logf(sum);
+        }
+        product_rows(m, dp, tokens, s, padded, values, dp, o, dp);
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = 0; j < dp; j += MX_VW)
+                mx_store(o + i * dp + j, mx_load(o + i * dp + j) * inverse[i]);
+        store_rows(t->out + i0 * t->out_row, t->out_row, o, dp, m, d);
+    }
+}
+
+static float dot(const float *x, const float *y, int64_t n) {
+    mx_vf s = {0};
+    for (int64_t i = 0; i < n; i += MX_VW) s += mx_load_n(x + i, n - i) * mx_load_n(y + i, n - i);
+    return mx_sum(s);
+}
+
+/* s: logits → P;  dp: dP → dS/√D;  dbias += dS. Columns beyond the segment hold rubbish that nobody reads. */
+static void softmax_row_back(float *s, float *dp, const float *bias, float *dbias, float scale, float lse,
+                             float delta, int64_t padded) {
+    for (int64_t j = 0; j < padded; j += MX_VW) {
+        mx_vf v = mx_load(s + j) * scale - lse;
+        if (bias) v += mx_load(bias + j);
+        mx_vf p = mx_exp(v), g = p * (mx_load(dp + j) - delta);
+        mx_store(s + j, p);
+        mx_store(dp + j, g * scale);
+        if (dbias) mx_store(dbias + j, mx_load(dbias + j) + g);
+    }
+}
+
+typedef struct {
+    float *keys_t, *values_t, *keys, *queries, *douts, *dk, *dv, *s, *ds, *dq;
+    int64_t dp;
+} back_tiles;
+
+static back_tiles carve(const mx_attention_task *t) {
+    back_tiles b;
+    const int64_t wide = t->d * t->padded;
+    b.dp = round_up(t->d, MX_VW);
+    const int64_t tall = t->tokens * b.dp;
+    b.keys_t = t->scratch;
+    b.values_t = b.keys_t + wide;
+    b.keys = b.values_t + wide;
+    b.queries = b.keys + tall;
+    b.douts = b.queries + tall;
+    b.dk = b.douts + tall;
+    b.dv = b.dk + tall;
+    b.s = b.dv + tall;
+    b.ds = b.s + ROWS_BACKWARD * t->padded;
+    b.dq = b.ds + ROWS_BACKWARD * t->padded;
+    return b;
+}
+
+static void back_block(const mx_attention_task *t, const back_tiles *b, int64_t i0, int64_t m, float scale) {
+    const int64_t tokens = t->tokens, d = t->d, padded = t->padded, dp = b->dp;
+    product_rows(m, padded, d, b->queries + i0 * dp, dp, b->keys_t, padded, b->s, padded);
+    product_rows(m, padded, d, b->douts + i0 * dp, dp, b->values_t, padded, b->ds, padded);
+    for (int64_t i = 0; i < m; i++) {
+        const int64_t at = (i0 + i) * padded;
+        const float delta = dot(b->douts + (i0 + i) * dp, t->out + (i0 + i) * t->out_row, d);
+        softmax_row_back(b->s + i * padded, b->ds + i * padded, t->bias ? t->bias + at : NULL,
+                         t->dbias ? t->dbias + at : NULL, scale, t->lse[i0 + i], delta, padded);
+    }
+    product_rows(m, dp, tokens, b->ds, padded, b->keys, dp, b->dq, dp);
+    store_rows(t->dq + i0 * t->qkv_row, t->qkv_row, b->dq, dp, m, d);
+    product_columns(tokens, dp, m, b->s, padded, b->douts + i0 * dp, dp, b->dv, dp, i0 > 0);
+    product_columns(tokens, dp, m, b->ds, padded, b->queries + i0 * dp, dp, b->dk, dp, i0 > 0);
+}
+
+void mx_k_attention_back(const mx_attention_task *t) {
+    const back_tiles b = carve(t);
+    const float scale = 1.0f / sqrtf((float)t->d);
+    pack_columns(b.keys_t, t->k, t->qkv_row, t->tokens, t->d, t->padded);
+    pack_columns(b.values_t, t->v, t->qkv_row, t->tokens, t->d, t->padded);
+    pack_rows(b.keys, t->k, t->qkv_row, t->tokens, t->d, b.dp);
+    pack_rows(b.queries, t->q, t->qkv_row, t->tokens, t->d, b.dp);
+    pack_rows(b.douts, t->dout, t->out_row, t->tokens, t->d, b.dp);
+    for (int64_t i0 = 0; i0 < t->tokens; i0 += ROWS_BACKWARD)
+        back_block(t, &b, i0, min64(ROWS_BACKWARD, t->tokens - i0), scale);
+    store_rows(t->dk, t->qkv_row, b.dk, b.dp, t->tokens, t->d);
+    store_rows(t->dv, t->qkv_row, b.dv, b.dp, t->tokens, t->d);
+}

@@ -1,0 +1,153 @@
+/* The matrix product of the linear layers on one block of the result (see mx_gemm_block), one thread.
+ *
+ * The right operand is packed into panels of MX_NR columns, KC deep, zero-padded to whole panels, so that the
+ * micro-kernel reads it in order; the left one is read in place when its rows are contiguous along k (forward
+ * and dX) and packed into strips of 6 rows when not (dW). The long sum goes in blocks of KC = 256 through the
+ * result: 256 products a register, then one addition, which also keeps the error of 25,088-row sums small.
+ * Why not oneDNN's sgemm: docs/SPEED.md, "Products". */
+#include "ops/cpu/kernels/micro.h"
+
+typedef float mx_v8 __attribute__((vector_size(32)));
+typedef float mx_v8u __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t mx_i8 __attribute__((vector_size(32)));
+
+static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* d[p*ldd + j] = s[j*lds + p], 8 by 8, in registers: pairs, then pairs of pairs, then halves */
+MX_INLINE void transpose8(const float *s, int64_t lds, float *d, int64_t ldd) {
+    mx_v8 r[8], t[8], u[8];
+    for (int i = 0; i < 8; i++) r[i] = (mx_v8) * (const mx_v8u *)(s + i * lds);
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = __builtin_shuffle(r[i], r[i + 1], (mx_i8){0, 8, 2, 10, 4, 12, 6, 14});
+        t[i + 1] = __builtin_shuffle(r[i], r[i + 1], (mx_i8){1, 9, 3, 11, 5, 13, 7, 15});
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; j++) {
+            u[i + j] = __builtin_shuffle(t[i + j], t[i + 2 + j], (mx_i8){0, 1, 8, 9, 4, 5, 12, 13});
+            u[i + 2 + j] = __builtin_shuffle(t[i + j], t[i + 2 + j], (mx_i8){2, 3, 10, 11, 6, 7, 14, 15});
+        }
+    for (int i = 0; i < 4; i++) {
+        *(mx_v8u *)(d + i * ldd) =
+            (mx_v8u)__builtin_shuffle(u[i], u[4 + i], (mx_i8){0, 1, 2, 3, 8, 9, 10, 11});
+        *(mx_v8u *)(d + (4 + i) * ldd) =
+            (mx_v8u)__builtin_shuffle(u[i], u[4 + i], (mx_i8){4, 5, 6, 7, 12, 13, 14, 15});
+    }
+}
+
+/* One panel whose columns are contiguous along k: n <= MX_NR columns, transposed. */
+static void pack_panel_transposed(float *d, const float *b, int64_t ld, int64_t k, int64_t n) {
+    int64_t j = 0;
+    for (; j + 8 <= n; j += 8) {
+        int64_t p = 0;
+        for (; p + 8 <= k; p += 8) transpose8(b + j * ld + p, ld, d + p * MX_NR + j, MX_NR);
+        for (; p < k; p++)
+            for (int i = 0; i < 8; i++) d[p * MX_NR + j + i] = b[(j + i) * ld + p];
+    }
+    for (; j < n; j++)
+        for (int64_t p = 0; p < k; p++) d[p * MX_NR + j] = b[j * ld + p];
+    for (; j < MX_NR; j++)
+        for (int64_t p = 0; p < k; p++) d[p * MX_NR + j] = 0;
+}
+
+static int64_t panel_size(int64_t k) { return k * MX_NR + 16; }
+
+static void pack_b(float *d, const mx_gemm_block *g, int64_t p0, int64_t k) {
+    const float *b = g->b + p0 * g->b_row;
+    const int64_t size = panel_size(k), whole = g->n / MX_NR, rest = g->n % MX_NR;
+    if (g->b_col != 1) {
+        for (int64_t j = 0; j < g->n; j += MX_NR, d += size)
+            pack_panel_transposed(d, b + j * g->b_col, g->b_col, k, min64(MX_NR, g->n - j));
+        return;
+    }
+    for (int64_t p = 0; p < k; p++, b += g->b_row) {
+        float *to = d + p * MX_NR;
+        for (int64_t j = 0; j < whole; j++) {
+            mx_store(to + j * size, mx_load(b + j * MX_NR));
+            mx_store(to + j * size + MX_VW, mx_load(b + j * MX_NR + MX_VW));
+        }
+        if (rest) {
+            to += whole * size;
+            for (int64_t j = 0; j < MX_NR; j++) to[j] = j < rest ? b[whole * MX_NR + j] : 0;
+        }
+    }
+}
+
+static int64_t strip_size(int64_t k) { return k * MX_MR + 16; }
+
+/* Rows [i0, i0+m) of a left operand that is contiguous along its rows. Each step along k copies 8 floats
+ * where 6 belong: the next step overwrites the other two, and the last step's fall into the padding. */
+static void pack_a(float *d, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k) {
+    const int64_t size = strip_size(k);
+    for (int64_t p = 0; p < k; p++) {
+        const float *a = g->a + i0 + (p0 + p) * g->a_col;
+        float *to = d + p * MX_MR;
+        int64_t i = 0;
+        for (; i + 8 <= m; i += MX_MR, to += size) *(mx_v8u *)to = *(const mx_v8u *)(a + i);
+        for (; i < m; i += MX_MR, to += size)
+            for (int64_t e = 0; e < MX_MR && i + e < m; e++) to[e] = a[i + e];
+    }
+}
+
+/* sums[i] += Σ_p of the block, read while it is in cache */
+static void add_row_sums(float *sums, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k) {
+    const float *a = g->a + i0 + p0 * g->a_col;
+    int64_t i = 0;
+    for (; i + MX_VW <= m; i += MX_VW) {
+        mx_vf s = {0};
+        for (int64_t p = 0; p < k; p++) s += mx_load(a + p * g->a_col + i);
+        mx_store(sums + i, mx_load(sums + i) + s);
+    }
+    for (; i < m; i++) {
+        float s = 0;
+        for (int64_t p = 0; p < k; p++) s += a[p * g->a_col + i];
+        sums[i] += s;
+    }
+}
+
+/* One micro-kernel at the right edge, where fewer than MX_NR columns exist: through a buffer of the full
+ * width. */
+static void micro_edge(int rows, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_col,
+                       const float *b, float *c, int64_t ldc, bool add) {
+    float t[MX_MR * MX_NR];
+    for (int i = 0; i < rows; i++)
+        for (int64_t j = 0; j < MX_NR; j++) t[i * MX_NR + j] = add && j < n ? c[i * ldc + j] : 0;
+    mx_micro_rows(rows, 2, k, a, a_row, a_col, b, MX_NR, t, MX_NR, true);
+    for (int i = 0; i < rows; i++)
+        for (int64_t j = 0; j < n; j++) c[i * ldc + j] = t[i * MX_NR + j];
+}
+
+/* Rows [i0, i0+m) over one block of k; a points at the first strip, strips are `strip` floats apart. */
+static void multiply(const mx_gemm_block *g, int64_t i0, int64_t m, int64_t k, const float *a, int64_t strip,
+                     bool packed, const float *b, bool add) {
+    for (int64_t j = 0; j < g->n; j += MX_NR, b += panel_size(k))
+        for (int64_t i = 0; i < m; i += MX_MR) {
+            const float *left = a + i / MX_MR * strip;
+            float *c = g->c + (i0 + i) * g->ldc + j;
+            int rows = (int)min64(MX_MR, m - i);
+            if (j + MX_NR > g->n)
+                micro_edge(rows, g->n - j, k, left, packed ? 1 : g->a_row, packed ? MX_MR : 1, b, c, g->ldc,
+                           add);
+            else if (packed)
+                mx_micro_rows(rows, 2, k, left, 1, MX_MR, b, MX_NR, c, g->ldc, add);
+            else
+                mx_micro_rows(rows, 2, k, left, g->a_row, 1, b, MX_NR, c, g->ldc, add);
+        }
+}
+
+void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work) {
+    const bool packed = g->a_col != 1;
+    for (int64_t p = 0; p < g->k; p += MX_KC) {
+        const int64_t k = min64(MX_KC, g->k - p);
+        pack_b(work->b, g, p, k);
+        for (int64_t i = 0; i < g->m; i += MX_MC) {
+            const int64_t m = min64(MX_MC, g->m - i);
+            if (packed) pack_a(work->a, g, i, m, p, k);
+            if (g->row_sums) add_row_sums(g->row_sums + i, g, i, m, p, k);
+            if (packed)
+                multiply(g, i, m, k, work->a, strip_size(k), true, work->b, g->add || p > 0);
+            else
+                multiply(g, i, m, k, g->a + i * g->a_row + p, MX_MR * g->a_row, false, work->b,
+                         g->add || p > 0);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+/* The inner loops of the cpu backend: what is compiled once for each instruction set.
+ *
+ * Every function here runs on ONE thread, on a range of rows or elements that its caller chose from shapes
+ * only (so bytes never depend on the number of threads). The files of this folder define them under names
+ * that end in the instruction set (MX_ISA_NAME) and table.c collects them in one struct; the files one folder
+ * up hold the threads and call through the struct. Pointers of inputs are const and never alias outputs
+ * unless said. */
+#ifndef MX_OPS_CPU_KERNELS_H
+#define MX_OPS_CPU_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ops/ops.h"
+
+/* Blocking of the matrix product. A strip of 6 rows by 2 registers fills the 16 registers of AVX2 (12 sums, 2
+ * columns, 1 broadcast); KC x NC of the right operand (264 KiB packed) lies in L2, one panel of it (16 KiB)
+ * in L1. */
+#define MX_MR 6
+#define MX_KC 256
+#define MX_NC 256
+#define MX_MC                                                                                                \
+    96            /* rows whose part of the left operand is packed (or walked) at a time; multiple of MX_MR  \
+                   */
+#define MX_MT 396 /* most rows of one task; multiple of MX_MR */
+
+/* Scratch of one thread in a matrix product, in floats; panels and strips are padded by one cache line so
+ * that they do not fall on the same sets of L1. */
+#define MX_PACK_B (MX_NC * MX_KC + 64 * 16)
+#define MX_PACK_A (MX_MC * MX_KC + MX_MC / MX_MR * 16 + 16)
+#define MX_TILE   (MX_MT * MX_NC)
+
+typedef struct {
+    float b[MX_PACK_B], a[MX_PACK_A], tile[MX_TILE];
+} mx_gemm_scratch;
+
+/* One block of a product: c[i*ldc + j] (+)= Σ_p a[i*a_row + p*a_col] b[p*b_row + j*b_col], i < m, j < n, p <
+ * k. One of a_row, a_col and one of b_row, b_col is 1. n <= MX_NC. */
+typedef struct {
+    int64_t m, n, k;
+    const float *a, *b;
+    int64_t a_row, a_col, b_row, b_col;
+    float *c;
+    int64_t ldc;
+    bool add;        /* c is added to */
+    float *row_sums; /* [m] += Σ_p a[i,p], or NULL; only with a_row == 1 (bias gradient) */
+} mx_gemm_block;
+
+/* What follows a block of a linear layer while it is in cache; pointers are to the block's first element, all
+ * with leading dimension ld except bias. */
+typedef struct {
+    float *y;
+    const float *bias;        /* [n] or NULL */
+    const float *r;           /* residual or NULL; may be y */
+    float *h;                 /* pre-activation or NULL */
+    const float *keep;        /* [samples] or NULL */
+    int64_t row0, per_sample; /* sample of row i is (row0 + i) / per_sample */
+    int64_t ld;
+} mx_epilogue;
+
+/* One (segment, head) of attention. Strides are of rows (tokens), in floats. */
+typedef struct {
+    int64_t tokens, d, padded; /* padded: tokens rounded up to lanes, row length of bias and of tiles */
+    int64_t qkv_row, out_row;
+    const float *q, *k, *v;
+    float *out;        /* forward: written; backward: read */
+    float *lse;        /* [tokens] */
+    const float *bias; /* [tokens, padded], or NULL */
+    const float *dout;
+    float *dq, *dk, *dv;
+    float *dbias; /* [tokens, padded] added to, or NULL */
+    float *scratch;
+} mx_attention_task;
+
+typedef struct {
+    const char *isa;
+    int lanes; /* floats of a register */
+    /* work: mx_gemm_scratch's a and b */
+    void (*gemm)(const mx_gemm_block *g, mx_gemm_scratch *work);
+    /* t [m,n] (leading dimension MX_NC) → outputs of e */
+    void (*epilogue)(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n);
+    /* dx = t * GELU'(h); dx may be h */
+    void (*gelu_back)(float *dx, const float *h, int64_t ld, const float *t, int64_t ldt, int64_t m,
+                      int64_t n);
+
+    void (*layernorm)(float *y, float *mean, float *rstd, const float *x, const float *gamma,
+                      const float *beta, int64_t rows, int64_t width);
+    /* dgamma, dbeta [width] += over these rows; dx may be dy when !add */
+    void (*layernorm_back)(float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,
+                           const float *mean, const float *rstd, const float *gamma, bool add, int64_t rows,
+                           int64_t width);
+
+    size_t (*attention_scratch)(int64_t tokens, int64_t d, bool backward); /* floats */
+    void (*attention)(const mx_attention_task *t);
+    void (*attention_back)(const mx_attention_task *t);
+
+    /* Σ (p - t)², and dp = scale (p - t) unless NULL; dp may be p. normalise first makes t normal. */
+    double (*pixel_row)(float *dp, const float *p, float *t, int64_t n, bool normalise, float scale);
+    /* Σ_k -t log softmax(x)_k of one row; dx = scale * gradient unless NULL, may be x */
+    double (*cross_entropy_row)(float *dx, const float *x, const float *t, int64_t n, float scale);
+
+    double (*square_sum)(const float *g, int64_t n);
+    void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_args *a);
+    void (*add)(float *y, const float *x, int64_t n);            /* y += x */
+    void (*scale)(float *y, const float *x, float s, int64_t n); /* y = s x, y may be x */
+    void (*erf)(float *y, const float *x, int64_t n);            /* for the tests of accuracy */
+    void (*exp)(float *y, const float *x, int64_t n);
+} mx_kernels;
+
+extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512;
+
+#ifdef MX_ISA
+#define MX_PASTE2(a, b) a##_##b
+#define MX_PASTE(a, b)  MX_PASTE2(a, b)
+#define MX_ISA_NAME(x)  MX_PASTE(x, MX_ISA)
+#define MX_STRING2(x)   #x
+#define MX_STRING(x)    MX_STRING2(x)
+
+/* Same signatures as the table's members. */
+#define mx_k_gemm              MX_ISA_NAME(mx_k_gemm)
+#define mx_k_epilogue          MX_ISA_NAME(mx_k_epilogue)
+#define mx_k_gelu_back         MX_ISA_NAME(mx_k_gelu_back)
+#define mx_k_layernorm         MX_ISA_NAME(mx_k_layernorm)
+#define mx_k_layernorm_back    MX_ISA_NAME(mx_k_layernorm_back)
+#define mx_k_attention_scratch MX_ISA_NAME(mx_k_attention_scratch)
+#define mx_k_attention         MX_ISA_NAME(mx_k_attention)
+#define mx_k_attention_back    MX_ISA_NAME(mx_k_attention_back)
+#define mx_k_pixel_row         MX_ISA_NAME(mx_k_pixel_row)
+#define mx_k_cross_entropy_row MX_ISA_NAME(mx_k_cross_entropy_row)
+#define mx_k_square_sum        MX_ISA_NAME(mx_k_square_sum)
+#define mx_k_adamw             MX_ISA_NAME(mx_k_adamw)
+#define mx_k_add               MX_ISA_NAME(mx_k_add)
+#define mx_k_scale             MX_ISA_NAME(mx_k_scale)
+#define mx_k_erf               MX_ISA_NAME(mx_k_erf)
+#define mx_k_exp               MX_ISA_NAME(mx_k_exp)
+
+void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work);
+void mx_k_epilogue(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n);
+void mx_k_gelu_back(float *dx, const float *h, int64_t ld, const float *t, int64_t ldt, int64_t m, int64_t n);
+void mx_k_layernorm(float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta,
+                    int64_t rows, int64_t width);
+void mx_k_layernorm_back(float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,
+                         const float *mean, const float *rstd, const float *gamma, bool add, int64_t rows,
+                         int64_t width);
+size_t mx_k_attention_scratch(int64_t tokens, int64_t d, bool backward);
+void mx_k_attention(const mx_attention_task *t);
+void mx_k_attention_back(const mx_attention_task *t);
+double mx_k_pixel_row(float *dp, const float *p, float *t, int64_t n, bool normalise, float scale);
+double mx_k_cross_entropy_row(float *dx, const float *x, const float *t, int64_t n, float scale);
+double mx_k_square_sum(const float *g, int64_t n);
+void mx_k_adamw(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_args *a);
+void mx_k_add(float *y, const float *x, int64_t n);
+void mx_k_scale(float *y, const float *x, float s, int64_t n);
+void mx_k_erf(float *y, const float *x, int64_t n);
+void mx_k_exp(float *y, const float *x, int64_t n);
+#endif
+
+#endif

@@ -1,0 +1,44 @@
+/* The micro-kernel of every product here, linear layers and attention alike: up to 6 rows by 2 registers of
+ * sums.
+ *
+ * c[i*ldc + j] = or += Σ_p a[i*a_row + p*a_col] b[p*ldb + j] for i < rows, j < 2 (or 1) registers, p < k.
+ * The left operand is broadcast, so it may lie either way; the right one is read as registers. Rows and the
+ * strides that are 1 are constants after inlining: 12 sums stay in registers. */
+#ifndef MX_OPS_CPU_MICRO_H
+#define MX_OPS_CPU_MICRO_H
+
+#include "ops/cpu/kernels/kernels.h"
+#include "ops/cpu/kernels/simd.h"
+
+MX_INLINE void mx_micro_body(const int rows, const int regs, int64_t k, const float *a, int64_t a_row,
+                             int64_t a_col, const float *b, int64_t ldb, float *c, int64_t ldc, bool add) {
+    mx_vf sum[MX_MR][2];
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < regs; j++) sum[i][j] = add ? mx_load(c + i * ldc + j * MX_VW) : (mx_vf){0};
+    for (int64_t p = 0; p < k; p++) {
+        mx_vf column[2];
+        for (int j = 0; j < regs; j++) column[j] = mx_load(b + p * ldb + j * MX_VW);
+        for (int i = 0; i < rows; i++) {
+            mx_vf s = mx_set(a[i * a_row + p * a_col]);
+            for (int j = 0; j < regs; j++) sum[i][j] += s * column[j];
+        }
+    }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < regs; j++) mx_store(c + i * ldc + j * MX_VW, sum[i][j]);
+}
+
+#define MX_MICRO_CASE(n)                                                                                     \
+    case n: mx_micro_body(n, regs, k, a, a_row, a_col, b, ldb, c, ldc, add); break
+MX_INLINE void mx_micro_rows(int rows, const int regs, int64_t k, const float *a, int64_t a_row,
+                             int64_t a_col, const float *b, int64_t ldb, float *c, int64_t ldc, bool add) {
+    switch (rows) {
+        MX_MICRO_CASE(1);
+        MX_MICRO_CASE(2);
+        MX_MICRO_CASE(3);
+        MX_MICRO_CASE(4);
+        MX_MICRO_CASE(5);
+    default: mx_micro_body(MX_MR, regs, k, a, a_row, a_col, b, ldb, c, ldc, add);
+    }
+}
+
+#endif

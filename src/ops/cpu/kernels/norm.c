@@ -1,0 +1,73 @@
+/* LayerNorm on a range of rows, forward and backward: each row is read from memory once and stays in L1 for
+ * the second look (two-pass variance, as exact as f32 allows). Backward: x̂ = (x - mean) rstd, g = dy γ:  dx =
+ * rstd (g - mean(g) - x̂ mean(g x̂)),  dγ += dy x̂,  dβ += dy. */
+#include <math.h>
+
+#include "ops/cpu/kernels/kernels.h"
+#include "ops/cpu/kernels/simd.h"
+
+static float row_mean(const float *x, int64_t n) {
+    mx_vf a = {0}, b = {0};
+    int64_t i = 0;
+    for (; i + 2 * MX_VW <= n; i += 2 * MX_VW) {
+        a += mx_load(x + i);
+        b += mx_load(x + i + MX_VW);
+    }
+    for (; i < n; i += MX_VW) a += mx_load_n(x + i, n - i);
+    return mx_sum(a + b) / (float)n;
+}
+
+static float row_variance(const float *x, float mean, int64_t n) {
+    mx_vf a = {0}, b = {0};
+    int64_t i = 0;
+    for (; i + 2 * MX_VW <= n; i += 2 * MX_VW) {
+        mx_vf u = mx_load(x + i) - mean, v = mx_load(x + i + MX_VW) - mean;
+        a += u * u;
+        b += v * v;
+    }
+    float s = mx_sum(a + b);
+    for (; i < n; i++) s += (x[i] - mean) * (x[i] - mean);
+    return s / (float)n;
+}
+
+void mx_k_layernorm(float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta,
+                    int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; r++, x += width, y += width) {
+        const float m = row_mean(x, width);
+        const float s = 1.0f / sqrtf(row_variance(x, m, width) + MX_NORM_EPS);
+        mean[r] = m;
+        rstd[r] = s;
+        for (int64_t i = 0; i < width; i += MX_VW) {
+            const int64_t w = width - i;
+            mx_vf v = (mx_load_n(x + i, w) - m) * s;
+            mx_store_n(y + i, v * mx_load_n(gamma + i, w) + mx_load_n(beta + i, w), w);
+        }
+    }
+}
+
+void mx_k_layernorm_back(float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,
+                         const float *mean, const float *rstd, const float *gamma, bool add, int64_t rows,
+                         int64_t width) {
+    for (int64_t r = 0; r < rows; r++, x += width, dy += width, dx += width) {
+        const float m = mean[r], s = rstd[r];
+        mx_vf g_sum = {0}, gx_sum = {0};
+        for (int64_t i = 0; i < width; i += MX_VW) {
+            const int64_t w = width - i;
+            mx_vf d = mx_load_n(dy + i, w), g = d * mx_load_n(gamma + i, w);
+            mx_vf normal = (mx_load_n(x + i, w) - m) * s; /* in a part beyond the row: times g = 0 */
+            g_sum += g;
+            gx_sum += g * normal;
+            mx_store_n(dgamma + i, mx_load_n(dgamma + i, w) + d * normal, w);
+            mx_store_n(dbeta + i, mx_load_n(dbeta + i, w) + d, w);
+        }
+        const float a = mx_sum(g_sum) / (float)width, b = mx_sum(gx_sum) / (float)width;
+        for (int64_t i = 0; i < width; i += MX_VW) {
+            const int64_t w = width - i;
+            mx_vf g = mx_load_n(dy + i, w) * mx_load_n(gamma + i, w);
+            mx_vf normal = (mx_load_n(x + i, w) - m) * s;
+            mx_vf d = s * (g - a - normal * b);
+            if (add) d += mx_load_n(dx + i, w);
+            mx_store_n(dx + i, d, w);
+        }
+    }
+}

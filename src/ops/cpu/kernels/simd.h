@@ -1,0 +1,113 @@
+/* One register of floats, and exp and erf on it, for whichever instruction set this file is compiled.
+ *
+ * GCC's vector types: the compiler turns them into SSE2, AVX2 or AVX-512 code, -ffp-contract=fast makes a*b+c
+ * one operation. exp and the normal distribution are our own fits (least maximum error, Lawson's algorithm).
+ */
+#ifndef MX_OPS_CPU_SIMD_H
+#define MX_OPS_CPU_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define MX_VW 16
+#elif defined(__AVX__)
+#define MX_VW 8
+#else
+#define MX_VW 4
+#endif
+#define MX_NR (2 * MX_VW) /* columns of a micro-kernel */
+
+typedef float mx_vf __attribute__((vector_size(4 * MX_VW)));
+typedef int32_t mx_vi __attribute__((vector_size(4 * MX_VW)));
+typedef float mx_vfu __attribute__((vector_size(4 * MX_VW), aligned(4), may_alias));
+#define MX_INLINE static inline __attribute__((always_inline))
+
+MX_INLINE mx_vf mx_load(const float *p) { return (mx_vf) * (const mx_vfu *)p; }
+MX_INLINE void mx_store(float *p, mx_vf v) { *(mx_vfu *)p = (mx_vfu)v; }
+MX_INLINE mx_vf mx_set(float s) { return s - (mx_vf){0}; }
+
+/* the first n < MX_VW floats, the others 0 */
+MX_INLINE mx_vf mx_load_part(const float *p, int64_t n) {
+    mx_vf v = {0};
+    for (int64_t i = 0; i < n; i++) v[i] = p[i];
+    return v;
+}
+MX_INLINE void mx_store_part(float *p, mx_vf v, int64_t n) {
+    for (int64_t i = 0; i < n; i++) p[i] = v[i];
+}
+MX_INLINE mx_vf mx_load_n(const float *p, int64_t n) { return n >= MX_VW ? mx_load(p) : mx_load_part(p, n); }
+MX_INLINE void mx_store_n(float *p, mx_vf v, int64_t n) {
+    if (n >= MX_VW)
+        mx_store(p, v);
+    else
+        mx_store_part(p, v, n);
+}
+
+/* lane by lane: m ? a : b, m from a comparison */
+MX_INLINE mx_vf mx_select(mx_vi m, mx_vf a, mx_vf b) { return (mx_vf)((m & (mx_vi)a) | (~m & (mx_vi)b)); }
+MX_INLINE mx_vf mx_max(mx_vf a, mx_vf b) { return mx_select(a > b, a, b); }
+
+/* pairwise, so that the order is one and the depth is small */
+MX_INLINE float mx_sum(mx_vf v) {
+    float s[MX_VW];
+    memcpy(s, &v, sizeof s);
+    for (int n = MX_VW / 2; n; n /= 2)
+        for (int i = 0; i < n; i++) s[i] += s[i + n];
+    return s[0];
+}
+MX_INLINE float mx_largest(mx_vf v) {
+    float s = v[0];
+    for (int i = 1; i < MX_VW; i++) s = v[i] > s ? v[i] : s;
+    return s;
+}
+
+/* e^x, relative error below 2e-7 for x in [-87, 88]; below: 2^-126 instead of less; above: e^88. NaN stays.
+ * x = n ln 2 + r, |r| <= ln 2 / 2; 2^n is built in the exponent and multiplied, so a NaN is kept. */
+MX_INLINE mx_vf mx_exp(mx_vf x) {
+    const mx_vf low = mx_set(-87.3f), high = mx_set(88.0f), round = mx_set(12582912.0f); /* 1.5 * 2^23 */
+    x = mx_select(x < low, low, x);
+    x = mx_select(x > high, high, x);
+    mx_vf shifted = x * 1.44269504f + round;
+    mx_vf n = shifted - round;
+    mx_vf r = x - n * 0.693359375f; /* exact: 9 bits times at most 8 */
+    r = r + n * 2.12194440e-4f;
+    mx_vf p = 0.0083689009770751f + r * 0.0013814229751005769f;
+    p = 0.04166840761899948f + r * p;
+    p = 0.1666651964187622f + r * p;
+    p = 0.4999999403953552f + r * p;
+    p = 1.0f + (r + r * r * p);
+    mx_vi bits = (mx_vi)shifted << 23; /* the low bits of shifted hold n */
+    return p * (mx_vf)(bits + 0x3f800000);
+}
+
+MX_INLINE mx_vf mx_abs(mx_vf x) { return (mx_vf)((mx_vi)x & 0x7fffffff); }
+
+/* erfc(t) = e^(-t²) (1 - v R(v)), v = 0.52 t/(1 + 0.52 t), t >= 0, R of degree 5: absolute error below 4e-9
+ * before rounding. Written with v and not with 1 - v, because then nothing cancels near 0. e must be e^(-t²);
+ * returns e v R(v), so that erf(t) = (1 - e) + it. */
+MX_INLINE mx_vf mx_erf_rest(mx_vf t, mx_vf e) {
+    mx_vf s = 0.52f * mx_select(t > 16.0f, mx_set(16.0f), t), v = s / (1.0f + s); /* infinity too */
+    mx_vf p = 0.05917051061987877f - v * 0.1118670254945755f;
+    p = v * p + 0.2818259000778198f;
+    p = v * p + 0.1241096779704094f;
+    p = v * p - 1.528298020362854f;
+    p = v * p + 2.1699604988098145f;
+    return v * p * e;
+}
+
+MX_INLINE mx_vf mx_erf(mx_vf x) {
+    mx_vf t = mx_abs(x);
+    mx_vf e = mx_exp(-t * t), y = (1.0f - e) + mx_erf_rest(t, e);
+    return mx_select(x < 0.0f, -y, y);
+}
+
+/* Φ(x), the normal distribution, and its density through *density; both share one exponential. */
+MX_INLINE mx_vf mx_normal(mx_vf x, mx_vf *density) {
+    mx_vf e = mx_exp(x * x * -0.5f);
+    mx_vf q = 0.5f * (e - mx_erf_rest(mx_abs(x) * 0.707106781f, e));
+    *density = e * 0.398942280f;
+    return mx_select(x < 0.0f, q, 1.0f - q);
+}
+
+#endif

@@ -1,0 +1,225 @@
+/* Linear layers, forward and backward: 98 % of a training step's arithmetic.
+ *
+ * The result is cut into blocks whose size depends on the shape only; threads take blocks as they come. A
+ * block's bias, GELU, residual or GELU' is applied while the block is in cache. dW is a long sum (25,088 rows
+ * in base's first stage): where dW has few tiles, the rows are cut too, into partial sums that are added in
+ * order. */
+#include <string.h>
+
+#include "ops/cpu/cpu.h"
+
+#define FEW_TASKS 16 /* with fewer tiles than this, smaller tiles or partial sums */
+
+/* An m x n result in tiles, numbered row by row. */
+typedef struct {
+    mx_cut rows, columns;
+    int64_t count;
+} tiling;
+
+static tiling tile(int64_t m, int64_t n) {
+    tiling t = {mx_cut_even(m, MX_MT, MX_MR), mx_cut_even(n, MX_NC, 16), 0};
+    /* at least 96 rows a tile: below that, packing the right operand again for each tile costs more than idle
+     * threads do */
+    for (int64_t most = MX_MT; t.rows.count * t.columns.count < FEW_TASKS && most > 2 * MX_MC; most /= 2)
+        t.rows = mx_cut_even(m, most / 2 / MX_MR * MX_MR, MX_MR);
+    t.count = t.rows.count * t.columns.count;
+    return t;
+}
+
+typedef struct {
+    int64_t i, j, m, n;
+} block;
+
+static block block_at(const tiling *t, int64_t k) {
+    const int64_t r = k / t->columns.count, c = k % t->columns.count;
+    return (block){r * t->rows.size, c * t->columns.size, mx_cut_length(t->rows, r),
+                   mx_cut_length(t->columns, c)};
+}
+
+size_t mx_cpu_linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in) {
+    (void)rows, (void)out, (void)in;
+    return (size_t)c->threads * sizeof(mx_gemm_scratch);
+}
+
+typedef struct {
+    const mx_kernels *k;
+    float *y, *h;
+    const float *r, *x, *w, *bias, *keep;
+    int64_t out, in, per_sample;
+} forward;
+
+static void forward_block(const forward *f, block b, mx_gemm_scratch *work) {
+    const int64_t at = b.i * f->out + b.j;
+    /* a residual may be y itself, so its product waits in a tile */
+    float *c = f->r ? work->tile : f->h ? f->h + at : f->y + at;
+    const int64_t ldc = f->r ? MX_NC : f->out;
+    const mx_gemm_block g = {.m = b.m,
+                             .n = b.n,
+                             .k = f->in,
+                             .a = f->x + b.i * f->in,
+                             .b = f->w + b.j * f->in,
+                             .a_row = f->in,
+                             .a_col = 1,
+                             .b_row = 1,
+                             .b_col = f->in,
+                             .c = c,
+                             .ldc = ldc};
+    const mx_epilogue e = {.y = f->y + at,
+                           .bias = f->bias ? f->bias + b.j : NULL,
+                           .r = f->r ? f->r + at : NULL,
+                           .h = f->h ? f->h + at : NULL,
+                           .keep = f->keep,
+                           .row0 = b.i,
+                           .per_sample = f->per_sample,
+                           .ld = f->out};
+    f->k->gemm(&g, work);
+    if (f->bias || f->h || f->r) f->k->epilogue(&e, c, ldc, b.m, b.n);
+}
+
+static float *maybe(mx_tensor t) { return mx_present(t) ? mx_f32(t) : NULL; }
+
+void mx_cpu_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
+                   mx_tensor keep, void *work) {
+    const int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
+    const forward f = {.k = mx_cpu_kernels(c),
+                       .y = mx_f32(y),
+                       .h = maybe(h),
+                       .r = maybe(r),
+                       .x = mx_f32(x),
+                       .w = mx_f32(w),
+                       .bias = maybe(b),
+                       .keep = maybe(keep),
+                       .out = out,
+                       .in = in,
+                       .per_sample = mx_present(keep) ? rows / mx_count(keep) : rows};
+    if (rows == 0) return;
+    mx_gemm_scratch *scratch = work;
+    const tiling t = tile(rows, out);
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+    for (int64_t k = 0; k < t.count; k++) forward_block(&f, block_at(&t, k), scratch + mx_cpu_thread());
+}
+
+/* How dW [out,in] is computed from `rows` rows: tiles of it, times partial sums over runs of rows. */
+typedef struct {
+    tiling tiles;
+    mx_cut runs;
+} weight_plan;
+
+static weight_plan plan_weight(int64_t rows, int64_t out, int64_t in) {
+    weight_plan p = {.tiles = {mx_cut_even(out, MX_MT, MX_MR), mx_cut_even(in, MX_NC, 16), 0}};
+    p.tiles.count = p.tiles.rows.count * p.tiles.columns.count;
+    int64_t parts = 1;
+    if (p.tiles.count < FEW_TASKS)
+        parts = mx_min64(mx_ceil_div(FEW_TASKS, p.tiles.count), mx_ceil_div(rows, 512));
+    p.runs = mx_cut_even(rows, mx_round_up(mx_ceil_div(rows, parts), MX_KC), MX_KC);
+    return p;
+}
+
+static size_t partial_floats(const weight_plan *p, int64_t out, int64_t in) {
+    return p->runs.count > 1 ? (size_t)(p->runs.count * (out * in + out)) : 0;
+}
+
+size_t mx_cpu_linear_back_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in) {
+    const weight_plan p = plan_weight(mx_max64(rows, 1), out, in);
+    return (size_t)c->threads * sizeof(mx_gemm_scratch) + partial_floats(&p, out, in) * sizeof(float);
+}
+
+typedef struct {
+    const mx_kernels *k;
+    float *dx, *dw, *db, *partial; /* partial [runs][out*in + out]: dW and db of a run of rows, or NULL */
+    const float *dy, *x, *h, *w;
+    int64_t out, in;
+    weight_plan plan;
+} backward;
+
+static void input_block(const backward *f, block b, mx_gemm_scratch *work) {
+    const int64_t at = b.i * f->in + b.j;
+    float *c = f->h ? work->tile : f->dx + at; /* dx may be h, so the product waits in a tile */
+    const int64_t ldc = f->h ? MX_NC : f->in;
+    const mx_gemm_block g = {.m = b.m,
+                             .n = b.n,
+                             .k = f->out,
+                             .a = f->dy + b.i * f->out,
+                             .b = f->w + b.j,
+                             .a_row = f->out,
+                             .a_col = 1,
+                             .b_row = f->in,
+                             .b_col = 1,
+                             .c = c,
+                             .ldc = ldc};
+    f->k->gemm(&g, work);
+    if (f->h) f->k->gelu_back(f->dx + at, f->h + at, f->in, c, ldc, b.m, b.n);
+}
+
+/* The bias gradient goes with the first tile of each row of tiles: it reads the same dy. */
+static void weight_block(const backward *f, int64_t task, mx_gemm_scratch *work) {
+    const weight_plan *p = &f->plan;
+    const int64_t run = task / p->tiles.count, row = run * p->runs.size;
+    const block b = block_at(&p->tiles, task % p->tiles.count);
+    float *dw = f->dw, *db = f->db;
+    if (f->partial) {
+        dw = f->partial + run * (f->out * f->in + f->out);
+        db = f->db ? dw + f->out * f->in : NULL;
+    }
+    if (b.j > 0) db = NULL;
+    if (db && f->partial) memset(db + b.i, 0, sizeof(float) * (size_t)b.m);
+    const mx_gemm_block g = {.m = b.m,
+                             .n = b.n,
+                             .k = mx_cut_length(p->runs, run),
+                             .a = f->dy + row * f->out + b.i,
+                             .b = f->x + row * f->in + b.j,
+                             .a_row = 1,
+                             .a_col = f->out,
+                             .b_row = f->in,
+                             .b_col = 1,
+                             .c = dw + b.i * f->in + b.j,
+                             .ldc = f->in,
+                             .add = !f->partial,
+                             .row_sums = db ? db + b.i : NULL};
+    f->k->gemm(&g, work);
+}
+
+/* dW, db += the partial sums, in order */
+static void add_partials(mx_ctx *c, const backward *f) {
+    const int64_t n = f->out * f->in, stride = n + f->out, runs = f->plan.runs.count;
+    const mx_cut cut = mx_cut_even(n, 8192, 16);
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+    for (int64_t t = 0; t < cut.count; t++) {
+        const int64_t i = t * cut.size, length = mx_cut_length(cut, t);
+        for (int64_t r = 1; r < runs; r++) f->k->add(f->partial + i, f->partial + r * stride + i, length);
+        f->k->add(f->dw + i, f->partial + i, length);
+    }
+    if (!f->db) return;
+    for (int64_t r = 1; r < runs; r++) f->k->add(f->partial + n, f->partial + r * stride + n, f->out);
+    f->k->add(f->db, f->partial + n, f->out);
+}
+
+void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,
+                        mx_tensor h, mx_tensor w, void *work) {
+    const int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
+    if (rows == 0) return;
+    mx_gemm_scratch *scratch = work;
+    backward f = {.k = mx_cpu_kernels(c),
+                  .dx = maybe(dx),
+                  .dw = mx_f32(dw),
+                  .db = maybe(db),
+                  .dy = mx_f32(dy),
+                  .x = mx_f32(x),
+                  .h = maybe(h),
+                  .w = mx_f32(w),
+                  .out = out,
+                  .in = in,
+                  .plan = plan_weight(rows, out, in)};
+    if (f.plan.runs.count > 1) f.partial = (float *)(scratch + c->threads);
+    const tiling inputs = tile(rows, in);
+    const int64_t weights = f.plan.tiles.count * f.plan.runs.count;
+    const int64_t tasks = weights + (f.dx ? inputs.count : 0);
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+    for (int64_t t = 0; t < tasks; t++) {
+        if (t < weights)
+            weight_block(&f, t, scratch + mx_cpu_thread());
+        else
+            input_block(&f, block_at(&inputs, t - weights), scratch + mx_cpu_thread());
+    }
+    if (f.partial) add_partials(c, &f);
+}
