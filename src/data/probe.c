@@ -58,7 +58,8 @@ static bool try_header(int fd, char *buffer, size_t want, mx_entry *f) {
     for (ssize_t n; have < want && (n = pread(fd, buffer + have, want - have, (off_t)have)) > 0;)
         have += (size_t)n;
     int width, height, channels;
-    if (have < want || mx_image_probe(&width, &height, &channels, buffer, have, NULL)) return false;
+    mx_error ignored = {0}; /* not NULL: the decoders look at it */
+    if (have < want || mx_image_probe(&width, &height, &channels, buffer, have, &ignored)) return false;
     if (width < 1 || height < 1 || channels < 1 || channels > UINT16_MAX ||
         (int64_t)width * height > MX_IMAGE_MAX_SAMPLES / channels)
         return false;
