@@ -70,7 +70,7 @@ static void run(const test_case *k, const mx_backend *backend, int threads, outp
         memcpy(o->data[i], t[i].data, mx_bytes(t[i]));
         t[i].data = o->data[i];
     }
-    memset(arena.base, 0xff, (size_t)16 << 20);
+    memset(arena.base, 0xff, (size_t)2 << 20);
     k->op(&c, t, k->more);
     if (c.error.status != MX_OK) fail_msg("%s: %s", k->name, c.error.text);
     for (int i = 0; i < k->outs; i++) {

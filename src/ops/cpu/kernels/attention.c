@@ -12,6 +12,8 @@
 #define ROWS_FORWARD  24 /* query rows of a block: the tile of logits stays in L1 */
 #define ROWS_BACKWARD 48 /* more, since dK and dV are read and written once a block */
 
+#define DEPTH 64 /* products summed in a register */
+
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t round_up(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
 
@@ -30,17 +32,21 @@ static void pack_columns(float *y, const float *x, int64_t ld, int64_t tokens, i
 }
 
 /* c [m,n] = or += a b with inner length k; n a multiple of the register width; strip by strip under each
- * panel */
+ * panel. Sums of at most DEPTH products are added: see micro.h. */
 MX_INLINE void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_col,
                        const float *b, int64_t ldb, float *c, int64_t ldc, bool add) {
-    for (int64_t j = 0; j < n; j += MX_NR)
-        for (int64_t i = 0; i < m; i += MX_MR) {
-            const int rows = (int)min64(MX_MR, m - i);
-            if (n - j >= MX_NR)
-                mx_micro_rows(rows, 2, k, a + i * a_row, a_row, a_col, b + j, ldb, c + i * ldc + j, ldc, add);
-            else
-                mx_micro_rows(rows, 1, k, a + i * a_row, a_row, a_col, b + j, ldb, c + i * ldc + j, ldc, add);
-        }
+    for (int64_t p = 0; p < k; p += DEPTH, a += DEPTH * a_col, b += DEPTH * ldb, add = true)
+        for (int64_t j = 0; j < n; j += MX_NR)
+            for (int64_t i = 0; i < m; i += MX_MR) {
+                const int rows = (int)min64(MX_MR, m - i);
+                const int64_t depth = min64(DEPTH, k - p);
+                const float *left = a + i * a_row;
+                float *to = c + i * ldc + j;
+                if (n - j >= MX_NR)
+                    mx_micro_rows(rows, 2, depth, left, a_row, a_col, b + j, ldb, to, ldc, add);
+                else
+                    mx_micro_rows(rows, 1, depth, left, a_row, a_col, b + j, ldb, to, ldc, add);
+            }
 }
 /* left operand contiguous along k, or along its rows */
 static void product_rows(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,

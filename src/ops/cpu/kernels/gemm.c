@@ -88,19 +88,22 @@ static void pack_a(float *d, const mx_gemm_block *g, int64_t i0, int64_t m, int6
     }
 }
 
-/* sums[i] += Σ_p of the block, read while it is in cache */
+/* sums[i] += Σ_p of the block, read while it is in cache; 32 at a time, for the same reason as in micro.h */
 static void add_row_sums(float *sums, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k) {
-    const float *a = g->a + i0 + p0 * g->a_col;
-    int64_t i = 0;
-    for (; i + MX_VW <= m; i += MX_VW) {
-        mx_vf s = {0};
-        for (int64_t p = 0; p < k; p++) s += mx_load(a + p * g->a_col + i);
-        mx_store(sums + i, mx_load(sums + i) + s);
-    }
-    for (; i < m; i++) {
-        float s = 0;
-        for (int64_t p = 0; p < k; p++) s += a[p * g->a_col + i];
-        sums[i] += s;
+    for (int64_t q = 0; q < k; q += 32) {
+        const float *a = g->a + i0 + (p0 + q) * g->a_col;
+        const int64_t depth = min64(32, k - q);
+        int64_t i = 0;
+        for (; i + MX_VW <= m; i += MX_VW) {
+            mx_vf s = {0};
+            for (int64_t p = 0; p < depth; p++) s += mx_load(a + p * g->a_col + i);
+            mx_store(sums + i, mx_load(sums + i) + s);
+        }
+        for (; i < m; i++) {
+            float s = 0;
+            for (int64_t p = 0; p < depth; p++) s += a[p * g->a_col + i];
+            sums[i] += s;
+        }
     }
 }
 

@@ -3,7 +3,9 @@
  *
  * c[i*ldc + j] = or += Σ_p a[i*a_row + p*a_col] b[p*ldb + j] for i < rows, j < 2 (or 1) registers, p < k.
  * The left operand is broadcast, so it may lie either way; the right one is read as registers. Rows and the
- * strides that are 1 are constants after inlining: 12 sums stay in registers. */
+ * strides that are 1 are constants after inlining: 12 sums stay in registers. They begin at 0 and c is added
+ * last: sums of k products are added, so the error of a long sum grows with its number of blocks and not of
+ * products. */
 #ifndef MX_OPS_CPU_MICRO_H
 #define MX_OPS_CPU_MICRO_H
 
@@ -14,7 +16,7 @@ MX_INLINE void mx_micro_body(const int rows, const int regs, int64_t k, const fl
                              int64_t a_col, const float *b, int64_t ldb, float *c, int64_t ldc, bool add) {
     mx_vf sum[MX_MR][2];
     for (int i = 0; i < rows; i++)
-        for (int j = 0; j < regs; j++) sum[i][j] = add ? mx_load(c + i * ldc + j * MX_VW) : (mx_vf){0};
+        for (int j = 0; j < regs; j++) sum[i][j] = (mx_vf){0};
     for (int64_t p = 0; p < k; p++) {
         mx_vf column[2];
         for (int j = 0; j < regs; j++) column[j] = mx_load(b + p * ldb + j * MX_VW);
@@ -24,7 +26,10 @@ MX_INLINE void mx_micro_body(const int rows, const int regs, int64_t k, const fl
         }
     }
     for (int i = 0; i < rows; i++)
-        for (int j = 0; j < regs; j++) mx_store(c + i * ldc + j * MX_VW, sum[i][j]);
+        for (int j = 0; j < regs; j++) {
+            float *to = c + i * ldc + j * MX_VW;
+            mx_store(to, add ? mx_load(to) + sum[i][j] : sum[i][j]);
+        }
 }
 
 #define MX_MICRO_CASE(n)                                                                                     \
