@@ -48,14 +48,17 @@ typedef struct mixmae_options mixmae_options;
 
 /* The commands. options: made by mixmae_options_make for that command. message: one sentence on failure, of
  * `size` bytes. */
-mixmae_exit mixmae_run(const char *command, const mixmae_options *options, const mixmae_sink *sink, char *message,
-                       size_t size);
+mixmae_exit mixmae_run(const char *command, const mixmae_options *options, const mixmae_sink *sink,
+                       char *message, size_t size);
 
 /* argv: flags without program and command. NULL and a message on failure; *help set when --help was asked. */
 mixmae_options *mixmae_options_make(const char *command, int argc, char **argv, bool *help, char *message,
                                     size_t size);
 void mixmae_options_free(mixmae_options *options);
-/* Help text of a command, or of the program (command NULL); free() it. NULL for an unknown command. */
+/* Is this switch on? false also for what is no switch of the command. */
+bool mixmae_options_flag(const mixmae_options *options, const char *name);
+/* Help text of a command, of the program (command NULL), or the whole reference ("markdown"); free() it. NULL
+ * for an unknown command. */
 char *mixmae_help(const char *command);
 
 #ifdef __cplusplus

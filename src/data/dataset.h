@@ -1,5 +1,5 @@
-/* A folder of images, flat or nested, labelled or not, indexed once and cached; and the loader that turns it into
- * an ordered stream of batches. Knows nothing of devices or models. */
+/* A folder of images, flat or nested, labelled or not, indexed once and cached; and the loader that turns it
+ * into an ordered stream of batches. Knows nothing of devices or models. */
 #ifndef MX_DATA_DATASET_H
 #define MX_DATA_DATASET_H
 
@@ -7,14 +7,15 @@
 
 typedef struct mx_dataset mx_dataset;
 
-/* Walks root recursively (symbolic links followed, cycles detected; hidden files and folders skipped; paths sorted
- * bytewise) and keeps every name mx_image_name_known. The list, with each file's size, mtime, width, height and
- * channels (from headers; unreadable ones 0), is cached in cache_path when not NULL and reused while folder and
- * entries are unchanged (probe.c says what is looked at; keep the cache outside root, where writing it would change
- * the folder: then root is listed each time). A cache that is damaged is made again; one that cannot be written is
- * done without. Class folders: when every image lies below a first-level folder, label = rank of that folder's name
- * among those that hold images, else -1. A missing folder, one without images, unreadable ones: one clear sentence.
- * root is held open, so it may be renamed and the process may change its folder. All else is safe from any thread. */
+/* Walks root recursively (symbolic links followed, cycles detected; hidden files and folders skipped; paths
+ * sorted bytewise) and keeps every name mx_image_name_known. The list, with each file's size, mtime, width,
+ * height and channels (from headers; unreadable ones 0), is cached in cache_path when not NULL and reused
+ * while folder and entries are unchanged (probe.c says what is looked at; keep the cache outside root, where
+ * writing it would change the folder: then root is listed each time). A cache that is damaged is made again;
+ * one that cannot be written is done without. Class folders: when every image lies below a first-level
+ * folder, label = rank of that folder's name among those that hold images, else -1. A missing folder, one
+ * without images, unreadable ones: one clear sentence. root is held open, so it may be renamed and the
+ * process may change its folder. All else is safe from any thread. */
 mx_status mx_dataset_open(mx_dataset **out, const char *root, const char *cache_path, mx_error *e);
 void mx_dataset_close(mx_dataset *d);
 
@@ -28,12 +29,14 @@ const char *mx_dataset_root(const mx_dataset *d);
 size_t mx_dataset_largest(const mx_dataset *d);
 /* A number that changes when names or sizes of the files change: resume compares it. */
 uint64_t mx_dataset_fingerprint(const mx_dataset *d);
-/* Reads and decodes image i; the message names it. A file whose size changed since it was listed is an error. */
+/* Reads and decodes image i; the message names it. A file whose size changed since it was listed is an error.
+ */
 mx_status mx_dataset_read(const mx_dataset *d, int64_t i, int channels, mx_image *im, mx_error *e);
 
 /* Per-channel mean and standard deviation of value/range over at most `limit` images spread evenly (0: all).
- * mean, std [channels]. Each image counts alike whatever its size; value_range 0: by type, as in mx_transform. Broken
- * images are left out (MX_ERR_DATA when nothing is left). A constant channel gets std 1. The same for any threads. */
+ * mean, std [channels]. Each image counts alike whatever its size; value_range 0: by type, as in
+ * mx_transform. Broken images are left out (MX_ERR_DATA when nothing is left). A constant channel gets std 1.
+ * The same for any threads. */
 mx_status mx_dataset_stats(const mx_dataset *d, int channels, float value_range, int64_t limit, int threads,
                            float *mean, float *std, mx_error *e);
 
@@ -42,8 +45,9 @@ typedef struct {
     float mean[64], std[64]; /* MX_MAX_CHANNELS */
     float value_range;       /* 0: 255 for 8-bit, 65535 for 16-bit, 1 for float files */
     double scale_lo, scale_hi, ratio_lo, ratio_hi;
-    double flip; /* probability */
-    bool augment; /* false: Resize(shorter side) + CenterCrop, no flip, sample n of the run is file n mod count: evaluation */
+    double flip;  /* probability */
+    bool augment; /* false: Resize(shorter side) + CenterCrop, no flip, sample n of the run is file n mod
+                     count: evaluation */
 } mx_transform;
 
 #define MX_MAX_CHANNELS 64
@@ -52,43 +56,51 @@ typedef struct {
     const mx_dataset *data;
     mx_transform transform;
     uint64_t seed;
-    int batch;                  /* images a batch */
-    int64_t batches_per_epoch;  /* the last partial batch is dropped by choosing this */
-    int64_t first_batch;        /* of the whole run, 0-based: epoch = n / batches_per_epoch */
-    int workers;                /* >= 0; 0 decodes in the calling thread */
-    int ahead;                  /* batches held ready */
-    /* End with a list when more than this share of the images seen is broken. One broken file a pass over the folder
-     * is always allowed, and the first 1000 images (or the first pass, if shorter) are judged as if all seen:
-     * bad_count > max(passes begun, bad_share * max(bad_seen, min(1000, count))). */
+    int batch;                 /* images a batch */
+    int64_t batches_per_epoch; /* the last partial batch is dropped by choosing this */
+    int64_t first_batch;       /* of the whole run, 0-based: epoch = n / batches_per_epoch */
+    int workers;               /* >= 0; 0 decodes in the calling thread */
+    int ahead;                 /* batches held ready */
+    /* End with a list when more than this share of the images seen is broken. One broken file a pass over the
+     * folder is always allowed, and the first 1000 images (or the first pass, if shorter) are judged as if
+     * all seen: bad_count > max(passes begun, bad_share * max(bad_seen, min(1000, count))). */
     double bad_share;
-    int64_t bad_seen, bad_count;/* counters to continue from (resume): samples consumed and broken files met */
-    void (*log)(void *user, const char *line); /* a broken file, named; called from mx_loader_next's thread in sample order */
+    int64_t bad_seen,
+        bad_count; /* counters to continue from (resume): samples consumed and broken files met */
+    void (*log)(
+        void *user,
+        const char *line); /* a broken file, named; called from mx_loader_next's thread in sample order */
     void *user;
 } mx_loader_config;
+
+/* One image that is already decoded, by the transform's evaluation mode: chw [channels,height,width]. */
+mx_status mx_transform_image(const mx_transform *t, const mx_image *im, float *chw, mx_error *e);
 
 typedef struct mx_loader mx_loader;
 
 typedef struct {
-    const float *images;   /* [batch,channels,height,width]; valid until the next mx_loader_next */
-    const int64_t *index;  /* [batch] dataset index used */
-    const int32_t *label;  /* [batch] */
-    int64_t number;        /* batch of the run */
+    const float *images;         /* [batch,channels,height,width]; valid until the next mx_loader_next */
+    const int64_t *index;        /* [batch] dataset index used */
+    const int32_t *label;        /* [batch] */
+    int64_t number;              /* batch of the run */
     int64_t bad_seen, bad_count; /* counters after this batch */
-    double wait_seconds;   /* the caller waited this long */
+    double wait_seconds;         /* the caller waited this long */
 } mx_batch;
 
-/* Sample k of epoch e (k = batch-in-epoch * batch + position) is permutation(seed, e)[k], augmented by the stream
- * (seed, MX_RNG_AUGMENT, e, k): a function of seed, e and k only, never of workers. A file that cannot be
- * decoded is named in the log, counted in sample order, and replaced by the file that (seed, MX_RNG_REPLACE, e,
- * k, attempt) draws, up to 16 attempts. A float file with NaN or infinity counts as broken; a file drawn again for the
- * same sample is not counted again. An epoch longer than the list goes round it: permutation(seed, e)[k mod count]. */
+/* Sample k of epoch e (k = batch-in-epoch * batch + position) is permutation(seed, e)[k], augmented by the
+ * stream (seed, MX_RNG_AUGMENT, e, k): a function of seed, e and k only, never of workers. A file that cannot
+ * be decoded is named in the log, counted in sample order, and replaced by the file that (seed,
+ * MX_RNG_REPLACE, e, k, attempt) draws, up to 16 attempts. A float file with NaN or infinity counts as
+ * broken; a file drawn again for the same sample is not counted again. An epoch longer than the list goes
+ * round it: permutation(seed, e)[k mod count]. */
 mx_status mx_loader_open(mx_loader **out, const mx_loader_config *config, mx_error *e);
 /* After an error every further call returns it again. */
 mx_status mx_loader_next(mx_loader *l, mx_batch *out, mx_error *e);
 /* Joins the workers; NULL is fine. */
 void mx_loader_close(mx_loader *l);
-/* Bytes that the loader holds for this configuration, worst case: ring of ahead + 1 batches (the last one handed out
- * stays valid) + workers * (largest file + most demanding image: decoded, and its decoder's or resize's memory). */
+/* Bytes that the loader holds for this configuration, worst case: ring of ahead + 1 batches (the last one
+ * handed out stays valid) + workers * (largest file + most demanding image: decoded, and its decoder's or
+ * resize's memory). */
 size_t mx_loader_memory(const mx_loader_config *config);
 
 #endif

@@ -93,6 +93,16 @@ mx_status mx_transform_file(const mx_dataset *d, const mx_transform *t, int64_t 
     return st;
 }
 
+mx_status mx_transform_image(const mx_transform *t, const mx_image *im, float *chw, mx_error *e) {
+    mx_scratch s = {0};
+    mx_transform evaluation = *t;
+    evaluation.augment = false;
+    mx_status st = mx_transform_check(&evaluation, e);
+    if (!st) st = apply(&evaluation, im, NULL, &s, chw, e);
+    mx_scratch_free(&s);
+    return st;
+}
+
 mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
     if (t->height < 1 || t->width < 1 || t->height > 16384 || t->width > 16384)
         return mx_fail(e, MX_ERR_ARGUMENT, "image size: expected 1 to 16384, found %dx%d", t->height,

@@ -1,5 +1,5 @@
-/* The one option table: parses flags and option files, prints help, logs the effective values, and is stored in the
- * run folder. A test holds the documentation against it. */
+/* The one option table: parses flags and option files, prints help, logs the effective values, and is stored
+ * in the run folder. A test holds the documentation against it. */
 #ifndef MX_TRAIN_OPTIONS_H
 #define MX_TRAIN_OPTIONS_H
 
@@ -9,45 +9,38 @@
 #include "base/status.h"
 #include "model/config.h"
 
-#define MX_MAX_LIST  64
-#define MX_MAX_PATHS 4096
+#define MX_MAX_LIST 64
 
-/* Every setting of every command. Strings are owned by the struct (strdup), NULL when not given. */
+/* Every setting of every command. Strings are owned by the struct, NULL when not given. */
 typedef struct {
     /* files */
-    char *data, *output, *resume, *init, *config, *checkpoint, *model;
-    char **images; /* --images A B C or positional FILEs */
+    char *data, *val_data, *output, *resume, *init, *config, *checkpoint, *model;
+    char **images; /* --images A B C, or the FILEs without a name */
     int image_count;
     /* model; 0 or -1: as the named model says */
-    int image_h, image_w; /* --image-size 224 or 192x256 (HxW) */
+    int image_size[2]; /* height, width */
     int patch_size, channels, embed_dim, decoder_dim, decoder_depth, decoder_num_heads;
-    int depths[MX_MAX_STAGES], num_heads[MX_MAX_STAGES], window_size[MX_MAX_STAGES]; /* comma lists */
-    int depth_count, head_count, window_count;
+    int depths[MX_MAX_STAGES], num_heads[MX_MAX_STAGES], window_size[MX_MAX_STAGES];
+    int depths_count, num_heads_count, window_size_count;
     double mask_ratio, range_mask_ratio;
     bool norm_pix_loss;
     /* training; negative: as the named model's recipe says */
-    double epochs, warmup_epochs, blr, lr, min_lr, weight_decay, clip_grad, beta1, beta2;
-    int batch_size, accum_steps;
-    int64_t seed;
-    int max_skipped; /* this many updates skipped in a row end the run */
+    double epochs, warmup_epochs, blr, lr, min_lr, weight_decay, clip_grad, betas[2];
+    int64_t batch_size, accum_steps, seed, max_skipped;
     /* data */
-    double crop_scale_lo, crop_scale_hi; /* --crop-scale 0.2,1 */
-    double flip;                         /* probability of a horizontal mirror */
-    double value_range;                  /* 0: by file type */
-    char *stats;                         /* "imagenet", "auto" */
-    float mean[MX_MAX_LIST], std[MX_MAX_LIST]; /* --mean a,b,c --std a,b,c */
+    double crop_scale[2], flip, value_range, max_bad;
+    char *stats;
+    float mean[MX_MAX_LIST], std[MX_MAX_LIST];
     int mean_count, std_count;
-    double max_bad; /* share */
-    char *val_data; /* held-out folder: its loss is measured; NULL: DATA/val when DATA/train exists */
     /* machine */
-    int threads, workers; /* 0: all cores; workers -1: chosen */
+    int64_t threads, workers; /* 0: all processors; workers -1: chosen */
     char *device, *dtype, *backend;
-    /* saving */
-    char *save_every;      /* "500" steps, "10m" minutes */
-    int log_every, picture_every; /* steps; 0 off */
-    /* verify, synth, bench, reconstruct */
-    int classes, images_per_class, size, count, steps;
+    /* saving and showing */
+    char *save_every; /* "500" steps, "10m" minutes */
+    int64_t log_every, picture_every;
     bool quiet, profile;
+    /* verify, synth, bench */
+    int64_t classes, images_per_class, size, steps;
 } mx_options;
 
 typedef enum {
@@ -60,36 +53,67 @@ typedef enum {
     MX_CMD_BENCH = 1 << 6
 } mx_command;
 
-/* One row of the table. `matters`: a different value on resume changes the result and is refused by name. */
+/* How a value is written and stored; private to options*.c but for the table's tests. */
+typedef enum {
+    MX_VALUE_TEXT,   /* char * */
+    MX_VALUE_TEXTS,  /* char ** and a count: everything up to the next option */
+    MX_VALUE_WHOLE,  /* int64_t, or int when `narrow` */
+    MX_VALUE_REAL,   /* double */
+    MX_VALUE_PAIR,   /* double[2], "0.2,1" */
+    MX_VALUE_SIZE,   /* int[2], "224" or "192x256" (height x width) */
+    MX_VALUE_WHOLES, /* int[MX_MAX_STAGES] and a count, "2,2,18,2" */
+    MX_VALUE_REALS,  /* float[MX_MAX_LIST] and a count */
+    MX_VALUE_SWITCH  /* bool: --name or --no-name */
+} mx_value_kind;
+
+/* One row of the table. */
 typedef struct {
-    const char *name; /* "batch-size" */
-    const char *value; /* "N", "FILE", NULL for a switch */
+    const char *name;  /* "batch-size" */
+    const char *value; /* what stands behind it in the help: "N" */
+    mx_value_kind kind;
+    bool narrow;  /* the field is an int */
+    bool matters; /* another value gives another result: refused by name on resume */
+    unsigned commands;
+    size_t at, count_at;  /* offsets in mx_options; count_at of the lists */
+    double low, high;     /* of numbers */
+    const char *fallback; /* default as text; NULL: none */
     const char *help;
-    unsigned commands; /* mx_command bits */
-    bool matters;
-    /* how the value is stored is private to options.c */
 } mx_option_row;
 int mx_option_count(void);
 const mx_option_row *mx_option_at(int i);
+/* The row that a command knows under this name, or -1. commands 0: any. */
+int mx_option_find(const char *name, unsigned commands);
 
 /* Defaults. Free with mx_options_free. */
 mx_status mx_options_init(mx_options *o, mx_error *e);
 void mx_options_free(mx_options *o);
-/* One option by name, from a flag, an option file or a stored run; counts as given. NULL value for a switch (or "true"/"false"). */
+/* A copy with strings of its own. */
+mx_status mx_options_copy(mx_options *to, const mx_options *from, mx_error *e);
+/* One row's value from text ("true"/"false" for a switch). The message names option, expectation and finding.
+ */
+mx_status mx_options_set_row(mx_options *o, int row, const char *value, mx_error *e);
 mx_status mx_options_set(mx_options *o, const char *name, const char *value, mx_error *e);
-/* argv without the program and command names. --config files are read first, wherever they stand: the command line wins.
- * Unknown option: the nearest name is suggested. `given` (may be NULL) gets a flag per table row. *help is set by --help. */
-mx_status mx_options_parse(mx_options *o, mx_command command, int argc, char **argv, bool *given, bool *help, mx_error *e);
-/* Option file: "name = value" lines (libinih; '#' and ';' comments; sections ignored but allowed). */
-mx_status mx_options_read(mx_options *o, const char *path, mx_error *e);
-/* Current value of row i as text that mx_options_set takes back (free it); NULL when unset. */
+/* argv without the program's and the command's name. --config files are read first, wherever they stand: the
+ * command line wins. An unknown option: the nearest name is suggested. given (or NULL) gets a flag per row;
+ * *help: --help stood there. */
+mx_status mx_options_parse(mx_options *o, mx_command command, int argc, char **argv, bool *given, bool *help,
+                           mx_error *e);
+/* Option file: "name = value" lines, ';' or '#' comments (libinih). given as above. */
+mx_status mx_options_read(mx_options *o, const char *path, unsigned commands, bool *given, mx_error *e);
+/* Value of row i as text that mx_options_set_row takes back (free it); NULL when unset. */
 char *mx_options_get(const mx_options *o, int i);
-/* All values that are set, as an option file (free it). */
-char *mx_options_text(const mx_options *o);
-/* Help of a command: usage, description, options with defaults, examples, exit codes (free it). */
+/* All values that are set, for a command, as an option file (free it). */
+char *mx_options_text(const mx_options *o, mx_command command);
+/* Help of a command (free it), and the whole reference in Markdown. */
 char *mx_options_help(mx_command command);
+char *mx_options_markdown(void);
+/* "pretrain" → MX_CMD_PRETRAIN; 0 when there is no such command. Its name and one-line description. */
+mx_command mx_command_find(const char *name);
+int mx_command_count(void);
+void mx_command_at(int i, mx_command *command, const char **name, const char **brief);
 
-/* The model these options describe (named model, overrides, mask settings apart), checked; and its recipe. */
-mx_status mx_options_model(const mx_options *o, mx_model_config *config, mx_model_recipe *recipe, mx_error *e);
+/* The model these options describe: named model, then what is set apart; checked. recipe may be NULL. */
+mx_status mx_options_model(const mx_options *o, mx_model_config *config, mx_model_recipe *recipe,
+                           mx_error *e);
 
 #endif

@@ -1,0 +1,59 @@
+/* The command `mixmae`: finds the command, prints its results, turns its status into an exit code. All work
+ * is done by the library (mixmae.h), which itself prints nothing. */
+#include <mixmae.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "progress.h"
+
+static void print_text(void *user, const char *line) {
+    (void)user;
+    puts(line);
+    fflush(stdout);
+}
+
+static int print_help(const char *command) {
+    char *text = mixmae_help(command);
+    if (!text) return MIXMAE_EXIT_USAGE;
+    fputs(text, stdout);
+    free(text);
+    return MIXMAE_EXIT_OK;
+}
+
+static int run(const char *command, int argc, char **argv) {
+    char message[1024];
+    bool help = false;
+    mixmae_options *options = mixmae_options_make(command, argc, argv, &help, message, sizeof message);
+    if (!options) {
+        fprintf(stderr, "mixmae %s: %s\n", command, message);
+        return MIXMAE_EXIT_USAGE;
+    }
+    int code = MIXMAE_EXIT_OK;
+    if (help)
+        code = print_help(command);
+    else {
+        progress_line live;
+        progress_begin(&live, mixmae_options_flag(options, "quiet"));
+        const mixmae_sink sink = {&live, print_text, progress_notice, progress_show, progress_stop_asked};
+        code = mixmae_run(command, options, &sink, message, sizeof message);
+        progress_end(&live);
+        if (code) fprintf(stderr, "mixmae %s: %s\n", command, message);
+    }
+    mixmae_options_free(options);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_help(NULL);
+        return MIXMAE_EXIT_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) return print_help(argc > 2 ? argv[2] : NULL);
+    if (!strcmp(argv[1], "--help-markdown")) return print_help("markdown");
+    if (!strcmp(argv[1], "--version")) {
+        printf("mixmae %s\n", mixmae_version());
+        return MIXMAE_EXIT_OK;
+    }
+    return run(argv[1], argc - 2, argv + 2);
+}

@@ -1,0 +1,91 @@
+/* PNG by libpng: palette looked up, small grey depths scaled to 8 bits, 16 bits kept, alpha as the last
+ * channel. */
+#include "data/image_internal.h"
+
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <png.h>
+
+typedef struct {
+    const unsigned char *next;
+    size_t left;
+} png_source;
+
+bool mx_is_png(const unsigned char *b, size_t n) { return n >= 8 && !memcmp(b, "\x89PNG\r\n\x1a\n", 8); }
+
+static void read_bytes(png_structp png, png_bytep out, size_t n) {
+    png_source *s = png_get_io_ptr(png);
+    if (n > s->left) png_error(png, "the file ends too early");
+    memcpy(out, s->next, n);
+    s->next += n, s->left -= n;
+}
+
+static void on_error(png_structp png, png_const_charp text) {
+    mx_fail(png_get_error_ptr(png), MX_ERR_FORMAT, "%s", text);
+    png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp text) { (void)png, (void)text; }
+
+/* Everything but alpha becomes 1 or 3 channels of 8 or 16 bits in the machine's byte order. */
+static void ask_conversions(png_structp png, png_infop info) {
+    int depth = png_get_bit_depth(png, info), colour = png_get_color_type(png, info);
+    if (colour == PNG_COLOR_TYPE_PALETTE)
+        png_set_palette_to_rgb(png);
+    else if (colour == PNG_COLOR_TYPE_GRAY && depth < 8)
+        png_set_expand_gray_1_2_4_to_8(png);
+    if (depth == 16) png_set_swap(png);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+}
+
+static mx_status read_image(png_structp png, png_infop info, mx_image *im, bool *alpha, png_bytep **rows,
+                            mx_error *e) {
+    png_read_info(png, info);
+    ask_conversions(png, info);
+    int channels = png_get_channels(png, info);
+    mx_pixel type = png_get_bit_depth(png, info) == 16 ? MX_PIXEL_U16 : MX_PIXEL_U8;
+    if (mx_image_make(im, (int)png_get_image_width(png, info), (int)png_get_image_height(png, info), channels,
+                      type, e))
+        return e->status;
+    if (!(*rows = malloc(sizeof **rows * (size_t)im->height)))
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    for (int y = 0; y < im->height; y++)
+        (*rows)[y] = (png_bytep)im->pixels + (size_t)y * png_get_rowbytes(png, info);
+    png_read_image(png, *rows);
+    png_read_end(png, NULL);
+    *alpha = channels == 2 || channels == 4;
+    return MX_OK;
+}
+
+mx_status mx_decode_png(mx_image *im, bool *alpha, const unsigned char *bytes, size_t size, int channels,
+                        mx_error *e) {
+    png_source source = {bytes, size};
+    png_bytep *volatile rows = NULL;
+    (void)channels;
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, e, on_error, on_warning);
+    png_infop info = png ? png_create_info_struct(png) : NULL;
+    if (!info)
+        mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    else if (!setjmp(png_jmpbuf(png))) {
+        png_set_read_fn(png, &source, read_bytes);
+        png_set_user_limits(png, 1 << 20, 1 << 20);
+        read_image(png, info, im, alpha, (png_bytep **)&rows, e);
+    }
+    free(rows);
+    if (png) png_destroy_read_struct(&png, info ? &info : NULL, NULL);
+    return e->status;
+}
+
+mx_status mx_probe_png(int *width, int *height, int *channels, const unsigned char *b, size_t size,
+                       mx_error *e) {
+    static const int per_type[7] = {1, 0, 3, 3, 2, 0, 4}; /* by IHDR's colour type */
+    if (size < 29 || memcmp(b + 12, "IHDR", 4) || b[25] > 6 || !per_type[b[25]])
+        return mx_fail(e, MX_ERR_FORMAT, "no valid IHDR chunk");
+    uint32_t w = (uint32_t)b[16] << 24 | (uint32_t)b[17] << 16 | (uint32_t)b[18] << 8 | b[19];
+    uint32_t h = (uint32_t)b[20] << 24 | (uint32_t)b[21] << 16 | (uint32_t)b[22] << 8 | b[23];
+    *width = w > INT32_MAX ? 0 : (int)w, *height = h > INT32_MAX ? 0 : (int)h, *channels = per_type[b[25]];
+    return MX_OK;
+}

@@ -1,0 +1,13 @@
+/* CRC-32C (Castagnoli), as TensorBoard's records use it; zlib and its like have only the other CRC-32. */
+#ifndef MX_IO_CRC32C_H
+#define MX_IO_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Reflected polynomial 0x82F63B78, initial and final inversion: "123456789" → 0xe3069283. */
+uint32_t mx_crc32c(const void *bytes, size_t size);
+/* Rotated by 15 and offset, so that a CRC of data holding CRCs is safe (formats.md c). */
+uint32_t mx_crc32c_masked(const void *bytes, size_t size);
+
+#endif

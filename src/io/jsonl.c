@@ -1,0 +1,60 @@
+/* The log of a run, one JSON object a line: appending, and cutting back to a step. See events.h. */
+#include "io/events.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "io/file.h"
+
+#define MX_LOG_MAX_FILE ((size_t)1 << 31)
+
+/* Is this line to stay: an object whose step is not later, or that has none? */
+static bool stays(const char *line, size_t n, int64_t step) {
+    json_t *o = json_loadb(line, n, 0, NULL);
+    const json_t *v = json_object_get(o, "step");
+    bool keep = json_is_object(o) && (!json_is_integer(v) || json_integer_value(v) <= step);
+    json_decref(o);
+    return keep;
+}
+
+mx_status mx_jsonl_cut(const char *path, int64_t step, mx_error *e) {
+    void *bytes = NULL;
+    size_t size = 0, kept = 0;
+    if (!mx_path_exists(path)) return MX_OK;
+    if (mx_file_read(path, MX_LOG_MAX_FILE, &bytes, &size, e)) return e->status;
+    char *text = bytes;
+    for (size_t at = 0; at < size;) {
+        char *end = memchr(text + at, '\n', size - at);
+        if (!end) break; /* a torn last line */
+        size_t n = (size_t)(end - (text + at)) + 1;
+        if (stays(text + at, n - 1, step)) {
+            memmove(text + kept, text + at, n);
+            kept += n;
+        }
+        at += n;
+    }
+    if (kept < size) mx_file_write(path, text, kept, e);
+    free(bytes);
+    return e->status;
+}
+
+mx_status mx_jsonl_append(const char *path, const char *json, mx_error *e) {
+    size_t n = strlen(json);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    char *line = malloc(n + 2);
+    if (fd >= 0 && line) {
+        memcpy(line, json, n);
+        line[n] = '\n';
+        if (write(fd, line, n + 1) != (ssize_t)n + 1)
+            mx_fail(e, MX_ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    } else
+        mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, line ? strerror(errno) : "out of memory");
+    free(line);
+    if (fd >= 0) close(fd);
+    return e ? e->status : MX_OK;
+}

@@ -1,0 +1,126 @@
+/* `mixmae bench`: the training step against the machine's own matrix rate, interleaved in one run so that the
+ * figures hold on a noisy machine.
+ *
+ * (a) matrix rate: every distinct product of the step is timed alone on random matrices, weighted by how
+ * often the step does it: Σ flops / Σ seconds. The faster of our blocks and the library's own threading
+ * counts. (b) useful rate: 6 × forward multiply-adds (docs/MODEL.md) of the step's images over the time of
+ * the whole step, optimiser included. What attention inside groups saves and what is skipped counts as done.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "ops/product.h"
+#include "train/commands.h"
+#include "train/plan.h"
+
+#define MX_BENCH_ROUNDS 5
+#define MX_MAX_ROUNDS   100
+
+typedef struct {
+    mx_trainer trainer;
+    mx_products products;
+    float *a, *b, *c; /* large enough for any product of the step */
+    float *images;
+    mx_run_state state;
+} bench;
+
+static mx_status make_matrices(bench *x, mx_error *e) {
+    int64_t a = 1, b = 1, c = 1;
+    for (int i = 0; i < x->products.count; i++) {
+        const mx_product *p = &x->products.item[i];
+        a = p->m * p->k > a ? p->m * p->k : a;
+        b = p->n * p->k > b ? p->n * p->k : b;
+        c = p->m * p->n > c ? p->m * p->n : c;
+    }
+    x->a = malloc(sizeof(float) * (size_t)a), x->b = malloc(sizeof(float) * (size_t)b);
+    x->c = malloc(sizeof(float) * (size_t)c), x->images = mx_random_images(&x->trainer.settings);
+    if (!x->a || !x->b || !x->c || !x->images)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the benchmark's matrices");
+    for (int64_t i = 0; i < a; i++) x->a[i] = (float)((i * 2654435761u >> 8) & 1023) / 1024 - 0.5f;
+    for (int64_t i = 0; i < b; i++) x->b[i] = (float)((i * 2246822519u >> 8) & 1023) / 1024 - 0.5f;
+    memset(x->c, 0, sizeof(float) * (size_t)c);
+    return MX_OK;
+}
+
+/* Seconds of one call of p, the faster of the two ways; small ones are repeated to be measurable. */
+static double time_product(bench *x, const mx_product *p) {
+    double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k, best = 1e30;
+    int repeat = flops < 2e8 ? (int)(2e8 / flops) + 1 : 1;
+    for (int own = 0; own < 2; own++) {
+        double start = mx_clock_now();
+        for (int i = 0; i < repeat; i++)
+            mx_product_run(p, x->c, x->a, x->b, x->trainer.settings.threads, own);
+        double seconds = (mx_clock_now() - start) / repeat;
+        if (seconds < best) best = seconds;
+    }
+    return best;
+}
+
+static double matrix_rate(bench *x) {
+    double flops = 0, seconds = 0;
+    for (int i = 0; i < x->products.count; i++) {
+        const mx_product *p = &x->products.item[i];
+        flops += 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->calls;
+        seconds += time_product(x, p) * (double)p->calls;
+    }
+    return seconds > 0 ? flops / seconds : 0;
+}
+
+static void say_profile(const mixmae_sink *sink, const mx_profile *p) {
+    double all = 0;
+    for (int i = 0; i < p->count; i++) all += p->seconds[i];
+    mx_say(sink, "%-24s %8s %9s %7s %10s", "op", "calls", "seconds", "share", "GFLOP/s");
+    for (int i = 0; i < p->count; i++)
+        mx_say(sink, "%-24s %8lld %9.4f %6.1f%% %10.1f", p->name[i], (long long)p->calls[i], p->seconds[i],
+               100 * p->seconds[i] / all, p->seconds[i] > 0 ? p->flops[i] / p->seconds[i] / 1e9 : 0);
+    mx_say(sink, "%-24s %8s %9.4f", "all ops", "", all);
+}
+
+static void rounds(bench *x, int count, const mixmae_sink *sink) {
+    const mx_settings *s = &x->trainer.settings;
+    double useful = 6 * mx_model_forward_macs(&s->model) * s->batch * s->accum;
+    double matrix[MX_MAX_ROUNDS], step[MX_MAX_ROUNDS], ratio[MX_MAX_ROUNDS], images[MX_MAX_ROUNDS];
+    mx_say(sink, "%5s %18s %18s %8s %10s", "round", "(a) matrix GFLOP/s", "(b) useful GFLOP/s", "b/a",
+           "images/s");
+    mx_time_step(&x->trainer, &x->state, x->images); /* touches all memory */
+    for (int i = 0; i < count; i++) {
+        matrix[i] = matrix_rate(x) / 1e9;
+        double seconds = mx_time_step(&x->trainer, &x->state, x->images);
+        step[i] = useful / seconds / 1e9, images[i] = s->batch * s->accum / seconds,
+        ratio[i] = step[i] / matrix[i];
+        mx_say(sink, "%5d %18.1f %18.1f %7.1f%% %10.2f", i + 1, matrix[i], step[i], 100 * ratio[i],
+               images[i]);
+    }
+    mx_say(sink, "median %17.1f %18.1f %7.1f%% %10.2f", mx_median(matrix, count), mx_median(step, count),
+           100 * mx_median(ratio, count), mx_median(images, count));
+}
+
+mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+    const mx_options *o = &options->o;
+    mx_settings s;
+    mx_profile profile = {0};
+    bench *x = calloc(1, sizeof *x);
+    if (!x) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    if (mx_settings_make(&s, o, e)) goto done;
+    s.steps_per_epoch = s.steps = 1000;
+    if (mx_trainer_make(&x->trainer, &s, false, &x->products, e) || make_matrices(x, e)) goto done;
+    mx_params_init(&x->trainer.model.params, s.seed);
+    mx_say(sink, "%s at %dx%d, batch %d x %d, backend %s %s, %d threads, f32", s.model.name, s.model.image_h,
+           s.model.image_w, s.accum, s.batch, s.backend, mx_backend_isa(x->trainer.session.ctx.backend),
+           s.threads);
+    int count = o->steps > 0 ? (int)o->steps : MX_BENCH_ROUNDS;
+    rounds(x, count < MX_MAX_ROUNDS ? count : MX_MAX_ROUNDS, sink);
+    if (o->profile) {
+        x->trainer.session.ctx.profile = &profile;
+        mx_time_step(&x->trainer, &x->state, x->images);
+        say_profile(sink, &profile);
+    }
+    mx_session_error(&x->trainer.session, e);
+done:
+    mx_trainer_free(&x->trainer);
+    free(x->products.item);
+    free(x->a), free(x->b), free(x->c), free(x->images);
+    free(x);
+    return e->status;
+}

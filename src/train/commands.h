@@ -1,0 +1,30 @@
+/* The commands behind mixmae_run: each takes parsed options and reports through the sink. */
+#ifndef MX_TRAIN_COMMANDS_H
+#define MX_TRAIN_COMMANDS_H
+
+#include "base/status.h"
+#include "mixmae.h"
+#include "train/options.h"
+
+struct mixmae_options {
+    mx_options o;
+    bool *given; /* per row of the option table: stood on the command line or in a --config file */
+    mx_command command;
+};
+
+/* MX_OK or the failure, which becomes an exit code (run.c). */
+mx_status mx_run_pretrain(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_plan(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_reconstruct(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_inspect(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_verify(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_synth(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+
+/* One printf-formatted line to the sink. */
+void mx_say(const mixmae_sink *sink, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* text */
+void mx_notice(const mixmae_sink *sink, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* notice */
+
+#endif

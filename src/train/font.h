@@ -1,0 +1,11 @@
+/* A tiny bitmap font for headings of pictures: 5x7 pixels a letter. */
+#ifndef MX_TRAIN_FONT_H
+#define MX_TRAIN_FONT_H
+
+#define MX_FONT_WIDTH  5
+#define MX_FONT_HEIGHT 7
+
+/* Row bits (bit 4 leftmost) of a lower-case letter, digit or sign; all zero for what it lacks. */
+const unsigned char *mx_font_glyph(char c);
+
+#endif

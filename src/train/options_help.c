@@ -1,0 +1,164 @@
+/* Help texts and the reference document, made from the option table; and the model that options describe. */
+#include "train/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    mx_command command;
+    const char *name, *brief, *usage, *text, *examples;
+} commands[] = {
+    {MX_CMD_PRETRAIN, "pretrain", "pretrain a model on a folder of images",
+     "mixmae pretrain --data DIR --model NAME --output RUN [options]",
+     "Learns without labels from JPEG, PNG, WebP, TIFF or .npy files. The run's folder gets "
+     "model.safetensors, the state to\n"
+     "resume from, log.jsonl, TensorBoard events, pictures of reconstructions and report.html.\n"
+     "The same seed and options give the same bytes with any number of threads and any number of stops.",
+     "  mixmae pretrain --data photos --model nano --output run1\n"
+     "  mixmae pretrain --data photos --model tiny --image-size 96 --window-size 6,6,6,3 --batch-size 32 "
+     "--epochs 100 --output run2\n"
+     "  mixmae pretrain --resume run2\n"
+     "  mixmae pretrain --data scans --channels 1 --stats auto --model tiny --output run3\n"},
+    {MX_CMD_PLAN, "plan", "what a run would take: memory, FLOPs, time",
+     "mixmae plan --data DIR --model NAME [options of pretrain]",
+     "Trains nothing. Prints parameters, memory by part to the byte, FLOPs a step and, after timing a few "
+     "steps on made-up\n"
+     "images, images a second and the time to the end.",
+     "  mixmae plan --data photos --model base --batch-size 8\n  mixmae plan --model large --batch-size 4 "
+     "--steps 0\n"},
+    {MX_CMD_RECONSTRUCT, "reconstruct", "pictures of what a checkpoint sees and rebuilds",
+     "mixmae reconstruct --checkpoint FILE --images FILE... --output GRID.png",
+     "One row an image: the original, the mixed image that the encoder saw, the image rebuilt, its partner "
+     "rebuilt; visible\n"
+     "patches are pasted in. Image i is mixed with image n-1-i of the list.",
+     "  mixmae reconstruct --checkpoint run1/model.safetensors --images a.jpg b.jpg c.png d.webp --output "
+     "grid.png\n"},
+    {MX_CMD_INSPECT, "inspect", "what is in a checkpoint", "mixmae inspect FILE...",
+     "Prints metadata, configuration and every tensor's shape, type and statistics.",
+     "  mixmae inspect run1/model.safetensors\n"},
+    {MX_CMD_VERIFY, "verify", "recompute golden files tensor by tensor",
+     "mixmae verify FILE... [--backend ref|cpu] [--output OUT]",
+     "Recomputes what the authors' program computed from the weights and images in each file and prints the "
+     "relative errors\n"
+     "against the limits of a right float32 implementation, worst last.",
+     "  mixmae verify tests/golden/*.safetensors\n  mixmae verify --backend ref "
+     "tests/golden/pretrain_64.safetensors\n"},
+    {MX_CMD_SYNTH, "synth", "draw the built-in labelled image set",
+     "mixmae synth --output DIR [--classes N] [--images N] [--size S] [--seed N]",
+     "Fractals, textures, shapes and scenes from a seed: class folders of PNG files under DIR/train and "
+     "DIR/val.",
+     "  mixmae synth --output images --classes 12 --images 200 --size 64 --seed 1\n"},
+    {MX_CMD_BENCH, "bench", "training speed against the machine's matrix rate",
+     "mixmae bench --model NAME [--batch-size N] [--profile]",
+     "Interleaves (a) the products of a step alone and (b) whole training steps, and prints useful FLOPs a "
+     "second of both.",
+     "  mixmae bench --model base --batch-size 8\n  mixmae bench --model tiny --batch-size 16 --profile\n"},
+};
+#define COMMANDS ((int)(sizeof commands / sizeof *commands))
+
+int mx_command_count(void) { return COMMANDS; }
+
+void mx_command_at(int i, mx_command *command, const char **name, const char **brief) {
+    *command = commands[i].command, *name = commands[i].name, *brief = commands[i].brief;
+}
+
+mx_command mx_command_find(const char *name) {
+    for (int i = 0; i < COMMANDS; i++)
+        if (!strcmp(commands[i].name, name)) return commands[i].command;
+    return (mx_command)0;
+}
+
+static const char exit_codes[] =
+    "Exit codes: 0 done; 1 failed, or a comparison past its limit; 2 options that cannot work;\n"
+    "3 stopped by a signal after saving; 4 missing or broken input; 5 loss or gradients not finite.\n";
+
+static void print_option(FILE *f, const mx_option_row *r) {
+    char left[64];
+    snprintf(left, sizeof left, "--%s%s%s%s", r->kind == MX_VALUE_SWITCH ? "[no-]" : "", r->name,
+             r->value ? " " : "", r->value ? r->value : "");
+    fprintf(f, "  %-28s %s", left, r->help);
+    if (r->fallback) fprintf(f, " [%s]", r->fallback);
+    fputc('\n', f);
+}
+
+char *mx_options_help(mx_command command) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return NULL;
+    for (int i = 0; i < COMMANDS; i++) {
+        if (commands[i].command != command) continue;
+        fprintf(f, "mixmae %s: %s\n\nUsage: %s\n\n%s\n\nOptions [default]:\n", commands[i].name,
+                commands[i].brief, commands[i].usage, commands[i].text);
+        for (int j = 0; j < mx_option_count(); j++)
+            if (mx_option_at(j)->commands & (unsigned)command) print_option(f, mx_option_at(j));
+        fprintf(f, "  %-28s %s\n\nExamples:\n%s\n%s", "--help", "this text", commands[i].examples,
+                exit_codes);
+    }
+    fclose(f);
+    return text;
+}
+
+char *mx_options_markdown(void) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return NULL;
+    fprintf(f, "# Options\n\nMade from the program's own table by `mixmae --help-markdown`; a test compares "
+               "the two. A default in\n"
+               "brackets; a star marks options that a resumed run must not change.\n");
+    for (int i = 0; i < COMMANDS; i++) {
+        fprintf(f, "\n## mixmae %s\n\n%s\n\n    %s\n\n%s\n\n| option | meaning |\n|---|---|\n",
+                commands[i].name, commands[i].brief, commands[i].usage, commands[i].text);
+        for (int j = 0; j < mx_option_count(); j++) {
+            const mx_option_row *r = mx_option_at(j);
+            if (!(r->commands & (unsigned)commands[i].command)) continue;
+            fprintf(f, "| `--%s%s`%s | %s%s%s%s |\n", r->name, r->kind == MX_VALUE_SWITCH ? "`, `--no-" : "",
+                    r->matters ? " *" : "", r->help, r->fallback ? " [" : "", r->fallback ? r->fallback : "",
+                    r->fallback ? "]" : "");
+        }
+        fprintf(f, "\n```\n%s```\n", commands[i].examples);
+    }
+    fprintf(f, "\n## Exit codes\n\n%s", exit_codes);
+    fclose(f);
+    return text;
+}
+
+static void take(int *to, int value) {
+    if (value > 0) *to = value;
+}
+
+static mx_status take_list(const char *name, int *to, const int *values, int count, int stages, mx_error *e) {
+    if (!count) return MX_OK;
+    if (count != stages)
+        return mx_fail(e, MX_ERR_ARGUMENT, "--%s holds %d numbers and the model has %d stages: give %d", name,
+                       count, stages, stages);
+    memcpy(to, values, sizeof *to * (size_t)count);
+    return MX_OK;
+}
+
+mx_status mx_options_model(const mx_options *o, mx_model_config *c, mx_model_recipe *recipe, mx_error *e) {
+    mx_model_recipe unused;
+    if (!mx_model_named(o->model, c, recipe ? recipe : &unused))
+        return mx_fail(e, MX_ERR_ARGUMENT, "there is no model %s; there are %s", o->model, mx_model_names());
+    if (o->depths_count) {
+        /* --depths alone sets the number of stages; the other lists must then follow it */
+        if (o->depths_count > c->stages && (!o->num_heads_count || !o->window_size_count))
+            return mx_fail(e, MX_ERR_ARGUMENT,
+                           "--depths holds %d numbers and %s has %d stages: --num-heads and --window-size "
+                           "must be given too",
+                           o->depths_count, o->model, c->stages);
+        c->stages = o->depths_count;
+        memcpy(c->depths, o->depths, sizeof *c->depths * (size_t)o->depths_count);
+    }
+    if (take_list("num-heads", c->heads, o->num_heads, o->num_heads_count, c->stages, e) ||
+        take_list("window-size", c->windows, o->window_size, o->window_size_count, c->stages, e))
+        return e->status;
+    take(&c->image_h, o->image_size[0]), take(&c->image_w, o->image_size[1]);
+    take(&c->patch, o->patch_size), take(&c->channels, o->channels), take(&c->embed_dim, o->embed_dim);
+    take(&c->decoder_dim, o->decoder_dim), take(&c->decoder_depth, o->decoder_depth);
+    take(&c->decoder_heads, o->decoder_num_heads);
+    c->norm_pix = o->norm_pix_loss;
+    return mx_model_check(c, e);
+}

@@ -1,0 +1,169 @@
+/* `mixmae plan`: what a pretraining run will take, before it starts. Parameters, memory by part, FLOPs; and,
+ * after a few real steps on made-up images, images/s and the time to the end. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "train/commands.h"
+#include "train/plan.h"
+#include "train/process.h"
+#include "train/step.h"
+
+/* What the process takes beside everything that is planned: code and libraries, the stacks of the threads and
+ * the packing buffers that the matrix library takes for each thread. Measured, docs/SPEED.md "Memory". */
+#define MX_PROCESS_BYTES    ((size_t)24 << 20)
+#define MX_PER_THREAD_BYTES ((size_t)6 << 20)
+
+void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data) {
+    const mx_settings *s = &t->settings;
+    memset(m, 0, sizeof *m);
+    m->arena = t->session.planned;
+    m->state = mx_params_bytes(&t->model.params, MX_PARAMS_TRAIN);
+    m->tables = mx_mixing_bytes(&s->model, s->batch) + mx_mixing_bytes(&s->model, t->shown);
+    m->process = MX_PROCESS_BYTES + MX_PER_THREAD_BYTES * (size_t)s->threads;
+    if (data) {
+        mx_loader_config config = mx_settings_loader(s, data);
+        m->loader = mx_loader_memory(&config);
+    }
+    m->total = m->arena + m->state + m->tables + m->loader + m->process;
+}
+
+static void say_bytes(const mixmae_sink *sink, const char *part, size_t bytes, const char *what) {
+    mx_say(sink, "  %-10s %15zu bytes  %9.1f MB  %s", part, bytes, (double)bytes / 1e6, what);
+}
+
+static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const mx_settings *s,
+                       const mx_dataset *data) {
+    char loader[128] = "no --data: not counted";
+    if (data)
+        snprintf(loader, sizeof loader, "batches ready, and %d worker%s at the largest image (%.1f MB)",
+                 s->workers, s->workers == 1 ? "" : "s", (double)mx_dataset_largest(data) / 1e6);
+    mx_say(sink, "memory");
+    say_bytes(sink, "arena", m->arena, "activations and scratch of a step, exact");
+    say_bytes(sink, "state", m->state, "weights, gradients, AdamW's two moments, position tables");
+    say_bytes(sink, "tables", m->tables, "token order and decoder rows of a mask");
+    say_bytes(sink, "loader", m->loader, loader);
+    say_bytes(sink, "process", m->process, "program, libraries, threads");
+    say_bytes(sink, "total", m->total, "expected peak");
+    size_t available = mx_machine_available();
+    if (available && m->total > available)
+        mx_say(sink,
+               "  warning: only %.1f MB are available on this machine; a smaller --batch-size with more "
+               "--accum-steps takes less",
+               (double)available / 1e6);
+}
+
+static void say_duration(const mixmae_sink *sink, double seconds) {
+    int64_t s = (int64_t)(seconds + 0.5);
+    mx_say(sink, "  to the end  %" PRId64 " days %02d:%02d:%02d", s / 86400, (int)(s / 3600 % 24),
+           (int)(s / 60 % 60), (int)(s % 60));
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+double mx_median(double *v, int n) {
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
+}
+
+float *mx_random_images(const mx_settings *s) {
+    size_t n =
+        (size_t)s->batch * (size_t)s->model.channels * (size_t)s->model.image_h * (size_t)s->model.image_w;
+    float *images = malloc(n * sizeof *images);
+    mx_rng r = mx_rng_make(s->seed, MX_RNG_TEST, 0, 0);
+    for (size_t i = 0; images && i < n; i++) images[i] = (float)(mx_rng_u32(&r) >> 8) * 0x1p-24f - 0.5f;
+    return images;
+}
+
+double mx_time_step(mx_trainer *t, mx_run_state *state, const float *images) {
+    double start = mx_clock_now();
+    for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, images);
+    mx_step_update(t, state);
+    return mx_clock_now() - start;
+}
+
+/* Trains a few steps on noise; the first one, which touches all memory, is not counted. */
+static mx_status time_steps(const mx_settings *s, int steps, const mixmae_sink *sink, mx_error *e) {
+    mx_trainer t;
+    mx_run_state state = {0};
+    double seconds[64];
+    float *images = mx_random_images(s);
+    if (steps > 64) steps = 64;
+    if (!images) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a batch of images");
+    if (!mx_trainer_make(&t, s, false, NULL, e)) {
+        mx_params_init(&t.model.params, s->seed);
+        mx_time_step(&t, &state, images);
+        for (int i = 0; i < steps; i++) seconds[i] = mx_time_step(&t, &state, images);
+        mx_session_error(&t.session, e);
+    }
+    mx_trainer_free(&t);
+    free(images);
+    if (e->status) return e->status;
+    double step = mx_median(seconds, steps);
+    mx_say(sink, "speed (median of %d steps, images at hand)", steps);
+    mx_say(sink, "  %.2f images/s, %.3f s a step", s->batch * s->accum / step, step);
+    if (s->steps) say_duration(sink, step * (double)s->steps);
+    return MX_OK;
+}
+
+static void say_model(const mixmae_sink *sink, const mx_trainer *t) {
+    const mx_settings *s = &t->settings;
+    const mx_model_config *m = &s->model;
+    double images = (double)s->batch * s->accum, useful = 6 * mx_model_forward_macs(m) * images;
+    mx_say(sink, "model       %s, %dx%d pixels, %d channels, stride %d", m->name, m->image_h, m->image_w,
+           m->channels, mx_model_stride(m));
+    mx_say(sink, "parameters  %" PRId64 " trainable", mx_params_trainable(&t->model.params));
+    mx_say(sink,
+           "step        %d x %d images: %.2f useful GFLOP (6 x forward multiply-adds), %.2f GFLOP executed "
+           "in products",
+           s->accum, s->batch, useful / 1e9, t->session.flops * s->accum / 1e9);
+    if (s->steps)
+        mx_say(sink,
+               "run         %" PRId64 " images, %" PRId64 " steps an epoch, %g epochs, %" PRId64 " steps",
+               s->images, s->steps_per_epoch, s->epochs, s->steps);
+}
+
+mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_options *o, const char *cache,
+                                mx_error *e) {
+    char *train = NULL, *val = NULL;
+    struct stat st;
+    if (asprintf(&train, "%s/train", o->data) < 0 || asprintf(&val, "%s/val", o->data) < 0)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    bool split = !stat(train, &st) && S_ISDIR(st.st_mode),
+         beside = split && !stat(val, &st) && S_ISDIR(st.st_mode);
+    const char *other = o->val_data ? o->val_data : beside ? val : NULL;
+    if (!mx_dataset_open(data, split ? train : o->data, cache, e) && held && other)
+        mx_dataset_open(held, other, NULL, e);
+    free(train);
+    free(val);
+    return e->status;
+}
+
+mx_status mx_run_plan(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+    const mx_options *o = &options->o;
+    mx_settings s;
+    mx_trainer t;
+    mx_memory_plan memory;
+    mx_dataset *data = NULL;
+    if (mx_settings_make(&s, o, e)) return e->status;
+    if (o->data &&
+        (mx_open_training_data(&data, NULL, o, NULL, e) || mx_settings_data(&s, mx_dataset_count(data), e)))
+        goto done;
+    if (!mx_trainer_make(&t, &s, true, NULL, e)) {
+        say_model(sink, &t);
+        mx_plan_memory(&memory, &t, data);
+        say_memory(sink, &memory, &s, data);
+    }
+    mx_trainer_free(&t);
+    int steps = o->steps < 0 ? 3 : (int)o->steps;
+    if (!e->status && steps > 0) time_steps(&s, steps, sink, e);
+done:
+    mx_dataset_close(data);
+    return e->status;
+}

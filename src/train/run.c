@@ -1,0 +1,64 @@
+/* mixmae_run: from a command's name to its function, and from a status to an exit code. */
+#include "mixmae.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "train/commands.h"
+
+typedef mx_status run_function(const mixmae_options *, const mixmae_sink *, mx_error *);
+
+static const struct {
+    const char *name;
+    run_function *run;
+} commands[] = {{"pretrain", mx_run_pretrain}, {"plan", mx_run_plan},     {"reconstruct", mx_run_reconstruct},
+                {"inspect", mx_run_inspect},   {"verify", mx_run_verify}, {"synth", mx_run_synth},
+                {"bench", mx_run_bench}};
+
+static mixmae_exit exit_code(mx_status status) {
+    switch (status) {
+    case MX_OK: return MIXMAE_EXIT_OK;
+    case MX_ERR_ARGUMENT:
+    case MX_ERR_SHAPE: return MIXMAE_EXIT_USAGE;
+    case MX_ERR_IO:
+    case MX_ERR_FORMAT:
+    case MX_ERR_DATA: return MIXMAE_EXIT_DATA;
+    case MX_ERR_NUMERIC: return MIXMAE_EXIT_NUMERIC;
+    case MX_ERR_INTERRUPTED: return MIXMAE_EXIT_INTERRUPTED;
+    default: return MIXMAE_EXIT_FAILED;
+    }
+}
+
+mixmae_exit mixmae_run(const char *command, const mixmae_options *options, const mixmae_sink *sink,
+                       char *message, size_t size) {
+    mx_error e = {0};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(commands[i].name, command)) continue;
+        mx_status status = commands[i].run(options, sink, &e);
+        snprintf(message, size, "%s", e.text);
+        return exit_code(status);
+    }
+    snprintf(message, size, "there is no command %s", command);
+    return MIXMAE_EXIT_USAGE;
+}
+
+static void line(void (*to)(void *, const char *), void *user, const char *format, va_list ap) {
+    char text[2048];
+    vsnprintf(text, sizeof text, format, ap);
+    if (to) to(user, text);
+}
+
+void mx_say(const mixmae_sink *sink, const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    line(sink->text, sink->user, format, ap);
+    va_end(ap);
+}
+
+void mx_notice(const mixmae_sink *sink, const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    line(sink->notice, sink->user, format, ap);
+    va_end(ap);
+}

@@ -1,0 +1,117 @@
+/* Starting and resuming in a run folder, see run_folder.h. */
+#include "train/run_folder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/file.h"
+
+static char *join(const char *root, const char *name) {
+    char *path = NULL;
+    return asprintf(&path, "%s/%s", root, name) < 0 ? NULL : path;
+}
+
+mx_status mx_run_paths_make(mx_run_paths *p, const char *root, mx_error *e) {
+    *p = (mx_run_paths){.root = strdup(root),
+                        .options = join(root, "options.ini"),
+                        .state = join(root, "state.safetensors"),
+                        .model = join(root, "model.safetensors"),
+                        .log = join(root, "log.jsonl"),
+                        .pictures = join(root, "pictures"),
+                        .report = join(root, "report.html"),
+                        .index = join(root, "index.cache")};
+    if (!p->root || !p->options || !p->state || !p->model || !p->log || !p->pictures || !p->report ||
+        !p->index)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    return MX_OK;
+}
+
+void mx_run_paths_free(mx_run_paths *p) {
+    if (!p) return;
+    char **all[] = {&p->root, &p->options,  &p->state,  &p->model,
+                    &p->log,  &p->pictures, &p->report, &p->index};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        free(*all[i]);
+        *all[i] = NULL;
+    }
+}
+
+static bool same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
+
+/* Compares one option that was given again with the stored run's; takes it over when it does not matter. */
+static mx_status reconcile(mx_options *stored, const mx_options *now, int row, mx_error *e) {
+    const mx_option_row *r = mx_option_at(row);
+    if (!strcmp(r->name, "resume") || !strcmp(r->name, "config") || !strcmp(r->name, "output")) return MX_OK;
+    char *was = mx_options_get(stored, row), *is = mx_options_get(now, row);
+    if (!same_text(was, is)) {
+        if (r->matters)
+            mx_fail(e, MX_ERR_ARGUMENT, "--%s: the run to resume was started with %s, not %s", r->name,
+                    was ? was : "none", is ? is : "none");
+        else
+            mx_options_set_row(stored, row, is, e);
+    }
+    free(was);
+    free(is);
+    return e->status;
+}
+
+static mx_status take_stored(mx_run_paths *p, mx_options *o, const bool *given, mx_error *e) {
+    mx_options stored;
+    if (mx_options_init(&stored, e) || mx_options_read(&stored, p->options, MX_CMD_PRETRAIN, NULL, e))
+        goto fail;
+    for (int i = 0; given && i < mx_option_count(); i++)
+        if (given[i] && reconcile(&stored, o, i, e)) goto fail;
+    if (mx_options_set(&stored, "resume", p->root, e) || mx_options_set(&stored, "output", p->root, e))
+        goto fail;
+    mx_options_free(o);
+    *o = stored;
+    return MX_OK;
+fail:
+    mx_options_free(&stored);
+    return e->status;
+}
+
+/* Written once, before the first step, with the program's version on top. */
+static mx_status write_options(const mx_run_paths *p, const mx_options *o, mx_error *e) {
+    char *text = mx_options_text(o, MX_CMD_PRETRAIN), *file = NULL;
+    if (!text || asprintf(&file, "; mixmae %s\n%s", mixmae_version(), text) < 0)
+        mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", p->options);
+    else
+        mx_file_write(p->options, file, strlen(file), e);
+    free(file);
+    free(text);
+    return e->status;
+}
+
+mx_status mx_run_folder_open(mx_run_paths *p, mx_options *o, const bool *given, bool *resumed, mx_error *e) {
+    const char *root = o->resume ? o->resume : o->output;
+    *resumed = false;
+    if (!root)
+        return mx_fail(e, MX_ERR_ARGUMENT, "--output RUN is needed: the folder that the run is written to");
+    if (o->resume && o->output && strcmp(o->resume, o->output))
+        return mx_fail(e, MX_ERR_ARGUMENT, "--output %s and --resume %s name different folders", o->output,
+                       o->resume);
+    if (mx_run_paths_make(p, root, e)) return e->status;
+    if (o->resume) {
+        if (!mx_path_exists(root)) return mx_fail(e, MX_ERR_IO, "--resume %s: there is no such folder", root);
+        if (mx_path_exists(p->options)) {
+            if (take_stored(p, o, given, e)) return e->status;
+            *resumed = mx_path_exists(p->state);
+            return MX_OK;
+        }
+        if (mx_path_exists(p->state) || !o->data)
+            return mx_fail(e, MX_ERR_IO, "--resume %s: %s is missing, so this is not a run folder", root,
+                           "options.ini");
+    } else if (mx_path_exists(root) && !mx_folder_empty(root)) {
+        return mx_fail(
+            e, MX_ERR_IO,
+            "--output %s is not empty: choose another folder, or continue the run in it with --resume %s",
+            root, root);
+    }
+    if (!o->data)
+        return mx_fail(e, MX_ERR_ARGUMENT, "--data DIR is needed: the folder of images to learn from");
+    if (mx_folder_make(root, e) || mx_folder_make(p->pictures, e)) return e->status;
+    if (!o->output && mx_options_set(o, "output", root, e)) return e->status;
+    return write_options(p, o, e);
+}

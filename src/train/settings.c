@@ -1,0 +1,171 @@
+/* Filling in a run's settings, see settings.h. */
+#include "train/settings.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/session.h"
+
+#define MX_STATS_IMAGES 10000 /* --stats auto looks at this many images, evenly spread */
+
+/* Per-channel statistics of ImageNet's training set, as every program of the field uses them (augment.md a).
+ */
+static const float imagenet_mean[3] = {0.485f, 0.456f, 0.406f}, imagenet_std[3] = {0.229f, 0.224f, 0.225f};
+
+mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, mx_error *e) {
+    char *end;
+    double v = strtod(text, &end);
+    double unit = !strcmp(end, "s") ? 1 : !strcmp(end, "m") ? 60 : !strcmp(end, "h") ? 3600 : 0;
+    *steps = 0, *seconds = 0;
+    if (end == text || !(v > 0) || !(v < 1e15) || (*end && unit == 0) || (!*end && v != floor(v)))
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "--save-every: expected steps (500) or a time (10m, 90s, 1h), found %s", text);
+    if (*end)
+        *seconds = v * unit;
+    else
+        *steps = (int64_t)v;
+    return MX_OK;
+}
+
+static int choose_workers(const mx_options *o, int threads) {
+    if (o->workers >= 0) return (int)o->workers;
+    return threads < 2    ? 1
+           : threads < 16 ? 2
+                          : threads / 8; /* decoding an image costs far less than training on it */
+}
+
+static void fill_transform(mx_settings *s, const mx_options *o) {
+    s->transform = (mx_transform){.height = s->model.image_h,
+                                  .width = s->model.image_w,
+                                  .channels = s->model.channels,
+                                  .value_range = (float)o->value_range,
+                                  .scale_lo = o->crop_scale[0],
+                                  .scale_hi = o->crop_scale[1],
+                                  .ratio_lo = 3.0 / 4,
+                                  .ratio_hi = 4.0 / 3,
+                                  .flip = o->flip,
+                                  .augment = true};
+}
+
+static mx_status check_mask(const mx_settings *s, mx_error *e) {
+    int last = s->model.stages - 1, units = mx_grid_h(&s->model, last) * mx_grid_w(&s->model, last);
+    double least = s->mask_ratio, most = s->mask_ratio + s->mask_range;
+    if (!(least > 0) || !(most < 1 + 1e-12))
+        return mx_fail(
+            e, MX_ERR_ARGUMENT,
+            "--mask-ratio %g with --range-mask-ratio %g: the ratio must stay above 0 and not above 1", least,
+            s->mask_range);
+    if ((int)(units * least) < 1)
+        return mx_fail(e, MX_ERR_ARGUMENT, "--mask-ratio %g of %d mask units masks none: use at least %.3g",
+                       least, units, 1.0 / units + 0.0005);
+    return MX_OK;
+}
+
+mx_status mx_settings_make(mx_settings *s, const mx_options *o, mx_error *e) {
+    mx_model_recipe recipe = {0};
+    memset(s, 0, sizeof *s);
+    if (mx_options_model(o, &s->model, &recipe, e)) return e->status;
+    if (!s->model.decoder_dim)
+        return mx_fail(e, MX_ERR_ARGUMENT, "--decoder-dim must be positive: pretraining needs a decoder");
+    s->batch = o->batch_size > 0 ? (int)o->batch_size : recipe.batch;
+    s->accum = o->accum_steps > 0 ? (int)o->accum_steps : 1;
+    s->epochs = o->epochs >= 0 ? o->epochs : recipe.epochs;
+    double warmup = o->warmup_epochs >= 0 ? o->warmup_epochs : (double)recipe.warmup_epochs;
+    double blr = o->blr >= 0 ? o->blr : (double)recipe.blr;
+    double lr = o->lr >= 0 ? o->lr : blr * s->batch * s->accum / 256; /* schedule.md 1 */
+    if (warmup > s->epochs && o->warmup_epochs < 0)
+        warmup = s->epochs / 10; /* a short trial of a long recipe */
+    s->schedule = (mx_schedule){lr, o->min_lr > 0 ? o->min_lr : 0, warmup, s->epochs};
+    s->weight_decay = o->weight_decay, s->beta1 = o->betas[0], s->beta2 = o->betas[1];
+    s->clip_grad = o->clip_grad > 0 ? o->clip_grad : 0;
+    s->mask_ratio = o->mask_ratio, s->mask_range = o->range_mask_ratio;
+    s->seed = (uint64_t)o->seed, s->max_skipped = (int)o->max_skipped;
+    s->threads = o->threads > 0 ? (int)o->threads : mx_processors();
+    s->workers = choose_workers(o, s->threads);
+    s->backend = o->backend ? o->backend : mx_backend_find("cpu") ? "cpu" : "ref";
+    s->bad_share = o->max_bad;
+    s->log_every = o->log_every > 0 ? (int)o->log_every : 0;
+    s->picture_every = (int)o->picture_every;
+    fill_transform(s, o);
+    if (o->device && strcmp(o->device, "cpu"))
+        return mx_fail(e, MX_ERR_UNSUPPORTED, "--device %s: this build knows only cpu", o->device);
+    if (o->dtype && strcmp(o->dtype, "f32"))
+        return mx_fail(e, MX_ERR_UNSUPPORTED, "--dtype %s: this build computes in f32 only", o->dtype);
+    if (mx_parse_interval(o->save_every ? o->save_every : "10m", &s->save_steps, &s->save_seconds, e))
+        return e->status;
+    return check_mask(s, e);
+}
+
+mx_status mx_settings_data(mx_settings *s, int64_t images, mx_error *e) {
+    int64_t need = (int64_t)s->batch * s->accum;
+    s->images = images;
+    s->steps_per_epoch = images / need;
+    if (s->steps_per_epoch < 1)
+        return mx_fail(e, MX_ERR_DATA,
+                       "a step needs %" PRId64
+                       " images (--batch-size %d, --accum-steps %d) and the data set has %" PRId64
+                       ": --batch-size %" PRId64 " works",
+                       need, s->batch, s->accum, images, images / s->accum > 0 ? images / s->accum : 1);
+    s->steps = (int64_t)ceil(s->epochs * (double)s->steps_per_epoch - 1e-9);
+    if (s->steps < 1) return mx_fail(e, MX_ERR_ARGUMENT, "--epochs %g is less than one step", s->epochs);
+    return MX_OK;
+}
+
+void mx_settings_use_pixels(mx_settings *s, const mx_pixels *pixels) {
+    memcpy(s->transform.mean, pixels->mean, sizeof pixels->mean);
+    memcpy(s->transform.std, pixels->std, sizeof pixels->std);
+    s->transform.value_range = pixels->value_range;
+}
+
+mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_dataset *data, mx_pixels *px,
+                             mx_error *e) {
+    int channels = s->model.channels;
+    bool imagenet = !o->stats || !strcmp(o->stats, "imagenet");
+    *px = (mx_pixels){.value_range = (float)o->value_range};
+    if (o->mean_count || o->std_count) {
+        if (o->mean_count != channels || o->std_count != channels)
+            return mx_fail(e, MX_ERR_ARGUMENT,
+                           "--mean and --std must both hold %d numbers, one a channel; found %d and %d",
+                           channels, o->mean_count, o->std_count);
+        for (int i = 0; i < channels; i++) {
+            px->mean[i] = o->mean[i], px->std[i] = o->std[i];
+            if (!(px->std[i] > 0))
+                return mx_fail(e, MX_ERR_ARGUMENT, "--std must be positive, found %g", (double)o->std[i]);
+        }
+    } else if (o->stats && !imagenet && strcmp(o->stats, "auto")) {
+        return mx_fail(e, MX_ERR_ARGUMENT, "--stats: expected imagenet or auto, found %s", o->stats);
+    } else if (imagenet && channels == 3) {
+        memcpy(px->mean, imagenet_mean, sizeof imagenet_mean);
+        memcpy(px->std, imagenet_std, sizeof imagenet_std);
+    } else if (mx_dataset_stats(data, channels, px->value_range, MX_STATS_IMAGES, s->threads, px->mean,
+                                px->std, e))
+        return e->status;
+    mx_settings_use_pixels(s, px);
+    return MX_OK;
+}
+
+mx_adamw_config mx_settings_adamw(const mx_settings *s, double lr) {
+    return (mx_adamw_config){.lr = lr,
+                             .weight_decay = s->weight_decay,
+                             .beta1 = s->beta1,
+                             .beta2 = s->beta2,
+                             .eps = 1e-8,
+                             .layer_decay = 1,
+                             .clip_grad = s->clip_grad};
+}
+
+#define MX_BATCHES_AHEAD 2 /* one is read while one is filled; more only costs memory */
+
+mx_loader_config mx_settings_loader(const mx_settings *s, const mx_dataset *data) {
+    return (mx_loader_config){.data = data,
+                              .transform = s->transform,
+                              .seed = s->seed,
+                              .batch = s->batch,
+                              .batches_per_epoch = s->steps_per_epoch * s->accum,
+                              .workers = s->workers,
+                              .ahead = MX_BATCHES_AHEAD,
+                              .bad_share = s->bad_share};
+}

@@ -1,0 +1,52 @@
+/* A run's settings with every default filled in: what options, named model, recipe and data set say together.
+ */
+#ifndef MX_TRAIN_SETTINGS_H
+#define MX_TRAIN_SETTINGS_H
+
+#include "data/dataset.h"
+#include "model/model.h"
+#include "optim/adamw.h"
+#include "optim/schedule.h"
+#include "train/checkpoint.h"
+#include "train/options.h"
+
+typedef struct {
+    mx_model_config model;
+    int batch, accum;
+    double epochs;
+    mx_schedule schedule; /* absolute learning rates */
+    double weight_decay, beta1, beta2, clip_grad;
+    double mask_ratio, mask_range;
+    uint64_t seed;
+    int max_skipped;
+    int threads, workers;
+    const char *backend;
+    mx_transform transform; /* training */
+    double bad_share;
+    int64_t save_steps;  /* 0: by time */
+    double save_seconds; /* 0: by steps */
+    int log_every, picture_every;
+    /* from the data set */
+    int64_t images, steps_per_epoch, steps;
+} mx_settings;
+
+/* Everything that needs no data. */
+mx_status mx_settings_make(mx_settings *s, const mx_options *o, mx_error *e);
+/* Steps an epoch and in all for `images` images; too few are refused with the number that works. */
+mx_status mx_settings_data(mx_settings *s, int64_t images, mx_error *e);
+/* Pixel statistics: given ones, ImageNet's, or computed from the data. Fills transform and *pixels. */
+mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_dataset *data, mx_pixels *pixels,
+                             mx_error *e);
+/* Uses statistics that a checkpoint holds. */
+void mx_settings_use_pixels(mx_settings *s, const mx_pixels *pixels);
+
+/* "500" steps or "10m", "90s", "1h": exactly one of the two results is not 0. */
+mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, mx_error *e);
+
+/* Optimiser settings of a step at learning rate lr. */
+mx_adamw_config mx_settings_adamw(const mx_settings *s, double lr);
+
+/* The loader that a run reads `data` with; the caller sets where it starts and its log. */
+mx_loader_config mx_settings_loader(const mx_settings *s, const mx_dataset *data);
+
+#endif

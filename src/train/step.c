@@ -1,0 +1,88 @@
+/* One optimiser step, see step.h. */
+#include "train/step.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static mx_tensor images_tensor(const mx_trainer *t, const float *images) {
+    const mx_model_config *m = &t->model.config;
+    return mx_view((void *)images, MX_F32, t->settings.batch, m->channels, m->image_h, m->image_w, 0);
+}
+
+static void micro(mx_trainer *t, mx_ctx *c, const float *images) {
+    mx_tensor loss = mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0);
+    mx_pretrain_pass(c, &t->model, loss, images_tensor(t, images), &t->mix, 1.0f / (float)t->settings.accum);
+}
+
+/* What a step does, for the dry run; the address of the images is never read then. */
+static void dry_step(mx_ctx *c, void *user) {
+    mx_trainer *t = user;
+    mx_adamw_config a = mx_settings_adamw(&t->settings, 0);
+    mx_gradients_zero(c, &t->model.params);
+    micro(t, c, (const float *)t);
+    mx_adamw_update(c, &t->model.params, &a, 1, 0);
+    mx_tensor few = images_tensor(t, (const float *)t);
+    mx_pretrain_views views;
+    size_t mark = c->arena->used;
+    double flops = c->flops;
+    mx_products *products = c->products;
+    few.dim[0] = t->shown, c->products = NULL;
+    mx_pretrain_view(c, &t->model, &views, few, &t->show); /* the arena serves pictures too */
+    mx_arena_release(c->arena, mark);
+    c->flops = flops, c->products = products;
+}
+
+mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, mx_products *products,
+                          mx_error *e) {
+    memset(t, 0, sizeof *t);
+    t->settings = *s;
+    if (mx_model_make(&t->model, &s->model, plan_only ? MX_PARAMS_PLAN : MX_PARAMS_TRAIN, e))
+        return e->status;
+    t->shown = s->batch < MX_SHOWN ? s->batch : MX_SHOWN;
+    if (mx_mixing_make(&t->mix, &t->model.config, s->batch, true, e)) return e->status;
+    if (mx_mixing_make(&t->show, &t->model.config, t->shown, true, e)) return e->status;
+    if (!(t->mask = malloc((size_t)t->mix.units)))
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
+    if (plan_only) return mx_session_plan(&t->session, s->backend, s->threads, dry_step, t, products, e);
+    return mx_session_make(&t->session, s->backend, s->threads, dry_step, t, products, e);
+}
+
+void mx_trainer_free(mx_trainer *t) {
+    if (!t) return;
+    mx_session_free(&t->session);
+    mx_mixing_free(&t->mix);
+    mx_mixing_free(&t->show);
+    mx_model_free(&t->model);
+    free(t->mask);
+}
+
+double mx_trainer_lr(const mx_trainer *t, int64_t step) {
+    return mx_schedule_at(&t->settings.schedule, (double)step / (double)t->settings.steps_per_epoch);
+}
+
+void mx_step_micro(mx_trainer *t, int64_t step, int j, const float *images) {
+    mx_ctx *c = &t->session.ctx;
+    c->seed = t->settings.seed, c->step = (uint64_t)step, c->micro = (uint32_t)j;
+    if (j == 0) {
+        t->loss = 0;
+        mx_gradients_zero(c, &t->model.params);
+    }
+    mx_rng r = mx_rng_make(t->settings.seed, MX_RNG_MASK, (uint64_t)step, (uint32_t)j);
+    mx_mask_draw(t->mask, t->mix.units, t->settings.mask_ratio, t->settings.mask_range, &r);
+    mx_mixing_set(&t->mix, t->mask);
+    micro(t, c, images);
+}
+
+mx_step_result mx_step_update(mx_trainer *t, mx_run_state *s) {
+    mx_ctx *c = &t->session.ctx;
+    mx_step_result r = {.loss = t->loss, .lr = mx_trainer_lr(t, s->step)};
+    mx_adamw_config a = mx_settings_adamw(&t->settings, r.lr);
+    mx_update u = mx_adamw_update(c, &t->model.params, &a, s->updates + 1, r.loss);
+    r.norm = u.norm, r.skipped = !u.finite;
+    s->step++;
+    s->updates += u.finite;
+    s->skipped += r.skipped;
+    s->skipped_in_row = r.skipped ? s->skipped_in_row + 1 : 0;
+    return r;
+}

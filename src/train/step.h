@@ -1,0 +1,44 @@
+/* One optimiser step: the heart.
+ *
+ * A step is accum micro-batches, each forward, loss and backward, then one update. Micro-batch j takes its
+ * images, pairs and mask from (seed, step, j) alone, so n ranks can later do the work of n micro-batches. A
+ * trainer owns all memory of a step: nothing is allocated after mx_trainer_make. It must not be moved. */
+#ifndef MX_TRAIN_STEP_H
+#define MX_TRAIN_STEP_H
+
+#include "train/session.h"
+#include "train/settings.h"
+
+#define MX_SHOWN 4 /* images a picture of reconstructions shows, at most */
+
+typedef struct {
+    mx_settings settings;
+    mx_model model;
+    mx_mixing mix;
+    mx_mixing show; /* of the `shown` images of a picture of reconstructions */
+    int shown;
+    mx_session session;
+    uint8_t *mask;
+    float loss; /* of the step so far */
+} mx_trainer;
+
+typedef struct {
+    double loss, lr, norm; /* mean loss over the step's images; gradient norm before clipping */
+    bool skipped;          /* something was not finite: no update */
+} mx_step_result;
+
+/* Plans a step, then allocates model state and arena. products: NULL or gets the step's products. plan_only:
+ * sizes only (session.planned, session.flops of one micro-batch, model.params). Free with mx_trainer_free,
+ * also after a failure. */
+mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, mx_products *products,
+                          mx_error *e);
+void mx_trainer_free(mx_trainer *t);
+
+/* Learning rate of a step (schedule.md 1: at the step's first micro-batch). */
+double mx_trainer_lr(const mx_trainer *t, int64_t step);
+/* Micro-batch j of a step: images [batch,Ch,H,W]. j = 0 starts the step. */
+void mx_step_micro(mx_trainer *t, int64_t step, int j, const float *images);
+/* The update; counts go to *s. */
+mx_step_result mx_step_update(mx_trainer *t, mx_run_state *s);
+
+#endif

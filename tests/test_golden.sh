@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Golden numbers: every file with every backend of the build, within the limits that tests/golden/README.md derives.
+set -u
+mixmae=$1
+files=(tests/golden/*.safetensors)
+if [ -d ../shared/golden ]; then
+    files+=(../shared/golden/*.safetensors)
+else
+    echo "skipped: the larger golden files (../shared/golden is not here)"
+fi
+failed=0
+for backend in ref cpu; do
+    out=$("$mixmae" verify --backend $backend --threads 2 "${files[@]}" 2>&1)
+    code=$?
+    if [ $code != 0 ] && grep -q "not part of this build" <<<"$out"; then
+        echo "skipped: backend $backend is not part of this build"
+        continue
+    fi
+    echo "$backend: exit $code"
+    grep -E "past|safetensors" <<<"$out"
+    [ $code = 0 ] || failed=1
+done
+
+# A wrong number must be seen: one weight of a copy is changed and verify has to object.
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+cp tests/golden/pretrain_64.safetensors "$copy/bad.safetensors"
+size=$(stat -c %s "$copy/bad.safetensors")
+printf '\x40' | dd of="$copy/bad.safetensors" bs=1 seek=$((size / 2 / 4 * 4 + 3)) conv=notrunc status=none
+"$mixmae" verify --backend ref "$copy/bad.safetensors" >/dev/null 2>&1
+[ $? = 1 ] || { echo "a changed weight was not noticed"; failed=1; }
+
+# --output writes the recomputed tensors under the same names.
+"$mixmae" verify --backend ref --output "$copy/out.safetensors" tests/golden/pretrain_64.safetensors >/dev/null &&
+    "$mixmae" inspect "$copy/out.safetensors" | grep -q "grad.layers.0.blocks.0.attn.qkv.weight" ||
+    { echo "verify --output did not write the tensors"; failed=1; }
+exit $failed
