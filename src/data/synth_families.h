@@ -3,6 +3,8 @@
 #ifndef MX_DATA_SYNTH_FAMILIES_H
 #define MX_DATA_SYNTH_FAMILIES_H
 
+#include <stdbool.h>
+
 #include "base/rng.h"
 
 #define MX_SYNTH_NUMBERS 64

@@ -8,4 +8,8 @@
  * own threading. Without the cpu backend: plain loops. */
 void mx_product_run(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks);
 
+#ifdef MX_WITH_CPU
+void mx_cpu_product(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks);
+#endif
+
 #endif
