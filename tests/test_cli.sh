@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# The command line as a user meets it: help, exit codes, messages, resume rules, plan, inspect, reconstruct.
+set -u
+mixmae=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+fail() { echo "FAILED: $*"; failed=1; }
+
+# expect CODE PATTERN COMMAND...: exit code, and a pattern in what was printed
+expect() {
+    local code=$1 pattern=$2
+    shift 2
+    "$@" >"$work/out" 2>&1 </dev/null
+    local got=$?
+    [ $got = "$code" ] || { fail "$* exited $got, expected $code"; cat "$work/out"; }
+    grep -qE -- "$pattern" "$work/out" || { fail "$*: no \"$pattern\" in:"; cat "$work/out"; }
+}
+
+expect 2 "Commands:" "$mixmae"
+expect 0 "pretrain" "$mixmae" --help
+expect 0 "^mixmae [0-9]" "$mixmae" --version
+expect 2 "no command nonsense" "$mixmae" nonsense
+for command in pretrain plan reconstruct inspect verify synth bench; do
+    expect 0 "Examples:" "$mixmae" $command --help
+    expect 0 "Exit codes:" "$mixmae" $command --help
+done
+expect 2 "did you mean --epochs" "$mixmae" pretrain --epoch 3
+expect 2 "a whole number from 1" "$mixmae" pretrain --batch-size many
+expect 2 "whole number" "$mixmae" pretrain --batch-size 3.5
+expect 2 "needs a value" "$mixmae" pretrain --batch-size
+expect 2 "two numbers" "$mixmae" pretrain --crop-scale 0.5
+expect 2 "no model giant; there are nano" "$mixmae" plan --model giant
+expect 2 "224 or 256 work" "$mixmae" plan --model base --image-size 230
+expect 2 "does not divide" "$mixmae" plan --model base --image-size 192 --steps 0
+expect 2 "heads" "$mixmae" plan --model nano --num-heads 3,5,12 --steps 0
+expect 1 "only cpu" "$mixmae" plan --model nano --device cuda
+expect 2 "--output RUN is needed" "$mixmae" pretrain --data "$work"
+expect 4 "nowhere" "$mixmae" pretrain --data "$work/nowhere" --output "$work/r0"
+mkdir "$work/empty"
+expect 4 "no images|holds no" "$mixmae" pretrain --data "$work/empty" --output "$work/r1"
+
+# the reference document is the program's own table
+"$mixmae" --help-markdown | diff - docs/OPTIONS.md >"$work/diff" || { fail "docs/OPTIONS.md differs from mixmae --help-markdown"; head "$work/diff"; }
+
+# a small run
+expect 0 "3 classes" "$mixmae" synth --output "$work/images" --classes 3 --images 8 --size 32 --seed 5
+expect 4 "not empty" "$mixmae" synth --output "$work/images"
+small=(--model micro --embed-dim 16 --num-heads 1,2,4 --depths 1,1,1 --decoder-dim 32 --decoder-depth 1 --batch-size 4 --epochs 2)
+expect 0 "finished" "$mixmae" pretrain --data "$work/images" --output "$work/run" "${small[@]}" --threads 1
+for file in model.safetensors state.safetensors log.jsonl options.ini report.html; do
+    [ -s "$work/run/$file" ] || fail "$file is missing"
+done
+ls "$work"/run/events.out.tfevents.* >/dev/null || fail "no TensorBoard events"
+ls "$work"/run/pictures/*.png >/dev/null || fail "no pictures"
+expect 4 "not empty" "$mixmae" pretrain --data "$work/images" --output "$work/run" "${small[@]}"
+cp "$work/run/model.safetensors" "$work/before"
+expect 0 "nothing to do" "$mixmae" pretrain --resume "$work/run"
+cmp "$work/before" "$work/run/model.safetensors" || fail "resuming a finished run changed it"
+expect 2 "--batch-size: the run to resume was started with 4, not 8" "$mixmae" pretrain --resume "$work/run" --batch-size 8
+expect 0 "nothing to do" "$mixmae" pretrain --resume "$work/run" --batch-size 4 --threads 3
+expect 4 "no such folder" "$mixmae" pretrain --resume "$work/none"
+expect 4 "1 images|--batch-size [0-9]+ works" "$mixmae" pretrain --data "$work/images" --output "$work/r2" "${small[@]}" --batch-size 1000
+expect 0 "layers.0.blocks.0.attn.qkv.weight" "$mixmae" inspect "$work/run/model.safetensors"
+expect 4 "PNG image" "$mixmae" inspect "$(ls "$work"/images/train/*/*.png | head -1)"
+expect 0 "grid.png" "$mixmae" reconstruct --checkpoint "$work/run/model.safetensors" --output "$work/grid.png" --images "$work"/images/val/*/*.png
+[ -s "$work/grid.png" ] || fail "no grid.png"
+expect 4 "absent.png" "$mixmae" reconstruct --checkpoint "$work/run/model.safetensors" --output "$work/g2.png" --images "$work/absent.png"
+expect 0 "expected peak" "$mixmae" plan --data "$work/images" "${small[@]}" --steps 1
+expect 0 "to the end" "$mixmae" plan --data "$work/images" "${small[@]}" --steps 1
+expect 0 "finished" "$mixmae" pretrain --data "$work/images" --output "$work/run2" "${small[@]}" --init "$work/run/model.safetensors" --seed 3
+expect 2 "expected shape" "$mixmae" pretrain --data "$work/images" --output "$work/run3" "${small[@]}" --embed-dim 32 --init "$work/run/model.safetensors"
+
+# option files: the command line wins
+printf 'model = nano\nbatch-size = 7\n# a comment\nepochs = 3\n' >"$work/options.ini"
+expect 0 "1 x 9 images" "$mixmae" plan --config "$work/options.ini" --batch-size 9 --steps 0
+printf 'batchsize = 7\n' >"$work/bad.ini"
+expect 2 "did you mean --batch-size" "$mixmae" plan --config "$work/bad.ini"
+
+# a run whose loss is not finite ends with its own code
+expect 5 "not finite in 2 updates" "$mixmae" pretrain --data "$work/images" --output "$work/run4" "${small[@]}" --lr 1e6 --warmup-epochs 0 --epochs 20 --max-skipped 2
+exit $failed

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The house rules: which folder may include which, who may name oneDNN, file sizes, opening comments.
+set -u
+root=${2:-.}
+failed=0
+fail() { echo "FAILED: $*"; failed=1; }
+
+# allowed FOLDER "REGEX of includes"
+allowed() {
+    local folder=$1 regex=$2
+    while IFS= read -r line; do
+        fail "$line: $folder must not include that"
+    done < <(grep -rnE '#include "' "$root/$folder" --include=*.c --include=*.h | grep -vE "#include \"($regex)" || true)
+}
+allowed src/base 'base/|mixmae.h'
+allowed src/ops 'base/|ops/'
+allowed src/model 'base/|ops/|model/'
+allowed src/optim 'base/|ops/|model/|optim/'
+allowed src/data 'base/|data/'
+allowed src/io 'base/|io/|tensorboard.pb-c.h'
+allowed src/train 'base/|ops/|model/|optim/|data/|io/|train/|mixmae.h'
+allowed cli 'progress.h'
+grep -rnE '#include <' "$root/cli" | grep -vE '<(mixmae|stdio|stdlib|string|stdbool|signal|time|unistd|sys/ioctl)\.h>' && fail "cli includes mixmae.h and the system's headers only"
+n=$(grep -rl 'dnnl\.h' "$root/src" "$root/cli" | wc -l)
+[ "$n" -le 1 ] || fail "oneDNN is called from one file, found $n"
+grep -rlE '<(pthread|fcntl|omp)\.h>|<cuda' "$root/src/model" && fail "model sees no threads, files or devices"
+for file in $(find "$root/src/model" -name '*.c'); do
+    grep -nE '^ *# *if' "$file" && fail "$file: model has no #if"
+done
+for file in $(find "$root/src" "$root/cli" "$root/include" "$root/tests" -name '*.c' -o -name '*.h' | sort); do
+    head -c 2 "$file" | grep -q '/\*' || fail "$file does not open with a comment"
+    lines=$(wc -l <"$file")
+    [ "$lines" -le 600 ] || fail "$file has $lines lines"
+done
+
+# The check itself must be able to fail.
+if [ $# -lt 2 ]; then
+    bad=$(mktemp -d)
+    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,train},cli,include,tests}
+    printf '/* x */\n#include "train/step.h"\n' >"$bad/src/model/bad.c"
+    bash "$0" - "$bad" >/dev/null 2>&1 && fail "a forbidden include was not noticed"
+    rm -rf "$bad"
+fi
+exit $failed
