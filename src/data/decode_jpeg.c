@@ -1,6 +1,10 @@
 /* JPEG by libjpeg-turbo, at full size, with its default (accurate integer) DCT and smooth upsampling: what
- * Pillow uses. CMYK and YCCK by Adobe's convention (augment.md a). A warning of the library about damaged
- * data is an error here, except about bytes between markers, which decode all the same. */
+ * Pillow uses. CMYK and YCCK by Adobe's convention. Source: augment.md (a), "Decode".
+ *
+ * libjpeg carries on after damage and fills the rest with grey. Here a warning that samples are missing or
+ * guessed (early end, bad code, lost restart marker) is an error. Warnings about the file's form, whose
+ * samples are all there, are passed over, as Pillow does: stray bytes before a marker, an unknown Adobe or
+ * JFIF version, unusual scan parameters, a broken colour profile. */
 #include "data/image_internal.h"
 
 #include <setjmp.h>
@@ -10,110 +14,125 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
+#define MX_JPEG_MAX_SCANS                                                                                    \
+    200 /* real progressive files have about 10; each scan costs a pass over the image */
+
 typedef struct {
     struct jpeg_error_mgr base;
+    struct jpeg_progress_mgr progress;
     jmp_buf back;
     char text[JMSG_LENGTH_MAX];
-} jpeg_trap;
+} trap;
 
 bool mx_is_jpeg(const unsigned char *b, size_t n) {
     return n >= 3 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff;
 }
 
 static void leave(j_common_ptr c) {
-    jpeg_trap *t = (jpeg_trap *)(void *)c->err;
+    trap *t = (trap *)(void *)c->err;
     c->err->format_message(c, t->text);
     longjmp(t->back, 1);
 }
 
-static void message(j_common_ptr c, int level) {
-    if (level < 0 && c->err->msg_code != JWRN_EXTRANEOUS_DATA) leave(c);
+static void on_message(j_common_ptr c, int level) {
+    if (level >= 0) return; /* a trace */
+    switch (c->err->msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_ADOBE_XFORM:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_NOT_SEQUENTIAL:
+    case JWRN_BOGUS_PROGRESSION:
+#ifdef LIBJPEG_TURBO_VERSION
+    case JWRN_BOGUS_ICC:
+#endif
+        return;
+    default: leave(c);
+    }
 }
 
 static void silent(j_common_ptr c) { (void)c; }
 
-static void trap_errors(struct jpeg_decompress_struct *d, jpeg_trap *t) {
-    d->err = jpeg_std_error(&t->base);
-    t->base.error_exit = leave, t->base.emit_message = message, t->base.output_message = silent;
+static void count_scans(j_common_ptr c) {
+    trap *t = (trap *)(void *)c->err;
+    if (!c->is_decompressor || ((j_decompress_ptr)c)->input_scan_number <= MX_JPEG_MAX_SCANS) return;
+    snprintf(t->text, sizeof t->text, "expected at most %d scans, found more", MX_JPEG_MAX_SCANS);
+    longjmp(t->back, 1);
 }
 
-/* t = a b / 255, rounded as Pillow's MULDIV255 */
-static int muldiv255(int a, int b) {
-    int t = a * b + 128;
-    return ((t >> 8) + t) >> 8;
+static void begin(struct jpeg_decompress_struct *d, trap *t, const unsigned char *bytes, size_t size) {
+    jpeg_create_decompress(d);
+    t->progress.progress_monitor = count_scans;
+    d->progress = &t->progress;
+    jpeg_mem_src(d, bytes, (unsigned long)size);
+    jpeg_read_header(d, TRUE);
 }
 
-/* One row of stored (inverted) CMYK to RGB. */
-static void cmyk_row(uint8_t *rgb, const uint8_t *cmyk, int width) {
-    for (int x = 0; x < width; x++, rgb += 3, cmyk += 4) {
-        int k = cmyk[3]; /* 255 - K, since stored samples are inverted */
-        for (int i = 0; i < 3; i++) {
-            int v = k - muldiv255(255 - cmyk[i], k);
-            rgb[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-        }
-    }
+/* Every 8x8 block of the first component takes at least one bit, so a small file that claims a huge picture
+ * is cut off; said before memory for it is touched. The margin covers odd sampling factors; arithmetic codes
+ * can be shorter. */
+static bool cut_off(const struct jpeg_decompress_struct *d, size_t size) {
+    return !d->arith_code && (uint64_t)d->image_width * d->image_height / 2048 > size;
 }
 
-static mx_status read_rows(struct jpeg_decompress_struct *d, mx_image *im, uint8_t *cmyk) {
-    size_t stride = (size_t)im->width * (size_t)im->channels;
+static mx_status read_rows(struct jpeg_decompress_struct *d, mx_image *im) {
+    size_t width = (size_t)im->width, stride = width * (size_t)im->channels;
+    JSAMPROW cmyk = NULL; /* the decoder's own memory: freed with it, also after a jump */
+    jpeg_start_decompress(d);
+    if (d->out_color_components == 4) cmyk = d->mem->alloc_large((j_common_ptr)d, JPOOL_IMAGE, width * 4);
     while (d->output_scanline < d->output_height) {
         uint8_t *row = (uint8_t *)im->pixels + (size_t)d->output_scanline * stride;
         JSAMPROW target = cmyk ? cmyk : row;
         jpeg_read_scanlines(d, &target, 1);
-        if (cmyk) cmyk_row(row, cmyk, im->width);
+        if (cmyk && im->channels == 3) mx_cmyk_to_rgb(row, cmyk, width, 4, true);
+        if (cmyk && im->channels == 4)
+            for (size_t x = 0; x < 4 * width; x++) row[x] = (uint8_t)(255 - cmyk[x]);
     }
+    jpeg_finish_decompress(d);
     return MX_OK;
 }
 
-mx_status mx_decode_jpeg(mx_image *im, bool *alpha, const unsigned char *bytes, size_t size, int channels,
+static mx_status decode(struct jpeg_decompress_struct *d, mx_image *im, size_t size, int channels,
+                        mx_error *e) {
+    int stored = d->num_components, made = stored == 4 && channels != 4 ? 3 : stored;
+    if (stored != 1 && stored != 3 && stored != 4)
+        return mx_fail(e, MX_ERR_UNSUPPORTED, "expected 1, 3 or 4 components, found %d", stored);
+    if (cut_off(d, size))
+        return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %ux%u pixels", size, d->image_width,
+                       d->image_height);
+    d->out_color_space = stored == 4 ? JCS_CMYK : stored == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    if (mx_image_make(im, (int)d->image_width, (int)d->image_height, made, MX_PIXEL_U8, e)) return e->status;
+    return read_rows(d, im);
+}
+
+mx_status mx_decode_jpeg(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                          mx_error *e) {
-    struct jpeg_decompress_struct d;
-    jpeg_trap trap;
-    (void)channels; /* luma is made from RGB, as Pillow's convert does, not taken from the file */
-    *alpha = false;
-    memset(&d, 0, sizeof d);
-    trap_errors(&d, &trap);
-    if (setjmp(trap.back)) {
-        jpeg_destroy_decompress(&d);
-        return mx_fail(e, MX_ERR_FORMAT, "%s", trap.text);
+    struct jpeg_decompress_struct d = {0};
+    trap t = {0};
+    d.err = jpeg_std_error(&t.base);
+    t.base.error_exit = leave, t.base.emit_message = on_message, t.base.output_message = silent;
+    if (setjmp(t.back))
+        mx_fail(e, MX_ERR_FORMAT, "%s", t.text);
+    else {
+        begin(&d, &t, bytes, size);
+        decode(&d, im, size, channels, e);
     }
-    jpeg_create_decompress(&d);
-    jpeg_mem_src(&d, bytes, (unsigned long)size);
-    jpeg_read_header(&d, TRUE);
-    bool four = d.num_components == 4;
-    if (d.num_components != 1 && d.num_components != 3 && !four) {
-        jpeg_destroy_decompress(&d);
-        return mx_fail(e, MX_ERR_FORMAT, "%d components are neither grey, RGB nor CMYK", d.num_components);
-    }
-    d.out_color_space = four ? JCS_CMYK : d.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
-    if (mx_image_make(im, (int)d.image_width, (int)d.image_height, d.num_components == 1 ? 1 : 3, MX_PIXEL_U8,
-                      e)) {
-        jpeg_destroy_decompress(&d);
-        return e->status;
-    }
-    jpeg_start_decompress(&d);
-    JSAMPARRAY row = NULL; /* the decoder's own memory: freed with it, also after a jump */
-    if (four) row = d.mem->alloc_sarray((j_common_ptr)&d, JPOOL_IMAGE, d.image_width * 4, 1);
-    read_rows(&d, im, row ? row[0] : NULL);
-    jpeg_finish_decompress(&d);
     jpeg_destroy_decompress(&d);
-    return MX_OK;
+    *colours = im->channels;
+    return e->status;
 }
 
 mx_status mx_probe_jpeg(int *width, int *height, int *channels, const unsigned char *bytes, size_t size,
                         mx_error *e) {
-    struct jpeg_decompress_struct d;
-    jpeg_trap trap;
-    memset(&d, 0, sizeof d);
-    trap_errors(&d, &trap);
-    if (setjmp(trap.back)) {
-        jpeg_destroy_decompress(&d);
-        return mx_fail(e, MX_ERR_FORMAT, "%s", trap.text);
+    struct jpeg_decompress_struct d = {0};
+    trap t = {0};
+    d.err = jpeg_std_error(&t.base);
+    t.base.error_exit = leave, t.base.emit_message = on_message, t.base.output_message = silent;
+    if (setjmp(t.back))
+        mx_fail(e, MX_ERR_FORMAT, "%s", t.text);
+    else {
+        begin(&d, &t, bytes, size);
+        *width = (int)d.image_width, *height = (int)d.image_height, *channels = d.num_components;
     }
-    jpeg_create_decompress(&d);
-    jpeg_mem_src(&d, bytes, (unsigned long)size);
-    jpeg_read_header(&d, TRUE);
-    *width = (int)d.image_width, *height = (int)d.image_height, *channels = d.num_components;
     jpeg_destroy_decompress(&d);
-    return MX_OK;
+    return e->status;
 }

@@ -1,5 +1,6 @@
-/* PNG by libpng: palette looked up, small grey depths scaled to 8 bits, 16 bits kept, alpha as the last
- * channel. */
+/* PNG by libpng: palettes looked up, small grey depths scaled to 8 bits, 16 bits kept, alpha as the last
+ * channel. No gamma, no colour profile. Damage in the picture's own chunks is an error, also after the last
+ * row (the checksum of the last chunk covers it). Source: augment.md (a), "Decode". */
 #include "data/image_internal.h"
 
 #include <setjmp.h>
@@ -8,15 +9,18 @@
 
 #include <png.h>
 
+#define MX_PNG_MAX_EDGE (1 << 30)
+
 typedef struct {
     const unsigned char *next;
     size_t left;
-} png_source;
+    png_bytep *rows; /* here, not in a variable of the frame that an error jumps back to */
+} source;
 
 bool mx_is_png(const unsigned char *b, size_t n) { return n >= 8 && !memcmp(b, "\x89PNG\r\n\x1a\n", 8); }
 
 static void read_bytes(png_structp png, png_bytep out, size_t n) {
-    png_source *s = png_get_io_ptr(png);
+    source *s = png_get_io_ptr(png);
     if (n > s->left) png_error(png, "the file ends too early");
     memcpy(out, s->next, n);
     s->next += n, s->left -= n;
@@ -36,56 +40,62 @@ static void ask_conversions(png_structp png, png_infop info) {
         png_set_palette_to_rgb(png);
     else if (colour == PNG_COLOR_TYPE_GRAY && depth < 8)
         png_set_expand_gray_1_2_4_to_8(png);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     if (depth == 16) png_set_swap(png);
+#endif
     png_set_interlace_handling(png);
     png_read_update_info(png, info);
 }
 
-static mx_status read_image(png_structp png, png_infop info, mx_image *im, bool *alpha, png_bytep **rows,
+static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *colours, png_bytep **rows,
                             mx_error *e) {
     png_read_info(png, info);
     ask_conversions(png, info);
-    int channels = png_get_channels(png, info);
+    int channels = png_get_channels(png, info), width = (int)png_get_image_width(png, info),
+        height = (int)png_get_image_height(png, info);
     mx_pixel type = png_get_bit_depth(png, info) == 16 ? MX_PIXEL_U16 : MX_PIXEL_U8;
-    if (mx_image_make(im, (int)png_get_image_width(png, info), (int)png_get_image_height(png, info), channels,
-                      type, e))
-        return e->status;
-    if (!(*rows = malloc(sizeof **rows * (size_t)im->height)))
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    for (int y = 0; y < im->height; y++)
-        (*rows)[y] = (png_bytep)im->pixels + (size_t)y * png_get_rowbytes(png, info);
+    if (mx_image_make(im, width, height, channels, type, e)) return e->status;
+    size_t stride = (size_t)width * (size_t)channels * mx_pixel_size(type);
+    if (png_get_rowbytes(png, info) != stride)
+        return mx_fail(e, MX_ERR_FORMAT, "expected rows of %zu bytes, found %zu", stride,
+                       png_get_rowbytes(png, info));
+    if (!(*rows = malloc(sizeof **rows * (size_t)height)))
+        return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %d row pointers", height);
+    for (int y = 0; y < height; y++) (*rows)[y] = (png_bytep)im->pixels + (size_t)y * stride;
     png_read_image(png, *rows);
     png_read_end(png, NULL);
-    *alpha = channels == 2 || channels == 4;
+    *colours = channels < 3 ? 1 : 3;
     return MX_OK;
 }
 
-mx_status mx_decode_png(mx_image *im, bool *alpha, const unsigned char *bytes, size_t size, int channels,
+mx_status mx_decode_png(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                         mx_error *e) {
-    png_source source = {bytes, size};
-    png_bytep *volatile rows = NULL;
+    source from = {.next = bytes, .left = size};
     (void)channels;
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, e, on_error, on_warning);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info)
-        mx_fail(e, MX_ERR_MEMORY, "out of memory");
+        mx_fail(e, MX_ERR_MEMORY, "cannot allocate the decoder");
     else if (!setjmp(png_jmpbuf(png))) {
-        png_set_read_fn(png, &source, read_bytes);
-        png_set_user_limits(png, 1 << 20, 1 << 20);
-        read_image(png, info, im, alpha, (png_bytep **)&rows, e);
+        png_set_read_fn(png, &from, read_bytes);
+        png_set_user_limits(png, MX_PNG_MAX_EDGE, MX_PNG_MAX_EDGE);
+        read_image(png, info, im, colours, &from.rows, e);
     }
-    free(rows);
+    free(from.rows);
     if (png) png_destroy_read_struct(&png, info ? &info : NULL, NULL);
     return e->status;
+}
+
+static int32_t be31(const unsigned char *b) { /* 0 when too large for a PNG */
+    uint32_t v = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+    return v > INT32_MAX ? 0 : (int32_t)v;
 }
 
 mx_status mx_probe_png(int *width, int *height, int *channels, const unsigned char *b, size_t size,
                        mx_error *e) {
     static const int per_type[7] = {1, 0, 3, 3, 2, 0, 4}; /* by IHDR's colour type */
     if (size < 29 || memcmp(b + 12, "IHDR", 4) || b[25] > 6 || !per_type[b[25]])
-        return mx_fail(e, MX_ERR_FORMAT, "no valid IHDR chunk");
-    uint32_t w = (uint32_t)b[16] << 24 | (uint32_t)b[17] << 16 | (uint32_t)b[18] << 8 | b[19];
-    uint32_t h = (uint32_t)b[20] << 24 | (uint32_t)b[21] << 16 | (uint32_t)b[22] << 8 | b[23];
-    *width = w > INT32_MAX ? 0 : (int)w, *height = h > INT32_MAX ? 0 : (int)h, *channels = per_type[b[25]];
+        return mx_fail(e, MX_ERR_FORMAT, "expected an IHDR chunk first, found none that is valid");
+    *width = be31(b + 16), *height = be31(b + 20), *channels = per_type[b[25]];
     return MX_OK;
 }

@@ -1,5 +1,5 @@
-/* Images in host memory: decoding, colour conversion, Pillow-exact resizing, and the pretraining augmentation.
- * Source: spec augment.md (a). Compiled with -ffp-contract=off: bytes must equal Pillow's. */
+/* Images in host memory: decoding, colour conversion, Pillow-exact resizing, and the pretraining
+ * augmentation. Source: spec augment.md (a). Compiled with -ffp-contract=off: bytes must equal Pillow's. */
 #ifndef MX_DATA_IMAGE_H
 #define MX_DATA_IMAGE_H
 
@@ -19,24 +19,26 @@ typedef struct {
     void *pixels;
 } mx_image;
 
-/* Most pixels (width*height*channels) that a file may claim; a larger claim is an error, not an allocation. */
+/* Most pixels (width*height*channels) that a file may claim; a larger claim is an error, not an allocation.
+ */
 #define MX_IMAGE_MAX_SAMPLES ((int64_t)1 << 30)
 
 void mx_image_free(mx_image *im); /* NULL and empty are fine; leaves it empty */
 mx_status mx_image_make(mx_image *im, int width, int height, int channels, mx_pixel type, mx_error *e);
 
-/* Is this a name the readers try: .jpg .jpeg .png .webp .tif .tiff .npy, any case? (Content decides the format.) */
+/* Is this a name the readers try: .jpg .jpeg .png .webp .tif .tiff .npy, any case? (Content decides the
+ * format.) */
 bool mx_image_name_known(const char *name);
 
 /* Width and height from the header alone, for planning memory. */
 mx_status mx_image_probe(int *width, int *height, int *channels, const void *bytes, size_t size, mx_error *e);
 
-/* Decodes JPEG, PNG, WebP, TIFF (strips and tiles, 8/16-bit and float, any number of samples) or .npy ([H,W] or
- * [H,W,C]; u8, u16, f4, little-endian, C order) told apart by content.
- * channels 1: grey (RGB → L as Pillow's convert: (19595R+38470G+7471B+32768)>>16); 3: RGB (grey replicated,
- * palette looked up, alpha DROPPED not blended, CMYK by augment.md); any other N: the file must have N samples.
- * 8-bit files give U8; 16-bit ones U16 (never cut to 8 bits), float ones F32. No EXIF rotation, no ICC.
- * Truncated or corrupt data is an error. *im is empty on failure, else the caller frees it. */
+/* Decodes JPEG, PNG, WebP, TIFF (strips and tiles, 8/16-bit and float, any number of samples) or .npy ([H,W]
+ * or [H,W,C]; u8, u16, f4, little-endian, C order) told apart by content. channels 1: grey (RGB → L as
+ * Pillow's convert: (19595R+38470G+7471B+32768)>>16); 3: RGB (grey replicated, palette looked up, alpha
+ * DROPPED not blended, CMYK by augment.md); any other N: the file must have N samples. 8-bit files give U8;
+ * 16-bit ones U16 (never cut to 8 bits), float ones F32. No EXIF rotation, no ICC. Truncated or corrupt data
+ * is an error. *im is empty on failure, else the caller frees it. */
 mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e);
 /* The same from a file; the message names it. */
 mx_status mx_image_read(mx_image *im, const char *path, int channels, mx_error *e);
@@ -46,19 +48,25 @@ mx_status mx_image_encode_png(void **bytes, size_t *size, const mx_image *im, mx
 mx_status mx_image_write_png(const mx_image *im, const char *path, mx_error *e);
 mx_status mx_image_write_jpeg(const mx_image *im, const char *path, int quality, mx_error *e);
 
-typedef struct { int top, left, height, width; } mx_box;
+typedef struct {
+    int top, left, height, width;
+} mx_box;
 typedef enum { MX_FILTER_BILINEAR, MX_FILTER_BICUBIC } mx_filter;
 
-/* Crops the box out, then resizes that copy to out's size (already made, same channels and type): the filter never sees
- * pixels outside the box. U8: Pillow's fixed-point arithmetic to the byte (horizontal pass first, rounded to 8 bits,
- * then vertical). U16 and F32: the same weights in float, no rounding between; U16 results rounded and clipped to 0..65535. */
+/* Crops the box out, then resizes that copy to out's size (already made, same channels and type): the filter
+ * never sees pixels outside the box. U8: Pillow's fixed-point arithmetic to the byte (horizontal pass first,
+ * rounded to 8 bits, then vertical). U16 and F32: the same weights in float, no rounding between; U16 results
+ * rounded and clipped to 0..65535. */
 mx_status mx_image_resize(mx_image *out, const mx_image *in, mx_box box, mx_filter filter, mx_error *e);
 
-/* torchvision's RandomResizedCrop: up to 10 tries in draw order area, ratio, top, left, then the centred fallback. */
-mx_box mx_crop_draw(mx_rng *r, int width, int height, double scale_lo, double scale_hi, double ratio_lo, double ratio_hi);
+/* torchvision's RandomResizedCrop: up to 10 tries in draw order area, ratio, top, left, then the centred
+ * fallback. */
+mx_box mx_crop_draw(mx_rng *r, int width, int height, double scale_lo, double scale_hi, double ratio_lo,
+                    double ratio_hi);
 
 /* chw[c,y,x] = (value/range - mean[c])/std[c] in f32, mirrored when flip. chw [channels,H,W].
  * range: 255 for U8; for U16 and F32 as given. */
-void mx_image_to_tensor(float *chw, const mx_image *im, bool flip, float range, const float *mean, const float *std);
+void mx_image_to_tensor(float *chw, const mx_image *im, bool flip, float range, const float *mean,
+                        const float *std);
 
 #endif

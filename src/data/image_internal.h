@@ -4,21 +4,15 @@
 
 #include "data/image.h"
 
-#define MX_IMAGE_MAX_FILE ((long)1 << 31)
-
-/* Decodes at the stored depth. *alpha: the last channel is alpha. channels: what the caller wants, for
- * decoders that can make it cheaply; the common conversion follows in any case. *im is made by the decoder;
- * freed by the caller on failure. */
-typedef mx_status mx_decode_function(mx_image *im, bool *alpha, const unsigned char *bytes, size_t size,
+/* Decodes at the stored depth and with all channels of the file. *colours: how many of them, from the first
+ * on, are colour or data; what lies behind is alpha or the like. channels: what the caller wants, for the
+ * formats whose colours can be had in two ways (CMYK). *im is made by the decoder and freed by the caller on
+ * failure. e is never NULL and holds no error yet. */
+typedef mx_status mx_decode_function(mx_image *im, int *colours, const unsigned char *bytes, size_t size,
                                      int channels, mx_error *e);
+/* The same numbers from the header; palettes count as 3 channels. */
 typedef mx_status mx_probe_function(int *width, int *height, int *channels, const unsigned char *bytes,
                                     size_t size, mx_error *e);
-typedef struct {
-    const char *name;
-    bool (*is)(const unsigned char *bytes, size_t size);
-    mx_decode_function *decode;
-    mx_probe_function *probe;
-} mx_decoder_entry;
 
 bool mx_is_jpeg(const unsigned char *b, size_t n);
 bool mx_is_png(const unsigned char *b, size_t n);
@@ -29,7 +23,11 @@ mx_decode_function mx_decode_jpeg, mx_decode_png, mx_decode_webp, mx_decode_tiff
 mx_probe_function mx_probe_jpeg, mx_probe_png, mx_probe_webp, mx_probe_tiff, mx_probe_npy;
 
 size_t mx_pixel_size(mx_pixel type); /* bytes of a sample */
+
 /* To 1, 3 or N channels by the rules of mx_image_decode. */
-mx_status mx_image_convert(mx_image *im, int channels, bool alpha, mx_error *e);
+mx_status mx_image_convert(mx_image *im, int channels, int colours, mx_error *e);
+
+/* rgb [n,3] from cmyk [n,stride], samples as ink (255 is full); inverted: as Adobe's JPEGs store them. */
+void mx_cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t n, size_t stride, bool inverted);
 
 #endif

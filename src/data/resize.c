@@ -1,13 +1,18 @@
 /* Pillow's resize: separable, antialiased, horizontal pass first. Bytes go through Pillow's fixed-point
- * arithmetic and equal its result; 16-bit and float samples take the same weights in float. Source:
- * augment.md (a), "Pillow resize". */
+ * arithmetic and equal its result; 16-bit and float samples take the same weights in float. Built for one
+ * photograph of about 500x375 to 224x224 at a time in each of the loader's workers. Source: augment.md (a),
+ * "Pillow resize".
+ *
+ * The box is a pointer and a row length into the source: as good as a copy, since the weights are made for
+ * the box alone and so never reach outside it. */
 #include "data/image_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MX_RESIZE_BITS 22 /* of a weight behind the point */
+#define MX_RESIZE_BITS 22 /* of a weight, behind the point */
+#define MX_RESIZE_HALF (1 << (MX_RESIZE_BITS - 1))
 
 static double bilinear(double x) { return fabs(x) < 1 ? 1 - fabs(x) : 0; }
 
@@ -19,85 +24,112 @@ static double bicubic(double x) { /* a = -0.5 */
     return 0;
 }
 
+/* ---- the weights of one axis ---- */
+
 typedef struct {
-    int out, taps;  /* samples of the result; most weights of one */
+    int out;        /* 0: this axis keeps its size, nothing to do */
+    int taps;       /* most weights of one result */
     int *first, *n; /* [out] first source sample and number of weights */
-    double *weight; /* [out][taps] */
-    int32_t *fixed; /* [out][taps] weight * 2^22, rounded half away from zero */
+    int32_t *fixed; /* [out][taps] weight * 2^22, rounded half away from zero: for bytes */
+    float *real;    /* [out][taps]: for the other types */
 } axis;
 
 static void axis_free(axis *a) {
-    free(a->first), free(a->n), free(a->weight), free(a->fixed);
-    memset(a, 0, sizeof *a);
+    free(a->real), free(a->fixed), free(a->n), free(a->first);
+    *a = (axis){0};
 }
 
-static void weigh(axis *a, int i, int in, double scale, double stretch, double support,
-                  double (*filter)(double)) {
-    double centre = (i + 0.5) * scale, sum = 0, *w = a->weight + (size_t)i * (size_t)a->taps;
-    int low = (int)(centre - support + 0.5), high = (int)(centre + support + 0.5);
-    if (low < 0) low = 0;
-    if (high > in) high = in;
-    a->first[i] = low, a->n[i] = high - low;
-    for (int j = 0; j < high - low; j++) sum += w[j] = filter((j + low - centre + 0.5) * (1 / stretch));
-    for (int j = 0; j < high - low; j++) {
-        if (sum != 0) w[j] /= sum;
-        double k = w[j] * (1 << MX_RESIZE_BITS);
-        a->fixed[(size_t)i * (size_t)a->taps + (size_t)j] = (int32_t)(k < 0 ? k - 0.5 : k + 0.5);
-    }
+static int clamp_edge(double x, int n) { return x < 0 ? 0 : x > n ? n : (int)x; }
+
+/* The weights of result i, normalised, in w; their number is returned. */
+static int weigh(double *w, int *first, int i, int in, double scale, double support,
+                 double (*filter)(double)) {
+    double centre = (i + 0.5) * scale, stretch = 1 / (scale > 1 ? scale : 1), sum = 0;
+    int low = clamp_edge(centre - support + 0.5, in), high = clamp_edge(centre + support + 0.5, in);
+    for (int j = 0; j < high - low; j++) sum += w[j] = filter((j + low - centre + 0.5) * stretch);
+    for (int j = 0; j < high - low && sum != 0; j++) w[j] /= sum;
+    *first = low;
+    return high - low;
 }
 
-static mx_status axis_make(axis *a, int in, int out, mx_filter which, mx_error *e) {
-    double scale = (double)in / out, stretch = scale > 1 ? scale : 1;
-    double support = (which == MX_FILTER_BICUBIC ? 2 : 1) * stretch;
-    *a = (axis){.out = out, .taps = (int)ceil(support) * 2 + 1};
-    size_t all = (size_t)out * (size_t)a->taps;
-    a->first = malloc(sizeof(int) * (size_t)out), a->n = malloc(sizeof(int) * (size_t)out);
-    a->weight = malloc(sizeof(double) * all), a->fixed = malloc(sizeof(int32_t) * all);
-    if (!a->first || !a->n || !a->weight || !a->fixed) {
+static mx_status axis_make(axis *a, int in, int out, mx_filter which, bool bytes, mx_error *e) {
+    double (*filter)(double) = which == MX_FILTER_BICUBIC ? bicubic : bilinear;
+    double scale = (double)in / out, support = (which == MX_FILTER_BICUBIC ? 2 : 1) * (scale > 1 ? scale : 1);
+    double most = ceil(support) * 2 + 1;
+    *a = (axis){.out = out, .taps = most < in ? (int)most : in};
+    size_t taps = (size_t)a->taps, all = (size_t)out * taps; /* below 2^62: both are int */
+    double *w = malloc(sizeof *w * taps);
+    a->first = calloc((size_t)out, sizeof *a->first);
+    a->n = calloc((size_t)out, sizeof *a->n);
+    if (bytes)
+        a->fixed = calloc(all, sizeof *a->fixed);
+    else
+        a->real = calloc(all, sizeof *a->real);
+    if (!w || !a->first || !a->n || (!a->fixed && !a->real)) {
         axis_free(a);
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory for resizing weights");
+        free(w);
+        return mx_fail(e, MX_ERR_MEMORY, "cannot allocate weights to resize %d samples to %d", in, out);
     }
-    for (int i = 0; i < out; i++)
-        weigh(a, i, in, scale, stretch, support, which == MX_FILTER_BICUBIC ? bicubic : bilinear);
+    for (int i = 0; i < out; i++) {
+        a->n[i] = weigh(w, &a->first[i], i, in, scale, support, filter);
+        for (int j = 0; j < a->n[i]; j++) {
+            double k = w[j] * (1 << MX_RESIZE_BITS);
+            if (bytes)
+                a->fixed[(size_t)i * taps + (size_t)j] = (int32_t)(k < 0 ? k - 0.5 : k + 0.5);
+            else
+                a->real[(size_t)i * taps + (size_t)j] = (float)w[j];
+        }
+    }
+    free(w);
     return MX_OK;
 }
+
+/* ---- bytes ---- */
 
 static uint8_t clip8(int32_t acc) {
     int32_t v = acc >> MX_RESIZE_BITS;
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-#define HALF (1 << (MX_RESIZE_BITS - 1))
-
-/* ---- bytes ------------------------------------------------------------------------------------------------
- */
-
-/* out [rows][a->out][c] ← in rows of `stride` samples */
-static void across8(uint8_t *out, const uint8_t *in, size_t stride, int rows, int c, const axis *a) {
-    for (int y = 0; y < rows; y++, in += stride)
-        for (int x = 0; x < a->out; x++) {
-            const uint8_t *p = in + (size_t)a->first[x] * (size_t)c;
-            const int32_t *w = a->fixed + (size_t)x * (size_t)a->taps;
-            if (c == 3) {
-                int32_t r = HALF, g = HALF, b = HALF;
-                for (int j = 0; j < a->n[x]; j++, p += 3)
-                    r += p[0] * w[j], g += p[1] * w[j], b += p[2] * w[j];
-                out[0] = clip8(r), out[1] = clip8(g), out[2] = clip8(b);
-            } else
-                for (int k = 0; k < c; k++) {
-                    int32_t acc = HALF;
-                    for (int j = 0; j < a->n[x]; j++) acc += p[j * c + k] * w[j];
-                    out[k] = clip8(acc);
-                }
-            out += c;
-        }
+static void row_rgb8(uint8_t *restrict out, const uint8_t *restrict in, const axis *a) {
+    for (int x = 0; x < a->out; x++, out += 3) {
+        const uint8_t *p = in + (size_t)a->first[x] * 3;
+        const int32_t *w = a->fixed + (size_t)x * (size_t)a->taps;
+        int32_t r = MX_RESIZE_HALF, g = MX_RESIZE_HALF, b = MX_RESIZE_HALF;
+        for (int j = 0; j < a->n[x]; j++, p += 3) r += p[0] * w[j], g += p[1] * w[j], b += p[2] * w[j];
+        out[0] = clip8(r), out[1] = clip8(g), out[2] = clip8(b);
+    }
 }
 
-/* out [a->out][width] ← in [..][width]; samples of a row are independent, so the inner loop runs along it */
-static void down8(uint8_t *out, const uint8_t *in, size_t stride, size_t width, const axis *a, int32_t *acc) {
+static void row_any8(uint8_t *restrict out, const uint8_t *restrict in, size_t c, const axis *a) {
+    for (int x = 0; x < a->out; x++, out += c) {
+        const uint8_t *p = in + (size_t)a->first[x] * c;
+        const int32_t *w = a->fixed + (size_t)x * (size_t)a->taps;
+        for (size_t k = 0; k < c; k++) {
+            int32_t acc = MX_RESIZE_HALF;
+            for (int j = 0; j < a->n[x]; j++) acc += p[(size_t)j * c + k] * w[j];
+            out[k] = clip8(acc);
+        }
+    }
+}
+
+/* out [rows][a->out][c] from in, rows of stride samples */
+static void across8(uint8_t *out, const uint8_t *in, size_t stride, int rows, int c, const axis *a) {
+    for (int y = 0; y < rows; y++, in += stride, out += (size_t)a->out * (size_t)c) {
+        if (c == 3)
+            row_rgb8(out, in, a);
+        else
+            row_any8(out, in, (size_t)c, a);
+    }
+}
+
+/* out [a->out][width] from in, rows of stride samples. Samples of a row are independent, so the inner loops
+ * run along it, whatever the channels; acc [width] stays in the nearest cache. */
+static void down8(uint8_t *restrict out, const uint8_t *restrict in, size_t stride, size_t width,
+                  const axis *a, int32_t *restrict acc) {
     for (int y = 0; y < a->out; y++, out += width) {
         const int32_t *w = a->fixed + (size_t)y * (size_t)a->taps;
-        for (size_t x = 0; x < width; x++) acc[x] = HALF;
+        for (size_t x = 0; x < width; x++) acc[x] = MX_RESIZE_HALF;
         for (int j = 0; j < a->n[y]; j++) {
             const uint8_t *p = in + (size_t)(a->first[y] + j) * stride;
             int32_t k = w[j];
@@ -107,133 +139,137 @@ static void down8(uint8_t *out, const uint8_t *in, size_t stride, size_t width, 
     }
 }
 
-/* The box starts at `in`. horizontal/vertical: NULL when that side keeps its size. first_row: source row that
- * the vertical pass begins with. */
-static mx_status resize8(mx_image *out, const uint8_t *in, size_t stride, mx_box box, const axis *horizontal,
-                         const axis *vertical, mx_error *e) {
-    int c = out->channels;
-    size_t width = (size_t)out->width * (size_t)c;
+static mx_status resize8(mx_image *out, const uint8_t *in, size_t stride, int rows, const axis *h,
+                         const axis *v, mx_error *e) {
+    size_t width = (size_t)out->width * (size_t)out->channels;
     uint8_t *middle = NULL;
     int32_t *acc = NULL;
-    if (horizontal && !vertical)
-        across8(out->pixels, in, stride, box.height, c, horizontal);
-    else if (vertical) {
-        if (!(acc = malloc(sizeof *acc * width)))
-            return mx_fail(e, MX_ERR_MEMORY, "out of memory while resizing");
-        if (horizontal) {
-            if (!(middle = malloc(width * (size_t)box.height)))
-                mx_fail(e, MX_ERR_MEMORY, "out of memory while resizing");
-            else
-                across8(middle, in, stride, box.height, c, horizontal);
-            in = middle, stride = width;
-        }
-        if (in) down8(out->pixels, in, stride, width, vertical, acc);
-    } else
-        for (int y = 0; y < out->height; y++)
-            memcpy((uint8_t *)out->pixels + (size_t)y * width, in + (size_t)y * stride, width);
+    if (h->out && !v->out) {
+        across8(out->pixels, in, stride, rows, out->channels, h);
+        return MX_OK;
+    }
+    if (h->out && !(middle = malloc(width * (size_t)rows))) goto memory;
+    if (!(acc = malloc(sizeof *acc * width))) goto memory;
+    if (middle) {
+        across8(middle, in, stride, rows, out->channels, h);
+        in = middle, stride = width;
+    }
+    down8(out->pixels, in, stride, width, v, acc);
     free(acc);
     free(middle);
-    return e->status;
+    return MX_OK;
+memory:
+    free(middle);
+    return mx_fail(e, MX_ERR_MEMORY, "cannot allocate memory to resize to %dx%d", out->width, out->height);
 }
 
-/* ---- 16 bits and float
- * -------------------------------------------------------------------------------------- */
+/* ---- 16 bits and float ---- */
 
-static float get(const mx_image *im, size_t i) {
-    return im->type == MX_PIXEL_U16 ? (float)((const uint16_t *)im->pixels)[i]
-                                    : ((const float *)im->pixels)[i];
+/* Row y of the source in float: itself, or a copy in line. */
+static const float *float_row(float *line, const mx_image *in, mx_box box, int y) {
+    size_t c = (size_t)in->channels,
+           start = ((size_t)(box.top + y) * (size_t)in->width + (size_t)box.left) * c;
+    if (in->type == MX_PIXEL_F32) return (const float *)in->pixels + start;
+    const uint16_t *p = (const uint16_t *)in->pixels + start;
+    for (size_t x = 0; x < (size_t)box.width * c; x++) line[x] = p[x];
+    return line;
 }
 
-static void put(mx_image *im, size_t i, float v) {
-    if (im->type == MX_PIXEL_F32)
-        ((float *)im->pixels)[i] = v;
-    else
-        ((uint16_t *)im->pixels)[i] = (uint16_t)(v < 0 ? 0 : v > 65535 ? 65535 : v + 0.5f);
+static void row_wide(float *restrict out, const float *restrict in, size_t c, const axis *a) {
+    for (int x = 0; x < a->out; x++, out += c) {
+        const float *p = in + (size_t)a->first[x] * c, *w = a->real + (size_t)x * (size_t)a->taps;
+        for (size_t k = 0; k < c; k++) {
+            float sum = 0;
+            for (int j = 0; j < a->n[x]; j++) sum += w[j] * p[(size_t)j * c + k];
+            out[k] = sum;
+        }
+    }
+}
+
+static void store_row(mx_image *out, int y, const float *row) {
+    size_t width = (size_t)out->width * (size_t)out->channels;
+    if (out->type == MX_PIXEL_F32) {
+        memcpy((float *)out->pixels + (size_t)y * width, row, width * sizeof *row);
+        return;
+    }
+    uint16_t *to = (uint16_t *)out->pixels + (size_t)y * width;
+    for (size_t x = 0; x < width; x++)
+        to[x] = (uint16_t)(row[x] < 0 ? 0 : row[x] > 65535 ? 65535 : row[x] + 0.5f);
+}
+
+static void down_wide(mx_image *out, const float *middle, size_t width, const axis *a, float *restrict acc) {
+    for (int y = 0; y < out->height; y++) {
+        if (!a->out) {
+            store_row(out, y, middle + (size_t)y * width);
+            continue;
+        }
+        memset(acc, 0, sizeof *acc * width);
+        for (int j = 0; j < a->n[y]; j++) {
+            const float *p = middle + (size_t)(a->first[y] + j) * width;
+            float w = a->real[(size_t)y * (size_t)a->taps + (size_t)j];
+            for (size_t x = 0; x < width; x++) acc[x] += w * p[x];
+        }
+        store_row(out, y, acc);
+    }
 }
 
 static mx_status resize_wide(mx_image *out, const mx_image *in, mx_box box, const axis *h, const axis *v,
                              mx_error *e) {
     size_t c = (size_t)in->channels, width = (size_t)out->width * c;
-    float *middle = malloc(sizeof *middle * width * (size_t)box.height), *row = malloc(sizeof *row * width);
-    if (middle && row) {
-        for (int y = 0; y < box.height; y++)
-            for (size_t x = 0; x < width; x++) {
-                size_t base = ((size_t)(box.top + y) * (size_t)in->width + (size_t)box.left) * c + x % c,
-                       px = x / c;
-                float sum = h ? 0 : get(in, base + px * c);
-                for (int j = 0; h && j < h->n[px]; j++)
-                    sum += (float)h->weight[px * (size_t)h->taps + (size_t)j] *
-                           get(in, base + (size_t)(h->first[px] + j) * c);
-                middle[(size_t)y * width + x] = sum;
-            }
-        for (int y = 0; y < out->height; y++) {
-            for (size_t x = 0; x < width; x++) row[x] = v ? 0 : middle[(size_t)y * width + x];
-            for (int j = 0; v && j < v->n[y]; j++) {
-                float w = (float)v->weight[(size_t)y * (size_t)v->taps + (size_t)j];
-                for (size_t x = 0; x < width; x++)
-                    row[x] += w * middle[(size_t)(v->first[y] + j) * width + x];
-            }
-            for (size_t x = 0; x < width; x++) put(out, (size_t)y * width + x, row[x]);
+    float *middle = malloc(sizeof *middle * width * (size_t)box.height);
+    float *line = malloc(sizeof *line * (size_t)box.width * c), *acc = malloc(sizeof *acc * width);
+    mx_status st = MX_OK;
+    if (middle && line && acc) {
+        for (int y = 0; y < box.height; y++) {
+            const float *from = float_row(line, in, box, y);
+            float *to = middle + (size_t)y * width;
+            if (h->out)
+                row_wide(to, from, c, h);
+            else
+                memcpy(to, from, sizeof *to * width);
         }
+        down_wide(out, middle, width, v, acc);
     } else
-        mx_fail(e, MX_ERR_MEMORY, "out of memory while resizing");
-    free(row);
-    free(middle);
-    return e->status;
+        st = mx_fail(e, MX_ERR_MEMORY, "cannot allocate memory to resize to %dx%d", out->width, out->height);
+    free(acc), free(line), free(middle);
+    return st;
+}
+
+/* ---- the front ---- */
+
+static mx_status check(const mx_image *out, const mx_image *in, mx_box b, mx_error *e) {
+    if (b.left < 0 || b.top < 0 || b.width < 1 || b.height < 1 || b.width > in->width ||
+        b.height > in->height || b.left > in->width - b.width || b.top > in->height - b.height)
+        return mx_fail(e, MX_ERR_ARGUMENT, "expected a box inside %dx%d, found %dx%d at %d,%d", in->width,
+                       in->height, b.width, b.height, b.left, b.top);
+    if (out->channels != in->channels || out->type != in->type || !out->pixels)
+        return mx_fail(e, MX_ERR_ARGUMENT, "resize: expected equal channels and type");
+    return MX_OK;
+}
+
+static void copy_box(mx_image *out, const char *in, size_t stride, size_t row) {
+    for (int y = 0; y < out->height; y++)
+        memcpy((char *)out->pixels + (size_t)y * row, in + (size_t)y * stride, row);
 }
 
 mx_status mx_image_resize(mx_image *out, const mx_image *in, mx_box box, mx_filter filter, mx_error *e) {
     axis h = {0}, v = {0};
-    if (box.left < 0 || box.top < 0 || box.width < 1 || box.height < 1 || box.left > in->width - box.width ||
-        box.top > in->height - box.height)
-        return mx_fail(e, MX_ERR_ARGUMENT, "a box of %dx%d at (%d,%d) is not inside an image of %dx%d",
-                       box.width, box.height, box.left, box.top, in->width, in->height);
-    if (out->channels != in->channels || out->type != in->type)
-        return mx_fail(e, MX_ERR_ARGUMENT, "resizing cannot change channels or type");
-    bool across = box.width != out->width, down = box.height != out->height;
-    if (across && axis_make(&h, box.width, out->width, filter, e)) goto done;
-    if (down && axis_make(&v, box.height, out->height, filter, e)) goto done;
-    size_t stride = (size_t)in->width * (size_t)in->channels;
-    if (in->type == MX_PIXEL_U8)
-        resize8(out,
-                (const uint8_t *)in->pixels + (size_t)box.top * stride +
-                    (size_t)box.left * (size_t)in->channels,
-                stride, box, across ? &h : NULL, down ? &v : NULL, e);
+    mx_status st = check(out, in, box, e);
+    if (st) return st;
+    bool bytes = in->type == MX_PIXEL_U8, across = box.width != out->width, down = box.height != out->height;
+    size_t pixel = (size_t)in->channels * mx_pixel_size(in->type), stride = (size_t)in->width * pixel;
+    const char *from = (const char *)in->pixels + (size_t)box.top * stride + (size_t)box.left * pixel;
+    if (across) st = axis_make(&h, box.width, out->width, filter, bytes, e);
+    if (!st && down) st = axis_make(&v, box.height, out->height, filter, bytes, e);
+    if (st) goto done;
+    if (!across && !down)
+        copy_box(out, from, stride, (size_t)out->width * pixel);
+    else if (bytes)
+        st = resize8(out, (const uint8_t *)from, stride, box.height, &h, &v, e);
     else
-        resize_wide(out, in, box, across ? &h : NULL, down ? &v : NULL, e);
+        st = resize_wide(out, in, box, &h, &v, e);
 done:
-    axis_free(&h);
     axis_free(&v);
-    return e->status;
-}
-
-/* ---- the random crop
- * ---------------------------------------------------------------------------------------- */
-
-static mx_box fallback(int width, int height, double lo, double hi) {
-    double q = (double)width / height;
-    int w = width, h = height;
-    if (q < lo)
-        h = (int)rint(width / lo);
-    else if (q > hi)
-        w = (int)rint(height * hi);
-    if (h > height) h = height;
-    if (w > width) w = width;
-    return (mx_box){(height - h) / 2, (width - w) / 2, h < 1 ? 1 : h, w < 1 ? 1 : w};
-}
-
-mx_box mx_crop_draw(mx_rng *r, int width, int height, double scale_lo, double scale_hi, double ratio_lo,
-                    double ratio_hi) {
-    double area = (double)width * height, log_lo = log(ratio_lo), log_hi = log(ratio_hi);
-    for (int attempt = 0; attempt < 10; attempt++) {
-        double target = area * (scale_lo + (scale_hi - scale_lo) * mx_rng_uniform(r));
-        double ratio = exp(log_lo + (log_hi - log_lo) * mx_rng_uniform(r));
-        double w = rint(sqrt(target * ratio)),
-               h = rint(sqrt(target / ratio)); /* half to even, as Python rounds */
-        if (!(w > 0 && w <= width && h > 0 && h <= height)) continue;
-        int top = (int)mx_rng_below(r, (uint64_t)(height - (int)h + 1));
-        int left = (int)mx_rng_below(r, (uint64_t)(width - (int)w + 1));
-        return (mx_box){top, left, (int)h, (int)w};
-    }
-    return fallback(width, height, ratio_lo, ratio_hi);
+    axis_free(&h);
+    return st;
 }

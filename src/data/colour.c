@@ -1,0 +1,94 @@
+/* Channels of a decoded image to those that the caller wants: grey, RGB, or N as they are; and CMYK to RGB.
+ * Formulas are Pillow's, to the byte. Source: augment.md (a) "Decode" and (b) "Color". */
+#include "data/image_internal.h"
+
+#include <string.h>
+
+/* Pillow's luma in 16-bit fixed point */
+#define MX_LUMA_R    19595
+#define MX_LUMA_G    38470
+#define MX_LUMA_B    7471
+#define MX_LUMA_HALF 32768
+
+static void luma8(uint8_t *out, const uint8_t *in, size_t n, size_t c) {
+    for (size_t i = 0; i < n; i++, in += c)
+        out[i] = (uint8_t)((MX_LUMA_R * (uint32_t)in[0] + MX_LUMA_G * (uint32_t)in[1] +
+                            MX_LUMA_B * (uint32_t)in[2] + MX_LUMA_HALF) >>
+                           16);
+}
+
+static float luma_of(float r, float g, float b) {
+    return ((float)MX_LUMA_R * r + (float)MX_LUMA_G * g + (float)MX_LUMA_B * b) / 65536.0f;
+}
+
+/* The weights sum to 65536, so a sum of 16-bit samples stays below 65536 and rounds into range. */
+static void luma16(uint16_t *out, const uint16_t *in, size_t n, size_t c) {
+    for (size_t i = 0; i < n; i++, in += c) out[i] = (uint16_t)(luma_of(in[0], in[1], in[2]) + 0.5f);
+}
+
+static void luma_float(float *out, const float *in, size_t n, size_t c) {
+    for (size_t i = 0; i < n; i++, in += c) out[i] = luma_of(in[0], in[1], in[2]);
+}
+
+static void luma(mx_image *out, const mx_image *in) {
+    size_t n = (size_t)in->width * (size_t)in->height, c = (size_t)in->channels;
+    if (in->type == MX_PIXEL_U8)
+        luma8(out->pixels, in->pixels, n, c);
+    else if (in->type == MX_PIXEL_U16)
+        luma16(out->pixels, in->pixels, n, c);
+    else
+        luma_float(out->pixels, in->pixels, n, c);
+}
+
+/* Channel k of the output is channel min(k, last) of the input: grey is replicated, alpha is left behind. */
+#define PICK(name, type)                                                                                     \
+    static void name(type *out, size_t to, const type *in, size_t from, size_t n, size_t last) {             \
+        for (size_t i = 0; i < n; i++)                                                                       \
+            for (size_t k = 0; k < to; k++) out[i * to + k] = in[i * from + (k < last ? k : last)];          \
+    }
+PICK(pick8, uint8_t)
+PICK(pick16, uint16_t)
+PICK(pick_float, float)
+
+static void pick(mx_image *out, const mx_image *in, int colours) {
+    size_t n = (size_t)in->width * (size_t)in->height, to = (size_t)out->channels,
+           from = (size_t)in->channels, last = (size_t)colours - 1;
+    if (in->type == MX_PIXEL_U8)
+        pick8(out->pixels, to, in->pixels, from, n, last);
+    else if (in->type == MX_PIXEL_U16)
+        pick16(out->pixels, to, in->pixels, from, n, last);
+    else
+        pick_float(out->pixels, to, in->pixels, from, n, last);
+}
+
+mx_status mx_image_convert(mx_image *im, int channels, int colours, mx_error *e) {
+    mx_image out;
+    if (im->channels == channels) return MX_OK;
+    bool photo = (colours == 1 || colours == 3) && (channels == 1 || channels == 3);
+    if (!photo && colours != channels)
+        return mx_fail(e, MX_ERR_DATA, "expected %d channels, found %d", channels, im->channels);
+    if (mx_image_make(&out, im->width, im->height, channels, im->type, e)) return e->status;
+    if (channels == 1 && colours == 3)
+        luma(&out, im);
+    else
+        pick(&out, im, colours);
+    mx_image_free(im);
+    *im = out;
+    return MX_OK;
+}
+
+static int muldiv255(int a, int b) { /* a b / 255, rounded as Pillow's MULDIV255 */
+    int t = a * b + 128;
+    return ((t >> 8) + t) >> 8;
+}
+
+void mx_cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t n, size_t stride, bool inverted) {
+    int flip = inverted ? 255 : 0;
+    for (size_t i = 0; i < n; i++, rgb += 3, cmyk += stride) {
+        int white = 255 - (cmyk[3] ^ flip);
+        for (int k = 0; k < 3; k++) {
+            int v = white - muldiv255(cmyk[k] ^ flip, white);
+            rgb[k] = (uint8_t)(v < 0 ? 0 : v);
+        }
+    }
+}
