@@ -1,8 +1,6 @@
 /* PNG and JPEG files of 8-bit grey or RGB images: pictures for people (reconstructions, contact sheets) and
- * files for tests. Written whole or not at all. */
+ * files for tests. To disk: image_file.c. */
 #include "data/image_internal.h"
-
-#include "io/file.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -78,20 +76,6 @@ mx_status mx_image_encode_png(void **bytes, size_t *size, const mx_image *im, mx
     return MX_OK;
 }
 
-static mx_status write_file(const char *path, const void *bytes, size_t size, mx_error *e) {
-    mx_error own = {0}; /* e may be NULL */
-    return mx_file_write(path, bytes, size, &own) ? mx_fail(e, own.status, "%s", own.text) : MX_OK;
-}
-
-mx_status mx_image_write_png(const mx_image *im, const char *path, mx_error *e) {
-    void *bytes;
-    size_t size;
-    mx_status st = mx_image_encode_png(&bytes, &size, im, e);
-    if (!st) st = write_file(path, bytes, size, e);
-    free(bytes);
-    return st;
-}
-
 typedef struct {
     struct jpeg_error_mgr base;
     jmp_buf back;
@@ -139,18 +123,21 @@ static mx_status jpeg_bytes(unsigned char *buffer, unsigned long *size, const mx
     return MX_OK;
 }
 
-mx_status mx_image_write_jpeg(const mx_image *im, const char *path, int quality, mx_error *e) {
+mx_status mx_image_encode_jpeg(void **bytes, size_t *size, const mx_image *im, int quality, mx_error *e) {
+    *bytes = NULL, *size = 0;
     mx_status st = check(im, "JPEG", e);
     if (st) return st;
     /* A block of 64 samples takes at most 64 x (16 + 11) bits, doubled when every byte is 0xff; edges round
      * up to 16. */
-    unsigned long size =
+    unsigned long room =
         ((unsigned long)im->width + 16) * ((unsigned long)im->height + 16) * (unsigned long)im->channels * 7 +
         65536;
-    unsigned char *buffer = malloc(size);
-    if (!buffer) return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %lu bytes for a JPEG file", size);
-    st = jpeg_bytes(buffer, &size, im, quality, e);
-    if (!st) st = write_file(path, buffer, size, e);
-    free(buffer);
+    unsigned char *buffer = malloc(room);
+    if (!buffer) return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %lu bytes for a JPEG file", room);
+    st = jpeg_bytes(buffer, &room, im, quality, e);
+    if (st)
+        free(buffer);
+    else
+        *bytes = buffer, *size = room;
     return st;
 }

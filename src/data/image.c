@@ -3,14 +3,9 @@
  * used. Source: augment.md (a), "Decode". */
 #include "data/image_internal.h"
 
-#include "io/file.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#define MX_IMAGE_MAX_FILE                                                                                    \
-    ((size_t)5 << 30) /* the largest image there may be, as f4, with room for a header */
 
 size_t mx_pixel_size(mx_pixel type) { return type == MX_PIXEL_U8 ? 1 : type == MX_PIXEL_U16 ? 2 : 4; }
 
@@ -100,17 +95,5 @@ mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int chan
         mx_image_convert(im, channels, colours, &own);
     if (f) mx_fail_where(&own, "%s", f->name);
     if (own.status) mx_image_free(im);
-    return hand_over(e, &own);
-}
-
-mx_status mx_image_read(mx_image *im, const char *path, int channels, mx_error *e) {
-    mx_error own = {0};
-    void *bytes = NULL;
-    size_t size = 0;
-    *im = (mx_image){0};
-    if (!mx_file_read(path, MX_IMAGE_MAX_FILE, &bytes, &size, &own) &&
-        mx_image_decode(im, bytes, size, channels, &own))
-        mx_fail_where(&own, "%s", path);
-    free(bytes);
     return hand_over(e, &own);
 }

@@ -43,8 +43,10 @@ mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int chan
 /* The same from a file; the message names it. */
 mx_status mx_image_read(mx_image *im, const char *path, int channels, mx_error *e);
 
-/* 8-bit RGB or grey to a PNG file in memory (free(*bytes)) or on disk (written whole or not at all). */
+/* 8-bit RGB or grey to a PNG or JPEG file in memory (free(*bytes)) or on disk (written whole or not at all).
+ */
 mx_status mx_image_encode_png(void **bytes, size_t *size, const mx_image *im, mx_error *e);
+mx_status mx_image_encode_jpeg(void **bytes, size_t *size, const mx_image *im, int quality, mx_error *e);
 mx_status mx_image_write_png(const mx_image *im, const char *path, mx_error *e);
 mx_status mx_image_write_jpeg(const mx_image *im, const char *path, int quality, mx_error *e);
 
