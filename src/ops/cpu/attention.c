@@ -165,7 +165,7 @@ static call prepare(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_t
 void mx_cpu_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table,
                       const mx_layout *lay, void *work) {
     const call a = prepare(c, out, lse, qkv, table, lay, false, work);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (lay->segments * a.heads * a.runs > 1)
     for (int64_t t = 0; t < lay->segments * a.heads * a.runs; t++) run_task(&a, t);
 }
 
@@ -175,10 +175,10 @@ void mx_cpu_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tenso
     a.dqkv = mx_f32(dqkv);
     a.dout = mx_f32(dout);
     if (a.table) a.partial = a.work + c->threads * a.spread.thread;
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (lay->segments * a.heads * a.runs > 1)
     for (int64_t t = 0; t < lay->segments * a.heads * a.runs; t++) run_task(&a, t);
     if (!a.table) return;
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (a.heads > 1)
     for (int64_t head = 0; head < a.heads; head++)
         for (int64_t e = 0; e < a.entries; e++) {
             float sum = 0;

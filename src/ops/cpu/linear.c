@@ -95,7 +95,7 @@ void mx_cpu_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x
     if (rows == 0) return;
     mx_gemm_scratch *scratch = work;
     const tiling t = tile(rows, out);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (t.count > 1)
     for (int64_t k = 0; k < t.count; k++) forward_block(&f, block_at(&t, k), scratch + mx_cpu_thread());
 }
 
@@ -181,9 +181,10 @@ static void weight_block(const backward *f, int64_t task, mx_gemm_scratch *work)
 
 /* dW, db += the partial sums, in order */
 static void add_partials(mx_ctx *c, const backward *f) {
+    (void)c; /* unused without OpenMP */
     const int64_t n = f->out * f->in, stride = n + f->out, runs = f->plan.runs.count;
     const mx_cut cut = mx_cut_even(n, 8192, 16);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
     for (int64_t t = 0; t < cut.count; t++) {
         const int64_t i = t * cut.size, length = mx_cut_length(cut, t);
         for (int64_t r = 1; r < runs; r++) f->k->add(f->partial + i, f->partial + r * stride + i, length);
@@ -214,7 +215,7 @@ void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_
     const tiling inputs = tile(rows, in);
     const int64_t weights = f.plan.tiles.count * f.plan.runs.count;
     const int64_t tasks = weights + (f.dx ? inputs.count : 0);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (tasks > 1)
     for (int64_t t = 0; t < tasks; t++) {
         if (t < weights)
             weight_block(&f, t, scratch + mx_cpu_thread());
@@ -222,4 +223,17 @@ void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_
             input_block(&f, block_at(&inputs, t - weights), scratch + mx_cpu_thread());
     }
     if (f.partial) add_partials(c, &f);
+}
+
+void mx_cpu_input_gradient(mx_ctx *c, mx_tensor dx, mx_tensor dy, mx_tensor w, void *work) {
+    const backward f = {.k = mx_cpu_kernels(c),
+                        .dx = mx_f32(dx),
+                        .dy = mx_f32(dy),
+                        .w = mx_f32(w),
+                        .out = w.dim[0],
+                        .in = w.dim[1]};
+    const tiling t = tile(mx_rows(dy), f.in);
+    mx_gemm_scratch *scratch = work;
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (t.count > 1)
+    for (int64_t k = 0; k < t.count; k++) input_block(&f, block_at(&t, k), scratch + mx_cpu_thread());
 }

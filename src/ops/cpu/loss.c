@@ -30,7 +30,7 @@ void mx_cpu_pixel_loss(mx_ctx *c, mx_tensor loss, mx_tensor dpred, mx_tensor pre
     const double share = (double)scale / (double)(rows * width);
     double *row_loss = work, total = 0;
     float *patches = (float *)(row_loss + mx_round_up(rows, 8));
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (rows > 1)
     for (int64_t r = 0; r < rows; r++) {
         float *patch = patches + mx_cpu_thread() * mx_line_floats(width);
         load_patch(patch, images, targets, r);
@@ -64,7 +64,7 @@ void mx_cpu_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g) {
     if (n == 0) return;
     const mx_cut cut = mx_cut_even(n, mx_max64(mx_ceil_div(n, NORM_PARTIALS), 4096), 64);
     double partial[NORM_PARTIALS], total = 0;
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
     for (int64_t t = 0; t < cut.count; t++)
         partial[t] = k->square_sum(mx_f32(g) + t * cut.size, mx_cut_length(cut, t));
     for (int64_t t = 0; t < cut.count; t++) total += partial[t];
@@ -76,7 +76,7 @@ void mx_cpu_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g,
     const int64_t n = mx_count(w);
     if (n == 0) return;
     const mx_cut cut = mx_cut_even(n, 65536, 64);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
     for (int64_t t = 0; t < cut.count; t++) {
         const int64_t i = t * cut.size;
         k->adamw(mx_f32(w) + i, mx_f32(m) + i, mx_f32(v) + i, mx_f32(g) + i, mx_cut_length(cut, t), a);

@@ -12,7 +12,7 @@ void mx_cpu_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx
     const int64_t rows = mx_rows(x), width = mx_width(x);
     if (rows == 0) return;
     const mx_cut cut = mx_cut_even(rows, mx_max64(1, FORWARD_FLOATS / width), 1);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
     for (int64_t t = 0; t < cut.count; t++) {
         const int64_t r = t * cut.size;
         k->layernorm(mx_f32(y) + r * width, mx_f32(mean) + r, mx_f32(rstd) + r, mx_f32(x) + r * width,
@@ -33,7 +33,7 @@ void mx_cpu_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor 
     if (rows == 0) return;
     const mx_cut cut = mx_cut_even(rows, mx_ceil_div(rows, PARTIALS), 1);
     float *partial = work; /* [count][2][ld] */
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
     for (int64_t t = 0; t < cut.count; t++) {
         const int64_t r = t * cut.size;
         float *sums = partial + 2 * t * ld;

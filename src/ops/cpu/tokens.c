@@ -9,7 +9,7 @@ void mx_cpu_patch_rows(mx_ctx *c, mx_tensor y, mx_tensor images, const mx_layout
     const int64_t batch = images.dim[0], channels = images.dim[1], height = images.dim[2],
                   width = images.dim[3];
     const int64_t tokens = lay->tokens, size = channels * p * p, runs = mx_ceil_div(tokens, TOKENS);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (batch * runs > 1)
     for (int64_t task = 0; task < batch * runs; task++) {
         const int64_t b = task / runs, t0 = task % runs * TOKENS, t1 = mx_min64(tokens, t0 + TOKENS);
         for (int64_t t = t0; t < t1; t++) {
@@ -30,7 +30,7 @@ void mx_cpu_add_position(mx_ctx *c, mx_tensor x, mx_tensor pos, const mx_layout 
     const mx_kernels *k = mx_cpu_kernels(c);
     const int64_t width = mx_width(x), tokens = lay->tokens, rows = mx_rows(x),
                   runs = mx_ceil_div(rows, TOKENS);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (runs > 1)
     for (int64_t task = 0; task < runs; task++)
         for (int64_t r = task * TOKENS; r < mx_min64(rows, (task + 1) * TOKENS); r++)
             k->add(mx_f32(x) + r * width, mx_f32(pos) + lay->raster[r % tokens] * width, width);
@@ -45,7 +45,7 @@ void mx_cpu_unmix(mx_ctx *c, mx_tensor y, mx_tensor z, mx_tensor token, mx_tenso
     const mx_kernels *k = mx_cpu_kernels(c);
     const int64_t batch = z.dim[0], tokens = lay->tokens, width = mx_width(z), rows = 2 * batch * tokens;
     const int64_t runs = mx_ceil_div(rows, TOKENS);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (runs > 1)
     for (int64_t task = 0; task < runs; task++)
         for (int64_t r = task * TOKENS; r < mx_min64(rows, (task + 1) * TOKENS); r++) {
             const int64_t s = r / tokens, t = r % tokens;
@@ -69,7 +69,7 @@ void mx_cpu_unmix_back(mx_ctx *c, mx_tensor dz, mx_tensor dtoken, mx_tensor dy, 
     const int64_t batch = dz.dim[0], tokens = lay->tokens, width = mx_width(dz), rows = 2 * batch * tokens;
     const int64_t runs = mx_ceil_div(rows, TOKENS), ld = mx_line_floats(width);
     float *partial = work;
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (runs > 1)
     for (int64_t task = 0; task < runs; task++) {
         float *sum = partial + task * ld;
         memset(sum, 0, sizeof(float) * (size_t)width);

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "ops/cpu/kernels/micro.h"
+#include "ops/cpu/kernels/transpose.h"
 
 #define ROWS_FORWARD  24 /* query rows of a block: the tile of logits stays in L1 */
 #define ROWS_BACKWARD 48 /* more, since dK and dV are read and written once a block */
@@ -25,10 +26,14 @@ static void pack_rows(float *y, const float *x, int64_t ld, int64_t tokens, int6
 
 /* y [d, padded]: x transposed, zero-padded */
 static void pack_columns(float *y, const float *x, int64_t ld, int64_t tokens, int64_t d, int64_t padded) {
-    for (int64_t t = 0; t < tokens; t++, x += ld)
-        for (int64_t i = 0; i < d; i++) y[i * padded + t] = x[i];
-    for (int64_t t = tokens; t < padded; t++)
-        for (int64_t i = 0; i < d; i++) y[i * padded + t] = 0;
+    const int64_t even = d / 8 * 8;
+    int64_t t = 0;
+    for (; t + 8 <= tokens; t += 8)
+        for (int64_t i = 0; i < even; i += 8) mx_transpose8(x + t * ld + i, ld, y + i * padded + t, padded);
+    for (; t < padded; t++)
+        for (int64_t i = 0; i < even; i++) y[i * padded + t] = t < tokens ? x[t * ld + i] : 0;
+    for (int64_t i = even; i < d; i++)
+        for (t = 0; t < padded; t++) y[i * padded + t] = t < tokens ? x[t * ld + i] : 0;
 }
 
 /* c [m,n] = or += a b with inner length k; n a multiple of the register width; strip by strip under each

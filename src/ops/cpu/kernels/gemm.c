@@ -6,40 +6,16 @@
  * result: 256 products a register, then one addition, which also keeps the error of 25,088-row sums small.
  * Why not oneDNN's sgemm: docs/SPEED.md, "Products". */
 #include "ops/cpu/kernels/micro.h"
-
-typedef float mx_v8 __attribute__((vector_size(32)));
-typedef float mx_v8u __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t mx_i8 __attribute__((vector_size(32)));
+#include "ops/cpu/kernels/transpose.h"
 
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/* d[p*ldd + j] = s[j*lds + p], 8 by 8, in registers: pairs, then pairs of pairs, then halves */
-MX_INLINE void transpose8(const float *s, int64_t lds, float *d, int64_t ldd) {
-    mx_v8 r[8], t[8], u[8];
-    for (int i = 0; i < 8; i++) r[i] = (mx_v8) * (const mx_v8u *)(s + i * lds);
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = __builtin_shuffle(r[i], r[i + 1], (mx_i8){0, 8, 2, 10, 4, 12, 6, 14});
-        t[i + 1] = __builtin_shuffle(r[i], r[i + 1], (mx_i8){1, 9, 3, 11, 5, 13, 7, 15});
-    }
-    for (int i = 0; i < 8; i += 4)
-        for (int j = 0; j < 2; j++) {
-            u[i + j] = __builtin_shuffle(t[i + j], t[i + 2 + j], (mx_i8){0, 1, 8, 9, 4, 5, 12, 13});
-            u[i + 2 + j] = __builtin_shuffle(t[i + j], t[i + 2 + j], (mx_i8){2, 3, 10, 11, 6, 7, 14, 15});
-        }
-    for (int i = 0; i < 4; i++) {
-        *(mx_v8u *)(d + i * ldd) =
-            (mx_v8u)__builtin_shuffle(u[i], u[4 + i], (mx_i8){0, 1, 2, 3, 8, 9, 10, 11});
-        *(mx_v8u *)(d + (4 + i) * ldd) =
-            (mx_v8u)__builtin_shuffle(u[i], u[4 + i], (mx_i8){4, 5, 6, 7, 12, 13, 14, 15});
-    }
-}
 
 /* One panel whose columns are contiguous along k: n <= MX_NR columns, transposed. */
 static void pack_panel_transposed(float *d, const float *b, int64_t ld, int64_t k, int64_t n) {
     int64_t j = 0;
     for (; j + 8 <= n; j += 8) {
         int64_t p = 0;
-        for (; p + 8 <= k; p += 8) transpose8(b + j * ld + p, ld, d + p * MX_NR + j, MX_NR);
+        for (; p + 8 <= k; p += 8) mx_transpose8(b + j * ld + p, ld, d + p * MX_NR + j, MX_NR);
         for (; p < k; p++)
             for (int i = 0; i < 8; i++) d[p * MX_NR + j + i] = b[(j + i) * ld + p];
     }
@@ -127,6 +103,8 @@ static void multiply(const mx_gemm_block *g, int64_t i0, int64_t m, int64_t k, c
             const float *left = a + i / MX_MR * strip;
             float *c = g->c + (i0 + i) * g->ldc + j;
             int rows = (int)min64(MX_MR, m - i);
+            for (int r = 0; r < rows; r++)
+                __builtin_prefetch(c + r * g->ldc, 1); /* needed when the sums are done */
             if (j + MX_NR > g->n)
                 micro_edge(rows, g->n - j, k, left, packed ? 1 : g->a_row, packed ? MX_MR : 1, b, c, g->ldc,
                            add);

@@ -21,9 +21,9 @@
 #define MX_KC 256
 #define MX_NC 256
 #define MX_MC                                                                                                \
-    96            /* rows whose part of the left operand is packed (or walked) at a time; multiple of MX_MR  \
-                   */
-#define MX_MT 396 /* most rows of one task; multiple of MX_MR */
+    96 /* rows whose part of the left operand is packed (or walked) at a time; multiple of MX_MR             \
+        */
+#define MX_MT 396
 
 /* Scratch of one thread in a matrix product, in floats; panels and strips are padded by one cache line so
  * that they do not fall on the same sets of L1. */

@@ -13,32 +13,38 @@ MX_INLINE mx_vf gelu_slope(mx_vf x) {
     return phi + x * density;
 }
 
+/* One register of the result: w floats of it when that is less than a register. */
+MX_INLINE void finish(const mx_epilogue *e, mx_vf v, int64_t at, int64_t j, float keep, int64_t w) {
+    if (e->bias) v += mx_load_n(e->bias + j, w);
+    if (e->h) {
+        mx_store_n(e->h + at + j, v, w);
+        v = gelu(v);
+    }
+    if (e->r) v = mx_load_n(e->r + at + j, w) + keep * v;
+    mx_store_n(e->y + at + j, v, w);
+}
+
 void mx_k_epilogue(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n) {
+    const mx_epilogue copy = *e; /* its pointers cannot change under the stores */
     for (int64_t i = 0; i < m; i++) {
         const float *s = t + i * ldt;
-        const int64_t at = i * e->ld;
-        const float keep = e->keep ? e->keep[(e->row0 + i) / e->per_sample] : 1;
-        for (int64_t j = 0; j < n; j += MX_VW) {
-            const int64_t w = n - j;
-            mx_vf v = mx_load_n(s + j, w);
-            if (e->bias) v += mx_load_n(e->bias + j, w);
-            if (e->h) {
-                mx_store_n(e->h + at + j, v, w);
-                v = gelu(v);
-            }
-            if (e->r) v = mx_load_n(e->r + at + j, w) + keep * v;
-            mx_store_n(e->y + at + j, v, w);
-        }
+        const float keep = copy.keep ? copy.keep[(copy.row0 + i) / copy.per_sample] : 1;
+        int64_t j = 0;
+        for (; j + MX_VW <= n; j += MX_VW) finish(&copy, mx_load(s + j), i * copy.ld, j, keep, MX_VW);
+        if (j < n) finish(&copy, mx_load_part(s + j, n - j), i * copy.ld, j, keep, n - j);
     }
 }
 
 void mx_k_gelu_back(float *dx, const float *h, int64_t ld, const float *t, int64_t ldt, int64_t m,
                     int64_t n) {
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j += MX_VW) {
-            mx_vf slope = gelu_slope(mx_load_n(h + i * ld + j, n - j));
-            mx_store_n(dx + i * ld + j, mx_load_n(t + i * ldt + j, n - j) * slope, n - j);
-        }
+    for (int64_t i = 0; i < m; i++) {
+        int64_t j = 0;
+        for (; j + MX_VW <= n; j += MX_VW)
+            mx_store(dx + i * ld + j, mx_load(t + i * ldt + j) * gelu_slope(mx_load(h + i * ld + j)));
+        if (j == n) continue;
+        mx_vf slope = gelu_slope(mx_load_part(h + i * ld + j, n - j));
+        mx_store_part(dx + i * ld + j, mx_load_part(t + i * ldt + j, n - j) * slope, n - j);
+    }
 }
 
 void mx_k_add(float *y, const float *x, int64_t n) {

@@ -9,6 +9,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #if defined(__AVX512F__)
 #define MX_VW 16
 #elif defined(__AVX__)
@@ -46,7 +50,21 @@ MX_INLINE void mx_store_n(float *p, mx_vf v, int64_t n) {
 
 /* lane by lane: m ? a : b, m from a comparison */
 MX_INLINE mx_vf mx_select(mx_vi m, mx_vf a, mx_vf b) { return (mx_vf)((m & (mx_vi)a) | (~m & (mx_vi)b)); }
+/* The larger, the smaller; b where one is not a number. GCC 12 finds no single operation for the comparison.
+ */
+#if defined(__AVX512F__)
+MX_INLINE mx_vf mx_max(mx_vf a, mx_vf b) { return (mx_vf)_mm512_max_ps((__m512)a, (__m512)b); }
+MX_INLINE mx_vf mx_min(mx_vf a, mx_vf b) { return (mx_vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX__)
+MX_INLINE mx_vf mx_max(mx_vf a, mx_vf b) { return (mx_vf)_mm256_max_ps((__m256)a, (__m256)b); }
+MX_INLINE mx_vf mx_min(mx_vf a, mx_vf b) { return (mx_vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#elif defined(__SSE2__)
+MX_INLINE mx_vf mx_max(mx_vf a, mx_vf b) { return (mx_vf)_mm_max_ps((__m128)a, (__m128)b); }
+MX_INLINE mx_vf mx_min(mx_vf a, mx_vf b) { return (mx_vf)_mm_min_ps((__m128)a, (__m128)b); }
+#else
 MX_INLINE mx_vf mx_max(mx_vf a, mx_vf b) { return mx_select(a > b, a, b); }
+MX_INLINE mx_vf mx_min(mx_vf a, mx_vf b) { return mx_select(a < b, a, b); }
+#endif
 
 /* pairwise, so that the order is one and the depth is small */
 MX_INLINE float mx_sum(mx_vf v) {
@@ -65,9 +83,8 @@ MX_INLINE float mx_largest(mx_vf v) {
 /* e^x, relative error below 2e-7 for x in [-87, 88]; below: 2^-126 instead of less; above: e^88. NaN stays.
  * x = n ln 2 + r, |r| <= ln 2 / 2; 2^n is built in the exponent and multiplied, so a NaN is kept. */
 MX_INLINE mx_vf mx_exp(mx_vf x) {
-    const mx_vf low = mx_set(-87.3f), high = mx_set(88.0f), round = mx_set(12582912.0f); /* 1.5 * 2^23 */
-    x = mx_select(x < low, low, x);
-    x = mx_select(x > high, high, x);
+    const mx_vf round = mx_set(12582912.0f); /* 1.5 * 2^23 */
+    x = mx_min(mx_set(88.0f), mx_max(mx_set(-87.3f), x));
     mx_vf shifted = x * 1.44269504f + round;
     mx_vf n = shifted - round;
     mx_vf r = x - n * 0.693359375f; /* exact: 9 bits times at most 8 */
@@ -87,7 +104,7 @@ MX_INLINE mx_vf mx_abs(mx_vf x) { return (mx_vf)((mx_vi)x & 0x7fffffff); }
  * before rounding. Written with v and not with 1 - v, because then nothing cancels near 0. e must be e^(-t²);
  * returns e v R(v), so that erf(t) = (1 - e) + it. */
 MX_INLINE mx_vf mx_erf_rest(mx_vf t, mx_vf e) {
-    mx_vf s = 0.52f * mx_select(t > 16.0f, mx_set(16.0f), t), v = s / (1.0f + s); /* infinity too */
+    mx_vf s = 0.52f * mx_min(mx_set(16.0f), t), v = s / (1.0f + s); /* infinity too */
     mx_vf p = 0.05917051061987877f - v * 0.1118670254945755f;
     p = v * p + 0.2818259000778198f;
     p = v * p + 0.1241096779704094f;

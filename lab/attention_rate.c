@@ -1,0 +1,90 @@
+/* Rate of the attention kernels on one thread beside that of a product block, in CPU time (other programs may
+ * run).
+ *
+ * gcc -O2 -D_GNU_SOURCE -DMX_WITH_CPU -Isrc lab/attention_rate.c build/libmixmae_core.a -ldnnl -lm -fopenmp \
+ *     -o /tmp/attention_rate */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "ops/cpu/cpu.h"
+
+static double cpu_time(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static float *numbers(int64_t n) {
+    float *x = aligned_alloc(64, (size_t)(n * 4 + 63) / 64 * 64);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(i * 7919 % 1000) * 1e-3f - 0.5f;
+    return x;
+}
+
+typedef void kernel(const mx_attention_task *);
+
+/* GFLOP/s: best of 7 runs */
+static double rate(kernel *f, const mx_attention_task *t, double flops) {
+    double best = 0;
+    const int calls = (int)(2e8 / flops) + 1;
+    for (int r = 0; r < 7; r++) {
+        const double begun = cpu_time();
+        for (int i = 0; i < calls; i++) f(t);
+        const double g = flops * calls / (cpu_time() - begun) * 1e-9;
+        if (g > best) best = g;
+    }
+    return best;
+}
+
+int main(void) {
+    const mx_kernels *k = ((const mx_cpu_backend *)mx_backend_cpu())->kernels;
+    static const int64_t shapes[][3] = {{49, 32, 512},  {49, 32, 1024}, {98, 32, 128}, {98, 32, 512},
+                                        {196, 32, 512}, {98, 24, 96},   {98, 64, 512}, {576, 32, 512}};
+    mx_gemm_scratch *scratch = aligned_alloc(64, (sizeof *scratch + 63) / 64 * 64);
+    const mx_gemm_block g = {.m = 396,
+                             .n = 256,
+                             .k = 512,
+                             .a = numbers(396 * 512),
+                             .b = numbers(512 * 256),
+                             .a_row = 512,
+                             .a_col = 1,
+                             .b_row = 1,
+                             .b_col = 512,
+                             .c = numbers(396 * 256),
+                             .ldc = 256};
+    double product = 0;
+    for (int r = 0; r < 20; r++) {
+        const double begun = cpu_time();
+        k->gemm(&g, scratch);
+        const double f = 2e-9 * 396 * 256 * 512 / (cpu_time() - begun);
+        if (f > product) product = f;
+    }
+    printf("%s, one product block: %.1f GFLOP/s\n", k->isa, product);
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        const int64_t n = shapes[s][0], d = shapes[s][1], c = shapes[s][2], padded = mx_round_up(n, k->lanes);
+        float *qkv = numbers(n * 3 * c), *dqkv = numbers(n * 3 * c);
+        const mx_attention_task t = {.tokens = n,
+                                     .d = d,
+                                     .padded = padded,
+                                     .qkv_row = 3 * c,
+                                     .out_row = c,
+                                     .q = qkv,
+                                     .k = qkv + c,
+                                     .v = qkv + 2 * c,
+                                     .out = numbers(n * c),
+                                     .lse = numbers(n),
+                                     .bias = numbers(n * padded),
+                                     .dout = numbers(n * c),
+                                     .dq = dqkv,
+                                     .dk = dqkv + c,
+                                     .dv = dqkv + 2 * c,
+                                     .dbias = numbers(n * padded),
+                                     .scratch = numbers((int64_t)k->attention_scratch(n, d, true))};
+        const double flops = 4.0 * (double)(n * n * d);
+        const double forward = rate(k->attention, &t, flops),
+                     backward = rate(k->attention_back, &t, 2.5 * flops);
+        printf("tokens %3ld, D %2ld, C %4ld: forward %5.1f (%2.0f %%), backward %5.1f (%2.0f %%)\n", (long)n,
+               (long)d, (long)c, forward, 100 * forward / product, backward, 100 * backward / product);
+    }
+    return 0;
+}
