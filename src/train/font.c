@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789.,-:";
+static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789.,-:/()%+=_'";
 static const unsigned char glyphs[][MX_FONT_HEIGHT] = {
     {0, 0, 14, 1, 15, 17, 15},  {16, 16, 30, 17, 17, 17, 30}, {0, 0, 14, 17, 16, 17, 14},
     {1, 1, 15, 17, 17, 17, 15}, {0, 0, 14, 17, 31, 16, 14},   {6, 9, 8, 28, 8, 8, 8},
@@ -19,10 +19,13 @@ static const unsigned char glyphs[][MX_FONT_HEIGHT] = {
     {2, 6, 10, 18, 31, 2, 2},   {31, 16, 30, 1, 1, 17, 14},   {6, 8, 16, 30, 17, 17, 14},
     {31, 1, 2, 4, 8, 8, 8},     {14, 17, 17, 14, 17, 17, 14}, {14, 17, 17, 15, 1, 2, 12},
     {0, 0, 0, 0, 0, 12, 12},    {0, 0, 0, 0, 12, 4, 8},       {0, 0, 0, 31, 0, 0, 0},
-    {0, 12, 12, 0, 12, 12, 0}};
+    {0, 12, 12, 0, 12, 12, 0},  {1, 1, 2, 4, 8, 16, 16},      {2, 4, 8, 8, 8, 4, 2},
+    {8, 4, 2, 2, 2, 4, 8},      {24, 25, 2, 4, 8, 19, 3},     {0, 4, 4, 31, 4, 4, 0},
+    {0, 0, 31, 0, 31, 0, 0},    {0, 0, 0, 0, 0, 0, 31},       {4, 4, 8, 0, 0, 0, 0}};
 
 const unsigned char *mx_font_glyph(char c) {
     static const unsigned char blank[MX_FONT_HEIGHT];
+    if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a'); /* small letters only */
     const char *p = c ? strchr(letters, c) : NULL;
     return p ? glyphs[p - letters] : blank;
 }

@@ -7,10 +7,10 @@
 #include "ops/ops.h"
 #include "train/font.h"
 
-#define GAP     4
-#define HEADING 22 /* pixels above the cells */
-#define INK     40
-#define PAPER   250
+#define GAP            4
+#define MX_MOST_LETTER 3 /* times the font's own size */
+#define INK            40
+#define PAPER          250
 
 /* Offset of pixel e of a patch, flattened (row, column, channel), in [channels,height,width]. */
 static size_t place(int e, int channels, int height, int width, int side, int index) {
@@ -39,12 +39,21 @@ void mx_paste_patch(float *image, const float *patch, int channels, int height, 
         image[place(e, channels, height, width, side, index)] = patch[e];
 }
 
-static void write_text(mx_image *im, int left, int top, const char *text) {
-    for (; *text && left + MX_FONT_WIDTH <= im->width; text++, left += MX_FONT_WIDTH + 1) {
+/* How much the letters can be enlarged so that every heading fits above its cell. */
+static int letter_zoom(const char *const *headings, int columns, int cell) {
+    size_t longest = 1;
+    for (int c = 0; headings && c < columns; c++)
+        if (strlen(headings[c]) > longest) longest = strlen(headings[c]);
+    size_t fits = (size_t)cell / (longest * (MX_FONT_WIDTH + 1));
+    return fits < 1 ? 1 : fits > MX_MOST_LETTER ? MX_MOST_LETTER : (int)fits;
+}
+
+static void write_text(mx_image *im, int left, int top, int right, int zoom, const char *text) {
+    for (; *text && left + MX_FONT_WIDTH * zoom <= right; text++, left += (MX_FONT_WIDTH + 1) * zoom) {
         const unsigned char *glyph = mx_font_glyph(*text);
-        for (int y = 0; y < MX_FONT_HEIGHT; y++)
-            for (int x = 0; x < MX_FONT_WIDTH; x++)
-                if (glyph[y] >> (MX_FONT_WIDTH - 1 - x) & 1)
+        for (int y = 0; y < MX_FONT_HEIGHT * zoom; y++)
+            for (int x = 0; x < MX_FONT_WIDTH * zoom; x++)
+                if (glyph[y / zoom] >> (MX_FONT_WIDTH - 1 - x / zoom) & 1)
                     memset((uint8_t *)im->pixels +
                                3 * ((size_t)(top + y) * (size_t)im->width + (size_t)(left + x)),
                            INK, 3);
@@ -74,18 +83,28 @@ static void draw_cell(mx_image *out, int left, int top, int zoom, const float *c
 mx_status mx_picture_grid(mx_image *out, const float *const *cells, int rows, int columns,
                           const char *const *headings, int channels, int height, int width, const float *mean,
                           const float *std, mx_error *e) {
+    *out = (mx_image){0};
+    if (rows < 1 || columns < 1 || channels < 1 || height < 1 || width < 1)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "picture: expected at least one cell of one pixel, found %dx%d cells of %dx%dx%d",
+                       rows, columns, channels, height, width);
     int side = width < height ? width : height, zoom = side < MX_CELL ? (MX_CELL + side - 1) / side : 1;
-    int cell_w = width * zoom, cell_h = height * zoom;
-    if (mx_image_make(out, GAP + columns * (cell_w + GAP), HEADING + rows * (cell_h + GAP), 3, MX_PIXEL_U8,
-                      e))
-        return e->status;
+    int64_t cell_w = (int64_t)width * zoom, cell_h = (int64_t)height * zoom;
+    int letter = letter_zoom(headings, columns, (int)cell_w),
+        top = headings ? 2 * GAP + MX_FONT_HEIGHT * letter + GAP : GAP;
+    int64_t all_w = GAP + columns * (cell_w + GAP), all_h = top + rows * (cell_h + GAP);
+    if (all_w > INT32_MAX || all_h > INT32_MAX)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "picture: %dx%d cells of %dx%d pixels are too many for one picture", rows, columns,
+                       height, width);
+    if (mx_image_make(out, (int)all_w, (int)all_h, 3, MX_PIXEL_U8, e)) return e ? e->status : MX_ERR_MEMORY;
     memset(out->pixels, PAPER, (size_t)out->width * (size_t)out->height * 3);
     for (int c = 0; c < columns; c++) {
-        int left = GAP + c * (cell_w + GAP);
-        write_text(out, left + 2, (HEADING - MX_FONT_HEIGHT) / 2, headings[c]);
+        int left = GAP + c * ((int)cell_w + GAP);
+        if (headings) write_text(out, left, 2 * GAP, left + (int)cell_w, letter, headings[c]);
         for (int r = 0; r < rows; r++)
             if (cells[r * columns + c])
-                draw_cell(out, left, HEADING + r * (cell_h + GAP), zoom, cells[r * columns + c], channels,
+                draw_cell(out, left, top + r * ((int)cell_h + GAP), zoom, cells[r * columns + c], channels,
                           height, width, mean, std);
     }
     return MX_OK;

@@ -1,220 +1,207 @@
-/* report.html, see report.h. The page is written to memory and then to disk in one piece. */
+/* report.html, see report.h. The page is written to memory and then to disk in one piece; what cannot be read
+ * (no log yet, options of another version) is left out or shown as it stands, never a reason to fail. */
 #include "train/report.h"
 
-#include <dirent.h>
+#include <inttypes.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/file.h"
 #include "mixmae.h"
-#include "train/plan.h"
+#include "train/report_html.h"
 #include "train/report_log.h"
+#include "train/report_svg.h"
 
-#define MX_MOST_POINTS   1000
-#define MX_MOST_PICTURES 6 /* small ones; the last picture is shown large */
+/* What the page is made of. */
+typedef struct {
+    const char *run;
+    mx_run_log log;
+    char *text;         /* options.ini as it stands */
+    mx_options options; /* the same, understood ... */
+    mx_settings settings;
+    bool understood; /* ... or not */
+} story;
 
-static const char style[] =
-    ":root{--paper:#fbfaf7;--ink:#22262b;--soft:#6a717a;--line:#e2dfd8;--a:#2b6cb0;--b:#c2571a;--card:#fff}"
-    "@media(prefers-color-scheme:dark){:root{--paper:#15181c;--ink:#e6e6e3;--soft:#98a0a8;--line:#2c3238;--a:"
-    "#6fb1f0;--b:#f0a060;"
-    "--card:#1c2025}}"
-    "*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 "
-    "system-ui,sans-serif}"
-    "main{max-width:960px;margin:0 auto;padding:24px 16px 64px}h1{font-size:1.7rem;margin:0}h2{margin:40px 0 "
-    "12px;font-size:1.15rem}"
-    "p{margin:.3em "
-    "0}.soft{color:var(--soft)}.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));"
-    "gap:12px;"
-    "margin:20px 0}.facts div{background:var(--card);border:1px solid "
-    "var(--line);border-radius:8px;padding:10px 14px}.facts b{"
-    "display:block;font-size:1.35rem;font-weight:600}figure{margin:12px 0;background:var(--card);border:1px "
-    "solid var(--line);"
-    "border-radius:8px;padding:10px}svg{display:block;width:100%;height:auto}svg "
-    "text{fill:var(--soft);font:12px system-ui,sans-serif}"
-    "svg .title{fill:var(--ink);font-size:14px;font-weight:600}svg polyline{fill:none;stroke-width:1.8}svg "
-    ".a{stroke:var(--a)}"
-    "svg .b{stroke:var(--b)}svg circle.a{fill:var(--a)}svg circle.b{fill:var(--b)}svg "
-    ".a.key{fill:var(--a);stroke:none}"
-    "svg .b.key{fill:var(--b);stroke:none}.grid{stroke:var(--line)}svg "
-    "line.guide{stroke:var(--soft);stroke-dasharray:5 4}"
-    "img{max-width:100%;display:block;border-radius:4px}.row{display:grid;grid-template-columns:repeat(auto-"
-    "fit,minmax(280px,1fr));"
-    "gap:12px}.row "
-    "figure{margin:0}figcaption{color:var(--soft);font-size:.85rem;padding-top:6px}table{border-collapse:"
-    "collapse;"
-    "width:100%;font-size:.9rem}td{border-top:1px solid var(--line);padding:4px "
-    "8px;vertical-align:top;overflow-wrap:anywhere}"
-    "td:first-child{color:var(--soft);width:40%}";
-
-static void escape(FILE *f, const char *text) {
-    for (; *text; text++) {
-        if (*text == '<')
-            fputs("&lt;", f);
-        else if (*text == '>')
-            fputs("&gt;", f);
-        else if (*text == '&')
-            fputs("&amp;", f);
-        else if (*text == '"')
-            fputs("&quot;", f);
-        else
-            fputc(*text, f);
-    }
+static void fact(FILE *f, const char *value, const char *what) {
+    fprintf(f, "<div><b>%s</b><span>%s</span></div>\n", value, what);
 }
 
-static void base64(FILE *f, const unsigned char *b, size_t n) {
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < n; i += 3) {
-        unsigned v =
-            (unsigned)b[i] << 16 | (i + 1 < n ? (unsigned)b[i + 1] << 8 : 0) | (i + 2 < n ? b[i + 2] : 0);
-        fputc(digit[v >> 18], f), fputc(digit[v >> 12 & 63], f);
-        fputc(i + 1 < n ? digit[v >> 6 & 63] : '=', f), fputc(i + 2 < n ? digit[v & 63] : '=', f);
-    }
+static void number_fact(FILE *f, const char *format, double value, const char *what) {
+    char text[64];
+    snprintf(text, sizeof text, format, value);
+    fact(f, text, what);
 }
 
-static double median_of(const mx_series *s) {
-    double *v = malloc(sizeof *v * (size_t)(s->count + 1)), m = 0;
-    if (v && s->count) {
-        memcpy(v, s->value, sizeof *v * (size_t)s->count);
-        m = mx_median(v, s->count);
-    }
-    free(v);
-    return m;
+static void duration(char out[64], double seconds) {
+    long long s = (long long)(seconds + 0.5);
+    if (s >= 86400)
+        snprintf(out, 64, "%lld d %lld h", s / 86400, s / 3600 % 24);
+    else if (s >= 3600)
+        snprintf(out, 64, "%lld h %lld min", s / 3600, s / 60 % 60);
+    else if (s >= 60)
+        snprintf(out, 64, "%lld min %lld s", s / 60, s % 60);
+    else
+        snprintf(out, 64, "%lld s", s);
 }
 
-static void fact(FILE *f, const char *what, const char *format, double value) {
-    fputs("<div><b>", f);
-    fprintf(f, format, value);
-    fprintf(f, "</b><span class=\"soft\">%s</span></div>\n", what);
-}
-
-static void facts(FILE *f, const mx_run_log *log) {
+static void facts(FILE *f, const story *t) {
+    const mx_run_log *log = &t->log;
     const mx_series *loss = &log->series[MX_SERIES_LOSS], *val = &log->series[MX_SERIES_VAL];
-    fputs("<div class=\"facts\">", f);
-    if (val->count) fact(f, "held-out loss at the end", "%.4f", val->value[val->count - 1]);
-    if (loss->count) fact(f, "training loss at the end", "%.4f", loss->value[loss->count - 1]);
-    if (loss->count) fact(f, "epochs", "%.4g", loss->epoch[loss->count - 1]);
-    fact(f, "steps", "%.0f", (double)log->last_step);
+    char text[64];
+    fputs("<div class=\"facts\">\n", f);
+    if (val->count) number_fact(f, "%.4f", val->last, "held-out loss at the end");
+    if (loss->count) number_fact(f, "%.4f", loss->last, "training loss at the end");
+    if (log->epochs) {
+        snprintf(text, sizeof text, "epochs, %" PRId64 " steps", log->last_step);
+        number_fact(f, "%.4g", log->last_epoch, text);
+    } else if (log->last_step)
+        number_fact(f, "%.0f", (double)log->last_step, "steps");
     if (log->series[MX_SERIES_RATE].count)
-        fact(f, "images a second (median)", "%.4g", median_of(&log->series[MX_SERIES_RATE]));
-    if (log->series[MX_SERIES_WAIT].count)
-        fact(f, "of the time waiting for data", "%.1f %%", 100 * median_of(&log->series[MX_SERIES_WAIT]));
+        number_fact(f, "%.4g", mx_series_median(&log->series[MX_SERIES_RATE]), "images a second (median)");
+    if (t->understood && log->work > 0) {
+        duration(text, log->work * t->settings.batch * t->settings.accum);
+        fact(f, text, "of training steps");
+    }
+    if (log->work > 0)
+        number_fact(f, "%.1f&#8239;%%", 100 * log->waited / log->work, "of it spent waiting for data");
     fputs("</div>\n", f);
 }
 
-/* Values of options.ini as a table; the comment with the version is left out. */
-static void settings(FILE *f, const char *text) {
-    fputs("<h2>Settings</h2>\n<table>", f);
-    for (const char *p = text; *p;) {
-        const char *end = strchrnul(p, '\n'), *equals = memchr(p, '=', (size_t)(end - p));
-        if (*p != ';' && equals) {
-            char name[64], value[512];
-            snprintf(name, sizeof name, "%.*s", (int)(equals - p), p);
-            snprintf(value, sizeof value, "%.*s", (int)(end - equals - 1), equals + 1);
-            fputs("<tr><td>", f), escape(f, name), fputs("</td><td>", f), escape(f, value),
-                fputs("</td></tr>\n", f);
-        }
-        p = *end ? end + 1 : end;
+static void charts(FILE *f, const story *t) {
+    const mx_series *s = t->log.series;
+    const char *x = t->log.epochs ? "epoch" : "step";
+    bool norm = t->understood ? t->settings.model.norm_pix : !strstr(t->text, "norm-pix-loss = false");
+    mx_chart loss = {.title = "Loss",
+                     .x_name = x,
+                     .y_name = norm ? "mean squared error, normalised patches" : "mean squared error",
+                     .series = {&s[MX_SERIES_LOSS], &s[MX_SERIES_VAL]},
+                     .name = {"training", "held-out"},
+                     .guide = 1,
+                     .guide_text = norm ? "1.0: predicting each patch&#39;s mean" : NULL};
+    const mx_chart small[] = {
+        {.title = "Learning rate", .series = {&s[MX_SERIES_LR]}, .from_zero = true},
+        {.title = "Images per second", .series = {&s[MX_SERIES_RATE]}, .from_zero = true},
+        {.title = "Gradient norm", .series = {&s[MX_SERIES_NORM]}, .from_zero = true}};
+    if (s[MX_SERIES_LOSS].count || s[MX_SERIES_VAL].count) {
+        fputs("<figure class=\"chart\">", f);
+        mx_chart_svg(f, &loss, 960, 380, "wide");
+        mx_chart_svg(f, &loss, 360, 280, "narrow");
+        fputs("</figure>\n", f);
+    } else
+        fputs("<p class=\"soft\">The log holds no losses yet.</p>\n", f);
+    mx_html_pictures(f, t->run);
+    fputs("<section><h2>Course of the run</h2>\n<div class=\"row\">", f);
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
+        mx_chart chart = small[i];
+        if (!chart.series[0]->count) continue;
+        chart.x_name = x;
+        fputs("<figure class=\"chart\">", f);
+        mx_chart_svg(f, &chart, 320, 220, "always");
+        fputs("</figure>\n", f);
     }
-    fputs("</table>\n", f);
+    fputs("</div></section>\n", f);
 }
 
-static int is_picture(const struct dirent *d) {
-    size_t n = strlen(d->d_name);
-    return n > 9 && !strncmp(d->d_name, "step-", 5) && !strcmp(d->d_name + n - 4, ".png");
-}
-
-static void picture(FILE *f, const char *folder, const char *name) {
-    char *path = NULL;
-    void *bytes = NULL;
-    size_t size = 0;
-    mx_error unread = {0};
-    if (asprintf(&path, "%s/%s", folder, name) < 0) return;
-    if (!mx_file_read(path, (size_t)64 << 20, &bytes, &size, &unread)) {
-        fputs("<figure><img alt=\"reconstructions\" src=\"data:image/png;base64,", f);
-        base64(f, bytes, size);
-        fprintf(f, "\"><figcaption>step %ld</figcaption></figure>\n", strtol(name + 5, NULL, 10));
-    }
-    free(bytes);
-    free(path);
-}
-
-static void pictures(FILE *f, const char *run) {
-    struct dirent **list = NULL;
-    char *folder = NULL;
-    if (asprintf(&folder, "%s/pictures", run) < 0) return;
-    int n = scandir(folder, &list, is_picture, alphasort);
-    if (n > 0) {
-        fputs("<h2>Reconstructions</h2>\n<p class=\"soft\">The image; the mixed image that the encoder saw; "
-              "the image rebuilt from its own "
-              "visible patches; its partner rebuilt from the others. Visible patches are pasted in.</p>\n",
-              f);
-        picture(f, folder, list[n - 1]->d_name);
-        if (n > 1) fputs("<div class=\"row\">", f);
-        int shown = n - 1 < MX_MOST_PICTURES ? n - 1 : MX_MOST_PICTURES;
-        for (int i = 0; i < shown; i++) picture(f, folder, list[(long)i * (n - 1) / shown]->d_name);
-        if (n > 1) fputs("</div>", f);
-    }
-    for (int i = 0; i < n; i++) free(list[i]);
-    free(list);
-    free(folder);
-}
-
-static void events(FILE *f, const mx_run_log *log) {
+static void notes(FILE *f, const mx_run_log *log) {
     if (!log->events && !log->damaged) return;
-    fputs("<h2>Notes of the run</h2>\n<table>", f);
-    for (int i = 0; i < log->events; i++)
-        fputs("<tr><td colspan=\"2\">", f), escape(f, log->event[i]), fputs("</td></tr>\n", f);
+    fputs("<section><h2>Notes of the run</h2>\n<ul class=\"notes\">\n", f);
+    for (int i = 0; i < log->events; i++) {
+        fprintf(f, "<li><span>step %" PRId64 "</span> ", log->event[i].step);
+        mx_html_escape(f, log->event[i].text);
+        fputs("</li>\n", f);
+    }
+    if (log->events_left_out)
+        fprintf(f, "<li>%" PRId64 " more notes: see log.jsonl</li>\n", log->events_left_out);
     if (log->damaged)
-        fprintf(f, "<tr><td colspan=\"2\">%ld damaged lines of the log were skipped</td></tr>\n",
-                log->damaged);
-    fputs("</table>\n", f);
+        fprintf(f, "<li>%" PRId64 " damaged line%s of the log skipped, of %" PRId64 "</li>\n", log->damaged,
+                log->damaged == 1 ? " was" : "s were", log->lines);
+    fputs("</ul></section>\n", f);
 }
 
-static void page(FILE *f, const char *run, mx_run_log *log, const char *options) {
-    bool norm = strstr(options, "norm-pix-loss = false") == NULL;
-    facts(f, log);
-    for (int k = 0; k < MX_SERIES_KINDS; k++) mx_series_thin(&log->series[k], MX_MOST_POINTS);
-    mx_series *s = log->series;
-    mx_curve_svg(f, "Loss", &s[MX_SERIES_LOSS], "training", &s[MX_SERIES_VAL], "held-out", 1,
-                 norm ? "1.0: predicting each patch's mean" : NULL);
-    pictures(f, run);
-    fputs("<h2>Course</h2>\n<div class=\"row\">", f);
-    mx_curve_svg(f, "Learning rate", &s[MX_SERIES_LR], "", NULL, "", 0, NULL);
-    mx_curve_svg(f, "Images a second", &s[MX_SERIES_RATE], "", NULL, "", 0, NULL);
-    mx_curve_svg(f, "Gradient norm", &s[MX_SERIES_NORM], "", NULL, "", 0, NULL);
-    fputs("</div>\n", f);
-    settings(f, options);
-    events(f, log);
+/* "A MixMAE pretraining run of nano, 64x64 pixels: complete" */
+static void subtitle(FILE *f, const story *t) {
+    const mx_settings *s = &t->settings;
+    fputs("<p class=\"soft\">MixMAE pretraining", f);
+    if (t->understood) {
+        fputs(" of ", f), mx_html_escape(f, s->model.name);
+        fprintf(f, " at %d&times;%d pixels, %d images a step, ", s->model.image_w, s->model.image_h,
+                s->batch * s->accum);
+        if (t->log.epochs && t->log.last_epoch >= s->epochs - 1e-6)
+            fprintf(f, "%g epochs, complete", s->epochs);
+        else
+            fprintf(f, "at epoch %.4g of %g", t->log.epochs ? t->log.last_epoch : 0.0, s->epochs);
+    }
+    fputs("</p>\n", f);
+}
+
+static void page(FILE *f, const story *t) {
+    char *copy = realpath(t->run, NULL), *name = copy ? basename(copy) : (char *)t->run;
+    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+          "content=\"width=device-width,initial-scale=1\"><title>",
+          f);
+    mx_html_escape(f, name);
+    fprintf(f, " &ndash; mixmae</title><style>%s</style></head><body><main>\n<header><h1>", mx_report_style);
+    mx_html_escape(f, name);
+    fputs("</h1>\n", f);
+    subtitle(f, t);
+    fputs("</header>\n", f);
+    facts(f, t);
+    charts(f, t);
+    mx_html_settings(f, t->text, &t->options, t->understood ? &t->settings : NULL);
+    notes(f, &t->log);
+    fprintf(f,
+            "<footer>Written by mixmae %s. This page is one file and needs no "
+            "network.</footer>\n</main></body></html>\n",
+            mixmae_version());
+    free(copy);
+}
+
+/* options.ini: its text, and what it means; either may be missing. */
+static void read_options(story *t, const char *path) {
+    mx_error unread = {0}, unclear = {0};
+    void *bytes = NULL;
+    size_t size;
+    if (!mx_file_read(path, 1 << 20, &bytes, &size, &unread)) t->text = bytes;
+    t->understood = t->text && !mx_options_init(&t->options, &unclear) &&
+                    !mx_options_read(&t->options, path, MX_CMD_PRETRAIN, NULL, &unclear) &&
+                    !mx_settings_make(&t->settings, &t->options, &unclear);
+    if (!t->text) t->text = strdup("");
 }
 
 mx_status mx_report_write(const char *run, mx_error *e) {
     mx_error own = {0};
-    mx_run_log log = {0};
-    char *log_path = NULL, *options_path = NULL, *report_path = NULL, *html = NULL;
-    void *options = NULL;
-    size_t size = 0, length = 0;
+    char *path[3] = {NULL, NULL, NULL}, *html = NULL;
+    size_t length = 0;
+    FILE *f = NULL;
     if (!e) e = &own;
-    if (asprintf(&log_path, "%s/log.jsonl", run) < 0 || asprintf(&options_path, "%s/options.ini", run) < 0 ||
-        asprintf(&report_path, "%s/report.html", run) < 0)
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    FILE *f = open_memstream(&html, &length);
-    if (f && !mx_run_log_read(&log, log_path, e) &&
-        !mx_file_read(options_path, 1 << 20, &options, &size, e)) {
-        fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-              "content=\"width=device-width,initial-scale=1\"><title>mixmae: ",
-              f);
-        escape(f, run);
-        fprintf(f, "</title><style>%s</style></head><body><main>\n<h1>", style);
-        escape(f, run);
-        fprintf(f, "</h1><p class=\"soft\">A MixMAE pretraining run, mixmae %s</p>\n", mixmae_version());
-        page(f, run, &log, options);
-        fputs("</main></body></html>\n", f);
-    } else if (!f)
-        mx_fail(e, MX_ERR_MEMORY, "out of memory for the report");
+    story *t = calloc(1, sizeof *t); /* its log is large */
+    if (!t || asprintf(&path[0], "%s/log.jsonl", run) < 0 || asprintf(&path[1], "%s/options.ini", run) < 0 ||
+        asprintf(&path[2], "%s/report.html", run) < 0 || !(f = open_memstream(&html, &length))) {
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for the report of %s", run);
+        goto done;
+    }
+    t->run = run;
+    read_options(t, path[1]);
+    if (!t->text)
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for the report of %s", run);
+    else if (!mx_run_log_read(&t->log, path[0], e))
+        page(f, t);
+    bool whole = !ferror(f);
+    whole = !fclose(f) && whole;
+    f = NULL;
+    if (!whole) mx_fail(e, MX_ERR_MEMORY, "out of memory for the report of %s", run);
+    if (!e->status) mx_file_write(path[2], html, length, e);
+done:
     if (f) fclose(f);
-    if (!e->status) mx_file_write(report_path, html, length, e);
-    mx_run_log_free(&log);
-    free(options), free(html), free(report_path), free(options_path), free(log_path);
+    if (t) {
+        mx_run_log_free(&t->log);
+        mx_options_free(&t->options);
+        free(t->text);
+    }
+    free(t);
+    free(html);
+    for (int i = 0; i < 3; i++) free(path[i]);
     return e->status;
 }
