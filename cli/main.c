@@ -9,14 +9,17 @@
 #include "progress.h"
 
 static void print_text(void *user, const char *line) {
-    (void)user;
+    progress_clear(user);
     puts(line);
     fflush(stdout);
 }
 
 static int print_help(const char *command) {
     char *text = mixmae_help(command);
-    if (!text) return MIXMAE_EXIT_USAGE;
+    if (!text) {
+        fprintf(stderr, "mixmae: there is no command %s; mixmae --help lists them\n", command);
+        return MIXMAE_EXIT_USAGE;
+    }
     fputs(text, stdout);
     free(text);
     return MIXMAE_EXIT_OK;
@@ -35,7 +38,8 @@ static int run(const char *command, int argc, char **argv) {
         code = print_help(command);
     else {
         progress_line live;
-        progress_begin(&live, mixmae_options_flag(options, "quiet"));
+        /* only a training run has something to save before it stops; the others end at the first Ctrl-C */
+        progress_begin(&live, mixmae_options_flag(options, "quiet"), !strcmp(command, "pretrain"));
         const mixmae_sink sink = {&live, print_text, progress_notice, progress_show, progress_stop_asked};
         code = mixmae_run(command, options, &sink, message, sizeof message);
         progress_end(&live);

@@ -24,32 +24,37 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void progress_begin(progress_line *live, bool quiet) {
+void progress_begin(progress_line *live, bool quiet, bool stoppable) {
     struct sigaction action = {.sa_handler = on_signal};
     *live = (progress_line){.terminal = isatty(STDERR_FILENO), .quiet = quiet};
+    if (!stoppable) return;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }
 
-static void clear(progress_line *live) {
+void progress_clear(progress_line *live) {
     if (live->drawn) fputs("\r\033[K", stderr);
     live->drawn = false;
 }
 
 void progress_end(progress_line *live) {
-    clear(live);
+    progress_clear(live);
     fflush(stderr);
 }
 
 void progress_notice(void *user, const char *line) {
     progress_line *live = user;
     if (live->quiet) return;
-    clear(live);
+    progress_clear(live);
     fprintf(stderr, "%s\n", line);
 }
 
 static void print_duration(char out[32], double seconds) {
+    if (!(seconds >= 0 && seconds < 1e9)) { /* not known yet */
+        snprintf(out, 32, "?");
+        return;
+    }
     long s = (long)(seconds + 0.5);
     if (s >= 86400)
         snprintf(out, 32, "%ldd %02ldh", s / 86400, s / 3600 % 24);

@@ -9,8 +9,11 @@ typedef struct {
     double last; /* seconds, when the line was drawn or a plain line printed */
 } progress_line;
 
-/* Installs handlers of SIGINT and SIGTERM: the first asks to stop, the second Ctrl-C leaves at once. */
-void progress_begin(progress_line *live, bool quiet);
+/* stoppable: installs handlers of SIGINT and SIGTERM; the first asks to stop, the second Ctrl-C leaves at
+ * once. */
+void progress_begin(progress_line *live, bool quiet, bool stoppable);
+/* Takes the live line away before something else is printed. */
+void progress_clear(progress_line *live);
 void progress_end(progress_line *live);
 /* The members of mixmae_sink; user is a progress_line. */
 void progress_notice(void *user, const char *line);

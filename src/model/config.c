@@ -119,27 +119,22 @@ static mx_status check_image(const mx_model_config *c, mx_error *e) {
     return MX_OK;
 }
 
-/* Windows that divide a grid side (or reach past it), as "1, 2, 4 ...". */
-static void window_choices(char *out, size_t size, int grid) {
-    size_t n = 0;
-    out[0] = 0;
-    for (int w = 2; w <= grid && n + 16 < size; w++)
-        if (grid % w == 0) n += (size_t)snprintf(out + n, size - n, "%s%d", n ? ", " : "", w);
+/* Does a window of at most w tokens a side tile the stage's grid on both axes? A window past the grid is cut
+ * to it. */
+static bool window_fits(const mx_model_config *c, int k, int w) {
+    int h = mx_grid_h(c, k), v = mx_grid_w(c, k);
+    return h % (w < h ? w : h) == 0 && v % (w < v ? w : v) == 0;
 }
 
 static mx_status check_window(const mx_model_config *c, int k, mx_error *e) {
-    const int grid[2] = {mx_grid_h(c, k), mx_grid_w(c, k)},
-              window[2] = {mx_window_h(c, k), mx_window_w(c, k)};
-    if (in_range("window size", c->windows[k], 1, MX_MAX_SIDE, e)) return mx_fail_where(e, "stage %d", k);
-    for (int i = 0; i < 2; i++) {
-        char choices[128];
-        if (grid[i] % window[i] == 0) continue;
-        window_choices(choices, sizeof choices, grid[i]);
-        return mx_fail(e, MX_ERR_ARGUMENT,
-                       "stage %d: window size %d does not divide its grid of %d tokens %s: %s or more work",
-                       k, c->windows[k], grid[i], i ? "across" : "down", choices);
-    }
-    return MX_OK;
+    int window = c->windows[k], below = window, above = window;
+    if (in_range("window size", window, 1, MX_MAX_SIDE, e)) return mx_fail_where(e, "stage %d", k);
+    if (window_fits(c, k, window)) return MX_OK;
+    while (!window_fits(c, k, below)) below--; /* 1 tiles every grid, and so does the whole grid */
+    while (!window_fits(c, k, above)) above++;
+    return mx_fail(e, MX_ERR_ARGUMENT,
+                   "stage %d: window size %d does not divide its grid of %dx%d tokens: %d or %d work", k,
+                   window, mx_grid_h(c, k), mx_grid_w(c, k), below, above);
 }
 
 static mx_status check_heads(const char *where, int width, int heads, mx_error *e) {

@@ -9,11 +9,13 @@
 #include "train/settings.h"
 #include "train/verify.h"
 
-static void print_card(const mx_report_card *card, const char *path, const mixmae_sink *sink) {
+static void print_card(const mx_report_card *card, const char *path, bool quiet, const mixmae_sink *sink) {
+    if (quiet && !card->failed) return;
     mx_say(sink, "%s", path);
     mx_say(sink, "  %-64s %10s %10s", "tensor", "error", "limit");
     for (int i = 0; i < card->count; i++) {
         const mx_check *c = &card->check[i];
+        if (quiet && c->error <= c->limit) continue;
         mx_say(sink, "  %-64s %10.2e %10.1e%s", c->name, c->error, c->limit,
                c->error <= c->limit ? "" : "  PAST THE LIMIT");
     }
@@ -34,7 +36,7 @@ mx_status mx_run_verify(const mixmae_options *options, const mixmae_sink *sink, 
     for (int i = 0; i < o->image_count && !e->status; i++) {
         mx_report_card card;
         if (!mx_verify_file(&card, o->images[i], backend, (int)o->threads, e)) {
-            print_card(&card, o->images[i], sink);
+            print_card(&card, o->images[i], o->quiet, sink);
             if (o->output) mx_verify_write(&card, o->output, e);
         }
         failed += card.failed, checked += card.count;

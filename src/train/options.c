@@ -22,8 +22,8 @@ static mx_status wrong(const mx_option_row *r, const char *expected, const char 
 static mx_status parse_real(const mx_option_row *r, const char *text, double *out, mx_error *e) {
     char *end, want[96];
     errno = 0;
-    double v = strtod(text, &end);
-    if (end != text && !*end && !errno && v >= r->low && v <= r->high) {
+    double v = strtod(text, &end); /* also reads hexadecimal, which nobody means */
+    if (!strpbrk(text, "xX") && end != text && !*end && !errno && v >= r->low && v <= r->high) {
         *out = v;
         return MX_OK;
     }
@@ -71,8 +71,10 @@ static mx_status set_list(mx_options *o, const mx_option_row *r, const char *tex
                       : r->kind == MX_VALUE_REALS ? MX_MAX_LIST
                                                   : 2;
     if (parse_list(r, text, r->kind == MX_VALUE_SIZE ? 'x' : ',', v, most, &n, e)) return e->status;
-    if (r->kind == MX_VALUE_PAIR) {
+    if (r->kind == MX_VALUE_PAIR || r->kind == MX_VALUE_RANGE) {
         if (n != 2) return wrong(r, "two numbers, like 0.2,1", text, e);
+        if (r->kind == MX_VALUE_RANGE && v[0] > v[1])
+            return wrong(r, "two numbers, the first not above the second", text, e);
         FIELD(o, r, double)[0] = v[0], FIELD(o, r, double)[1] = v[1];
         return MX_OK;
     }
@@ -106,7 +108,7 @@ static mx_status set_text(mx_options *o, const mx_option_row *r, const char *tex
     /* An option file is lines of text: what cannot be written there is refused here, not lost later. */
     if (strpbrk(text, "\n\r") || !*text) {
         free(copy);
-        return wrong(r, "a text in one line", text, e);
+        return wrong(r, "a text in one line", *text ? "a line break" : "", e);
     }
     free(*FIELD(o, r, char *));
     *FIELD(o, r, char *) = copy;
@@ -192,9 +194,19 @@ static char *print_wholes(const int *v, int n, char separator) {
     return text;
 }
 
-static char *print_reals(const double *v, int n) {
+/* Each number with the fewest digits that read back as the same double (or, `single`, the same float). */
+static char *print_reals(const double *v, int n, bool single) {
     char *text = calloc((size_t)n + 1, 32);
-    for (int i = 0, at = 0; text && i < n; i++) at += sprintf(text + at, "%s%.17g", i ? "," : "", v[i]);
+    for (int i = 0, at = 0; text && i < n; i++) {
+        if (i) text[at++] = ',';
+        int used = 0;
+        for (int digits = single ? 6 : 15; digits <= 17; digits++) {
+            used = sprintf(text + at, "%.*g", digits, v[i]);
+            double back = strtod(text + at, NULL);
+            if (single ? (float)back == (float)v[i] : back == v[i]) break;
+        }
+        at += used;
+    }
     return text;
 }
 
@@ -205,14 +217,16 @@ char *mx_options_get(const mx_options *o, int i) {
     case MX_VALUE_TEXT: return *FIELD(o, r, char *) ? strdup(*FIELD(o, r, char *)) : NULL;
     case MX_VALUE_TEXTS: return NULL; /* inputs of one call, never stored */
     case MX_VALUE_SWITCH: return strdup(*FIELD(o, r, bool) ? "true" : "false");
-    case MX_VALUE_REAL: return *FIELD(o, r, double) < r->low ? NULL : print_reals(FIELD(o, r, double), 1);
-    case MX_VALUE_PAIR: return print_reals(FIELD(o, r, double), 2);
+    case MX_VALUE_REAL:
+        return *FIELD(o, r, double) < r->low ? NULL : print_reals(FIELD(o, r, double), 1, false);
+    case MX_VALUE_PAIR:
+    case MX_VALUE_RANGE: return print_reals(FIELD(o, r, double), 2, false);
     case MX_VALUE_SIZE: return FIELD(o, r, int)[0] ? print_wholes(FIELD(o, r, int), 2, 'x') : NULL;
     case MX_VALUE_WHOLES: return *COUNT(o, r) ? print_wholes(FIELD(o, r, int), *COUNT(o, r), ',') : NULL;
     case MX_VALUE_REALS: {
         double v[MX_MAX_LIST];
         for (int j = 0; j < *COUNT(o, r); j++) v[j] = (double)FIELD(o, r, float)[j];
-        return *COUNT(o, r) ? print_reals(v, *COUNT(o, r)) : NULL;
+        return *COUNT(o, r) ? print_reals(v, *COUNT(o, r), true) : NULL;
     }
     default: break;
     }

@@ -59,7 +59,8 @@ typedef enum {
     MX_VALUE_TEXTS,  /* char ** and a count: everything up to the next option */
     MX_VALUE_WHOLE,  /* int64_t, or int when `narrow` */
     MX_VALUE_REAL,   /* double */
-    MX_VALUE_PAIR,   /* double[2], "0.2,1" */
+    MX_VALUE_PAIR,   /* double[2], "0.9,0.95" */
+    MX_VALUE_RANGE,  /* double[2], "0.2,1", the first not above the second */
     MX_VALUE_SIZE,   /* int[2], "224" or "192x256" (height x width) */
     MX_VALUE_WHOLES, /* int[MX_MAX_STAGES] and a count, "2,2,18,2" */
     MX_VALUE_REALS,  /* float[MX_MAX_LIST] and a count */
@@ -98,15 +99,26 @@ mx_status mx_options_set(mx_options *o, const char *name, const char *value, mx_
  * *help: --help stood there. */
 mx_status mx_options_parse(mx_options *o, mx_command command, int argc, char **argv, bool *given, bool *help,
                            mx_error *e);
-/* Option file: "name = value" lines, ';' or '#' comments (libinih). given as above. */
+/* There is no such option: always an error, with the nearest name that the commands know. */
+mx_status mx_options_unknown(const char *name, unsigned commands, mx_error *e);
+/* Option file: "name = value" lines, ';' or '#' comments (libinih); a value may be "in quotes" with \"
+ * \\ \xHH. Options that only other commands know are passed over. given as above. */
 mx_status mx_options_read(mx_options *o, const char *path, unsigned commands, bool *given, mx_error *e);
 /* Value of row i as text that mx_options_set_row takes back (free it); NULL when unset. */
 char *mx_options_get(const mx_options *o, int i);
-/* All values that are set, for a command, as an option file (free it). */
+/* All values that are set, for a command, as an option file that mx_options_read takes back exactly (free
+ * it). */
 char *mx_options_text(const mx_options *o, mx_command command);
-/* Help of a command (free it), and the whole reference in Markdown. */
+/* Help of a command (free it), and the whole reference in Markdown (options_docs.c). */
 char *mx_options_help(mx_command command);
 char *mx_options_markdown(void);
+/* What help and reference say of command i, and of the exit codes. */
+typedef struct {
+    mx_command command;
+    const char *name, *brief, *usage, *text, *examples;
+} mx_command_text;
+const mx_command_text *mx_command_text_at(int i);
+extern const char mx_exit_codes_text[];
 /* "pretrain" → MX_CMD_PRETRAIN; 0 when there is no such command. Its name and one-line description. */
 mx_command mx_command_find(const char *name);
 int mx_command_count(void);

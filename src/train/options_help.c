@@ -1,14 +1,11 @@
-/* Help texts and the reference document, made from the option table; and the model that options describe. */
+/* Help texts, made from the option table; and the model that options describe. */
 #include "train/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    mx_command command;
-    const char *name, *brief, *usage, *text, *examples;
-} commands[] = {
+static const mx_command_text commands[] = {
     {MX_CMD_PRETRAIN, "pretrain", "pretrain a model on a folder of images",
      "mixmae pretrain --data DIR --model NAME --output RUN [options]",
      "Learns without labels from JPEG, PNG, WebP, TIFF or .npy files. The run's folder gets "
@@ -69,17 +66,38 @@ mx_command mx_command_find(const char *name) {
     return (mx_command)0;
 }
 
-static const char exit_codes[] =
+const mx_command_text *mx_command_text_at(int i) { return &commands[i]; }
+
+const char mx_exit_codes_text[] =
     "Exit codes: 0 done; 1 failed, or a comparison past its limit; 2 options that cannot work;\n"
     "3 stopped by a signal after saving; 4 missing or broken input; 5 loss or gradients not finite.\n";
+
+#define MX_HELP_LEFT  30
+#define MX_HELP_WIDTH 100
+
+/* "left    text", the text broken between words and indented. */
+static void print_wrapped(FILE *f, const char *left, const char *text) {
+    int at = fprintf(f, "  %-*s", MX_HELP_LEFT - 2, left);
+    while (*text) {
+        int word = (int)strcspn(text, " ");
+        if (at + 1 + word > MX_HELP_WIDTH) {
+            fprintf(f, "\n%-*s", MX_HELP_LEFT, "");
+            at = MX_HELP_LEFT;
+        }
+        at += fprintf(f, " %.*s", word, text);
+        text += word;
+        text += strspn(text, " ");
+    }
+    fputc('\n', f);
+}
 
 static void print_option(FILE *f, const mx_option_row *r) {
     char left[64];
     snprintf(left, sizeof left, "--%s%s%s%s", r->kind == MX_VALUE_SWITCH ? "[no-]" : "", r->name,
              r->value ? " " : "", r->value ? r->value : "");
-    fprintf(f, "  %-28s %s", left, r->help);
-    if (r->fallback) fprintf(f, " [%s]", r->fallback);
-    fputc('\n', f);
+    char text[512];
+    snprintf(text, sizeof text, r->fallback ? "%s [%s]" : "%s", r->help, r->fallback);
+    print_wrapped(f, left, text);
 }
 
 char *mx_options_help(mx_command command) {
@@ -94,33 +112,8 @@ char *mx_options_help(mx_command command) {
         for (int j = 0; j < mx_option_count(); j++)
             if (mx_option_at(j)->commands & (unsigned)command) print_option(f, mx_option_at(j));
         fprintf(f, "  %-28s %s\n\nExamples:\n%s\n%s", "--help", "this text", commands[i].examples,
-                exit_codes);
+                mx_exit_codes_text);
     }
-    fclose(f);
-    return text;
-}
-
-char *mx_options_markdown(void) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    if (!f) return NULL;
-    fprintf(f, "# Options\n\nMade from the program's own table by `mixmae --help-markdown`; a test compares "
-               "the two. A default in\n"
-               "brackets; a star marks options that a resumed run must not change.\n");
-    for (int i = 0; i < COMMANDS; i++) {
-        fprintf(f, "\n## mixmae %s\n\n%s\n\n    %s\n\n%s\n\n| option | meaning |\n|---|---|\n",
-                commands[i].name, commands[i].brief, commands[i].usage, commands[i].text);
-        for (int j = 0; j < mx_option_count(); j++) {
-            const mx_option_row *r = mx_option_at(j);
-            if (!(r->commands & (unsigned)commands[i].command)) continue;
-            fprintf(f, "| `--%s%s`%s | %s%s%s%s |\n", r->name, r->kind == MX_VALUE_SWITCH ? "`, `--no-" : "",
-                    r->matters ? " *" : "", r->help, r->fallback ? " [" : "", r->fallback ? r->fallback : "",
-                    r->fallback ? "]" : "");
-        }
-        fprintf(f, "\n```\n%s```\n", commands[i].examples);
-    }
-    fprintf(f, "\n## Exit codes\n\n%s", exit_codes);
     fclose(f);
     return text;
 }

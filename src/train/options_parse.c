@@ -1,11 +1,10 @@
-/* Command lines and option files, see options.h. */
+/* Command lines: flags, values and files without a name, see options.h. Option files are in options_file.c.
+ */
 #include "train/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <ini.h>
 
 #define MX_MAX_NAME 40
 
@@ -27,7 +26,7 @@ static int distance(const char *a, const char *b) {
     return row[n];
 }
 
-static mx_status unknown(const char *name, unsigned commands, mx_error *e) {
+mx_status mx_options_unknown(const char *name, unsigned commands, mx_error *e) {
     const char *nearest = NULL;
     int best = 4; /* further apart than three letters is no misspelling */
     for (int i = 0; i < mx_option_count(); i++) {
@@ -38,54 +37,6 @@ static mx_status unknown(const char *name, unsigned commands, mx_error *e) {
     if (nearest)
         return mx_fail(e, MX_ERR_ARGUMENT, "there is no option --%s here; did you mean --%s?", name, nearest);
     return mx_fail(e, MX_ERR_ARGUMENT, "there is no option --%s here; --help lists them", name);
-}
-
-/* ---- option files -----------------------------------------------------------------------------------------
- */
-
-typedef struct {
-    mx_options *o;
-    unsigned commands;
-    bool *given;
-    mx_error *e;
-} reader;
-
-static int file_line(void *user, const char *section, const char *name, const char *value) {
-    reader *r = user;
-    (void)section;
-    int row = mx_option_find(name, r->commands);
-    if (row < 0)
-        unknown(name, r->commands, r->e);
-    else if (!mx_options_set_row(r->o, row, value, r->e) && r->given)
-        r->given[row] = true;
-    return r->e->status == MX_OK;
-}
-
-mx_status mx_options_read(mx_options *o, const char *path, unsigned commands, bool *given, mx_error *e) {
-    FILE *f = fopen(path, "r");
-    if (!f) return mx_fail(e, MX_ERR_IO, "cannot open the option file %s", path);
-    reader r = {o, commands, given, e};
-    int line = ini_parse_file(f, file_line, &r);
-    fclose(f);
-    if (!line) return MX_OK;
-    if (!e->status) mx_fail(e, MX_ERR_FORMAT, "expected \"name = value\"");
-    return mx_fail_where(e, "%s, line %d", path, line);
-}
-
-char *mx_options_text(const mx_options *o, mx_command command) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    if (!f) return NULL;
-    for (int i = 0; i < mx_option_count(); i++) {
-        const mx_option_row *r = mx_option_at(i);
-        char *value = r->commands & (unsigned)command ? mx_options_get(o, i) : NULL;
-        if (value && strcmp(r->name, "config") && strcmp(r->name, "resume"))
-            fprintf(f, "%s = %s\n", r->name, value);
-        free(value);
-    }
-    fclose(f);
-    return text;
 }
 
 /* ---- command lines ----------------------------------------------------------------------------------------
@@ -116,16 +67,16 @@ static mx_status take_option(line_reader *l, mx_error *e) {
     }
     bool off = !strncmp(name, "no-", 3);
     int row = mx_option_find(name, l->command);
-    if (row < 0 && off && (row = mx_option_find(name + 3, l->command)) >= 0 &&
-        mx_option_at(row)->kind == MX_VALUE_SWITCH)
-        return assign(l, row, "false", e);
-    if (row < 0) return unknown(name, l->command, e);
+    int switched = row < 0 && off ? mx_option_find(name + 3, l->command) : -1;
+    if (switched >= 0 && mx_option_at(switched)->kind == MX_VALUE_SWITCH) {
+        if (equals) return mx_fail(e, MX_ERR_ARGUMENT, "--%s takes no value, found %s", name, equals);
+        return assign(l, switched, "false", e);
+    }
+    if (row < 0) return mx_options_unknown(name, l->command, e);
     const mx_option_row *r = mx_option_at(row);
     if (equals) return assign(l, row, equals + 1, e);
     if (r->kind == MX_VALUE_SWITCH) return assign(l, row, "true", e);
-    bool negative =
-        l->at < l->argc && l->argv[l->at][0] == '-' && r->kind != MX_VALUE_TEXT && r->kind != MX_VALUE_TEXTS;
-    if (l->at >= l->argc || (!strncmp(l->argv[l->at], "--", 2) && !negative))
+    if (l->at >= l->argc || !strncmp(l->argv[l->at], "--", 2))
         return mx_fail(e, MX_ERR_ARGUMENT, "--%s needs a value: --%s %s", name, name, r->value);
     do assign(l, row, l->argv[l->at++], e);
     while (!e->status && r->kind == MX_VALUE_TEXTS && l->at < l->argc && strncmp(l->argv[l->at], "--", 2));
@@ -161,8 +112,11 @@ mx_status mx_options_parse(mx_options *o, mx_command command, int argc, char **a
     for (int i = 0; i < argc; i++)
         if (!strcmp(argv[i], "--help")) *help = true;
     if (*help || read_configs(&l, e)) return e->status;
-    while (l.at < argc && !e->status) {
-        if (!strncmp(argv[l.at], "--", 2) && argv[l.at][2])
+    for (bool files = false; l.at < argc && !e->status;) {
+        bool dashes = !files && !strncmp(argv[l.at], "--", 2);
+        if (dashes && !argv[l.at][2])
+            files = true, l.at++; /* "--": only files from here on */
+        else if (dashes)
             take_option(&l, e);
         else
             take_file(&l, e);

@@ -84,7 +84,7 @@ static const mx_option_row table[] = {
     {"max-skipped", "N", MX_VALUE_WHOLE, 0, 1, TRAIN, AT(max_skipped), 1, 1 << 20, "5",
      "so many updates in a row that are not finite end the run"},
     /* data */
-    {"crop-scale", "LO,HI", MX_VALUE_PAIR, 0, 1, TRAIN, AT(crop_scale), 1e-4, 1, "0.2,1",
+    {"crop-scale", "LO,HI", MX_VALUE_RANGE, 0, 1, TRAIN, AT(crop_scale), 1e-4, 1, "0.2,1",
      "share of an image's area that a random crop takes"},
     {"flip", "P", MX_VALUE_REAL, 0, 1, TRAIN, AT(flip), 0, 1, "0.5", "probability of a horizontal mirror"},
     {"value-range", "X", MX_VALUE_REAL, 0, 1, TRAIN, AT(value_range), 0, 1e30, "0",
