@@ -195,6 +195,12 @@ void mx_st_close(mx_st *st) {
     free(st);
 }
 
+void mx_st_done(const mx_st *st, const mx_st_tensor *t) {
+    const uintptr_t page = 4096, first = ((uintptr_t)t->data + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)t->data + t->bytes) / page * page;
+    if (st->mapped && end > first) madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 int mx_st_count(const mx_st *st) { return st->count; }
 const mx_st_tensor *mx_st_at(const mx_st *st, int i) { return &st->tensor[i]; }
 

@@ -36,6 +36,10 @@ const char *mx_st_meta(const mx_st *st, const char *key); /* NULL when absent */
 /* Copies an F32, F16, BF16 or F64 tensor out as f32; count must match. */
 mx_status mx_st_copy_f32(const mx_st_tensor *t, float *out, int64_t count, mx_error *e);
 
+/* Says that a mapped tensor\'s data will not be read again soon: its pages stop counting as this process\'s
+ * memory. */
+void mx_st_done(const mx_st *st, const mx_st_tensor *t);
+
 typedef struct {
     const char *key, *value;
 } mx_st_pair;

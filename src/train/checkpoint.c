@@ -46,6 +46,7 @@ static mx_status load_set(const mx_params *p, float *base, const mx_st *st, cons
         if (!t) return mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing", name);
         if (!same_shape(q, t)) return shape_error(q, t, e);
         if (mx_st_copy_f32(t, (q->fixed ? p->fixed : base) + q->offset, q->count, e)) return e->status;
+        mx_st_done(st, t); /* a resumed run must not need twice its memory */
     }
     return MX_OK;
 }

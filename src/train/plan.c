@@ -17,7 +17,7 @@
 #define MX_PROCESS_BYTES    ((size_t)24 << 20)
 #define MX_PER_THREAD_BYTES ((size_t)6 << 20)
 
-void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data) {
+void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held) {
     const mx_settings *s = &t->settings;
     memset(m, 0, sizeof *m);
     m->arena = t->session.planned;
@@ -27,6 +27,11 @@ void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *da
     if (data) {
         mx_loader_config config = mx_settings_loader(s, data);
         m->loader = mx_loader_memory(&config);
+    }
+    if (held) {
+        mx_loader_config config = mx_settings_loader(s, held);
+        config.transform.augment = false;
+        m->loader += mx_loader_memory(&config);
     }
     m->total = m->arena + m->state + m->tables + m->loader + m->process;
 }
@@ -150,20 +155,21 @@ mx_status mx_run_plan(const mixmae_options *options, const mixmae_sink *sink, mx
     mx_settings s;
     mx_trainer t;
     mx_memory_plan memory;
-    mx_dataset *data = NULL;
+    mx_dataset *data = NULL, *held = NULL;
     if (mx_settings_make(&s, o, e)) return e->status;
     if (o->data &&
-        (mx_open_training_data(&data, NULL, o, NULL, e) || mx_settings_data(&s, mx_dataset_count(data), e)))
+        (mx_open_training_data(&data, &held, o, NULL, e) || mx_settings_data(&s, mx_dataset_count(data), e)))
         goto done;
     if (!mx_trainer_make(&t, &s, true, NULL, e)) {
         say_model(sink, &t);
-        mx_plan_memory(&memory, &t, data);
+        mx_plan_memory(&memory, &t, data, held);
         say_memory(sink, &memory, &s, data);
     }
     mx_trainer_free(&t);
     int steps = o->steps < 0 ? 3 : (int)o->steps;
     if (!e->status && steps > 0) time_steps(&s, steps, sink, e);
 done:
+    mx_dataset_close(held);
     mx_dataset_close(data);
     return e->status;
 }

@@ -8,8 +8,9 @@ typedef struct {
     size_t arena, state, tables, loader, process, total;
 } mx_memory_plan; /* bytes */
 
-/* data may be NULL: the loader is then not counted. */
-void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data);
+/* data may be NULL: the loader is then not counted; held: the held-out images, whose loader runs beside, or
+ * NULL. */
+void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held);
 
 /* Opens DIR/train when there is one (and DIR/val as held-out images), else DIR itself. held may be NULL. */
 mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_options *o, const char *cache,

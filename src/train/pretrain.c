@@ -57,6 +57,15 @@ static void describe(mx_pretraining *p) {
               mx_backend_name(p->trainer.session.ctx.backend), mx_backend_isa(p->trainer.session.ctx.backend),
               s->threads, s->threads > 1 ? "s" : "", s->workers, s->workers == 1 ? "" : "s",
               (double)p->trainer.session.planned / 1e6, (double)p->trainer.model.params.bytes / 1e6);
+    mx_memory_plan memory;
+    mx_plan_memory(&memory, &p->trainer, p->data, p->held);
+    size_t available = mx_machine_available();
+    mx_notice(sink, "memory    %.0f MB expected, %.0f MB available", (double)memory.total / 1e6,
+              (double)available / 1e6);
+    if (available && memory.total > available)
+        mx_notice(
+            sink,
+            "warning: that is more than there is; a smaller --batch-size with more --accum-steps takes less");
     if (s->batch % 2)
         mx_notice(
             sink,
@@ -91,8 +100,8 @@ static mx_status prepare(mx_pretraining *p, const bool *given, mx_error *e) {
 static mx_status finish(mx_pretraining *p, mx_error *e) {
     p->state.finished = true;
     if (mx_pretrain_save(p, e) || mx_observe_end(p, e)) return e->status;
-    mx_notice(p->sink, "finished  %" PRId64 " steps in %.0f s: %s, %s", p->state.step,
-              mx_clock_now() - p->started, p->paths.model, p->paths.report);
+    mx_notice(p->sink, "finished  %" PRId64 " steps in %.0f s, peak memory %.0f MB: %s, %s", p->state.step,
+              mx_clock_now() - p->started, (double)mx_process_peak() / 1e6, p->paths.model, p->paths.report);
     return MX_OK;
 }
 
