@@ -37,7 +37,7 @@ static mx_colour hsv(double h, double s, double v) {
 static void set_scene(mx_scene *s, mx_rng *r, int level) {
     for (int i = 0; i < MX_SYNTH_NUMBERS; i++) s->u[i] = mx_rng_uniform(r);
     double angle = (mx_rng_uniform(r) - 0.5) * 0.8, hue = mx_rng_uniform(r);
-    s->zoom = (0.7 + 0.7 * mx_rng_uniform(r)) * (1 + 0.6 * level);
+    s->zoom = (0.4 + 0.5 * mx_rng_uniform(r)) * (1 + 0.6 * level);
     s->x0 = 0.6 * (mx_rng_uniform(r) - 0.5), s->y0 = 0.6 * (mx_rng_uniform(r) - 0.5);
     s->cosine = cos(angle), s->sine = sin(angle);
     s->salt = mx_rng_u32(r), s->level = level;

@@ -24,8 +24,8 @@ typedef struct {
 /* nano and micro are ours, sized so that two cores train them in minutes; their rates were tried,
  * docs/RESULTS.md. */
 static const named_model models[] = {
-    {"nano", 64, 4, 3, 48, {2, 2, 4}, {3, 6, 12}, {8, 8, 4}, 128, 2, 4, {4e-3f, 1, 20, 32}},
-    {"micro", 32, 2, 3, 48, {2, 2, 4}, {3, 6, 12}, {8, 8, 4}, 128, 2, 4, {2e-3f, 1, 100, 128}},
+    {"nano", 64, 4, 3, 32, {1, 1, 2}, {2, 4, 8}, {8, 8, 4}, 96, 2, 6, {2.4e-2f, 1, 20, 32}},
+    {"micro", 32, 2, 3, 48, {1, 1, 2}, {3, 6, 12}, {8, 8, 4}, 128, 2, 4, {4e-3f, 1, 100, 128}},
     {"tiny",
      224,
      4,

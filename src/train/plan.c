@@ -14,8 +14,8 @@
 
 /* What the process takes beside everything that is planned: code and libraries, the stacks of the threads and
  * the packing buffers that the matrix library takes for each thread. Measured, docs/SPEED.md "Memory". */
-#define MX_PROCESS_BYTES    ((size_t)24 << 20)
-#define MX_PER_THREAD_BYTES ((size_t)6 << 20)
+#define MX_PROCESS_BYTES    ((size_t)8 << 20)
+#define MX_PER_THREAD_BYTES ((size_t)3 << 19)
 
 void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held) {
     const mx_settings *s = &t->settings;
