@@ -10,24 +10,20 @@
 #define MX_LUMA_B    7471
 #define MX_LUMA_HALF 32768
 
-static void luma8(uint8_t *out, const uint8_t *in, size_t n, size_t c) {
-    for (size_t i = 0; i < n; i++, in += c)
-        out[i] = (uint8_t)((MX_LUMA_R * (uint32_t)in[0] + MX_LUMA_G * (uint32_t)in[1] +
-                            MX_LUMA_B * (uint32_t)in[2] + MX_LUMA_HALF) >>
-                           16);
-}
-
-static float luma_of(float r, float g, float b) {
-    return ((float)MX_LUMA_R * r + (float)MX_LUMA_G * g + (float)MX_LUMA_B * b) / 65536.0f;
-}
-
-/* The weights sum to 65536, so a sum of 16-bit samples stays below 65536 and rounds into range. */
-static void luma16(uint16_t *out, const uint16_t *in, size_t n, size_t c) {
-    for (size_t i = 0; i < n; i++, in += c) out[i] = (uint16_t)(luma_of(in[0], in[1], in[2]) + 0.5f);
-}
+/* Also for 16 bits the sum stays below 2^32, since the weights make 65536. */
+#define LUMA(name, type)                                                                                     \
+    static void name(type *out, const type *in, size_t n, size_t c) {                                        \
+        for (size_t i = 0; i < n; i++, in += c)                                                              \
+            out[i] = (type)((MX_LUMA_R * (uint32_t)in[0] + MX_LUMA_G * (uint32_t)in[1] +                     \
+                             MX_LUMA_B * (uint32_t)in[2] + MX_LUMA_HALF) >>                                  \
+                            16);                                                                             \
+    }
+LUMA(luma8, uint8_t)
+LUMA(luma16, uint16_t)
 
 static void luma_float(float *out, const float *in, size_t n, size_t c) {
-    for (size_t i = 0; i < n; i++, in += c) out[i] = luma_of(in[0], in[1], in[2]);
+    for (size_t i = 0; i < n; i++, in += c)
+        out[i] = ((float)MX_LUMA_R * in[0] + (float)MX_LUMA_G * in[1] + (float)MX_LUMA_B * in[2]) / 65536.0f;
 }
 
 static void luma(mx_image *out, const mx_image *in) {

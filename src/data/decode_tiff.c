@@ -20,6 +20,7 @@ typedef struct {
     toff_t size, at;
     char text[200]; /* libtiff's first complaint */
     bool damaged;   /* a JPEG strip lacks samples */
+    bool cut;       /* something lies behind the end; libtiff may go on without it, say a palette's colours */
 } memory_file;
 
 typedef struct {
@@ -42,6 +43,7 @@ static tmsize_t read_some(thandle_t h, void *out, tmsize_t n) {
                                                                                    : left;
     memcpy(out, f->bytes + f->at * (take > 0), (size_t)take);
     f->at += take;
+    if ((tmsize_t)take != n) f->cut = true;
     return (tmsize_t)take;
 }
 
@@ -95,7 +97,8 @@ static TIFF *open_memory(memory_file *f, mx_error *e) {
 
 static mx_status damaged(const memory_file *f, mx_error *e) {
     return mx_fail(e, MX_ERR_FORMAT, "damaged or cut off: %s",
-                   *f->text ? f->text : "strips or tiles too small");
+                   *f->text ? f->text
+                            : "data lies behind the end of the file, or strips or tiles are too small");
 }
 
 /* ---- what the file holds ---- */
@@ -280,7 +283,7 @@ mx_status mx_decode_tiff(mx_image *im, int *colours, const unsigned char *bytes,
     memory_file f = {.bytes = bytes, .size = size};
     TIFF *t = open_memory(&f, e);
     if (!t) return e->status;
-    read_image(t, &f, im, colours, channels, e);
+    if (!read_image(t, &f, im, colours, channels, e) && f.cut) damaged(&f, e);
     TIFFClose(t);
     return e->status;
 }
@@ -294,6 +297,7 @@ mx_status mx_probe_tiff(int *width, int *height, int *channels, const unsigned c
     if (!read_info(t, &i, e))
         *width = (int)i.width, *height = (int)i.height,
         *channels = i.photometric == PHOTOMETRIC_PALETTE ? 3 : i.samples;
+    if (!e->status && f.cut) damaged(&f, e);
     TIFFClose(t);
     return e->status;
 }

@@ -35,10 +35,11 @@ mx_status mx_image_probe(int *width, int *height, int *channels, const void *byt
 
 /* Decodes JPEG, PNG, WebP, TIFF (strips and tiles, 8/16-bit and float, any number of samples) or .npy ([H,W]
  * or [H,W,C]; u8, u16, f4, little-endian, C order) told apart by content. channels 1: grey (RGB → L as
- * Pillow's convert: (19595R+38470G+7471B+32768)>>16); 3: RGB (grey replicated, palette looked up, alpha
- * DROPPED not blended, CMYK by augment.md); any other N: the file must have N samples. 8-bit files give U8;
- * 16-bit ones U16 (never cut to 8 bits), float ones F32. No EXIF rotation, no ICC. Truncated or corrupt data
- * is an error. *im is empty on failure, else the caller frees it. */
+ * Pillow's convert: (19595R+38470G+7471B+32768)>>16, for 16 bits too; float without the rounding); 3: RGB
+ * (grey replicated, palette looked up, alpha DROPPED not blended, CMYK by augment.md); any other N: the file
+ * must have N samples. 8-bit files give U8; 16-bit ones U16 (never cut to 8 bits), float ones F32. No EXIF
+ * rotation, no ICC. Truncated or corrupt data is an error. *im is empty on failure, else the caller frees it.
+ */
 mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e);
 /* The same from a file; the message names it. */
 mx_status mx_image_read(mx_image *im, const char *path, int channels, mx_error *e);

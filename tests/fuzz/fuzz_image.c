@@ -1,0 +1,49 @@
+/* libFuzzer target: any bytes as an image file. Decoding either fails with a message or gives an image whose
+ * every sample may be read and which has the shape that the header said; a crop of it is resized too. */
+#include "data/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+#define LARGEST ((int64_t)1 << 17) /* samples: larger claims are legal but slow the search down */
+
+static void expect(int condition) {
+    if (!condition) abort();
+}
+
+static size_t bytes_of(const mx_image *im) {
+    size_t sample = im->type == MX_PIXEL_U8 ? 1 : im->type == MX_PIXEL_U16 ? 2 : 4;
+    return (size_t)im->width * (size_t)im->height * (size_t)im->channels * sample;
+}
+
+static void use(const mx_image *im, int width, int height) {
+    static volatile unsigned sum;
+    expect(im->width == width && im->height == height && im->pixels);
+    for (size_t i = 0; i < bytes_of(im); i++) sum = sum + ((const uint8_t *)im->pixels)[i];
+    mx_image out = {0};
+    mx_box box = {im->height / 3, im->width / 4, im->height - im->height / 3, im->width - im->width / 4};
+    expect(!mx_image_make(&out, 7, 5, im->channels, im->type, NULL));
+    expect(!mx_image_resize(&out, im, box, MX_FILTER_BICUBIC, NULL));
+    mx_image_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
+    int width, height, channels;
+    mx_error e = {0};
+    mx_status st = mx_image_probe(&width, &height, &channels, bytes, size, &e);
+    expect(st == e.status && (st == MX_OK) == (*e.text == 0));
+    if (!st && (int64_t)width * height * channels > LARGEST) return 0;
+    int want[3] = {1, 3, channels > 0 ? channels : 4};
+    for (int i = 0; i < 3; i++) {
+        mx_image im;
+        mx_error why = {0};
+        mx_status got = mx_image_decode(&im, bytes, size, want[i], &why);
+        expect(got == why.status && (got == MX_OK) == (im.pixels != NULL));
+        expect(!st || got); /* what decodes has a header that is understood */
+        if (!got) use(&im, width, height);
+        mx_image_free(&im);
+    }
+    return 0;
+}

@@ -1,0 +1,667 @@
+/* Decoding: every kind of file that augment.md (a) names, made here by the formats' own libraries, against
+ * the samples that went in; what is refused, and how; damaged files, alone and from many threads. */
+#include "image_encoders.h"
+
+#include <pthread.h>
+#include <zlib.h>
+#include <unistd.h>
+
+#include "data/image.h"
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static mx_rng noise;
+
+static uint8_t *random_bytes(size_t n) {
+    uint8_t *p = malloc(n);
+    assert_non_null(p);
+    for (size_t i = 0; i < n; i++) p[i] = (uint8_t)mx_rng_u32(&noise);
+    return p;
+}
+
+static size_t bytes_of(const mx_image *im) {
+    size_t sample = im->type == MX_PIXEL_U8 ? 1 : im->type == MX_PIXEL_U16 ? 2 : 4;
+    return (size_t)im->width * (size_t)im->height * (size_t)im->channels * sample;
+}
+
+/* Decodes f, which must work, and compares with want [H,W,channels]; the header must say the same size. */
+static void check(file f, int width, int height, int channels, mx_pixel type, const void *want) {
+    mx_error e = {0};
+    mx_image im;
+    int w, h, c;
+    if (mx_image_decode(&im, f.bytes, f.size, channels, &e)) fail_msg("%s", e.text);
+    assert_int_equal(im.width, width);
+    assert_int_equal(im.height, height);
+    assert_int_equal(im.channels, channels);
+    assert_int_equal(im.type, type);
+    assert_memory_equal(im.pixels, want, bytes_of(&im));
+    if (mx_image_probe(&w, &h, &c, f.bytes, f.size, &e)) fail_msg("%s", e.text);
+    assert_true(w == width && h == height && c > 0);
+    mx_image_free(&im);
+}
+
+/* f must be refused with a message that holds `says`. */
+static void refused(file f, int channels, const char *says) {
+    mx_error e = {0};
+    mx_image im = {.width = 1};
+    mx_status st = mx_image_decode(&im, f.bytes, f.size, channels, &e);
+    assert_int_not_equal(st, MX_OK);
+    assert_int_equal(st, e.status);
+    assert_null(im.pixels);
+    if (!strstr(e.text, says)) fail_msg("expected '%s' in: %s", says, e.text);
+    assert_int_equal(mx_image_decode(&im, f.bytes, f.size, channels, NULL), st);
+}
+
+/* From samples [n,c] of 8 or 16 bits to grey and RGB by the rules of image.h, one formula a line. */
+static void to_grey_and_rgb(void *grey, void *rgb, const void *in, size_t n, size_t c, int bits) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t v[3];
+        for (size_t k = 0; k < 3; k++) {
+            size_t at = i * c + (c < 3 ? 0 : k);
+            v[k] = bits == 8 ? ((const uint8_t *)in)[at] : ((const uint16_t *)in)[at];
+            if (bits == 8)
+                ((uint8_t *)rgb)[3 * i + k] = (uint8_t)v[k];
+            else
+                ((uint16_t *)rgb)[3 * i + k] = (uint16_t)v[k];
+        }
+        uint32_t y = (19595u * v[0] + 38470u * v[1] + 7471u * v[2] + 32768u) >> 16;
+        if (bits == 8)
+            ((uint8_t *)grey)[i] = (uint8_t)y;
+        else
+            ((uint16_t *)grey)[i] = (uint16_t)y;
+    }
+}
+
+/* A file of n pixels and c samples of `bits`: as grey, as RGB, and as it is. */
+static void check_all(file f, int width, int height, int c, int bits, const void *samples) {
+    size_t n = (size_t)width * (size_t)height;
+    uint16_t *grey = malloc(2 * n), *rgb = malloc(6 * n);
+    mx_pixel type = bits == 8 ? MX_PIXEL_U8 : MX_PIXEL_U16;
+    to_grey_and_rgb(grey, rgb, samples, n, (size_t)c, bits);
+    check(f, width, height, 1, type, grey);
+    check(f, width, height, 3, type, rgb);
+    check(f, width, height, c, type, c == 1 ? (void *)grey : c == 3 ? (void *)rgb : samples);
+    refused(f, 7, "expected 7 channels, found");
+    free(grey), free(rgb);
+}
+
+/* ---- PNG ---- */
+
+static void png_colours(void **state) {
+    (void)state;
+    const struct {
+        int type, c;
+    } types[] = {{PNG_COLOR_TYPE_GRAY, 1},
+                 {PNG_COLOR_TYPE_GRAY_ALPHA, 2},
+                 {PNG_COLOR_TYPE_RGB, 3},
+                 {PNG_COLOR_TYPE_RGB_ALPHA, 4}};
+    for (size_t t = 0; t < COUNT(types); t++)
+        for (int bits = 8; bits <= 16; bits += 8)
+            for (int interlace = 0; interlace < 2; interlace++) {
+                int c = types[t].c, w = 13, h = 11;
+                size_t n = (size_t)(w * h * c), stride = (size_t)(w * c * bits / 8);
+                uint8_t *rows = random_bytes(n * 2);
+                uint16_t *wide = malloc(n * 2);
+                for (size_t i = 0; i < n; i++) wide[i] = (uint16_t)(rows[2 * i] << 8 | rows[2 * i + 1]);
+                png_kind k = {w, h, bits, types[t].type, interlace, 0, 0};
+                file f = png_make(k, rows, stride);
+                check_all(f, w, h, c, bits, bits == 8 ? (void *)rows : wide);
+                free(f.bytes), free(wide), free(rows);
+            }
+}
+
+/* 1, 2 and 4 bits: grey is scaled to 0..255, palettes are looked up; a tRNS chunk changes neither. */
+static void png_small_depths(void **state) {
+    (void)state;
+    for (int bits = 1; bits <= 8; bits *= 2)
+        for (int clear = 0; clear < 2; clear++)
+            for (int palette = bits == 8; palette < 2; palette++) {
+                int w = 13, h = 9, top = (1 << bits) - 1;
+                size_t stride = (size_t)((w * bits + 7) / 8);
+                uint8_t *rows = random_bytes(stride * (size_t)h), want[13 * 9 * 3];
+                for (int i = 0; i < w * h; i++) {
+                    int bit = i % w * bits,
+                        v = rows[(size_t)(i / w) * stride + (size_t)bit / 8] >> (8 - bits - bit % 8) & top;
+                    want[3 * i] = (uint8_t)(palette ? v : v * 255 / top);
+                    want[3 * i + 1] = (uint8_t)(palette ? 255 - v : v * 255 / top);
+                    want[3 * i + 2] = (uint8_t)(palette ? v / 2 : v * 255 / top);
+                }
+                png_kind k = {w,
+                              h,
+                              bits,
+                              palette ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_GRAY,
+                              clear,
+                              palette ? top + 1 : 0,
+                              palette && clear ? top : 0};
+                file f = png_make(k, rows, stride);
+                uint8_t grey[13 * 9], rgb[13 * 9 * 3];
+                to_grey_and_rgb(grey, rgb, want, 13 * 9, 3, 8);
+                check(f, w, h, 3, MX_PIXEL_U8, want);
+                check(f, w, h, 1, MX_PIXEL_U8, grey);
+                free(f.bytes), free(rows);
+            }
+}
+
+/* ---- JPEG ---- */
+
+/* Flat images at quality 100 come back to the sample where no colour space is changed. */
+static void jpeg_flat(void **state) {
+    (void)state;
+    uint8_t grey[24 * 20], rgb[24 * 20 * 3], cmyk[24 * 20 * 4], want[24 * 20 * 4];
+    for (int v = 0; v < 256; v += 15) {
+        memset(grey, v, sizeof grey);
+        file f = jpeg_make((jpeg_kind){24, 20, 1, 0, v & 1, 0, JCS_GRAYSCALE, JCS_GRAYSCALE}, grey);
+        memset(want, v, sizeof want);
+        check(f, 24, 20, 1, MX_PIXEL_U8, want);
+        check(f, 24, 20, 3, MX_PIXEL_U8, want);
+        refused(f, 4, "expected 4 channels, found 1");
+        free(f.bytes);
+        for (int i = 0; i < 24 * 20; i++) {
+            rgb[3 * i] = (uint8_t)v, rgb[3 * i + 1] = (uint8_t)(255 - v), rgb[3 * i + 2] = (uint8_t)(v / 2);
+            memcpy(cmyk + 4 * i, rgb + 3 * i, 3), cmyk[4 * i + 3] = (uint8_t)(200 - v / 2);
+        }
+        f = jpeg_make((jpeg_kind){24, 20, 3, 2, 0, 0, JCS_RGB, JCS_RGB}, rgb);
+        check_all(f, 24, 20, 3, 8, rgb);
+        free(f.bytes);
+        /* Adobe: stored samples are 255 - ink, so white - C white/255 with white = stored K */
+        f = jpeg_make((jpeg_kind){24, 20, 4, 0, v & 1, 0, JCS_CMYK, JCS_CMYK}, cmyk);
+        for (int i = 0; i < 24 * 20; i++)
+            for (int k = 0; k < 3; k++) {
+                int white = cmyk[4 * i + 3], t = (255 - cmyk[4 * i + k]) * white + 128;
+                want[3 * i + k] = (uint8_t)(white - (((t >> 8) + t) >> 8));
+            }
+        check(f, 24, 20, 3, MX_PIXEL_U8, want);
+        for (int i = 0; i < 24 * 20 * 4; i++) want[i] = (uint8_t)(255 - cmyk[i]);
+        check(f, 24, 20, 4, MX_PIXEL_U8, want); /* the ink itself */
+        free(f.bytes);
+    }
+}
+
+/* YCbCr and YCCK, every sampling, baseline and progressive: within the rounding of the colour space. */
+static void jpeg_colour_spaces(void **state) {
+    (void)state;
+    uint8_t rgb[33 * 25 * 4];
+    for (int four = 0; four < 2; four++)
+        for (int t = 0; t < 8; t++) {
+            int c = 3 + four;
+            for (int i = 0; i < 33 * 25; i++)
+                for (int k = 0; k < c; k++) rgb[c * i + k] = (uint8_t)(k == 3 ? 255 : 90 + 40 * k + i / 33);
+            jpeg_kind kind = {33,
+                              25,
+                              c,
+                              t & 1 ? 3 : 0,
+                              t >> 1 & 1,
+                              t >> 2 & 1 ? 2 : 1,
+                              four ? JCS_CMYK : JCS_RGB,
+                              four ? JCS_YCCK : JCS_YCbCr};
+            file f = jpeg_make(kind, rgb);
+            mx_image im;
+            mx_error e = {0};
+            if (mx_image_decode(&im, f.bytes, f.size, 3, &e)) fail_msg("%s", e.text);
+            for (int i = 0; i < 33 * 25; i++) /* K = 0 (stored 255): R is the stored C */
+                for (int k = 0; k < 3; k++)
+                    assert_in_range(((uint8_t *)im.pixels)[3 * i + k] + 3 - rgb[c * i + k], 0, 6);
+            mx_image_free(&im);
+            free(f.bytes);
+        }
+}
+
+/* Stray bytes before the end are harmless; a lost restart marker or a short scan is not. */
+static void jpeg_warnings(void **state) {
+    (void)state;
+    uint8_t *rgb = random_bytes(48 * 48 * 3);
+    file f = jpeg_make((jpeg_kind){48, 48, 3, 2, 0, 0, JCS_RGB, JCS_RGB}, rgb), g = {0};
+    mx_image im;
+    assert_int_equal(mx_image_decode(&im, f.bytes, f.size, 3, NULL), MX_OK);
+    file_put(&g, f.bytes, f.size - 2);
+    file_put(&g, "stray\xff\xd9tail", 11);
+    check(g, 48, 48, 3, MX_PIXEL_U8, im.pixels);
+    mx_image_free(&im);
+    for (size_t i = f.size / 2; i < f.size; i++)
+        if (f.bytes[i] == 0xff && f.bytes[i + 1] >= 0xd0 && f.bytes[i + 1] < 0xd8) {
+            f.bytes[i + 1] ^= 4; /* another restart number */
+            break;
+        }
+    refused(f, 3, "JPEG: ");
+    g.size -= 11 + 300;
+    refused(g, 3, "Premature end");
+    g.at = g.size;
+    file_put(&g, "\xff\xd9", 2);
+    refused(g, 3, "premature end");
+    free(f.bytes), free(g.bytes), free(rgb);
+}
+
+/* ---- TIFF ---- */
+
+static void tiff_check(tiff_kind k, mx_pixel type, int channels) {
+    size_t n = (size_t)(k.width * k.height * k.samples);
+    uint8_t *samples = random_bytes(n * (size_t)(k.bits / 8));
+    if (type == MX_PIXEL_F32) /* any bits but NaN's, which nothing promises to carry */
+        for (size_t i = 0; i < n; i++) ((float *)(void *)samples)[i] = (float)mx_rng_normal(&noise);
+    file f = tiff_make(k, samples);
+    check(f, k.width, k.height, channels, type, samples);
+    free(f.bytes), free(samples);
+}
+
+static void tiff_layouts(void **state) {
+    (void)state;
+    const struct {
+        int bits, format;
+        mx_pixel type;
+    } depth[] = {{8, SAMPLEFORMAT_UINT, MX_PIXEL_U8},
+                 {16, SAMPLEFORMAT_UINT, MX_PIXEL_U16},
+                 {32, SAMPLEFORMAT_IEEEFP, MX_PIXEL_F32}};
+    const int samples[] = {1, 2, 3, 4, 13},
+              packing[] = {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE};
+    const char *const modes[] = {"wl", "wb", "w8"};
+    for (size_t d = 0; d < COUNT(depth); d++)
+        for (size_t s = 0; s < COUNT(samples); s++)
+            for (int layout = 0; layout < 8; layout++)
+                for (size_t p = 0; p < COUNT(packing); p++) {
+                    tiff_kind k = {37,
+                                   21,
+                                   samples[s],
+                                   depth[d].bits,
+                                   depth[d].format,
+                                   samples[s] == 3 ? PHOTOMETRIC_RGB : PHOTOMETRIC_MINISBLACK,
+                                   layout & 1,
+                                   layout >> 1 & 1,
+                                   packing[p],
+                                   layout >> 2 & 1 ? 4 : 0,
+                                   EXTRASAMPLE_UNSPECIFIED,
+                                   modes[(s + p) % 3]};
+                    tiff_check(k, depth[d].type, samples[s]);
+                }
+}
+
+static void tiff_colours(void **state) {
+    (void)state;
+    enum { W = 19, H = 18, N = W * H };
+    for (int bits = 8; bits <= 16; bits += 8)
+        for (int planar = 0; planar < 2; planar++) {
+            uint8_t *p = random_bytes(N * 5 * 2);
+            tiff_kind k = {W,   H, 4, bits, 0, PHOTOMETRIC_RGB, planar, planar, 0, 0, EXTRASAMPLE_UNASSALPHA,
+                           NULL};
+            file f = tiff_make(k, p);
+            check_all(f, W, H, 4, bits, p); /* RGBA */
+            free(f.bytes);
+            k.samples = 2, k.photometric = PHOTOMETRIC_MINISBLACK;
+            f = tiff_make(k, p);
+            check_all(f, W, H, 2, bits, p); /* grey and alpha */
+            free(f.bytes);
+            k.extra = EXTRASAMPLE_UNSPECIFIED; /* two bands: neither may be dropped unasked */
+            f = tiff_make(k, p);
+            refused(f, 1, "expected 1 channels, found 2");
+            free(f.bytes);
+            k.samples = 1, k.photometric = PHOTOMETRIC_MINISWHITE;
+            f = tiff_make(k, p);
+            for (int i = 0; i < N * 2; i++) p[i] = (uint8_t)~p[i];
+            check_all(f, W, H, 1, bits, p);
+            free(f.bytes), free(p);
+        }
+    uint8_t *p = random_bytes(N * 4), want[N * 3], grey[N];
+    file f = tiff_make(
+        (tiff_kind){.width = W, .height = H, .samples = 1, .bits = 8, .photometric = PHOTOMETRIC_PALETTE}, p);
+    for (int i = 0; i < N; i++)
+        want[3 * i] = p[i], want[3 * i + 1] = (uint8_t)(255 - p[i]), want[3 * i + 2] = p[i] / 2;
+    to_grey_and_rgb(grey, want, want, N, 3, 8);
+    check(f, W, H, 3, MX_PIXEL_U8, want);
+    check(f, W, H, 1, MX_PIXEL_U8, grey);
+    free(f.bytes);
+    f = tiff_make(
+        (tiff_kind){.width = W, .height = H, .samples = 4, .bits = 8, .photometric = PHOTOMETRIC_SEPARATED},
+        p);
+    for (int i = 0; i < N; i++)
+        for (int c = 0; c < 3; c++) {
+            int white = 255 - p[4 * i + 3], t = p[4 * i + c] * white + 128;
+            want[3 * i + c] = (uint8_t)(white - (((t >> 8) + t) >> 8));
+        }
+    check(f, W, H, 3, MX_PIXEL_U8, want);
+    check(f, W, H, 4, MX_PIXEL_U8, p);
+    free(f.bytes), free(p);
+}
+
+static void tiff_refusals(void **state) {
+    (void)state;
+    uint8_t *p = random_bytes(16 * 16 * 8 * 4);
+    const struct {
+        tiff_kind k;
+        const char *says;
+    } bad[] = {
+        {{16, 16, 1, 16, SAMPLEFORMAT_INT, PHOTOMETRIC_MINISBLACK, .mode = "w"}, "found 16 bits, format 2"},
+        {{16, 16, 1, 64, SAMPLEFORMAT_IEEEFP, PHOTOMETRIC_MINISBLACK, .mode = "w"},
+         "found 64 bits, format 3"},
+        {{16, 16, 1, 32, SAMPLEFORMAT_UINT, PHOTOMETRIC_MINISBLACK, .mode = "w"}, "found 32 bits, format 1"},
+        {{16, 16, 3, 8, 0, PHOTOMETRIC_CIELAB, .mode = "w"}, "other colours (photometric 8)"},
+        {{16, 16, 3, 8, 0, PHOTOMETRIC_YCBCR, .mode = "w"}, "YCbCr (photometric 6)"},
+        {{16, 16, 1, 16, 0, PHOTOMETRIC_PALETTE, .mode = "w"}, ""},
+        {{16, 16, 4, 16, 0, PHOTOMETRIC_SEPARATED, .mode = "w"}, "CMYK (photometric 5)"},
+        {{16, 16, 1, 32, SAMPLEFORMAT_IEEEFP, PHOTOMETRIC_MINISWHITE, .mode = "w"},
+         "MinIsWhite (photometric 0)"},
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        if (bad[i].k.photometric == PHOTOMETRIC_PALETTE) continue; /* its map would have 65536 entries */
+        file f = tiff_make(bad[i].k, p);
+        refused(f, bad[i].k.samples, bad[i].says);
+        free(f.bytes);
+    }
+    free(p);
+}
+
+/* JPEG inside TIFF: libtiff only warns when its scan is cut. */
+static void tiff_jpeg(void **state) {
+    (void)state;
+    enum { W = 64, H = 64 };
+    uint8_t *p = random_bytes(W * H);
+    tiff_kind k = {.width = W,
+                   .height = H,
+                   .samples = 1,
+                   .bits = 8,
+                   .photometric = PHOTOMETRIC_MINISBLACK,
+                   .compression = COMPRESSION_JPEG};
+    file f = tiff_make(k, p);
+    mx_image im;
+    mx_error e = {0};
+    if (mx_image_decode(&im, f.bytes, f.size, 1, &e)) fail_msg("%s", e.text);
+    for (int i = 0; i < W * H; i++) assert_in_range(((uint8_t *)im.pixels)[i] + 4 - p[i], 0, 8);
+    mx_image_free(&im);
+    /* an end marker in the middle of the scan, which noise makes long */
+    memcpy(f.bytes + W * H / 2, "\xff\xd9", 2);
+    refused(f, 1, "damaged or cut off");
+    free(f.bytes), free(p);
+}
+
+/* ---- WebP and .npy ---- */
+
+static void webp(void **state) {
+    (void)state;
+    enum { W = 23, H = 17 };
+    uint8_t *rgba = random_bytes(W * H * 4);
+    file f = webp_make(rgba, W, H, 4);
+    check_all(f, W, H, 4, 8, rgba);
+    free(f.bytes);
+    f = webp_make(rgba, W, H, 3);
+    check_all(f, W, H, 3, 8, rgba);
+    for (size_t n = 12; n + 1 < f.size; n++) { /* the last byte may be padding */
+        file cut = {f.bytes, n, 0};
+        refused(cut, 3, "WebP: ");
+    }
+    free(f.bytes), free(rgba);
+    uint8_t animated[] = "RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x0f\0\0\x0f\0\0";
+    refused((file){animated, sizeof animated - 1, 0}, 3, "animation");
+}
+
+#define NPY(descr, shape) "{'descr': '" descr "', 'fortran_order': False, 'shape': " shape ", }    \n"
+
+static void npy(void **state) {
+    (void)state;
+    uint8_t *p = random_bytes(5 * 4 * 3 * 4);
+    float grey[20];
+    const struct {
+        const char *header;
+        int version, channels;
+        mx_pixel type;
+        size_t bytes;
+    } good[] = {
+        {NPY("|u1", "(5, 4)"), 1, 1, MX_PIXEL_U8, 20},     {NPY("|u1", "(5, 4, 3)"), 1, 3, MX_PIXEL_U8, 60},
+        {NPY("<u2", "(5, 4, 2)"), 2, 2, MX_PIXEL_U16, 80}, {NPY("<f4", "(5, 4, 1)"), 3, 1, MX_PIXEL_F32, 80},
+        {NPY("<f4", "(5,4,3)"), 1, 3, MX_PIXEL_F32, 240},  {NPY("<u2", "(5, 4)"), 1, 1, MX_PIXEL_U16, 40}};
+    for (size_t i = 0; i < COUNT(good); i++) {
+        file f = npy_make(good[i].header, good[i].version, p, good[i].bytes);
+        check(f, 4, 5, good[i].channels, good[i].type, p);
+        for (size_t n = 6; n < f.size; n++) refused((file){f.bytes, n, 0}, good[i].channels, ".npy: ");
+        free(f.bytes);
+    }
+    float *v = (float *)(void *)p; /* float grey: the same weights, no rounding */
+    for (int i = 0; i < 60; i++) v[i] = (float)mx_rng_normal(&noise);
+    for (int i = 0; i < 20; i++)
+        grey[i] = (19595.0f * v[3 * i] + 38470.0f * v[3 * i + 1] + 7471.0f * v[3 * i + 2]) / 65536.0f;
+    file f = npy_make(NPY("<f4", "(5, 4, 3)"), 1, p, 240);
+    check(f, 4, 5, 1, MX_PIXEL_F32, grey);
+    free(f.bytes);
+    const struct {
+        const char *header;
+        int version;
+        const char *says;
+    } bad[] = {{NPY(">u2", "(5, 4)"), 1, "expected samples of type"},
+               {NPY("<f8", "(5, 4)"), 1, "expected samples of type"},
+               {NPY("|u1", "(20,)"), 1, "2 or 3 dimensions, found 1"},
+               {NPY("|u1", "(1, 2, 3, 4)"), 1, "(H, W) or (H, W, C)"},
+               {NPY("|u1", "(0, 4)"), 1, "(H, W) or (H, W, C)"},
+               {NPY("|u1", "(-5, 4)"), 1, "(H, W) or (H, W, C)"},
+               {NPY("|u1", "(5, 4"), 1, "found"},
+               {NPY("|u1", "(5, 5)"), 1, "expected 5x5x1 samples, found 20"},
+               {NPY("|u1", "(1073741824, 1073741824, 1073741824)"), 1, "found 20"},
+               {NPY("|u1", "(99999999999999999999, 4)"), 1, "(H, W) or (H, W, C)"},
+               {NPY("|u1", "(5, 4)"), 4, "version 1 to 3, found 4"},
+               {"{'descr': '|u1', 'fortran_order': True, 'shape': (5, 4), }\n", 1, "C order"},
+               {"{}", 1, "C order"}};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        f = npy_make(bad[i].header, bad[i].version, p, 20);
+        refused(f, 1, bad[i].says);
+        free(f.bytes);
+    }
+    free(p);
+}
+
+/* ---- enemies ---- */
+
+static void empty_and_foreign(void **state) {
+    (void)state;
+    mx_image im;
+    refused((file){(uint8_t *)"", 0, 0}, 3, "found no bytes");
+    refused((file){(uint8_t *)"GIF89a", 6, 0}, 3, "47494638");
+    refused((file){(uint8_t *)"\xff", 1, 0}, 3, "expected a JPEG, PNG");
+    assert_int_equal(mx_image_decode(&im, "x", 1, 0, NULL), MX_ERR_ARGUMENT);
+    assert_null(im.pixels);
+}
+
+/* Small files with great claims are refused before memory is asked for. */
+static void great_claims(void **state) {
+    (void)state;
+    uint8_t grey[64] = {0};
+    file f = jpeg_make((jpeg_kind){8, 8, 1, 0, 0, 0, JCS_GRAYSCALE, JCS_GRAYSCALE}, grey);
+    for (size_t i = 2; i + 8 < f.size; i++)
+        if (f.bytes[i] == 0xff && f.bytes[i + 1] == 0xc0) memset(f.bytes + i + 5, 0x70, 4); /* 28784x28784 */
+    refused(f, 1, "cannot hold 28784x28784 pixels");
+    free(f.bytes);
+    f = png_make((png_kind){8, 8, 8, PNG_COLOR_TYPE_GRAY, 0, 0, 0}, grey, 8);
+    memset(f.bytes + 16, 0x3f, 8);
+    uint32_t crc = (uint32_t)crc32(0, f.bytes + 12, 17);
+    for (int i = 0; i < 4; i++) f.bytes[29 + i] = (uint8_t)(crc >> (24 - 8 * i));
+    refused(f, 1, "expected an image of 1 to 1073741824 samples");
+    int w, h, c;
+    assert_int_equal(mx_image_probe(&w, &h, &c, f.bytes, f.size, NULL), MX_ERR_FORMAT);
+    free(f.bytes);
+}
+
+enum { KINDS = 12 };
+
+static void make_kinds(file *f) {
+    uint8_t *p = random_bytes(40 * 40 * 4 * 4);
+    f[0] = png_make((png_kind){20, 16, 8, PNG_COLOR_TYPE_RGB_ALPHA, 0, 0, 0}, p, 80);
+    f[1] = png_make((png_kind){20, 16, 4, PNG_COLOR_TYPE_PALETTE, 1, 16, 5}, p, 10);
+    f[2] = jpeg_make((jpeg_kind){40, 32, 3, 0, 0, 2, JCS_RGB, JCS_YCbCr}, p);
+    f[3] = jpeg_make((jpeg_kind){40, 32, 3, 2, 1, 1, JCS_RGB, JCS_YCbCr}, p);
+    f[4] = jpeg_make((jpeg_kind){16, 16, 4, 0, 0, 0, JCS_CMYK, JCS_YCCK}, p);
+    f[5] = webp_make(p, 20, 16, 4);
+    f[6] = tiff_make(
+        (tiff_kind){
+            .width = 20, .height = 16, .samples = 3, .bits = 8, .photometric = PHOTOMETRIC_RGB, .rows = 4},
+        p);
+    f[7] = tiff_make((tiff_kind){.width = 20,
+                                 .height = 16,
+                                 .samples = 4,
+                                 .bits = 16,
+                                 .photometric = PHOTOMETRIC_SEPARATED,
+                                 .tiled = 1,
+                                 .planar = 1,
+                                 .compression = COMPRESSION_LZW},
+                     p);
+    f[8] = tiff_make((tiff_kind){.width = 32,
+                                 .height = 32,
+                                 .samples = 3,
+                                 .bits = 8,
+                                 .photometric = PHOTOMETRIC_RGB,
+                                 .compression = COMPRESSION_JPEG},
+                     p);
+    f[9] = tiff_make((tiff_kind){.width = 20,
+                                 .height = 16,
+                                 .samples = 1,
+                                 .bits = 8,
+                                 .photometric = PHOTOMETRIC_PALETTE,
+                                 .compression = COMPRESSION_PACKBITS},
+                     p);
+    f[10] = tiff_make((tiff_kind){.width = 20,
+                                  .height = 16,
+                                  .samples = 5,
+                                  .bits = 32,
+                                  .format = SAMPLEFORMAT_IEEEFP,
+                                  .photometric = PHOTOMETRIC_MINISBLACK,
+                                  .compression = COMPRESSION_ADOBE_DEFLATE,
+                                  .tiled = 1},
+                      p);
+    f[11] = npy_make(NPY("<u2", "(5, 4, 3)"), 1, p, 120);
+    free(p);
+}
+
+/* An error with a message and no image, or a whole image whose samples may all be read. */
+static bool survives(const uint8_t *bytes, size_t size) {
+    static volatile unsigned sum;
+    bool good = false;
+    for (int channels = 1; channels <= 5; channels++) {
+        mx_image im;
+        mx_error e = {0};
+        mx_status st = mx_image_decode(&im, bytes, size, channels, &e);
+        assert_true((st == MX_OK) == (im.pixels != NULL));
+        assert_true((st == MX_OK) == (*e.text == 0));
+        for (size_t i = 0; !st && i < bytes_of(&im); i++) sum += ((uint8_t *)im.pixels)[i];
+        good |= !st;
+        mx_image_free(&im);
+    }
+    int w, h, c;
+    mx_image_probe(&w, &h, &c, bytes, size, NULL);
+    return good;
+}
+
+/* Every length of every kind. None but a TIFF, whose directory may lie before its samples, survives it; and
+ * exact copies, so that a sanitizer sees each byte too far. */
+static void truncated(void **state) {
+    (void)state;
+    file f[KINDS];
+    make_kinds(f);
+    for (int k = 0; k < KINDS; k++) {
+        assert_true(k == 7 ||
+                    survives(f[k].bytes, f[k].size)); /* 7 is refused: CMYK of 16 bits, but for N=4 */
+        for (size_t n = 0; n < f[k].size; n++) {
+            uint8_t *copy = malloc(n + !n);
+            memcpy(copy, f[k].bytes, n);
+            if (survives(copy, n) && !(k == 5 && n + 1 == f[k].size))
+                fail_msg("kind %d survives with %zu of %zu bytes", k, n, f[k].size);
+            free(copy);
+        }
+        free(f[k].bytes);
+    }
+}
+
+/* Bits turned at random. The seed is in the message of a failure; MX_SEED gives another. */
+static void flipped(void **state) {
+    (void)state;
+    const char *given = getenv("MX_SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : 1;
+    mx_rng r = mx_rng_make(seed, MX_RNG_TEST, 9, 0);
+    file f[KINDS];
+    make_kinds(f);
+    int good = 0;
+    for (int k = 0; k < KINDS; k++) {
+        uint8_t *copy = malloc(f[k].size);
+        for (int t = 0; t < 400; t++) {
+            memcpy(copy, f[k].bytes, f[k].size);
+            size_t reach = t % 2 && f[k].size > 200 ? 200 : f[k].size; /* half of them in the header */
+            for (uint64_t n = 1 + mx_rng_below(&r, 4); n; n--)
+                copy[mx_rng_below(&r, reach)] ^= (uint8_t)(1u << mx_rng_below(&r, 8));
+            good += survives(copy, f[k].size);
+        }
+        free(copy), free(f[k].bytes);
+    }
+    print_message("seed %llu: %d of %d damaged files still decode\n", (unsigned long long)seed, good,
+                  KINDS * 400);
+}
+
+/* Good and damaged files from four threads at once give what they give alone. */
+typedef struct {
+    const file *f;
+    uint32_t crc[KINDS];
+} worker;
+
+static void *decode_all(void *user) {
+    worker *w = user;
+    for (int k = 0; k < KINDS; k++)
+        for (int cut = 0; cut < 2; cut++) {
+            mx_image im;
+            mx_error e = {0};
+            if (!mx_image_decode(&im, w->f[k].bytes, w->f[k].size - (cut ? 7 : 0), k == 10 ? 5 : 3, &e))
+                w->crc[k] = (uint32_t)crc32(w->crc[k], im.pixels, (uInt)bytes_of(&im));
+            else
+                w->crc[k] = (uint32_t)crc32(w->crc[k], (uint8_t *)e.text, (uInt)strlen(e.text));
+            mx_image_free(&im);
+        }
+    return NULL;
+}
+
+static void threads(void **state) {
+    (void)state;
+    file f[KINDS];
+    make_kinds(f);
+    for (int round = 0; round < 20; round++) {
+        worker w[4] = {{f, {0}}, {f, {0}}, {f, {0}}, {f, {0}}}, alone = {f, {0}};
+        pthread_t thread[4];
+        decode_all(&alone);
+        for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&thread[i], NULL, decode_all, &w[i]), 0);
+        for (int i = 0; i < 4; i++) pthread_join(thread[i], NULL);
+        for (int i = 0; i < 4; i++) assert_memory_equal(w[i].crc, alone.crc, sizeof alone.crc);
+    }
+    for (int k = 0; k < KINDS; k++) free(f[k].bytes);
+}
+
+/* The libraries print nothing, whatever they are given. */
+static void silence(void **state) {
+    FILE *catch = tmpfile();
+    assert_non_null(catch);
+    fflush(stderr);
+    int held = dup(2);
+    dup2(fileno(catch), 2);
+    file f[KINDS];
+    make_kinds(f);
+    for (int k = 0; k < KINDS; k++)
+        for (size_t i = 0; i < f[k].size; i += 3) {
+            f[k].bytes[i] ^= 0x41;
+            survives(f[k].bytes, f[k].size);
+            survives(f[k].bytes, i);
+            f[k].bytes[i] ^= 0x41;
+        }
+    fflush(stderr);
+    dup2(held, 2);
+    close(held);
+    fseek(catch, 0, SEEK_END);
+    assert_int_equal(ftell(catch), 0);
+    fclose(catch);
+    for (int k = 0; k < KINDS; k++) free(f[k].bytes);
+    (void)state;
+}
+
+int main(void) {
+    noise = mx_rng_make(2, MX_RNG_TEST, 0, 0);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(png_colours),   cmocka_unit_test(png_small_depths),
+        cmocka_unit_test(jpeg_flat),     cmocka_unit_test(jpeg_colour_spaces),
+        cmocka_unit_test(jpeg_warnings), cmocka_unit_test(tiff_layouts),
+        cmocka_unit_test(tiff_colours),  cmocka_unit_test(tiff_refusals),
+        cmocka_unit_test(tiff_jpeg),     cmocka_unit_test(webp),
+        cmocka_unit_test(npy),           cmocka_unit_test(empty_and_foreign),
+        cmocka_unit_test(great_claims),  cmocka_unit_test(truncated),
+        cmocka_unit_test(flipped),       cmocka_unit_test(threads),
+        cmocka_unit_test(silence),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
