@@ -17,6 +17,10 @@
 #include <tiffio.h>
 #include <webp/encode.h>
 
+#include "data/image.h"
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
 typedef struct {
     uint8_t *bytes;
     size_t size, at;
@@ -223,6 +227,36 @@ static inline file npy_make(const char *header, int version, const void *samples
     file_put(&f, header, n);
     if (bytes) file_put(&f, samples, bytes);
     return f;
+}
+
+#define NPY(descr, shape) "{'descr': '" descr "', 'fortran_order': False, 'shape': " shape ", }    \n"
+
+/* ---- common checks ---- */
+
+static mx_rng noise;
+
+static inline uint8_t *random_bytes(size_t n) {
+    uint8_t *p = malloc(n);
+    assert_non_null(p);
+    for (size_t i = 0; i < n; i++) p[i] = (uint8_t)mx_rng_u32(&noise);
+    return p;
+}
+
+static inline size_t bytes_of(const mx_image *im) {
+    size_t sample = im->type == MX_PIXEL_U8 ? 1 : im->type == MX_PIXEL_U16 ? 2 : 4;
+    return (size_t)im->width * (size_t)im->height * (size_t)im->channels * sample;
+}
+
+/* f must be refused with a message that holds `says`. */
+static inline void refused(file f, int channels, const char *says) {
+    mx_error e = {0};
+    mx_image im = {.width = 1};
+    mx_status st = mx_image_decode(&im, f.bytes, f.size, channels, &e);
+    assert_int_not_equal(st, MX_OK);
+    assert_int_equal(st, e.status);
+    assert_null(im.pixels);
+    if (!strstr(e.text, says)) fail_msg("expected '%s' in: %s", says, e.text);
+    assert_int_equal(mx_image_decode(&im, f.bytes, f.size, channels, NULL), st);
 }
 
 #endif
