@@ -5,9 +5,21 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define MX_FAKE_BASE ((uintptr_t)1 << 40) /* planning addresses: never mapped by accident in small programs  \
-                                           */
+#define MX_HUGE_PAGE ((size_t)2 << 20)
+
+#define MX_FAKE_BASE                                                                                         \
+    ((uintptr_t)1 << 40) /* planning addresses: never mapped by accident in small programs                   \
+                          */
+
+void *mx_pages_alloc(size_t bytes) {
+    size_t page = bytes >= 8 * MX_HUGE_PAGE ? MX_HUGE_PAGE : 4096, rounded = (bytes + page - 1) / page * page;
+    void *p = rounded < bytes ? NULL : aligned_alloc(page, rounded ? rounded : page);
+    if (p && page == MX_HUGE_PAGE)
+        madvise(p, rounded, MADV_HUGEPAGE); /* advice: nothing is lost without it */
+    return p;
+}
 
 void mx_arena_plan(mx_arena *a) {
     memset(a, 0, sizeof *a);
@@ -16,8 +28,7 @@ void mx_arena_plan(mx_arena *a) {
 
 mx_status mx_arena_make(mx_arena *a, size_t capacity, mx_error *e) {
     memset(a, 0, sizeof *a);
-    size_t bytes = (capacity + 4095) / 4096 * 4096;
-    if (bytes < capacity || (bytes && !(a->base = aligned_alloc(4096, bytes))))
+    if (!(a->base = mx_pages_alloc(capacity)))
         return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu bytes for a step's working memory", capacity);
     a->capacity = capacity;
     return MX_OK;

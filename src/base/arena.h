@@ -12,6 +12,10 @@
 
 #define MX_ALIGN 64 /* bytes: a cache line, and one AVX-512 register */
 
+/* Large untouched memory, aligned to pages, in huge ones where the system has them (a step's first pass over
+ * gigabytes of 4 KB pages took seconds). free() it; NULL when there is none. */
+void *mx_pages_alloc(size_t bytes);
+
 typedef struct {
     char *base;      /* NULL while planning */
     size_t capacity; /* bytes; no limit while planning */

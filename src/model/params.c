@@ -46,10 +46,9 @@ mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e) {
     p->bytes = use == MX_PARAMS_PLAN ? 0 : mx_params_bytes(p, use);
     char *base = (char *)((uintptr_t)1 << 42); /* never read: a plan needs only addresses */
     if (use != MX_PARAMS_PLAN) {
-        size_t bytes = (p->bytes + 4095) / 4096 * 4096;
-        if (!(base = p->memory = aligned_alloc(4096, bytes ? bytes : 4096)))
+        if (!(base = p->memory = mx_pages_alloc(p->bytes)))
             return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu bytes for a model's state", p->bytes);
-        memset(base, 0, bytes);
+        memset(base, 0, p->bytes);
     }
     p->weight = (float *)base;
     p->fixed = p->weight + p->total;
