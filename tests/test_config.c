@@ -21,6 +21,23 @@ static mx_model_config named(const char *name) {
     return c;
 }
 
+/* A small model of the test's own: named ones may be tuned. */
+static mx_model_config small(void) {
+    return (mx_model_config){.name = "custom",
+                             .image_h = 64,
+                             .image_w = 64,
+                             .patch = 4,
+                             .channels = 3,
+                             .stages = 3,
+                             .embed_dim = 48,
+                             .depths = {2, 2, 4},
+                             .heads = {3, 6, 12},
+                             .windows = {8, 8, 4},
+                             .decoder_dim = 128,
+                             .decoder_depth = 2,
+                             .decoder_heads = 4};
+}
+
 /* The check fails and its message holds `part`. */
 static void refused(const mx_model_config *c, const char *part) {
     mx_error e = {0};
@@ -104,7 +121,7 @@ static void test_image_size(void **state) {
     refused(&c, "image height 20 is not a multiple of the stride 32 (patch size 4, 4 stages): 32 works");
     c.image_h = 0;
     refused(&c, "image height is 0, but must be between 1 and 16384");
-    c = named("nano");
+    c = small();
     c.image_h = 32, c.image_w = 96; /* windows 8,8,4 on grids 8x24, 4x12 (cut to 4x8: no), ... */
     refused(&c, "stage 1: window size 8 does not divide its grid of 4x12 tokens: 6 or 12 work");
     c.windows[1] = 6;
@@ -120,8 +137,8 @@ static void test_windows_offered_work(void **state) {
     (void)state;
     for (int side = 8; side <= 240; side += 8)
         for (int w = 1; w <= 32; w++) {
-            mx_model_config c = named("micro");
-            c.stages = 1, c.image_h = side, c.image_w = 96, c.windows[0] = w;
+            mx_model_config c = small();
+            c.patch = 2, c.stages = 1, c.image_h = side, c.image_w = 96, c.windows[0] = w;
             mx_error e = {0};
             int h = side / 2, v = 48, below, above;
             int fits = h % (w < h ? w : h) == 0 && v % (w < v ? w : v) == 0;
@@ -138,31 +155,31 @@ static void test_windows_offered_work(void **state) {
 
 static void test_heads_and_widths(void **state) {
     (void)state;
-    mx_model_config c = named("nano");
+    mx_model_config c = small();
     c.heads[1] = 5;
     refused(&c, "stage 1: 5 heads do not divide the width 96: 4 or 6 work");
     c.heads[1] = 0;
     refused(&c, "stage 1: number of heads is 0, but must be between 1");
     c.heads[1] = 97;
     refused(&c, "96");
-    c = named("nano");
+    c = small();
     c.decoder_heads = 7;
     refused(&c, "decoder: 7 heads do not divide the width 128: 4 or 8 work");
-    c = named("nano");
+    c = small();
     c.embed_dim = 46;
     refused(&c, "embed dim 46 is not a multiple of 4 (sine and cosine of two axes): 44 or 48 work");
-    c = named("nano");
+    c = small();
     c.decoder_dim = 130;
     refused(&c, "decoder dim 130 is not a multiple of 4 (sine and cosine of two axes): 128 or 132 work");
-    c = named("nano");
+    c = small();
     c.channels = 65;
     refused(&c, "channels is 65, but must be between 1 and 64");
     c.channels = 0;
     refused(&c, "channels is 0");
-    c = named("nano");
+    c = small();
     c.depths[2] = 0;
     refused(&c, "stage 2: depth is 0");
-    c = named("nano");
+    c = small();
     c.decoder_dim = 0, c.decoder_depth = 0, c.decoder_heads = 0; /* a classifier */
     accepted(&c);
 }
