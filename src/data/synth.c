@@ -13,7 +13,12 @@
 #include "data/parallel.h"
 #include "data/synth_families.h"
 
-#define OVERSAMPLE 3 /* points a pixel and axis: edges must not flicker */
+#define MX_MOST_DETAIL 12 /* levels; later ones differ in their random numbers only */
+
+/* Points a pixel: four on a turned square first; all 16 of a 4x4 grid where those differ, at an edge. */
+#define MX_FINE        4
+#define MX_FLAT        0.1 /* largest difference of the four, in any colour, that counts as flat */
+#define MX_SUBPIXEL(k) (((k) + 0.5) / MX_FINE)
 
 void mx_synth_class_name(char out[32], int class_index) {
     int level = class_index / mx_family_count;
@@ -34,44 +39,90 @@ static mx_colour hsv(double h, double s, double v) {
     return (mx_colour){c[0], c[1], c[2]};
 }
 
-static void set_scene(mx_scene *s, mx_rng *r, int level) {
-    for (int i = 0; i < MX_SYNTH_NUMBERS; i++) s->u[i] = mx_rng_uniform(r);
-    double angle = (mx_rng_uniform(r) - 0.5) * 0.8, hue = mx_rng_uniform(r);
-    s->zoom = (0.4 + 0.5 * mx_rng_uniform(r)) * (1 + 0.6 * level);
-    s->x0 = 0.6 * (mx_rng_uniform(r) - 0.5), s->y0 = 0.6 * (mx_rng_uniform(r) - 0.5);
-    s->cosine = cos(angle), s->sine = sin(angle);
-    s->salt = mx_rng_u32(r), s->level = level;
-    for (int i = 0; i < 5; i++) { /* neighbours differ in hue and in light */
-        double h = hue + 0.13 * i + 0.1 * mx_rng_uniform(r),
-               v = (i % 2 ? 0.85 : 0.35) + 0.3 * (mx_rng_uniform(r) - 0.5);
-        s->palette[i] = hsv(h - floor(h), 0.25 + 0.6 * mx_rng_uniform(r), v);
+/* Five colours, dark and light in turn, of one of four schemes: neighbouring hues, two opposite hues, earth
+ * and sky, hues all around. Most are as mild as photographs, some as loud as posters. */
+static void set_palette(mx_scene *s, mx_rng *r) {
+    static const double turn[4] = {0.06, 0.5, 0.47, 0.21};
+    int scheme = (int)mx_rng_below(r, 4);
+    double hue = scheme == 2 ? 0.03 + 0.1 * mx_rng_uniform(r) : mx_rng_uniform(r), loud = mx_rng_uniform(r);
+    for (int i = 0; i < 5; i++) {
+        double h = hue + turn[scheme] * i + 0.08 * (mx_rng_uniform(r) - 0.5);
+        double v = (i % 2 ? 0.82 : 0.36) + 0.3 * (mx_rng_uniform(r) - 0.5);
+        s->palette[i] = hsv(h - floor(h), 0.15 + (0.35 + 0.5 * loud) * mx_rng_uniform(r), v);
     }
 }
 
-static uint8_t to_byte(double v) { return (uint8_t)(v < 0 ? 0 : v > 1 ? 255 : 255 * v + 0.5); }
+static void set_scene(mx_scene *s, mx_rng *r, const mx_family *family, int level) {
+    for (int i = 0; i < MX_SYNTH_NUMBERS; i++) s->u[i] = mx_rng_uniform(r);
+    double angle = (mx_rng_uniform(r) - 0.5) * (family->upright ? 0.3 : MX_TAU);
+    double near = family->whole ? 0.75 : 0.4, far = family->whole ? 1.15 : 0.9;
+    s->zoom = (near + (far - near) * mx_rng_uniform(r)) * (1 + 0.5 * fmin(level, MX_MOST_DETAIL));
+    s->x0 = 0.4 * (mx_rng_uniform(r) - 0.5), s->y0 = 0.4 * (mx_rng_uniform(r) - 0.5);
+    s->cosine = cos(angle), s->sine = sin(angle);
+    s->salt = mx_rng_u32(r), s->level = level;
+    set_palette(s, r);
+}
+
+typedef struct {
+    const mx_scene *scene;
+    mx_family_function *colour;
+    double step; /* of a pixel */
+} brush;
+
+static mx_colour look(const brush *b, double px, double py) {
+    const mx_scene *s = b->scene;
+    double u = px * b->step - 1, v = py * b->step - 1;
+    return b->colour(s, s->x0 + s->zoom * (u * s->cosine - v * s->sine),
+                     s->y0 + s->zoom * (u * s->sine + v * s->cosine));
+}
+
+/* Mean colour of pixel (x, y). */
+static mx_colour pixel(const brush *b, int x, int y) {
+    static const int first[MX_FINE] = {1, 3, 0,
+                                       2}; /* column of row k's first point: one in each row and column */
+    mx_colour low = {9, 9, 9}, high = {-9, -9, -9}, sum = {0, 0, 0};
+    for (int pass = 0; pass < 2; pass++) {
+        for (int k = 0; k < MX_FINE * MX_FINE; k++) {
+            int row = k / MX_FINE, column = k % MX_FINE;
+            if ((column == first[row]) != (pass == 0)) continue;
+            mx_colour c = look(b, x + MX_SUBPIXEL(column), y + MX_SUBPIXEL(row));
+            sum.r += c.r, sum.g += c.g, sum.b += c.b;
+            low = (mx_colour){fmin(low.r, c.r), fmin(low.g, c.g), fmin(low.b, c.b)};
+            high = (mx_colour){fmax(high.r, c.r), fmax(high.g, c.g), fmax(high.b, c.b)};
+        }
+        if (pass == 0 && fmax(high.r - low.r, fmax(high.g - low.g, high.b - low.b)) < MX_FLAT)
+            return mx_shade(sum, 1.0 / MX_FINE);
+    }
+    return mx_shade(sum, 1.0 / (MX_FINE * MX_FINE));
+}
+
+static uint8_t to_byte(double v) { return (uint8_t)(v > 0 ? v < 1 ? 255 * v + 0.5 : 255 : 0); }
 
 mx_status mx_synth_draw(mx_image *out, int class_index, int index, int size, uint64_t seed, bool val,
                         mx_error *e) {
     mx_scene s;
-    mx_rng r = mx_rng_make(seed, MX_RNG_SYNTH, (uint64_t)class_index, (uint32_t)(2 * index + val));
+    *out = (mx_image){0};
+    if (class_index < 0 || index < 0 || index > INT32_MAX / 2 || size < 1)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "synth: expected class and image from 0 and at least 1 pixel, found %d, %d, %d",
+                       class_index, index, size);
+    mx_rng r = mx_rng_make(seed, MX_RNG_SYNTH, (uint64_t)class_index, 2 * (uint32_t)index + val);
     const mx_family *family = &mx_families[class_index % mx_family_count];
-    if (mx_image_make(out, size, size, 3, MX_PIXEL_U8, e)) return e->status;
-    set_scene(&s, &r, class_index / mx_family_count);
+    mx_status made = mx_image_make(out, size, size, 3, MX_PIXEL_U8, e);
+    if (made) return made;
+    set_scene(&s, &r, family, class_index / mx_family_count);
+    brush b = {&s, family->colour, 2.0 / size};
+    /* Light falls from one side; grain keeps flat areas from being exactly flat. */
+    double light = 0.9 + 0.2 * mx_rng_uniform(&r), across = 0.3 * (mx_rng_uniform(&r) - 0.5),
+           down = 0.3 * (mx_rng_uniform(&r) - 0.5);
+    double grain = 0.01 * mx_rng_uniform(&r);
     uint8_t *p = out->pixels;
-    double step = 2.0 / (size * OVERSAMPLE), light = 0.85 + 0.3 * mx_rng_uniform(&r);
     for (int y = 0; y < size; y++)
         for (int x = 0; x < size; x++, p += 3) {
-            mx_colour sum = {0, 0, 0};
-            for (int k = 0; k < OVERSAMPLE * OVERSAMPLE; k++) {
-                double u = (x * OVERSAMPLE + k % OVERSAMPLE + 0.5) * step - 1,
-                       v = (y * OVERSAMPLE + k / OVERSAMPLE + 0.5) * step - 1;
-                mx_colour c = family->colour(&s, s.x0 + s.zoom * (u * s.cosine - v * s.sine),
-                                             s.y0 + s.zoom * (u * s.sine + v * s.cosine));
-                sum.r += c.r, sum.g += c.g, sum.b += c.b;
-            }
-            double scale = light / (OVERSAMPLE * OVERSAMPLE), grain = 0.02 * (mx_rng_uniform(&r) - 0.5);
-            p[0] = to_byte(sum.r * scale + grain), p[1] = to_byte(sum.g * scale + grain),
-            p[2] = to_byte(sum.b * scale + grain);
+            mx_colour c =
+                mx_shade(pixel(&b, x, y), light + across * (x * b.step - 1) + down * (y * b.step - 1));
+            double dust = grain * (mx_rng_uniform(&r) - 0.5);
+            p[0] = to_byte(c.r + dust), p[1] = to_byte(c.g + dust), p[2] = to_byte(c.b + dust);
         }
     return MX_OK;
 }
@@ -152,6 +203,12 @@ mx_status mx_synth_write(const char *folder, int classes, int images, int size, 
                 .seed = seed,
                 .lock = PTHREAD_MUTEX_INITIALIZER};
     char line[256];
+    if (classes < 1 || images < 1 || size < 1 || size > 16384 ||
+        (int64_t)classes * ((int64_t)images + w.held) > 100000000)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "synth: expected at least one class, image and pixel, and at most 16384 pixels a side "
+                       "and 100 million images; found %d classes, %d images, %d pixels",
+                       classes, images, size);
     if (check_empty(folder, e) || make_parents(folder, e)) return e->status;
     if (make_folder(folder, "train", NULL, e) || make_folder(folder, "val", NULL, e)) return e->status;
     for (int c = 0; c < classes; c++) {
@@ -160,6 +217,7 @@ mx_status mx_synth_write(const char *folder, int classes, int images, int size, 
         if (make_folder(folder, "train", name, e) || make_folder(folder, "val", name, e)) return e->status;
     }
     mx_parallel(mx_cores(), (int64_t)classes * (w.images + w.held), write_one, &w);
+    pthread_mutex_destroy(&w.lock);
     if (w.error.status) return mx_fail(e, w.error.status, "%s", w.error.text);
     snprintf(line, sizeof line, "%s: %d classes, %d training and %d held-out images each, %dx%d pixels",
              folder, classes, w.images, w.held, size, size);
