@@ -95,7 +95,11 @@ static bool figure(FILE *f, const char *folder, const char *name, bool large) {
     base64(f, bytes, size);
     fprintf(f, "\"><figcaption>%sStep %lld%s", large ? "<b>" : "", step_of(name), large ? "</b><dl>" : "");
     for (int i = 0; large && i < 4; i++) fprintf(f, "<dt>%s</dt><dd>%s</dd>", column[i][0], column[i][1]);
-    fprintf(f, "%s</figcaption></figure>\n", large ? "</dl><p>Visible patches are pasted in.</p>" : "");
+    fprintf(f, "%s</figcaption></figure>\n",
+            large ? "</dl><p>Visible patches are pasted in. With normalised pixels a predicted patch is "
+                    "shown with the "
+                    "true patch's mean and contrast, which the model does not predict.</p>"
+                  : "");
     free(bytes);
     return true;
 }

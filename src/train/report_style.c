@@ -41,7 +41,7 @@ const char mx_report_style[] =
     "dd{margin:0}"
     ".beside{display:grid;grid-template-columns:minmax(0,auto) minmax(200px,1fr);gap:24px}"
     ".beside figcaption{align-self:center;margin:0}"
-    ".large figcaption dl{display:grid;grid-template-columns:repeat(4,1fr);gap:0 16px}"
+    ".large img{width:100%}.large figcaption dl{display:grid;grid-template-columns:repeat(4,1fr);gap:0 16px}"
     ".large figcaption dt{grid-row:1;margin:0}.large figcaption dd{grid-row:2}"
     ".thumbs{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));gap:12px}"
     ".thumbs img{width:100%}.thumbs figure{padding:8px}.thumbs figcaption{margin:4px 2px 0}"
