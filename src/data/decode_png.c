@@ -9,7 +9,8 @@
 
 #include <png.h>
 
-#define MX_PNG_MAX_EDGE (1 << 30)
+#define MX_PNG_MAX_EDGE  (1 << 30)
+#define MX_PNG_MAX_RATIO 1100 /* Deflate reaches 1032 */
 
 typedef struct {
     const unsigned char *next;
@@ -47,9 +48,14 @@ static void ask_conversions(png_structp png, png_infop info) {
     png_read_update_info(png, info);
 }
 
-static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *colours, png_bytep **rows,
+static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *colours, source *from,
                             mx_error *e) {
     png_read_info(png, info);
+    /* Said before memory is asked for. Stored rows are as long as these until conversions are asked for. */
+    uint64_t most = (uint64_t)from->left * MX_PNG_MAX_RATIO / png_get_image_height(png, info);
+    if (png_get_rowbytes(png, info) > most + MX_PNG_MAX_RATIO)
+        return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %ux%u pixels", from->left,
+                       png_get_image_width(png, info), png_get_image_height(png, info));
     ask_conversions(png, info);
     int channels = png_get_channels(png, info), width = (int)png_get_image_width(png, info),
         height = (int)png_get_image_height(png, info);
@@ -59,10 +65,10 @@ static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *
     if (png_get_rowbytes(png, info) != stride)
         return mx_fail(e, MX_ERR_FORMAT, "expected rows of %zu bytes, found %zu", stride,
                        png_get_rowbytes(png, info));
-    if (!(*rows = malloc(sizeof **rows * (size_t)height)))
+    if (!(from->rows = malloc(sizeof *from->rows * (size_t)height)))
         return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %d row pointers", height);
-    for (int y = 0; y < height; y++) (*rows)[y] = (png_bytep)im->pixels + (size_t)y * stride;
-    png_read_image(png, *rows);
+    for (int y = 0; y < height; y++) from->rows[y] = (png_bytep)im->pixels + (size_t)y * stride;
+    png_read_image(png, from->rows);
     png_read_end(png, NULL);
     *colours = channels < 3 ? 1 : 3;
     return MX_OK;
@@ -79,7 +85,7 @@ mx_status mx_decode_png(mx_image *im, int *colours, const unsigned char *bytes, 
     else if (!setjmp(png_jmpbuf(png))) {
         png_set_read_fn(png, &from, read_bytes);
         png_set_user_limits(png, MX_PNG_MAX_EDGE, MX_PNG_MAX_EDGE);
-        read_image(png, info, im, colours, &from.rows, e);
+        read_image(png, info, im, colours, &from, e);
     }
     free(from.rows);
     if (png) png_destroy_read_struct(&png, info ? &info : NULL, NULL);

@@ -14,11 +14,16 @@
 #include <tiffio.h>
 
 #define MX_TIFF_MAX_CHANNELS 4096
+#define MX_TIFF_MAX_RATIO    65536 /* Deflate reaches 1032, LZMA and Zstandard on flat images some thousands */
+
+/* One allocation inside libtiff: it holds stored bytes, or a strip of a rare compression, never the picture.
+ */
+#define MX_TIFF_ALLOCATION(size) (((tmsize_t)64 << 20) + 16 * (tmsize_t)(size))
 
 typedef struct {
     const unsigned char *bytes;
     toff_t size, at;
-    char text[200]; /* libtiff's first complaint */
+    char text[200]; /* libtiff's last complaint */
     bool damaged;   /* a JPEG strip lacks samples */
     bool cut;       /* something lies behind the end; libtiff may go on without it, say a palette's colours */
 } memory_file;
@@ -62,7 +67,7 @@ static toff_t size_of(thandle_t h) { return ((memory_file *)h)->size; }
 static int on_error(TIFF *t, void *user, const char *module, const char *format, va_list ap) {
     memory_file *f = user;
     (void)t, (void)module;
-    if (!*f->text) vsnprintf(f->text, sizeof f->text, format, ap);
+    vsnprintf(f->text, sizeof f->text, format, ap);
     return 1;
 }
 
@@ -75,7 +80,7 @@ static int on_warning(TIFF *t, void *user, const char *module, const char *forma
     bool harmless = strstr(text, "extraneous") || strstr(text, "Adobe") || strstr(text, "JFIF") ||
                     strstr(text, "Invalid SOS") || strstr(text, "ICC");
     if (harmless) return 1;
-    if (!*f->text) memcpy(f->text, text, sizeof text);
+    memcpy(f->text, text, sizeof text);
     f->damaged = true;
     return 1;
 }
@@ -86,7 +91,7 @@ static TIFF *open_memory(memory_file *f, mx_error *e) {
     if (o) {
         TIFFOpenOptionsSetErrorHandlerExtR(o, on_error, f);
         TIFFOpenOptionsSetWarningHandlerExtR(o, on_warning, f);
-        TIFFOpenOptionsSetMaxSingleMemAlloc(o, 4 * (tmsize_t)MX_IMAGE_MAX_SAMPLES);
+        TIFFOpenOptionsSetMaxSingleMemAlloc(o, MX_TIFF_ALLOCATION(f->size));
         t = TIFFClientOpenExt("memory", "rm", f, read_some, write_none, seek_to, close_none, size_of, NULL,
                               NULL, o);
         TIFFOpenOptionsFree(o);
@@ -261,10 +266,19 @@ static void turn_round(mx_image *im, int colours) {
         }
 }
 
+/* Said before memory is asked for: the directory or the samples lie behind the end. */
+static mx_status check_size(const tiff_info *i, const memory_file *f, mx_error *e) {
+    uint64_t most = i->compression == COMPRESSION_NONE ? f->size : f->size * MX_TIFF_MAX_RATIO;
+    uint64_t row = (uint64_t)i->width * i->samples * mx_pixel_size(i->type); /* below 2^46 */
+    if (!f->cut && i->height && row <= most / i->height) return MX_OK;
+    return mx_fail(e, MX_ERR_FORMAT, "%llu bytes cannot hold %ux%u pixels of %u samples",
+                   (unsigned long long)f->size, i->width, i->height, i->samples);
+}
+
 static mx_status read_image(TIFF *t, const memory_file *f, mx_image *im, int *colours, int channels,
                             mx_error *e) {
     tiff_info i;
-    if (read_info(t, &i, e)) return e->status;
+    if (read_info(t, &i, e) || check_size(&i, f, e)) return e->status;
     if (i.photometric == PHOTOMETRIC_YCBCR) TIFFSetField(t, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
     if (mx_image_make(im, (int)i.width, (int)i.height, i.samples, i.type, e)) return e->status;
     if (TIFFIsTiled(t) ? read_tiles(t, &i, f, im, e) : read_strips(t, &i, f, im, e)) return e->status;

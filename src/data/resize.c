@@ -7,11 +7,14 @@
  * the box alone and so never reach outside it. */
 #include "data/image_internal.h"
 
+#include "base/clones.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MX_RESIZE_BITS 22 /* of a weight, behind the point */
+#define MX_LANES       64 /* rows that the horizontal pass takes together; 16 and fewer GCC unrolls to scalars */
 #define MX_RESIZE_HALF (1 << (MX_RESIZE_BITS - 1))
 
 static double bilinear(double x) { return fabs(x) < 1 ? 1 - fabs(x) : 0; }
@@ -91,42 +94,46 @@ static uint8_t clip8(int32_t acc) {
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-static void row_rgb8(uint8_t *restrict out, const uint8_t *restrict in, const axis *a) {
-    for (int x = 0; x < a->out; x++, out += 3) {
-        const uint8_t *p = in + (size_t)a->first[x] * 3;
-        const int32_t *w = a->fixed + (size_t)x * (size_t)a->taps;
-        int32_t r = MX_RESIZE_HALF, g = MX_RESIZE_HALF, b = MX_RESIZE_HALF;
-        for (int j = 0; j < a->n[x]; j++, p += 3) r += p[0] * w[j], g += p[1] * w[j], b += p[2] * w[j];
-        out[0] = clip8(r), out[1] = clip8(g), out[2] = clip8(b);
+/* turned [n][MX_LANES] from MX_LANES rows of n samples; rows >= have repeat the last one */
+static void turn(uint8_t *restrict turned, const uint8_t *in, size_t stride, size_t n, int have) {
+    for (int r = 0; r < MX_LANES; r++) {
+        const uint8_t *row = in + (size_t)(r < have ? r : have - 1) * stride;
+        for (size_t i = 0; i < n; i++) turned[i * MX_LANES + (size_t)r] = row[i];
     }
 }
 
-static void row_any8(uint8_t *restrict out, const uint8_t *restrict in, size_t c, const axis *a) {
-    for (int x = 0; x < a->out; x++, out += c) {
-        const uint8_t *p = in + (size_t)a->first[x] * c;
-        const int32_t *w = a->fixed + (size_t)x * (size_t)a->taps;
-        for (size_t k = 0; k < c; k++) {
-            int32_t acc = MX_RESIZE_HALF;
-            for (int j = 0; j < a->n[x]; j++) acc += p[(size_t)j * c + k] * w[j];
-            out[k] = clip8(acc);
+/* One result sample of MX_LANES rows; taps lie c samples apart */
+static inline void lanes8(uint8_t *restrict out, const uint8_t *restrict p, size_t c, const int32_t *w,
+                          int n) {
+    int32_t acc[MX_LANES];
+    for (int r = 0; r < MX_LANES; r++) acc[r] = MX_RESIZE_HALF;
+    for (int j = 0; j < n; j++, p += c * MX_LANES)
+        for (int r = 0; r < MX_LANES; r++) acc[r] += p[r] * w[j];
+    for (int r = 0; r < MX_LANES; r++) out[r] = clip8(acc[r]);
+}
+
+/* out [rows][a->out][c] from in, rows of stride samples. Neighbours of a row are too few to fill a vector, so
+ * MX_LANES rows are turned and go together. turned [MX_LANES][n samples] */
+MX_CLONES static void across8(uint8_t *out, const uint8_t *in, size_t stride, int rows, size_t n, size_t c,
+                              const axis *a, uint8_t *turned) {
+    size_t width = (size_t)a->out * c;
+    for (int y = 0; y < rows; y += MX_LANES) {
+        int have = rows - y < MX_LANES ? rows - y : MX_LANES;
+        turn(turned, in + (size_t)y * stride, stride, n, have);
+        for (size_t x = 0; x < width; x++) {
+            uint8_t lane[MX_LANES];
+            size_t i = x / c, k = x % c;
+            lanes8(lane, turned + ((size_t)a->first[i] * c + k) * MX_LANES, c, a->fixed + i * (size_t)a->taps,
+                   a->n[i]);
+            for (int r = 0; r < have; r++) out[(size_t)(y + r) * width + x] = lane[r];
         }
-    }
-}
-
-/* out [rows][a->out][c] from in, rows of stride samples */
-static void across8(uint8_t *out, const uint8_t *in, size_t stride, int rows, int c, const axis *a) {
-    for (int y = 0; y < rows; y++, in += stride, out += (size_t)a->out * (size_t)c) {
-        if (c == 3)
-            row_rgb8(out, in, a);
-        else
-            row_any8(out, in, (size_t)c, a);
     }
 }
 
 /* out [a->out][width] from in, rows of stride samples. Samples of a row are independent, so the inner loops
  * run along it, whatever the channels; acc [width] stays in the nearest cache. */
-static void down8(uint8_t *restrict out, const uint8_t *restrict in, size_t stride, size_t width,
-                  const axis *a, int32_t *restrict acc) {
+MX_CLONES static void down8(uint8_t *restrict out, const uint8_t *restrict in, size_t stride, size_t width,
+                            const axis *a, int32_t *restrict acc) {
     for (int y = 0; y < a->out; y++, out += width) {
         const int32_t *w = a->fixed + (size_t)y * (size_t)a->taps;
         for (size_t x = 0; x < width; x++) acc[x] = MX_RESIZE_HALF;
@@ -139,28 +146,24 @@ static void down8(uint8_t *restrict out, const uint8_t *restrict in, size_t stri
     }
 }
 
-static mx_status resize8(mx_image *out, const uint8_t *in, size_t stride, int rows, const axis *h,
+static mx_status resize8(mx_image *out, const uint8_t *in, size_t stride, mx_box box, const axis *h,
                          const axis *v, mx_error *e) {
-    size_t width = (size_t)out->width * (size_t)out->channels;
-    uint8_t *middle = NULL;
+    size_t c = (size_t)out->channels, width = (size_t)out->width * c, n = (size_t)box.width * c;
+    uint8_t *middle = NULL, *turned = NULL;
     int32_t *acc = NULL;
-    if (h->out && !v->out) {
-        across8(out->pixels, in, stride, rows, out->channels, h);
-        return MX_OK;
+    mx_status st = MX_OK;
+    if ((h->out && !(turned = malloc(n * MX_LANES))) ||
+        (h->out && v->out && !(middle = malloc(width * (size_t)box.height))) ||
+        (v->out && !(acc = malloc(sizeof *acc * width)))) {
+        st = mx_fail(e, MX_ERR_MEMORY, "cannot allocate memory to resize to %dx%d", out->width, out->height);
+        goto done;
     }
-    if (h->out && !(middle = malloc(width * (size_t)rows))) goto memory;
-    if (!(acc = malloc(sizeof *acc * width))) goto memory;
-    if (middle) {
-        across8(middle, in, stride, rows, out->channels, h);
-        in = middle, stride = width;
-    }
-    down8(out->pixels, in, stride, width, v, acc);
-    free(acc);
-    free(middle);
-    return MX_OK;
-memory:
-    free(middle);
-    return mx_fail(e, MX_ERR_MEMORY, "cannot allocate memory to resize to %dx%d", out->width, out->height);
+    if (h->out) across8(middle ? middle : out->pixels, in, stride, box.height, n, c, h, turned);
+    if (middle) in = middle, stride = width;
+    if (v->out) down8(out->pixels, in, stride, width, v, acc);
+done:
+    free(acc), free(turned), free(middle);
+    return st;
 }
 
 /* ---- 16 bits and float ---- */
@@ -265,7 +268,7 @@ mx_status mx_image_resize(mx_image *out, const mx_image *in, mx_box box, mx_filt
     if (!across && !down)
         copy_box(out, from, stride, (size_t)out->width * pixel);
     else if (bytes)
-        st = resize8(out, (const uint8_t *)from, stride, box.height, &h, &v, e);
+        st = resize8(out, (const uint8_t *)from, stride, box, &h, &v, e);
     else
         st = resize_wide(out, in, box, &h, &v, e);
 done:
