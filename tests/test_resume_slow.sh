@@ -23,8 +23,8 @@ kills=0
 for round in $(seq 200); do
     pid=$!
     if [ $kills -lt 20 ]; then
-        # up to a tenth of the whole run, so that 20 kills fall all over it; start-up included
-        sleep "$(awk -v m=$((whole_ms / 10 + 60)) -v r=$RANDOM 'BEGIN { printf "%.3f", (20 + r % m) / 1000 }')"
+        # up to a twentieth of the whole run and start-up, so that 20 kills fall all over it
+        sleep "$(awk -v m=$((whole_ms / 20 + 60)) -v r=$RANDOM 'BEGIN { printf "%.3f", (20 + r % m) / 1000 }')"
         kill -9 $pid 2>/dev/null && kills=$((kills + 1))
         wait $pid 2>/dev/null
         code=$?

@@ -84,17 +84,24 @@ static mx_status open_loader(mx_pretraining *p, mx_error *e) {
     return mx_loader_open(&p->loader, &config, e);
 }
 
-static mx_status prepare(mx_pretraining *p, const bool *given, mx_error *e) {
-    if (mx_run_folder_open(&p->paths, &p->o, given, &p->resumed, e)) return e->status;
-    if (mx_settings_make(&p->settings, &p->o, e) ||
-        mx_open_training_data(&p->data, &p->held, &p->o, p->paths.index, e))
-        return e->status;
+static mx_status load_everything(mx_pretraining *p, mx_error *e) {
+    if (mx_open_training_data(&p->data, &p->held, &p->o, p->paths.index, e)) return e->status;
     if (mx_settings_data(&p->settings, mx_dataset_count(p->data), e)) return e->status;
     if (!p->resumed && mx_settings_pixels(&p->settings, &p->o, p->data, &p->pixels, e)) return e->status;
-    if (mx_trainer_make(&p->trainer, &p->settings, false, NULL, e)) return e->status;
-    if (fill_state(p, e)) return e->status;
+    if (mx_trainer_make(&p->trainer, &p->settings, false, NULL, e) || fill_state(p, e)) return e->status;
     p->trainer.settings = p->settings;
     return MX_OK;
+}
+
+static mx_status prepare(mx_pretraining *p, const bool *given, mx_error *e) {
+    bool stored = false;
+    if (mx_run_folder_open(&p->paths, &p->o, given, &stored, &p->resumed, e)) return e->status;
+    if (mx_settings_make(&p->settings, &p->o, e)) return e->status;
+    if (!stored &&
+        (mx_settings_effective(&p->settings, &p->o, e) || mx_run_folder_start(&p->paths, &p->o, e)))
+        return e->status;
+    if (load_everything(p, e) && !stored) mx_run_folder_undo(&p->paths);
+    return e->status;
 }
 
 static mx_status finish(mx_pretraining *p, mx_error *e) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/file.h"
 
@@ -84,34 +85,56 @@ static mx_status write_options(const mx_run_paths *p, const mx_options *o, mx_er
     return e->status;
 }
 
-mx_status mx_run_folder_open(mx_run_paths *p, mx_options *o, const bool *given, bool *resumed, mx_error *e) {
+/* A run must be resumable from any folder. What does not exist keeps its name, for the message to come. */
+static mx_status make_absolute(char **path, mx_error *e) {
+    char *full = *path ? realpath(*path, NULL) : NULL;
+    if (full) {
+        free(*path);
+        *path = full;
+    }
+    return e->status;
+}
+
+mx_status mx_run_folder_open(mx_run_paths *p, mx_options *o, const bool *given, bool *stored, bool *resumed,
+                             mx_error *e) {
     const char *root = o->resume ? o->resume : o->output;
-    *resumed = false;
+    *stored = *resumed = false;
     if (!root)
         return mx_fail(e, MX_ERR_ARGUMENT, "--output RUN is needed: the folder that the run is written to");
     if (o->resume && o->output && strcmp(o->resume, o->output))
         return mx_fail(e, MX_ERR_ARGUMENT, "--output %s and --resume %s name different folders", o->output,
                        o->resume);
+    if (make_absolute(&o->data, e) || make_absolute(&o->val_data, e) || make_absolute(&o->init, e))
+        return e->status;
     if (mx_run_paths_make(p, root, e)) return e->status;
-    if (o->resume) {
-        if (!mx_path_exists(root)) return mx_fail(e, MX_ERR_IO, "--resume %s: there is no such folder", root);
-        if (mx_path_exists(p->options)) {
-            if (take_stored(p, o, given, e)) return e->status;
-            *resumed = mx_path_exists(p->state);
-            return MX_OK;
-        }
-        if (mx_path_exists(p->state) || !o->data)
-            return mx_fail(e, MX_ERR_IO, "--resume %s: %s is missing, so this is not a run folder", root,
-                           "options.ini");
-    } else if (mx_path_exists(root) && !mx_folder_empty(root)) {
+    if (o->resume && !mx_path_exists(root))
+        return mx_fail(e, MX_ERR_IO, "--resume %s: there is no such folder", root);
+    if (o->resume && mx_path_exists(p->options)) {
+        if (take_stored(p, o, given, e)) return e->status;
+        *stored = true, *resumed = mx_path_exists(p->state);
+        return MX_OK;
+    }
+    if (o->resume && (mx_path_exists(p->state) || !o->data))
+        return mx_fail(e, MX_ERR_IO, "--resume %s: options.ini is missing, so this is not a run folder",
+                       root);
+    if (!o->resume && mx_path_exists(root) && !mx_folder_empty(root))
         return mx_fail(
             e, MX_ERR_IO,
             "--output %s is not empty: choose another folder, or continue the run in it with --resume %s",
             root, root);
-    }
     if (!o->data)
         return mx_fail(e, MX_ERR_ARGUMENT, "--data DIR is needed: the folder of images to learn from");
-    if (mx_folder_make(root, e) || mx_folder_make(p->pictures, e)) return e->status;
-    if (!o->output && mx_options_set(o, "output", root, e)) return e->status;
+    return o->output ? MX_OK : mx_options_set(o, "output", root, e);
+}
+
+mx_status mx_run_folder_start(const mx_run_paths *p, const mx_options *o, mx_error *e) {
+    if (mx_folder_make(p->root, e) || mx_folder_make(p->pictures, e)) return e->status;
     return write_options(p, o, e);
+}
+
+void mx_run_folder_undo(const mx_run_paths *p) {
+    unlink(p->options);
+    unlink(p->index);
+    rmdir(p->pictures);
+    rmdir(p->root);
 }

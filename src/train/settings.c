@@ -169,3 +169,21 @@ mx_loader_config mx_settings_loader(const mx_settings *s, const mx_dataset *data
                               .ahead = MX_BATCHES_AHEAD,
                               .bad_share = s->bad_share};
 }
+
+mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e) {
+    const mx_model_config *m = &s->model;
+    o->image_size[0] = m->image_h, o->image_size[1] = m->image_w;
+    o->patch_size = m->patch, o->channels = m->channels, o->embed_dim = m->embed_dim;
+    o->decoder_dim = m->decoder_dim, o->decoder_depth = m->decoder_depth,
+    o->decoder_num_heads = m->decoder_heads;
+    o->depths_count = o->num_heads_count = o->window_size_count = m->stages;
+    for (int k = 0; k < m->stages; k++)
+        o->depths[k] = m->depths[k], o->num_heads[k] = m->heads[k], o->window_size[k] = m->windows[k];
+    o->epochs = s->epochs, o->warmup_epochs = s->schedule.warmup_epochs;
+    if (o->lr < 0 && o->blr < 0) o->blr = s->schedule.lr * 256 / ((double)s->batch * s->accum);
+    if (o->lr < 0) o->lr = s->schedule.lr;
+    o->batch_size = s->batch, o->accum_steps = s->accum;
+    if (!o->stats && !o->mean_count)
+        return mx_options_set(o, "stats", m->channels == 3 ? "imagenet" : "auto", e);
+    return e->status;
+}

@@ -43,6 +43,10 @@ void mx_settings_use_pixels(mx_settings *s, const mx_pixels *pixels);
 /* "500" steps or "10m", "90s", "1h": exactly one of the two results is not 0. */
 mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, mx_error *e);
 
+/* Writes every default that was filled in back into *o, so that a stored run does not depend on later
+ * defaults. */
+mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e);
+
 /* Optimiser settings of a step at learning rate lr. */
 mx_adamw_config mx_settings_adamw(const mx_settings *s, double lr);
 
