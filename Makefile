@@ -8,7 +8,7 @@ setup:
 
 build: setup
 	@cmake --preset release -G Ninja >build.log 2>&1 || { cat build.log; rm -f build.log; exit 1; }; rm -f build.log
-	@cmake --build --preset release
+	@cmake --build --preset release --target mixmae
 
 test: setup
 	@tools/test
