@@ -27,7 +27,7 @@ mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *siz
     char *buffer = NULL;
     size_t have = 0;
     *bytes = NULL, *size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not hang us */
     if (fd < 0) return io_error(e, "open", path);
     if (fstat(fd, &st)) {
         io_error(e, "look at", path);

@@ -168,7 +168,7 @@ mx_status mx_st_open(mx_st **out, const char *path, mx_error *e) {
     struct stat info;
     void *map = MAP_FAILED;
     *out = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not hang us */
     if (fd < 0) return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
     if (fstat(fd, &info) || !S_ISREG(info.st_mode))
         mx_fail(e, MX_ERR_IO, "%s is not a regular file", path);

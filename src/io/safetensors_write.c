@@ -25,40 +25,74 @@ static int by_key(const void *a, const void *b) {
     return strcmp(((const mx_st_pair *)a)->key, ((const mx_st_pair *)b)->key);
 }
 
-static json_t *metadata(const mx_st_pair *meta, int metas) {
+/* What the reader would refuse is an error here, before anything is written. */
+static mx_status check(const mx_st_tensor *t, mx_error *e) {
+    int64_t bits = t->dtype ? mx_st_bits(t->dtype) : 0;
+    if (!bits)
+        return mx_fail(e, MX_ERR_ARGUMENT, "tensor %s: unknown dtype %s", t->name,
+                       t->dtype ? t->dtype : "NULL");
+    if (t->ndim < 0 || t->ndim > MX_ST_MAX_DIM)
+        return mx_fail(e, MX_ERR_SHAPE, "tensor %s: expected 0 to %d dimensions, found %d", t->name,
+                       MX_ST_MAX_DIM, t->ndim);
+    for (int i = 0; i < t->ndim; i++)
+        if (t->dim[i] < 0 || __builtin_mul_overflow(bits, t->dim[i], &bits))
+            return mx_fail(e, MX_ERR_SHAPE, "tensor %s: dimension %d is %lld, which cannot be", t->name, i,
+                           (long long)t->dim[i]);
+    if (bits % 8 || (uint64_t)bits / 8 != t->bytes)
+        return mx_fail(e, MX_ERR_SHAPE, "tensor %s: shape and dtype ask for %lld bits, found %zu bytes",
+                       t->name, (long long)bits, t->bytes);
+    return MX_OK;
+}
+
+/* Adds a member whose name must be new; takes value over, NULL being a failure of its making. */
+static mx_status add(json_t *o, const char *what, const char *name, json_t *value, mx_error *e) {
+    if (json_object_get(o, name)) {
+        json_decref(value);
+        return mx_fail(e, MX_ERR_ARGUMENT, "two %s have the name %s", what, name);
+    }
+    if (!json_object_set_new(o, name, value)) return MX_OK;
+    return mx_fail(e, MX_ERR_ARGUMENT, "%s %.100s: not UTF-8 text, or out of memory", what, name);
+}
+
+static mx_status add_metadata(json_t *root, const mx_st_pair *meta, int metas, mx_error *e) {
     json_t *o = json_object();
     mx_st_pair *sorted = malloc(sizeof *sorted * (size_t)(metas + 1));
     if (sorted) {
         for (int i = 0; i < metas; i++) sorted[i] = meta[i];
         sorted[metas] = (mx_st_pair){"format", "pt"};
         qsort(sorted, (size_t)metas + 1, sizeof *sorted, by_key);
-        for (int i = 0; i <= metas; i++) json_object_set_new(o, sorted[i].key, json_string(sorted[i].value));
-    }
+        for (int i = 0; i <= metas && !e->status; i++)
+            add(o, "metadata", sorted[i].key, json_string(sorted[i].value), e);
+    } else
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for metadata");
     free(sorted);
-    return o;
+    if (!e->status) return add(root, "tensors", "__metadata__", o, e);
+    json_decref(o);
+    return e->status;
 }
 
-/* Header text padded with spaces to a multiple of 8 (the caller frees it), or NULL. */
-static char *header_text(const mx_st_tensor *const *order, int count, const mx_st_pair *meta, int metas,
-                         size_t *size) {
+/* Header text padded with spaces to a multiple of 8 (the caller frees it). */
+static mx_status header_text(char **out, size_t *size, const mx_st_tensor *const *order, int count,
+                             const mx_st_pair *meta, int metas, mx_error *e) {
     json_t *root = json_object();
+    char *text = NULL, *grown = NULL;
     size_t offset = 0;
-    json_object_set_new(root, "__metadata__", metadata(meta, metas));
-    bool ok = true;
+    if (add_metadata(root, meta, metas, e)) goto done;
     for (int i = 0; i < count; i++)
-        if (json_object_set_new(root, order[i]->name, entry(order[i], &offset))) ok = false;
-    char *text = ok && json_object_size(root) == (size_t)count + 1 ? json_dumps(root, JSON_COMPACT) : NULL;
-    json_decref(root);
-    if (!text) return NULL;
-    size_t n = strlen(text), padded = (n + 7) / 8 * 8;
-    char *grown = realloc(text, padded + 1);
-    if (!grown) {
-        free(text);
-        return NULL;
+        if (add(root, "tensors", order[i]->name, entry(order[i], &offset), e)) goto done;
+    text = json_dumps(root, JSON_COMPACT);
+    size_t n = text ? strlen(text) : 0, padded = (n + 7) / 8 * 8;
+    if (!text || !(grown = realloc(text, padded + 1))) {
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for the header");
+        goto done;
     }
     memset(grown + n, ' ', padded - n);
-    *size = padded;
-    return grown;
+    text = NULL;
+    *out = grown, *size = padded;
+done:
+    free(text);
+    json_decref(root);
+    return e->status;
 }
 
 mx_status mx_st_write(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *meta,
@@ -69,13 +103,10 @@ mx_status mx_st_write(const char *path, const mx_st_tensor *tensors, int count, 
     mx_file *f = NULL;
     unsigned char length[8];
     if (!order) return mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", path);
-    for (int i = 0; i < count; i++) order[i] = &tensors[i];
+    for (int i = 0; i < count; i++)
+        if (check(order[i] = &tensors[i], e)) goto done;
     qsort(order, (size_t)count, sizeof *order, by_rank);
-    if (!(header = header_text(order, count, meta, metas, &size))) {
-        mx_fail(e, MX_ERR_MEMORY, "cannot make the header of %s: out of memory, or two tensors of one name",
-                path);
-        goto done;
-    }
+    if (header_text(&header, &size, order, count, meta, metas, e)) goto done;
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)size >> (8 * i));
     if (mx_file_begin(&f, path, e)) goto done;
     mx_file_put(f, length, 8, e);
@@ -86,6 +117,7 @@ mx_status mx_st_write(const char *path, const mx_st_tensor *tensors, int count, 
     else
         mx_file_commit(f, e);
 done:
+    if (!header) mx_fail_where(e, "cannot write %s", path);
     free(header);
     free(order);
     return e->status;

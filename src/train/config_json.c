@@ -2,7 +2,6 @@
 #include "train/checkpoint.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -79,9 +78,18 @@ static mx_status get_size(const json_t *o, mx_model_config *c, mx_error *e) {
     return MX_OK;
 }
 
+/* Cut to what fits, between two characters: half of one could not be written again. */
+static void set_name(mx_model_config *c, const char *name) {
+    size_t n = strnlen(name, sizeof c->name);
+    if (n == sizeof c->name)
+        for (n--; n && ((unsigned char)name[n] & 0xc0) == 0x80;) n--;
+    memcpy(c->name, name, n);
+    c->name[n] = 0;
+}
+
 static mx_status parse(mx_model_config *c, const json_t *o, mx_error *e) {
     const json_t *name = json_object_get(o, "name"), *norm = json_object_get(o, "norm_pix_loss");
-    snprintf(c->name, sizeof c->name, "%s", json_is_string(name) ? json_string_value(name) : "custom");
+    set_name(c, json_is_string(name) ? json_string_value(name) : "custom");
     if (get_size(o, c, e) || get_int(o, "patch_size", -1, &c->patch, e) ||
         get_int(o, "in_chans", 3, &c->channels, e) || get_int(o, "embed_dim", -1, &c->embed_dim, e) ||
         get_list(o, "depths", 0, &c->stages, c->depths, e) ||
@@ -92,7 +100,10 @@ static mx_status parse(mx_model_config *c, const json_t *o, mx_error *e) {
         get_int(o, "decoder_num_heads", 0, &c->decoder_heads, e) ||
         get_int(o, "num_classes", 0, &c->classes, e))
         return e->status;
-    c->norm_pix = norm ? json_is_true(norm) : true;
+    if (norm && !json_is_boolean(norm))
+        return mx_fail(e, MX_ERR_FORMAT, "configuration: \"norm_pix_loss\" must be true or false");
+    c->norm_pix = !norm || json_is_true(norm);
+    if (!c->decoder_dim) c->decoder_depth = c->decoder_heads = 0, c->norm_pix = true; /* of no decoder */
     return mx_model_check(c, e);
 }
 
