@@ -22,7 +22,7 @@ typedef struct {
 
 /* bytes of one element */
 static inline size_t mx_dtype_size(mx_dtype type) {
-    static const size_t size[] = {4, 2, 8, 4, 1};
+    static const size_t size[] = {sizeof(float), 2, 8, 4, 1};
     return size[type];
 }
 
