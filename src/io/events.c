@@ -48,9 +48,8 @@ static mx_status write_event(mx_events *w, Tb__Event *event, mx_error *e) {
     return e->status;
 }
 
-/* Bytes of the whole, undamaged records at the start of a file whose step is at most `step`; a later record
- * ends it. */
-static size_t keep_length(const unsigned char *b, size_t size, int64_t step) {
+size_t mx_events_keep(const void *bytes, size_t size, int64_t step) {
+    const unsigned char *b = bytes;
     size_t at = 0;
     while (size - at >= 16) {
         uint64_t n = (uint64_t)get32(b + at) | (uint64_t)get32(b + at + 4) << 32;
@@ -69,7 +68,7 @@ static mx_status cut_file(const char *path, int64_t step, mx_error *e) {
     void *bytes = NULL;
     size_t size = 0;
     if (mx_file_read(path, MX_EVENTS_MAX_FILE, &bytes, &size, e)) return e->status;
-    size_t keep = keep_length(bytes, size, step);
+    size_t keep = mx_events_keep(bytes, size, step);
     if (keep < size) mx_file_write(path, bytes, keep, e);
     free(bytes);
     return e->status;

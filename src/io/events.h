@@ -20,6 +20,9 @@ mx_status mx_events_image(mx_events *w, const char *tag, int64_t step, int width
                           size_t size, mx_error *e);
 mx_status mx_events_flush(mx_events *w, mx_error *e);
 void mx_events_close(mx_events *w);
+/* Bytes of the whole, undamaged records at the start of an event file whose step is at most `step`; a later
+ * record ends them. What resuming keeps. */
+size_t mx_events_keep(const void *bytes, size_t size, int64_t step);
 
 /* log.jsonl: one JSON object a line, each with an integer "step". Cuts off lines with a later step and a torn
  * last line. */
