@@ -26,6 +26,16 @@ static void checksums(void **state) {
     assert_int_equal(mx_crc32c_masked(length, 8), 0x224b7fa3);
 }
 
+static void file_holds(const char *rel, const char *expected) {
+    void *bytes = NULL;
+    size_t size = 0;
+    mx_error e = {0};
+    if (mx_file_read(at(rel), 1 << 20, &bytes, &size, &e)) fail_msg("%s", e.text);
+    assert_string_equal((char *)bytes, expected);
+    assert_int_equal(size, strlen(expected));
+    free(bytes);
+}
+
 /* ---- event files ------------------------------------------------------------------------------------------
  */
 
@@ -202,6 +212,8 @@ static void torn_tails(void **state) {
     put_bytes("torn2/events.out.tfevents.1.h.1.0.77.1.tmp", "left over", 9);
     put_text("torn2/other", "left alone");
     mx_events_close(open_events("torn2", INT64_MAX));
+    file_holds("torn2/events.out.tfevents.1.h.1.0.77.1.tmp", "left over");
+    file_holds("torn2/other", "left alone");
     parsed q = parse(at("torn2/events.out.tfevents.1.h.1.0"));
     assert_int_equal(q.count, p.count - 1);
     parsed_free(&p), parsed_free(&q);
@@ -226,16 +238,6 @@ static void lying_lengths(void **state) {
 /* ---- log.jsonl --------------------------------------------------------------------------------------------
  */
 
-static void log_holds(const char *rel, const char *expected) {
-    void *bytes = NULL;
-    size_t size = 0;
-    mx_error e = {0};
-    if (mx_file_read(at(rel), 1 << 20, &bytes, &size, &e)) fail_msg("%s", e.text);
-    assert_string_equal((char *)bytes, expected);
-    assert_int_equal(size, strlen(expected));
-    free(bytes);
-}
-
 static void log_cut(void **state) {
     (void)state;
     static const struct {
@@ -258,7 +260,7 @@ static void log_cut(void **state) {
         mx_error e = {0};
         put_text("log.jsonl", cases[i].before);
         if (mx_jsonl_cut(at("log.jsonl"), cases[i].step, &e)) fail_msg("%s", e.text);
-        log_holds("log.jsonl", cases[i].after);
+        file_holds("log.jsonl", cases[i].after);
     }
     mx_error e = {0};
     assert_int_equal(mx_jsonl_cut(at("no-log.jsonl"), 1, &e), MX_OK);
@@ -270,7 +272,7 @@ static void log_append(void **state) {
     mx_error e = {0};
     assert_int_equal(mx_jsonl_append(at("new.jsonl"), "{\"step\":1}", &e), MX_OK);
     assert_int_equal(mx_jsonl_append(at("new.jsonl"), "{\"step\":2}", &e), MX_OK);
-    log_holds("new.jsonl", "{\"step\":1}\n{\"step\":2}\n");
+    file_holds("new.jsonl", "{\"step\":1}\n{\"step\":2}\n");
     assert_int_equal(mx_jsonl_append(at("absent/new.jsonl"), "{}", &e), MX_ERR_IO);
     assert_non_null(strstr(e.text, "absent/new.jsonl"));
     assert_non_null(strstr(e.text, "No such file"));

@@ -149,6 +149,7 @@ mx_status mx_file_write(const char *path, const void *bytes, size_t size, mx_err
 }
 
 mx_status mx_folder_make(const char *path, mx_error *e) {
+    if (!*path) return mx_fail(e, MX_ERR_IO, "cannot create a folder without a name");
     char *copy = strdup(path);
     if (!copy) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     for (char *p = copy + 1;; p++) {
