@@ -1,6 +1,7 @@
 /* The named models against the paper's table, and the check of what divides: every refusal names a number,
  * and that number is then accepted. Source: objective.md "Models" and "Encoder" 3. */
 #include <limits.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "model/config.h"
+#include "model/model.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -78,6 +79,41 @@ static void test_paper_table(void **state) {
         assert_int_equal(c.decoder_heads, 16);
         assert_int_equal(mx_model_stride(&c), 32);
     }
+}
+
+/* Trainable millions of the encoder alone and with a head of 1000 classes, and the encoder's multiply-adds.
+ */
+static void test_paper_sizes(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        double encoder, classifier, giga;
+    } want[] = {{"base", 86.9, 87.9, 16.3},
+                {"large", 195.3, 196.8, 35.8},
+                {"huge", 655.3, 658.2, 117.6},
+                {"base_384", 87.4, 88.4, 52.5},
+                {"large_384", 195.9, 197.5, 112.0}};
+    for (size_t i = 0; i < COUNT(want); i++)
+        for (int classes = 0; classes <= 1000; classes += 1000) {
+            mx_model_config c = named(want[i].name);
+            mx_model m;
+            mx_error e = {0};
+            c.decoder_dim = c.decoder_depth = c.decoder_heads = 0, c.classes = classes;
+            if (mx_model_make(&m, &c, MX_PARAMS_PLAN, &e)) fail_msg("%s", e.text);
+            double millions = (double)mx_params_trainable(&m.params) / 1e6,
+                   giga = mx_model_forward_macs(&c) / 1e9;
+            double expected = classes ? want[i].classifier : want[i].encoder;
+            if (fabs(millions - expected) > 0.0501 || (!classes && fabs(giga - want[i].giga) > 0.0501))
+                fail_msg("%s: %.3f M, %.3f G; expected %.1f, %.1f", want[i].name, millions, giga, expected,
+                         want[i].giga);
+            mx_model_free(&m);
+        }
+    mx_model_config c = named("base"); /* pretraining */
+    mx_model m;
+    mx_error e = {0};
+    if (mx_model_make(&m, &c, MX_PARAMS_PLAN, &e)) fail_msg("%s", e.text);
+    assert_true(fabs((double)mx_params_trainable(&m.params) / 1e6 - 114.2) <= 0.0501);
+    mx_model_free(&m);
 }
 
 static void test_every_named_model(void **state) {
@@ -210,9 +246,10 @@ static void test_absurd_numbers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paper_table),      cmocka_unit_test(test_every_named_model),
-        cmocka_unit_test(test_image_size),       cmocka_unit_test(test_windows_offered_work),
-        cmocka_unit_test(test_heads_and_widths), cmocka_unit_test(test_absurd_numbers),
+        cmocka_unit_test(test_paper_table),          cmocka_unit_test(test_paper_sizes),
+        cmocka_unit_test(test_every_named_model),    cmocka_unit_test(test_image_size),
+        cmocka_unit_test(test_windows_offered_work), cmocka_unit_test(test_heads_and_widths),
+        cmocka_unit_test(test_absurd_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
