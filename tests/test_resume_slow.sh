@@ -17,50 +17,61 @@ start=$(date +%s%N)
 whole_ms=$((($(date +%s%N) - start) / 1000000))
 echo "the whole run took $whole_ms ms"
 
-RANDOM=20261
-kills=0
-"$mixmae" pretrain "${options[@]}" --output "$work/killed" &
-for round in $(seq 200); do
-    pid=$!
-    if [ $kills -lt 20 ]; then
-        # up to a twentieth of the whole run and start-up, so that 20 kills fall all over it
-        sleep "$(awk -v m=$((whole_ms / 20 + 60)) -v r=$RANDOM 'BEGIN { printf "%.3f", (20 + r % m) / 1000 }')"
-        kill -9 $pid 2>/dev/null && kills=$((kills + 1))
-        wait $pid 2>/dev/null
-        code=$?
-        if [ -f "$work/killed/model.safetensors" ]; then
-            "$mixmae" inspect "$work/killed/model.safetensors" >/dev/null || fail "the checkpoint after kill $kills is damaged"
-        fi
-        [ $code = 0 ] && break
-    else
-        wait $pid || fail "the last leg exited $?"
-        break
-    fi
-    if [ -f "$work/killed/options.ini" ]; then
-        "$mixmae" pretrain --resume "$work/killed" --quiet &
-    else
-        rm -rf "$work/killed" # killed before it had written anything
-        "$mixmae" pretrain "${options[@]}" --output "$work/killed" &
-    fi
-done
-echo "$kills kills"
-[ $kills = 20 ] || fail "the run ended after $kills kills"
-for file in model.safetensors state.safetensors; do
-    cmp "$work/whole/$file" "$work/killed/$file" || fail "$file differs after kills"
-done
 # the log has each step once, as if it had never stopped (rates and waiting times are of this machine, not of the run)
 steps() { grep -o '"loss":[^,]*\|"step":[0-9]*' "$1/log.jsonl"; }
-cmp <(steps "$work/whole") <(steps "$work/killed") || fail "log.jsonl differs after kills"
+same_as_whole() {
+    for file in model.safetensors state.safetensors; do
+        cmp "$work/whole/$file" "$1/$file" || fail "$file differs after kills"
+    done
+    cmp <(steps "$work/whole") <(steps "$1") || fail "log.jsonl differs after kills"
+}
 
-"$mixmae" pretrain "${options[@]}" --output "$work/term" &
-pid=$!
-sleep "$(awk -v m=$whole_ms 'BEGIN { printf "%.3f", m / 3000 }')"
-kill -TERM $pid
-wait $pid
-code=$?
+# 20 kills at random moments of a run's legs, each up to a twentieth of the whole run long. A run that ends before all
+# kills are done (the machine may have become faster) is compared and another one is begun.
+RANDOM=20261
+kills=0 runs=0
+while [ $kills -lt 20 ] && [ $runs -lt 20 ]; do
+    run=$work/killed$runs runs=$((runs + 1))
+    while :; do
+        if [ -f "$run/options.ini" ]; then
+            "$mixmae" pretrain --resume "$run" --quiet &
+        else
+            rm -rf "$run" # killed before it had written anything
+            "$mixmae" pretrain "${options[@]}" --output "$run" &
+        fi
+        pid=$!
+        if [ $kills -lt 20 ]; then
+            sleep "$(awk -v m=$((whole_ms / 20 + 60)) -v r=$RANDOM 'BEGIN { printf "%.3f", (20 + r % m) / 1000 }')"
+            kill -9 $pid 2>/dev/null
+        fi
+        wait $pid 2>/dev/null
+        code=$?
+        [ $code = 0 ] && break
+        [ $code = 137 ] || { fail "a leg ended with code $code"; break 2; }
+        kills=$((kills + 1))
+        if [ -f "$run/model.safetensors" ]; then
+            "$mixmae" inspect "$run/model.safetensors" >/dev/null || fail "the checkpoint after kill $kills is damaged"
+        fi
+    done
+    same_as_whole "$run"
+done
+echo "$kills kills in $runs runs"
+[ $kills = 20 ] || fail "only $kills kills"
+
+# SIGTERM saves and leaves with code 3; sooner when the run was over before the signal
+for part in 3 6 12 24 48; do
+    rm -rf "$work/term"
+    "$mixmae" pretrain "${options[@]}" --output "$work/term" &
+    pid=$!
+    sleep "$(awk -v m=$whole_ms -v p=$part 'BEGIN { printf "%.3f", m / p / 1000 }')"
+    kill -TERM $pid 2>/dev/null
+    wait $pid
+    code=$?
+    [ $code = 0 ] || break
+done
 [ $code = 3 ] || fail "SIGTERM: exit code $code, expected 3"
 "$mixmae" pretrain --resume "$work/term" --quiet --threads 1 --workers 0 || fail "resume after SIGTERM failed"
-cmp "$work/whole/model.safetensors" "$work/term/model.safetensors" || fail "bytes differ after SIGTERM"
+same_as_whole "$work/term"
 
 for threads in 1 3 8 16; do
     "$mixmae" pretrain "${options[@]}" --output "$work/t$threads" --threads $threads --workers $((threads % 4)) --epochs 40 || fail "--threads $threads failed"
