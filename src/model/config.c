@@ -21,7 +21,7 @@ typedef struct {
  * (schedule.md 3). */
 #define AUTHORS                                                                                              \
     { 1.5e-4f, 40, 600, 128 }
-/* nano and micro are ours, sized so that two cores train them in minutes; their rates were tried,
+/* nano and micro are ours, sized so that two cores train them in minutes; runs with these rates are in
  * docs/RESULTS.md. */
 /* clang-format off: a table */
 static const named_model models[] = {
