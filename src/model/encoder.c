@@ -79,10 +79,11 @@ static mx_tensor flat2(mx_tensor w) { return mx_reshape(w, w.dim[0], mx_count(w)
 
 /* x [B,L0,C] = LN(conv(images)) mixed by index, + position */
 static mx_tensor embed_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_layout *lay,
-                               mx_encoder_saved *s) {
+                               mx_encoder_saved *s, bool infer) {
     const mx_model_config *m = en->config;
     int64_t batch = images.dim[0], tokens = lay->tokens;
     mx_tensor x = alloc3(c, batch, tokens, m->embed_dim);
+    size_t mark = c->arena->used;
     s->patches = alloc3(c, batch, tokens, (int64_t)m->channels * m->patch * m->patch);
     s->embedded = alloc3(c, batch, tokens, m->embed_dim);
     s->mean = alloc1(c, batch * tokens), s->rstd = alloc1(c, batch * tokens);
@@ -91,6 +92,7 @@ static mx_tensor embed_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images
     mx_linear(c, s->embedded, s->patches, flat2(W(en, en->proj_w)), W(en, en->proj_b));
     mx_layernorm(c, x, s->mean, s->rstd, s->embedded, W(en, en->norm_w), W(en, en->norm_b));
     mx_add_position(c, x, mx_reshape(W(en, en->pos), tokens, m->embed_dim, 0, 0, 0), lay);
+    if (infer) mx_arena_release(c->arena, mark);
     return x;
 }
 
@@ -124,16 +126,18 @@ static void merge_backward(mx_ctx *c, const mx_encoder *en, int k, mx_tensor dx,
 mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_mixing *mix,
                              const mx_keep *keep, mx_encoder_saved *saved) {
     mx_encoder_saved unused = {0}, *s = saved ? saved : &unused;
-    mx_tensor x = embed_forward(c, en, images, &mix->layout[0], s);
+    bool infer = !s->block;
+    mx_tensor x = embed_forward(c, en, images, &mix->layout[0], s, infer);
     for (int k = 0, n = 0; k < mix->stages && mx_ok(c); k++) {
         for (int j = 0; j < en->config->depths[k]; j++, n++)
             x = mx_block_forward(c, &en->block[n], x, &mix->layout[k], keep ? keep[n] : (mx_keep){0},
-                                 (mx_rows_wanted){0}, saved ? &saved->block[n] : NULL);
+                                 (mx_rows_wanted){0}, infer ? NULL : &s->block[n]);
+        s->map[k] = x;
         if (k + 1 < mix->stages && mx_ok(c)) {
             mx_tensor out = alloc3(c, x.dim[0], x.dim[1] / 4, 2 * x.dim[2]);
             size_t mark = c->arena->used;
             merge_forward(c, en, k, out, x, mix->merge[k], &s->merging[k]);
-            if (!saved) mx_arena_release(c->arena, mark);
+            if (infer) mx_arena_release(c->arena, mark);
             x = out;
         }
         s->stage[k] = x;

@@ -29,8 +29,9 @@ typedef struct {
 
 typedef struct {
     mx_tensor patches, embedded, mean, rstd; /* patch embedding */
-    mx_block_saved *block;                   /* [blocks], host memory of the owner */
+    mx_block_saved *block; /* [blocks], host memory of the owner; NULL: inference, only map is of use */
     mx_merging_saved merging[MX_MAX_STAGES];
+    mx_tensor map[MX_MAX_STAGES];   /* output of each stage's last block [B,L_k,C_k], its own layout order */
     mx_tensor stage[MX_MAX_STAGES]; /* output of each stage after its merging, layout order of the next one */
     mx_tensor final_mean, final_rstd;
 } mx_encoder_saved;
@@ -40,7 +41,8 @@ mx_status mx_encoder_add(mx_encoder *en, mx_params *p, const mx_model_config *co
 void mx_encoder_free(mx_encoder *en);
 
 /* images [B,Ch,H,W] → features [B,L,C_last] after the final norm, in the layout order of the last stage.
- * keep: [blocks] drop-path factors or NULL. saved NULL: inference. */
+ * keep: [blocks] drop-path factors or NULL. saved NULL, or one without blocks: inference, which keeps no more
+ * than the maps. */
 mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_mixing *mix,
                              const mx_keep *keep, mx_encoder_saved *saved);
 /* dfeatures [B,L,C_last]; parameter gradients add. */

@@ -70,13 +70,30 @@ void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor 
     memcpy(out->stage, es.stage, sizeof out->stage);
 }
 
-static mx_tensor pooled_features(mx_ctx *c, mx_model *m, mx_tensor images, const mx_mixing *mix,
-                                 const mx_keep *keep, mx_encoder_saved *saved) {
-    mx_tensor features = mx_encoder_forward(c, &m->encoder, images, mix, keep, saved);
+static mx_tensor mean_tokens(mx_ctx *c, mx_tensor features) {
     if (!mx_ok(c)) return MX_ABSENT;
     mx_tensor pooled = mx_alloc(c, MX_F32, 2, (int64_t[]){features.dim[0], features.dim[2]});
     if (mx_ok(c)) mx_mean_rows(c, pooled, features);
     return pooled;
+}
+
+void mx_encode(mx_ctx *c, const mx_model *m, mx_encode_views *out, mx_tensor images, const mx_mixing *mix) {
+    mx_encoder_saved inference = {0};
+    *out = (mx_encode_views){0};
+    out->tokens = mx_encoder_forward(c, &m->encoder, images, mix, NULL, &inference);
+    out->pooled = mean_tokens(c, out->tokens);
+    if (mx_ok(c)) memcpy(out->stage, inference.map, sizeof out->stage);
+}
+
+void mx_map_to_raster(mx_ctx *c, mx_tensor raster, mx_tensor map, const mx_layout *lay) {
+    if (!mx_ok(c)) return;
+    mx_scatter_rows(c, mx_reshape(raster, map.dim[0], map.dim[1], map.dim[2], 0, 0), map, lay->raster);
+}
+
+static mx_tensor pooled_features(mx_ctx *c, mx_model *m, mx_tensor images, const mx_mixing *mix,
+                                 const mx_keep *keep, mx_encoder_saved *saved) {
+    mx_tensor features = mx_encoder_forward(c, &m->encoder, images, mix, keep, saved);
+    return mean_tokens(c, features);
 }
 
 void mx_classify_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor logits, mx_tensor images,

@@ -42,6 +42,19 @@ void mx_classify_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor logits, 
 /* Forward only. */
 void mx_classify_logits(mx_ctx *c, mx_model *m, mx_tensor logits, mx_tensor images, const mx_mixing *mix);
 
+/* What an encoder makes of whole images, forward only: no mask, no memory for backward; a decoder or a head
+ * of the model is left aside. Tensors stay on the arena until the caller releases it. */
+typedef struct {
+    mx_tensor stage[MX_MAX_STAGES]; /* [B,L_k,C_k] behind stage k's last block, before its merging and without
+                                       the final norm; in layout order of mix->layout[k] */
+    mx_tensor tokens;               /* [B,L,C] after the final norm, layout order of the last stage */
+    mx_tensor pooled;               /* [B,C] their mean: what a head reads */
+} mx_encode_views;
+/* images [B,Ch,H,W], mix made for B images and not masked. */
+void mx_encode(mx_ctx *c, const mx_model *m, mx_encode_views *out, mx_tensor images, const mx_mixing *mix);
+/* map [B,L,C] in layout order → raster [B,H,W,C] (or any shape of that count), row after row. */
+void mx_map_to_raster(mx_ctx *c, mx_tensor raster, mx_tensor map, const mx_layout *lay);
+
 /* Drop-path factors of a step: keep or 1/(1-p) per image and branch, p growing linearly over the blocks
  * (augment.md e). keep [blocks]; memory [2*blocks*batch] floats that the factors live in. rate 0: all absent.
  */
