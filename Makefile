@@ -1,5 +1,5 @@
 # mixmae: everything a person types. CMake does the work underneath (CMakePresets.json).
-.PHONY: all build setup test demo bench fuzz format install clean
+.PHONY: all build setup test demo bench fuzz format install uninstall clean
 
 all: build
 
@@ -26,8 +26,18 @@ fuzz:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+# make install PREFIX=/opt/mixmae DESTDIR=/tmp/package: the command, both libraries, the header, the pkg-config file,
+# manual pages and completion. Uninstalling takes away what the last install put there.
+PREFIX ?= /usr/local
+
 install: build
-	cmake --install build
+	@cmake --build --preset release --target mixmae mixmae_core mixmae_shared
+	DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
+	@cp build/install_manifest.txt build/installed.txt
+
+uninstall:
+	@test -f build/installed.txt || { echo "nothing was installed from here"; exit 1; }
+	@while IFS= read -r f || [ -n "$$f" ]; do echo "removing $(DESTDIR)$$f"; rm -f "$(DESTDIR)$$f"; done <build/installed.txt
 
 clean:
 	rm -rf build build-debug build-asan build-tsan build-fuzz demo

@@ -14,15 +14,28 @@ static void print_text(void *user, const char *line) {
     fflush(stdout);
 }
 
-static int print_help(const char *command) {
-    char *text = mixmae_help(command);
-    if (!text) {
-        fprintf(stderr, "mixmae: there is no command %s; mixmae --help lists them\n", command);
-        return MIXMAE_EXIT_USAGE;
-    }
+/* Prints and frees text. */
+static int print_made(char *text) {
     fputs(text, stdout);
     free(text);
     return MIXMAE_EXIT_OK;
+}
+
+/* A command's help or manual page; NULL: there is no such command. */
+static int print_about(char *text, const char *command) {
+    if (text) return print_made(text);
+    fprintf(stderr, "mixmae: there is no command %s; mixmae --help lists them\n", command);
+    return MIXMAE_EXIT_USAGE;
+}
+
+static int print_help(const char *command) { return print_about(mixmae_help(command), command); }
+
+static int print_completion(const char *shell) {
+    char *text = shell ? mixmae_completion(shell) : NULL;
+    if (text) return print_made(text);
+    fprintf(stderr, "mixmae: --completion: expected bash, zsh or fish, found %s\n",
+            shell ? shell : "nothing");
+    return MIXMAE_EXIT_USAGE;
 }
 
 static int run(const char *command, int argc, char **argv) {
@@ -49,9 +62,10 @@ static int run(const char *command, int argc, char **argv) {
     return code;
 }
 
-/* libgomp's threads spin for milliseconds at the end of every parallel loop. Where another program uses a core too,
- * that made training 5 times slower; a short spin costs nothing on an idle machine (docs/SPEED.md "Waiting"). libgomp
- * reads its settings before main, so the program starts itself once more with the setting made. */
+/* libgomp's threads spin for milliseconds at the end of every parallel loop. Where another program uses a
+ * core too, that made training 5 times slower; a short spin costs nothing on an idle machine (docs/SPEED.md
+ * "Waiting"). libgomp reads its settings before main, so the program starts itself once more with the setting
+ * made. */
 static void shorten_spinning(char **argv) {
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "10000", 1)) return;
     execv("/proc/self/exe", argv); /* on failure it just goes on */
@@ -65,6 +79,9 @@ int main(int argc, char **argv) {
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) return print_help(argc > 2 ? argv[2] : NULL);
     if (!strcmp(argv[1], "--help-markdown")) return print_help("markdown");
+    const char *next = argc > 2 ? argv[2] : NULL;
+    if (!strcmp(argv[1], "--help-man")) return print_about(mixmae_man(next), next); /* for `make install` */
+    if (!strcmp(argv[1], "--completion")) return print_completion(next);
     if (!strcmp(argv[1], "--version")) {
         printf("mixmae %s\n", mixmae_version());
         return MIXMAE_EXIT_OK;

@@ -21,13 +21,15 @@ allowed src/io 'base/|io/|tensorboard.pb-c.h'
 allowed src/train 'base/|ops/|model/|optim/|data/|io/|train/|mixmae.h'
 allowed cli 'progress.h'
 grep -rnE '#include <' "$root/cli" | grep -vE '<(mixmae|stdio|stdlib|string|stdbool|signal|time|unistd|sys/ioctl)\.h>' && fail "cli includes mixmae.h and the system's headers only"
+grep -nE '#include' "$root"/examples/*.c | grep -vE '<(mixmae|stdio|stdlib|string)\.h>' && fail "an example includes mixmae.h and standard headers only"
+grep -nE '#include' "$root"/include/*.h | grep -vE '<(stdbool|stddef|stdint)\.h>' && fail "the public header includes standard headers only"
 n=$(grep -rl 'dnnl\.h' "$root/src" "$root/cli" | wc -l)
 [ "$n" -le 1 ] || fail "oneDNN is called from one file, found $n"
 grep -rlE '<(pthread|fcntl|omp)\.h>|<cuda' "$root/src/model" && fail "model sees no threads, files or devices"
 for file in $(find "$root/src/model" -name '*.c'); do
     grep -nE '^ *# *if' "$file" && fail "$file: model has no #if"
 done
-for file in $(find "$root/src" "$root/cli" "$root/include" "$root/tests" -name '*.c' -o -name '*.h' | sort); do
+for file in $(find "$root/src" "$root/cli" "$root/include" "$root/examples" "$root/tests" -name '*.c' -o -name '*.h' | sort); do
     head -c 2 "$file" | grep -q '/\*' || fail "$file does not open with a comment"
     lines=$(wc -l <"$file")
     [ "$lines" -le 600 ] || fail "$file has $lines lines"
@@ -36,7 +38,7 @@ done
 # The check itself must be able to fail.
 if [ $# -lt 2 ]; then
     bad=$(mktemp -d)
-    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,train},cli,include,tests}
+    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,train},cli,include,examples,tests}
     printf '/* x */\n#include "train/step.h"\n' >"$bad/src/model/bad.c"
     bash "$0" - "$bad" >/dev/null 2>&1 && fail "a forbidden include was not noticed"
     rm -rf "$bad"

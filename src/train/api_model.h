@@ -1,0 +1,29 @@
+/* What the public model functions share (api_model.c, api_image.c, api_trainer.c). Private to src/train. */
+#ifndef MX_TRAIN_API_MODEL_H
+#define MX_TRAIN_API_MODEL_H
+
+#include <pthread.h>
+
+#include "mixmae.h"
+#include "train/checkpoint.h"
+#include "train/session.h"
+
+struct mixmae_model {
+    mx_model model;
+    mx_pixels pixels;
+    mx_mixing mix; /* without a mask; serves every batch up to max_batch */
+    mx_session session;
+    int max_batch;
+    char **class_name; /* [classes] or NULL */
+    pthread_mutex_t lock;
+    bool lock_made;
+};
+
+/* An internal error as a public one. */
+mixmae_status mx_public_status(const mx_error *e, char *message, size_t size);
+/* Class names from a checkpoint's metadata "classes", a JSON list of `classes` texts; *out stays NULL without
+ * one. */
+mx_status mx_class_names_read(char ***out, int classes, const char *path, mx_error *e);
+void mx_class_names_free(char **names, int classes);
+
+#endif
