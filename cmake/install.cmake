@@ -46,6 +46,8 @@ Cflags: -I\${includedir}
 ")
 install(FILES ${CMAKE_BINARY_DIR}/mixmae.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+install(DIRECTORY recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/mixmae)
+
 # Pages and scripts come from the program's own tables; the program itself says which commands there are.
 if(TARGET mixmae)
   install(CODE "

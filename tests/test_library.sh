@@ -23,6 +23,8 @@ lib=$(pkg-config --variable=libdir mixmae)
 [ "$(pkg-config --modversion mixmae)" = "$("$mixmae" --version | cut -d' ' -f2)" ] || fail "version of mixmae.pc"
 "$root/bin/mixmae" --version >/dev/null || fail "the installed command does not start"
 
+cmp recipes/pretrain_base.ini "$root/share/mixmae/recipes/pretrain_base.ini" || fail "recipes are not installed"
+
 # ---- only the header's functions are exported, and all of them
 sed -n 's/^[a-z].*[ *]\(mixmae_[a-z_]*\)(.*/\1/p' include/mixmae.h | sort -u >"$work/declared"
 nm -D --defined-only "$lib/libmixmae.so" | awk '$2 != "A" {print $3}' | sort -u >"$work/exported"
