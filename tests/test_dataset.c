@@ -305,14 +305,14 @@ static void test_cache_hostile(void **state) {
     mx_index_add_folder(&x, "", 1, &e);
     mx_index_add_file(&x, "a/1.png", &e);
     mx_index_add_file(&x, "b/2.png", &e);
-    x.file[0] =
-        (mx_entry){.name = x.file[0].name, .size = 9, .width = 4, .height = 5, .channels = 3, .depth = 1};
+    x.file[0] = (mx_entry){
+        .name = x.file[0].name, .size = 9, .width = 4, .height = 5, .channels = 3, .depth = 1, .label = -1};
     assert_true(mx_index_save(&x, 5, at("cache"), "/r"));
     char *bytes = slurp(at("cache"), &size), *copy = malloc(size);
     assert_true(mx_index_parse(&y, &written, bytes, size, "/r"));
     assert_int_equal(written, 5);
     mx_index_free(&y);
-    const size_t folder = 64, file = folder + 16, names = file + 80;
+    const size_t folder = 80, file = folder + 24, names = file + 96;
     const struct {
         size_t where, size;
         const char *value;
@@ -334,16 +334,24 @@ static void test_cache_hostile(void **state) {
         {file + 28, 4, "\x00\x00\x00\x00"},                 /* height 0 */
         {file + 32, 2, "\x00\x00"},                         /* channels 0 */
         {file + 34, 2, "\x03\x00"},                         /* depth 3 */
-        {file + 36, 1, "\x01"},                             /* the field that is 0 */
-        {names, 1, "x"},                                    /* the folder "" */
-        {names + 1, 2, "/1"},                               /* absolute */
-        {names + 1, 2, ".."},                               /* hidden or above */
-        {names + 3, 1, "."},                                /* hidden below */
-        {names + 1, 1, "z"},                                /* out of order */
-        {names + 1, 7, "../.png"},                          /* climbs out */
-        {names + 16, 1, "x"},                               /* the block does not end with 0 */
-        {names + 15, 1, "x"},                               /* no image's name */
-        {names + 17, 1, "x"},                               /* another root */
+        {file + 36, 1, "\x01"},                             /* inside a folder */
+        {file + 36, 1, "\x02"},                             /* inside what there is not */
+        {file + 40, 4, "\x00\x00\x00\x00"},                 /* a label without classes */
+        {file + 44, 1, "\x01"},                             /* the field that is 0 */
+        {64, 8, "\x01\x00\x00\x00\x00\x00\x00\x00"},        /* classes */
+        {64, 8, "\x00\x00\x00\x00\x00\x00\x00\x20"},        /* classes, wrapping */
+        {72, 1, "\x06"},                                    /* no such kind */
+        {72, 1, "\x03"},                                    /* CIFAR's records are no files */
+        {folder + 16, 8, "\x00\x00\x00\x00\x00\x00\x00\x00"}, /* a file where folders are */
+        {names, 1, "x"},                                      /* the folder "" */
+        {names + 1, 2, "/1"},                                 /* absolute */
+        {names + 1, 2, ".."},                                 /* hidden or above */
+        {names + 3, 1, "."},                                  /* hidden below */
+        {names + 1, 1, "z"},                                  /* out of order */
+        {names + 1, 7, "../.png"},                            /* climbs out */
+        {names + 16, 1, "x"},                                 /* the block does not end with 0 */
+        {names + 15, 1, "x"},                                 /* no image's name */
+        {names + 17, 1, "x"},                                 /* another root */
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         memcpy(copy, bytes, size);

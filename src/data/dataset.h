@@ -1,5 +1,5 @@
-/* A folder of images, flat or nested, labelled or not, indexed once and cached; and the loader that turns it
- * into an ordered stream of batches. Knows nothing of devices or models. */
+/* A set of images, labelled or not, indexed once and cached: folders, lists, CIFAR's records, tar shards; and
+ * the loader that turns it into an ordered stream of batches. Knows nothing of devices or models. */
 #ifndef MX_DATA_DATASET_H
 #define MX_DATA_DATASET_H
 
@@ -19,12 +19,29 @@ typedef struct mx_dataset mx_dataset;
 mx_status mx_dataset_open(mx_dataset **out, const char *root, const char *cache_path, mx_error *e);
 void mx_dataset_close(mx_dataset *d);
 
+typedef enum { MX_SPLIT_TRAIN, MX_SPLIT_VAL } mx_split;
+
+/* One part of whatever spec names: "PATH" or "PREFIX:PATH" (docs/DATA.md), where the prefix says what it is
+ * and without one it is told apart by what is there. *out NULL with MX_OK: there is no held-out part. In all
+ * else as mx_dataset_open. */
+mx_status mx_dataset_open_split(mx_dataset **out, const char *spec, mx_split split, const char *cache_path,
+                                mx_error *e);
+
+/* Changes of an open data set; not while anything else uses it. */
+/* Keeps a random share of each class (0 < fraction <= 1; at least one image a class, unlabelled ones together
+ * a class), in listing order; the fingerprint follows. */
+mx_status mx_dataset_take_fraction(mx_dataset *d, double fraction, uint64_t seed, mx_error *e);
+/* Makes val's labels and class names train's, by name: folders are numbered by what is in them, so one class
+ * missing shifts the rest. A class with images in val that train lacks: an error that names it. */
+mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_error *e);
+
 int64_t mx_dataset_count(const mx_dataset *d);
-const char *mx_dataset_path(const mx_dataset *d, int64_t i); /* relative to root; valid until close */
-int mx_dataset_label(const mx_dataset *d, int64_t i);
+const char *mx_dataset_path(const mx_dataset *d, int64_t i); /* relative to root, or inside a shard; valid
+                                                                until a change or close */
+int mx_dataset_label(const mx_dataset *d, int64_t i);        /* -1: none */
 int mx_dataset_classes(const mx_dataset *d);
 const char *mx_dataset_class_name(const mx_dataset *d, int label);
-const char *mx_dataset_root(const mx_dataset *d);
+const char *mx_dataset_root(const mx_dataset *d); /* what was opened, for messages */
 /* Bytes of the largest decoded image in the index, at its stored depth (for plans). */
 size_t mx_dataset_largest(const mx_dataset *d);
 /* A number that changes when names or sizes of the files change: resume compares it. */

@@ -1,11 +1,12 @@
 /* The index in memory and in its cache file.
  *
- * Cache: header, folders, files, names, real path of root; little-endian, lengths in the header. It is read
- * as if an enemy had written it: lengths must add up to the file, the checksum must hold (against accidents;
- * it proves nothing about intent), every path must be one the walk could have made, in order, and every size
- * possible. Anything else is no cache, and the folder is listed again. */
-#include "data/index.h"
+ * Cache: header, folders, files, classes, names, identity of the source; little-endian, lengths in the
+ * header. It is read as if an enemy had written it: lengths must add up to the file, the checksum must hold
+ * (against accidents; it proves nothing about intent), every path must be one the walk could have made, in
+ * order, and every size possible. Anything else is no cache, and the folder is listed again. */
+#include "data/source.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,20 +14,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MX_INDEX_MAGIC     "MXINDEX2"
+#define MX_INDEX_MAGIC     "MXINDEX3"
 #define MX_INDEX_CACHE_MAX ((int64_t)1 << 36)
 
 typedef struct {
     char magic[8];
     uint64_t total, sum; /* bytes of the file; checksum of all of it but this field */
     int64_t written;     /* ns since 1970: when the walk began */
-    uint64_t folders, files, names_size, root_size;
+    uint64_t folders, files, names_size, root_size, classes, kind;
 } header;
 
-_Static_assert(sizeof(mx_entry) == 40 && sizeof(mx_folder) == 16 && sizeof(header) == 64, "the cache format");
+_Static_assert(sizeof(mx_entry) == 48 && sizeof(mx_folder) == 24 && sizeof(header) == 80, "the cache format");
 
 void mx_index_free(mx_index *x) {
-    free(x->file), free(x->folder), free(x->names);
+    free(x->file), free(x->folder), free(x->class_name), free(x->names);
     *x = (mx_index){0};
 }
 
@@ -40,35 +41,64 @@ static bool grow(void **array, int64_t *room, int64_t used, size_t size) {
     return true;
 }
 
-static bool add_name(mx_index *x, const char *path, uint64_t *at) {
-    size_t n = strlen(path) + 1;
+static bool add_name(mx_index *x, const char *path, size_t length, uint64_t *at) {
+    size_t n = length + 1;
     if (x->names_room - x->names_size < n) {
         size_t want = x->names_room + x->names_room / 2 + n + 4096;
         char *p = realloc(x->names, want);
         if (!p) return false;
         x->names = p, x->names_room = want;
     }
-    memcpy(x->names + x->names_size, path, n);
+    memcpy(x->names + x->names_size, path, length);
+    x->names[x->names_size + length] = 0;
     *at = x->names_size;
     x->names_size += n;
     return true;
 }
 
 mx_status mx_index_add_file(mx_index *x, const char *path, mx_error *e) {
-    mx_entry f = {0};
+    mx_entry f = {.label = -1};
     if (x->files >= MX_INDEX_MAX)
-        return mx_fail(e, MX_ERR_DATA, "more than %d images in one folder", MX_INDEX_MAX);
-    if (!grow((void **)&x->file, &x->file_room, x->files, sizeof f) || !add_name(x, path, &f.name))
+        return mx_fail(e, MX_ERR_DATA, "more than %d images in one data set", MX_INDEX_MAX);
+    if (!grow((void **)&x->file, &x->file_room, x->files, sizeof f) ||
+        !add_name(x, path, strlen(path), &f.name))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory after listing %lld images", (long long)x->files);
     x->file[x->files++] = f;
     return MX_OK;
 }
 
 mx_status mx_index_add_folder(mx_index *x, const char *path, int64_t mtime, mx_error *e) {
-    mx_folder f = {.mtime = mtime};
-    if (!grow((void **)&x->folder, &x->folder_room, x->folders, sizeof f) || !add_name(x, path, &f.name))
+    mx_folder f = {.mtime = mtime, .size = -1};
+    if (!grow((void **)&x->folder, &x->folder_room, x->folders, sizeof f) ||
+        !add_name(x, path, strlen(path), &f.name))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory after listing %lld folders", (long long)x->folders);
     x->folder[x->folders++] = f;
+    return MX_OK;
+}
+
+mx_status mx_index_add_holder(mx_index *x, int root_fd, const char *path, int64_t *size, mx_error *e) {
+    struct stat st;
+    char quoted[MX_QUOTE];
+    if (fstatat(root_fd, path, &st, 0))
+        return mx_fail(e, errno == ENOENT ? MX_ERR_DATA : MX_ERR_IO, "cannot open %s: %s",
+                       mx_quote(quoted, path), strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return mx_fail(e, MX_ERR_DATA, "%s: expected a plain file", mx_quote(quoted, path));
+    mx_status s = mx_index_add_folder(
+        x, path, (int64_t)((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec), e);
+    if (!s) x->folder[x->folders - 1].size = st.st_size;
+    if (size) *size = st.st_size;
+    return s;
+}
+
+mx_status mx_index_add_class(mx_index *x, const char *name, size_t length, mx_error *e) {
+    uint64_t at;
+    if (x->classes >= MX_CLASSES_MAX)
+        return mx_fail(e, MX_ERR_DATA, "expected at most %d classes, found more", MX_CLASSES_MAX);
+    if (!grow((void **)&x->class_name, &x->class_room, x->classes, sizeof at) ||
+        !add_name(x, name, length, &at))
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory after %lld classes", (long long)x->classes);
+    x->class_name[x->classes++] = at;
     return MX_OK;
 }
 
@@ -119,10 +149,10 @@ void mx_index_seal(void *bytes, size_t size) {
 static bool header_good(const header *h, size_t size) {
     if (memcmp(h->magic, MX_INDEX_MAGIC, sizeof h->magic) || h->total != size || h->written < 0) return false;
     if (!h->files || h->files > MX_INDEX_MAX || !h->folders || h->folders > size || h->names_size > size ||
-        h->root_size > size)
+        h->root_size > size || h->classes > MX_CLASSES_MAX || h->kind >= MX_SOURCE_KINDS)
         return false;
-    return sizeof *h + h->folders * sizeof(mx_folder) + h->files * sizeof(mx_entry) + h->names_size +
-               h->root_size ==
+    return sizeof *h + h->folders * sizeof(mx_folder) + h->files * sizeof(mx_entry) +
+               h->classes * sizeof(uint64_t) + h->names_size + h->root_size ==
            size;
 }
 
@@ -139,23 +169,40 @@ static bool path_good(const char *path, bool folder) {
     return folder;
 }
 
-static bool entry_good(const mx_entry *f) {
-    if (f->size < 0 || f->zero) return false;
+static bool entry_good(const mx_index *x, const mx_entry *f) {
+    if (f->size < 0 || f->zero || f->label < -1 || f->label >= x->classes || f->name >= x->names_size)
+        return false;
+    if (f->holder) { /* inside a file, which had that size when it was looked at */
+        if (f->holder > x->folders || f->offset < 0) return false;
+        int64_t size = x->folder[f->holder - 1].size;
+        if (f->size > size || f->offset > size - f->size) return false;
+    }
     if (!f->width) return !f->height && !f->channels && !f->depth;
     if (!f->height || !f->channels || f->width > INT32_MAX || f->height > INT32_MAX) return false;
     if (f->depth != 1 && f->depth != 2 && f->depth != 4) return false;
     return (int64_t)f->width * f->height <= MX_IMAGE_MAX_SAMPLES / f->channels;
 }
 
+/* Folders hold sorted files of their own with paths that the walk could have made; CIFAR's samples are whole
+ * records. The paths of the other sources are whatever their lists say. */
 static bool content_good(const mx_index *x) {
+    bool folder = x->kind == MX_SOURCE_FOLDER;
     if (!x->names_size || x->names[x->names_size - 1]) return false; /* so every string inside it ends */
-    for (int64_t i = 0; i < x->folders; i++)
-        if (x->folder[i].name >= x->names_size || !path_good(x->names + x->folder[i].name, true))
-            return false;
+    for (int64_t i = 0; i < x->folders; i++) {
+        const mx_folder *f = &x->folder[i];
+        if (f->name >= x->names_size || f->size < -1) return false;
+        if (folder && (f->size != -1 || !path_good(x->names + f->name, true))) return false;
+    }
+    for (int64_t i = 0; i < x->classes; i++)
+        if (x->class_name[i] >= x->names_size) return false;
     for (int64_t i = 0; i < x->files; i++) {
         const mx_entry *f = &x->file[i];
-        if (f->name >= x->names_size || !path_good(x->names + f->name, false) || !entry_good(f)) return false;
-        if (i && strcmp(x->names + f[-1].name, x->names + f->name) >= 0) return false;
+        if (!entry_good(x, f)) return false;
+        if (folder && (f->holder || !path_good(x->names + f->name, false))) return false;
+        if (folder && i && strcmp(x->names + f[-1].name, x->names + f->name) >= 0) return false;
+        if (x->kind == MX_SOURCE_CIFAR && (!f->holder || f->size != MX_CIFAR_RECORD || f->width != 32 ||
+                                           f->height != 32 || f->channels != 3 || f->depth != 1))
+            return false;
     }
     return true;
 }
@@ -167,14 +214,19 @@ bool mx_index_parse(mx_index *x, int64_t *written, const void *bytes, size_t siz
     memcpy(&h, bytes, sizeof h);
     if (!header_good(&h, size) || h.sum != sum_of(&h, bytes, size)) return false;
     const char *p = (const char *)bytes + sizeof h;
-    size_t folders = h.folders * sizeof *x->folder, files = h.files * sizeof *x->file;
-    const char *its_root = p + folders + files + h.names_size;
+    size_t folders = h.folders * sizeof *x->folder, files = h.files * sizeof *x->file,
+           classes = h.classes * sizeof *x->class_name;
+    const char *its_root = p + folders + files + classes + h.names_size;
     if (h.root_size != strlen(root) || memcmp(its_root, root, h.root_size)) return false;
     x->folder = malloc(folders), x->file = malloc(files), x->names = malloc(h.names_size ? h.names_size : 1);
-    if (!x->folder || !x->file || !x->names) goto bad;
+    x->class_name = malloc(classes ? classes : 1);
+    if (!x->folder || !x->file || !x->names || !x->class_name) goto bad;
     memcpy(x->folder, p, folders), memcpy(x->file, p + folders, files);
-    memcpy(x->names, p + folders + files, h.names_size);
+    memcpy(x->class_name, p + folders + files, classes);
+    memcpy(x->names, p + folders + files + classes, h.names_size);
     x->folders = x->folder_room = (int64_t)h.folders;
+    x->classes = x->class_room = (int64_t)h.classes;
+    x->kind = (int)h.kind;
     x->files = x->file_room = (int64_t)h.files;
     x->names_size = x->names_room = h.names_size;
     *written = h.written;
@@ -212,14 +264,19 @@ bool mx_index_save(const mx_index *x, int64_t written, const char *path, const c
                 .folders = (uint64_t)x->folders,
                 .files = (uint64_t)x->files,
                 .names_size = x->names_size,
-                .root_size = strlen(root)};
-    size_t folders = h.folders * sizeof *x->folder, files = h.files * sizeof *x->file;
-    size_t size = sizeof h + folders + files + h.names_size + h.root_size, length = strlen(path) + 8;
+                .root_size = strlen(root),
+                .classes = (uint64_t)x->classes,
+                .kind = (uint64_t)x->kind};
+    size_t folders = h.folders * sizeof *x->folder, files = h.files * sizeof *x->file,
+           classes = h.classes * sizeof *x->class_name;
+    size_t size = sizeof h + folders + files + classes + h.names_size + h.root_size,
+           length = strlen(path) + 8;
     char *bytes = malloc(size), *temporary = malloc(length);
     bool good = false;
     if (!bytes || !temporary) goto done;
     char *p = mempcpy(bytes, &h, sizeof h);
     p = mempcpy(mempcpy(p, x->folder, folders), x->file, files);
+    if (classes) p = mempcpy(p, x->class_name, classes);
     memcpy(mempcpy(p, x->names, h.names_size), root, h.root_size);
     mx_index_seal(bytes, size);
     snprintf(temporary, length, "%s.XXXXXX", path);

@@ -1,8 +1,9 @@
-/* The index of a data set, private to src/data: which files there are and what their headers say.
+/* The index of a data set, private to src/data: which samples there are, where their bytes lie, what their
+ * headers and labels say.
  *
- * One string block and two flat arrays, 40 bytes a file besides its path, so that ten million files fit in
- * about a gigabyte. walk.c makes it, probe.c fills in sizes and headers, index.c keeps it in a cache file,
- * dataset.c serves it. */
+ * One string block and flat arrays, 48 bytes a sample besides its path, so that ten million fit in about a
+ * gigabyte. A source (source.h) lists the samples, probe.c fills in sizes and headers, index.c keeps it all
+ * in a cache file, dataset.c serves it. */
 #ifndef MX_DATA_INDEX_H
 #define MX_DATA_INDEX_H
 
@@ -10,37 +11,52 @@
 
 /* The cache file holds these two structs as they are, little-endian; change its magic when they change. */
 typedef struct {
-    uint64_t name;          /* where the path begins in names; relative to root, ends with 0 */
-    int64_t size;           /* bytes; 0 with mtime 0: not there, or not a plain file */
-    int64_t mtime;          /* ns since 1970 */
+    uint64_t name; /* where the path begins in names; relative to root, ends with 0 */
+    int64_t size;  /* bytes; 0 with mtime 0: not there, or not a plain file */
+    union {
+        int64_t mtime;  /* of a file of its own: ns since 1970 */
+        int64_t offset; /* inside its holder */
+    };
     uint32_t width, height; /* 0: the header could not be read */
     uint16_t channels;
-    uint16_t depth; /* bytes a sample after decoding */
+    uint16_t depth;  /* bytes a sample after decoding */
+    uint32_t holder; /* 0: a file of its own; else its bytes lie in the file folder[holder - 1] */
+    int32_t label;   /* -1: none */
     uint32_t zero;
 } mx_entry;
 
+/* What must be as it was for the list to hold: a folder that was listed, or a file that was read for the
+ * list or holds samples. */
 typedef struct {
     uint64_t name; /* "" is root itself */
     int64_t mtime;
+    int64_t size; /* -1: a folder */
 } mx_folder;
 
 typedef struct {
     mx_entry *file;
     mx_folder *folder;
+    uint64_t *class_name; /* [classes], in names */
     char *names;
-    int64_t files, folders;
-    int64_t file_room, folder_room;
+    int64_t files, folders, classes;
+    int64_t file_room, folder_room, class_room;
     size_t names_size, names_room;
     int64_t others; /* files met that are no images, for the message */
+    int kind;       /* mx_source_kind (source.h) */
 } mx_index;
 
 #define MX_INDEX_MAX      INT32_MAX          /* files: a permutation holds 4 bytes each */
 #define MX_INDEX_FILE_MAX ((int64_t)5 << 30) /* bytes of an image file that is read at all */
+#define MX_CLASSES_MAX    (1 << 20)
 
 void mx_index_free(mx_index *x); /* leaves it empty */
 mx_status mx_index_add_file(mx_index *x, const char *path, mx_error *e);
 mx_status mx_index_add_folder(mx_index *x, const char *path, int64_t mtime, mx_error *e);
-/* The entry of path, NULL when there is none. Files must be sorted. */
+/* Looks at a file (path as openat(root_fd) takes it) and adds it to the watched ones, which may hold samples:
+ * holder is then x->folders. *size may be NULL. */
+mx_status mx_index_add_holder(mx_index *x, int root_fd, const char *path, int64_t *size, mx_error *e);
+mx_status mx_index_add_class(mx_index *x, const char *name, size_t length, mx_error *e);
+/* The entry of path, NULL when there is none. Files must be sorted (those of folder sources are). */
 const mx_entry *mx_index_find(const mx_index *x, const char *path);
 
 /* Lists every image below the open folder (see mx_dataset_open), sorted; sizes and headers are not filled in.
@@ -62,10 +78,20 @@ bool mx_index_save(const mx_index *x, int64_t written, const char *path, const c
 /* Puts the length and checksum that fit into the header of a cache image (saving, and the fuzzer). */
 void mx_index_seal(void *bytes, size_t size);
 
-/* The whole of file i into *buffer (grown as needed, *room bytes long, the caller frees it at the end). A
+/* The bytes of sample i into *buffer (grown as needed, *room bytes long, the caller frees it at the end). A
  * file whose size is not the one of the index is an error: memory was planned for that one. */
 mx_status mx_dataset_bytes(const mx_dataset *d, int64_t i, void **buffer, size_t *room, size_t *size,
                            mx_error *e);
+/* What mx_dataset_bytes gave, decoded: most are image files; the records of CIFAR's files are bare planes. As
+ * mx_image_decode in all else. */
+mx_status mx_dataset_decode(const mx_dataset *d, int64_t i, int channels, const void *bytes, size_t size,
+                            mx_image *im, mx_error *e);
+/* Are the samples bare planes, without a file format? */
+bool mx_dataset_raw(const mx_dataset *d);
+/* order = the permutation of an epoch, a function of d, seed and epoch only (order.c). order has room for
+ * mx_dataset_order_room numbers, of which the first mx_dataset_count are the result. */
+void mx_dataset_order(const mx_dataset *d, uint64_t seed, int64_t epoch, uint32_t *order);
+int64_t mx_dataset_order_room(const mx_dataset *d);
 /* The index, for planning memory. */
 const mx_index *mx_dataset_index(const mx_dataset *d);
 

@@ -69,18 +69,6 @@ struct mx_loader {
     mx_error error; /* once ended, always ended */
 };
 
-/* Fisher-Yates from the top, by the stream (seed, ORDER, epoch): part of the reproducibility promise. */
-static void make_order(mx_loader *l, int64_t epoch) {
-    mx_rng r = mx_rng_make(l->c.seed, MX_RNG_ORDER, (uint64_t)epoch, 0);
-    for (int64_t i = 0; i < l->count; i++) l->order[i] = (uint32_t)i;
-    for (int64_t i = l->count - 1; i > 0; i--) {
-        int64_t j = (int64_t)mx_rng_below(&r, (uint64_t)i + 1);
-        uint32_t x = l->order[i];
-        l->order[i] = l->order[j], l->order[j] = x;
-    }
-    l->order_epoch = epoch;
-}
-
 /* The next sample; under the lock (or without workers). */
 static ticket draw(mx_loader *l) {
     ticket t = {.sample = l->next++};
@@ -89,7 +77,8 @@ static ticket draw(mx_loader *l) {
     if (!l->c.transform.augment)
         t.file = t.sample % l->count;
     else {
-        if (t.epoch != l->order_epoch) make_order(l, t.epoch);
+        if (t.epoch != l->order_epoch)
+            mx_dataset_order(l->c.data, l->c.seed, l->order_epoch = t.epoch, l->order);
         t.file = l->order[t.k % l->count]; /* an epoch longer than the list goes round it */
     }
     return t;
@@ -288,7 +277,7 @@ mx_status mx_loader_open(mx_loader **out, const mx_loader_config *config, mx_err
     l->seen = config->bad_seen, l->bad = config->bad_count;
     l->slots = config->workers ? config->ahead + 1 : 1;
     l->ring = calloc((size_t)l->slots, sizeof *l->ring);
-    l->order = malloc((size_t)l->count * sizeof *l->order);
+    l->order = malloc((size_t)mx_dataset_order_room(config->data) * sizeof *l->order);
     l->worker = calloc((size_t)config->workers + 1, sizeof *l->worker);
     bool good = l->ring && l->order && l->worker;
     for (int i = 0; good && i < l->slots; i++) good = make_slot(&l->ring[i], l);
@@ -371,6 +360,6 @@ size_t mx_loader_memory(const mx_loader_config *c) {
     double sample = image + sizeof(int64_t) + sizeof(int32_t) + sizeof(trouble);
     double ring = (c->workers ? c->ahead + 1.0 : 1.0) * (sample * c->batch + sizeof(slot) + 64);
     double sum = ring + (c->workers ? c->workers : 1.0) * (double)worker +
-                 4.0 * (double)mx_dataset_count(c->data) + sizeof(mx_loader);
+                 4.0 * (double)mx_dataset_order_room(c->data) + sizeof(mx_loader);
     return sum < 0x1p62 ? (size_t)sum + 1 : SIZE_MAX;
 }

@@ -52,10 +52,11 @@ static uint16_t depth_of(const char *b, size_t size) {
     return 1;
 }
 
-/* Reads `want` bytes from the start of the file and tries its header. */
+/* Reads `want` bytes from the start of the image and tries its header. */
 static bool try_header(int fd, char *buffer, size_t want, mx_entry *f) {
     size_t have = 0;
-    for (ssize_t n; have < want && (n = pread(fd, buffer + have, want - have, (off_t)have)) > 0;)
+    off_t from = f->holder ? (off_t)f->offset : 0;
+    for (ssize_t n; have < want && (n = pread(fd, buffer + have, want - have, from + (off_t)have)) > 0;)
         have += (size_t)n;
     int width, height, channels;
     mx_error ignored = {0}; /* not NULL: the decoders look at it */
@@ -91,6 +92,10 @@ static void probe_file(void *user, int64_t i) {
     probe *p = user;
     mx_entry *f = &p->x->file[i];
     const char *path = p->x->names + f->name;
+    if (f->holder) {
+        if (!f->width) read_header(p, p->x->names + p->x->folder[f->holder - 1].name, f);
+        return;
+    }
     file_stat(p->root_fd, path, &f->size, &f->mtime);
     const mx_entry *was = p->old ? mx_index_find(p->old, path) : NULL;
     if (was && was->width && was->size == f->size && was->mtime == f->mtime) {
@@ -120,7 +125,7 @@ static void check_folder(void *user, int64_t i) {
     struct stat st;
     if (atomic_load(&c->changed)) return;
     if (f->mtime > c->written - MX_RACY || fstatat(c->root_fd, *path ? path : ".", &st, 0) ||
-        !S_ISDIR(st.st_mode) ||
+        (f->size < 0 ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode) || st.st_size != f->size) ||
         (int64_t)((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec) != f->mtime)
         atomic_store(&c->changed, true);
 }
@@ -130,6 +135,7 @@ static void check_file(void *user, int64_t i) {
     if (atomic_load(&c->changed)) return;
     const mx_entry *f = &c->x->file[i * c->x->files / c->checked];
     int64_t size, mtime;
+    if (f->holder) return; /* the holder was looked at */
     file_stat(c->root_fd, c->x->names + f->name, &size, &mtime);
     if (size != f->size || mtime != f->mtime) atomic_store(&c->changed, true);
 }

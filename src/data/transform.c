@@ -87,7 +87,7 @@ mx_status mx_transform_file(const mx_dataset *d, const mx_transform *t, int64_t 
     mx_image im = {0};
     size_t size = 0;
     mx_status st = mx_dataset_bytes(d, i, &s->bytes, &s->room, &size, e);
-    if (!st) st = mx_image_decode(&im, s->bytes, size, t->channels, e);
+    if (!st) st = mx_dataset_decode(d, i, t->channels, s->bytes, size, &im, e);
     if (!st) st = apply(t, &im, &r, s, chw, e);
     mx_image_free(&im);
     return st;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "train/commands.h"
@@ -136,18 +135,11 @@ static void say_model(const mixmae_sink *sink, const mx_trainer *t) {
 
 mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_options *o, const char *cache,
                                 mx_error *e) {
-    char *train = NULL, *val = NULL;
-    struct stat st;
-    if (asprintf(&train, "%s/train", o->data) < 0 || asprintf(&val, "%s/val", o->data) < 0)
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    bool split = !stat(train, &st) && S_ISDIR(st.st_mode),
-         beside = split && !stat(val, &st) && S_ISDIR(st.st_mode);
-    const char *other = o->val_data ? o->val_data : beside ? val : NULL;
-    if (!mx_dataset_open(data, split ? train : o->data, cache, e) && held && other)
-        mx_dataset_open(held, other, NULL, e);
-    free(train);
-    free(val);
-    return e->status;
+    if (mx_dataset_open_split(data, o->data, MX_SPLIT_TRAIN, cache, e) || !held) return e->status;
+    const char *spec = o->val_data ? o->val_data : o->data;
+    if (mx_dataset_open_split(held, spec, MX_SPLIT_VAL, NULL, e) || *held || !o->val_data) return e->status;
+    return mx_dataset_open_split(held, spec, MX_SPLIT_TRAIN, NULL,
+                                 e); /* not divided: all of it is held out */
 }
 
 mx_status mx_run_plan(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {

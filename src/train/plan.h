@@ -12,7 +12,8 @@ typedef struct {
  * NULL. */
 void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held);
 
-/* Opens DIR/train when there is one (and DIR/val as held-out images), else DIR itself. held may be NULL. */
+/* Opens --data's training part and, when held is not NULL, the held-out images: of --val-data (its held-out
+ * part, or all of it when it has none), else --data's held-out part; NULL when there is none. */
 mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_options *o, const char *cache,
                                 mx_error *e);
 

@@ -1,0 +1,60 @@
+/* Where the samples of a data set come from, private to src/data.
+ *
+ * A source is found (sources.c tells the kinds apart and names the files of a split), then listed: its lister
+ * fills an mx_index with samples, labels and class names. After that all sources are alike: dataset.c serves
+ * the index, read.c reads the bytes, order.c shuffles, the loader knows nothing of kinds. Layouts:
+ * formats.md (d) and (e), docs/DATA.md. */
+#ifndef MX_DATA_SOURCE_H
+#define MX_DATA_SOURCE_H
+
+#include "data/index.h"
+
+typedef enum { /* the numbers are in cache files: append only */
+               MX_SOURCE_FOLDER,
+               MX_SOURCE_INAT,
+               MX_SOURCE_PLACES,
+               MX_SOURCE_CIFAR,
+               MX_SOURCE_LIST,
+               MX_SOURCE_TAR,
+               MX_SOURCE_KINDS
+} mx_source_kind;
+
+#define MX_CIFAR_RECORD 3072 /* bytes: 32x32 planes of red, green, blue */
+
+/* One split of one source. Strings are its own, paths relative to root or absolute. */
+typedef struct {
+    mx_source_kind kind;
+    char *given; /* what the user wrote, for messages */
+    char *root;  /* the folder that is opened */
+    char **file; /* annotations, list, record files or shards, in order; none for folders */
+    int64_t files, file_room;
+    char *images;  /* Places: the folder of the images, with a slash, or "" */
+    char *classes; /* file of class names, NULL when there is none */
+} mx_source;
+
+void mx_source_free(mx_source *s);
+/* A copy of path is the next of s->file. */
+mx_status mx_source_add(mx_source *s, const char *path, mx_error *e);
+/* What stands at spec ("PATH" or "PREFIX:PATH"). *found false with MX_OK: the source has no such split. */
+mx_status mx_source_find(mx_source *s, bool *found, const char *spec, mx_split split, mx_error *e);
+/* Names the split to the cache: kind, real path of root, files (free it); NULL: out of memory. */
+char *mx_source_identity(const mx_source *s);
+
+/* Fill x with the split's samples; x->folders holds every file that was read. */
+mx_status mx_list_folder(mx_index *x, const mx_source *s, int root_fd, mx_error *e);
+
+struct mx_dataset {
+    mx_index index;
+    mx_source source;
+    int root_fd;
+    uint64_t fingerprint;
+    int64_t *run; /* [runs + 1]: where the samples of each shard begin; NULL but for tar sources */
+    int64_t runs;
+    _Atomic int *holder_fd; /* [index.folders] of the files that hold samples, -1 until read; NULL: too many
+                               to keep open */
+};
+
+/* Makes fingerprint and runs fit the index: after opening and after every change. */
+mx_status mx_dataset_settle(mx_dataset *d, mx_error *e);
+
+#endif

@@ -1,0 +1,79 @@
+/* The source that most people have: a folder of images, flat or in class folders (ImageNet's layout,
+ * formats.md (e)). walk.c lists it; here labels are found. */
+#include "data/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A class folder: its files follow each other in the sorted list, since their paths share a prefix. */
+typedef struct {
+    char *name; /* the folder's, its own copy */
+    int64_t first, end;
+} group;
+
+static int by_folder(const void *a, const void *b) {
+    return strcmp(((const group *)a)->name, ((const group *)b)->name);
+}
+
+static void free_groups(group *g, int64_t n) {
+    for (int64_t i = 0; i < n; i++) free(g[i].name);
+    free(g);
+}
+
+/* The first-level folders in path order; none when a file lies in root itself. False: no memory. */
+static bool find_groups(const mx_index *x, group **out, int64_t *count) {
+    group *g = NULL;
+    int64_t n = 0, room = 0;
+    *out = NULL, *count = 0;
+    for (int64_t i = 0; i < x->files; i++) {
+        const char *path = x->names + x->file[i].name, *slash = strchr(path, '/');
+        if (!slash) {
+            free_groups(g, n);
+            return true;
+        }
+        size_t length = (size_t)(slash - path);
+        if (!n || strncmp(g[n - 1].name, path, length) || g[n - 1].name[length]) {
+            if (n == room) {
+                room = room ? room * 2 : 64;
+                group *bigger = realloc(g, (size_t)room * sizeof *g);
+                if (!bigger) return free_groups(g, n), false;
+                g = bigger;
+            }
+            if (!(g[n].name = strndup(path, length))) return free_groups(g, n), false;
+            g[n++].first = i;
+        }
+        g[n - 1].end = i + 1;
+    }
+    *out = g, *count = n;
+    return true;
+}
+
+/* Labels are ranks of folder names, not of paths: "a" comes before "a-b", though "a-b/x" comes before "a/x".
+ * Folders without images are no classes. */
+static mx_status find_classes(mx_index *x, mx_error *e) {
+    group *g;
+    int64_t n;
+    mx_status s = MX_OK;
+    if (!find_groups(x, &g, &n))
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the labels of %lld images", (long long)x->files);
+    if (n) qsort(g, (size_t)n, sizeof *g, by_folder);
+    for (int64_t c = 0; c < n && !s; c++) {
+        for (int64_t i = g[c].first; i < g[c].end; i++) x->file[i].label = (int32_t)c;
+        s = mx_index_add_class(x, g[c].name, strlen(g[c].name), e);
+    }
+    free_groups(g, n);
+    return s;
+}
+
+mx_status mx_list_folder(mx_index *x, const mx_source *s, int root_fd, mx_error *e) {
+    char quoted[MX_QUOTE];
+    mx_status st = mx_index_walk(x, root_fd, s->root, e);
+    if (st) return st;
+    if (!x->files)
+        return mx_fail(
+            e, MX_ERR_DATA,
+            "no images in %s: expected files named .jpg .jpeg .png .webp .tif .tiff or .npy, found %lld "
+            "other files in %lld folders",
+            mx_quote(quoted, s->root), (long long)x->others, (long long)x->folders);
+    return find_classes(x, e);
+}

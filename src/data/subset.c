@@ -1,0 +1,124 @@
+/* Changes to an open data set before training: a share of each class (fine-tuning with few labels), and the
+ * held-out set's labels made those of the training set. */
+#include "data/source.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Class of sample i, unlabelled ones being a class of their own behind the others. */
+static int64_t class_of(const mx_dataset *d, int64_t i) {
+    int32_t label = d->index.file[i].label;
+    return label < 0 ? d->index.classes : label;
+}
+
+/* One class: samples that come, and those still to keep among them. Selection sampling (Knuth, The Art of
+ * Computer Programming 2, 3.4.2, algorithm S) keeps every subset of that size with equal probability, in
+ * listing order. */
+typedef struct {
+    int64_t left, want;
+    mx_rng rng;
+} quota;
+
+mx_status mx_dataset_take_fraction(mx_dataset *d, double fraction, uint64_t seed, mx_error *e) {
+    mx_index *x = &d->index;
+    int64_t kept = 0, classes = x->classes + 1;
+    if (!(fraction > 0 && fraction <= 1))
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "share of the images: expected more than 0 and at most 1, found %g", fraction);
+    quota *q = calloc((size_t)classes, sizeof *q);
+    if (!q) return mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)classes);
+    for (int64_t i = 0; i < x->files; i++) q[class_of(d, i)].left++;
+    for (int64_t c = 0; c < classes; c++) {
+        int64_t want = (int64_t)floor(fraction * (double)q[c].left + 0.5);
+        q[c].want = want < 1 ? 1 : want;
+        q[c].rng = mx_rng_make(seed, MX_RNG_SUBSET, (uint64_t)c, 0);
+    }
+    for (int64_t i = 0; i < x->files; i++) {
+        quota *c = &q[class_of(d, i)];
+        bool keep = (int64_t)mx_rng_below(&c->rng, (uint64_t)c->left--) < c->want;
+        if (keep) c->want--, x->file[kept++] = x->file[i];
+    }
+    x->files = kept;
+    free(q);
+    return mx_dataset_settle(d, e);
+}
+
+typedef struct {
+    const char *name;
+    int32_t label;
+} named;
+
+static int by_name(const void *a, const void *b) {
+    const named *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : (x->label > y->label) - (x->label < y->label);
+}
+
+/* to[c] = train's label of val's class c, -1 when there is none. False: no memory. */
+static bool match(const mx_index *train, const mx_index *val, int32_t *to) {
+    named *table = malloc((size_t)train->classes * sizeof *table);
+    if (!table) return false;
+    for (int64_t c = 0; c < train->classes; c++)
+        table[c] = (named){train->names + train->class_name[c], (int32_t)c};
+    qsort(table, (size_t)train->classes, sizeof *table, by_name);
+    for (int64_t c = 0; c < val->classes; c++) {
+        const char *name = val->names + val->class_name[c];
+        to[c] = -1;
+        if (c < train->classes && !strcmp(name, train->names + train->class_name[c])) {
+            to[c] = (int32_t)c; /* also when two classes share a name */
+            continue;
+        }
+        for (int64_t lo = 0, hi = train->classes; lo < hi;) {
+            int64_t mid = lo + (hi - lo) / 2;
+            int order = strcmp(name, table[mid].name);
+            if (!order) to[c] = table[mid].label;
+            if (order <= 0)
+                hi = mid;
+            else
+                lo = mid + 1;
+        }
+    }
+    free(table);
+    return true;
+}
+
+/* val's table of classes becomes a copy of train's. */
+static mx_status take_classes(mx_index *val, const mx_index *train, mx_error *e) {
+    mx_status s = MX_OK;
+    val->classes = 0;
+    for (int64_t c = 0; c < train->classes && !s; c++) {
+        const char *name = train->names + train->class_name[c];
+        s = mx_index_add_class(val, name, strlen(name), e);
+    }
+    return s;
+}
+
+mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_error *e) {
+    const mx_index *t = &train->index;
+    mx_index *v = &val->index;
+    char name[MX_QUOTE], a[MX_QUOTE], b[MX_QUOTE];
+    if (!t->classes || !v->classes)
+        return mx_fail(e, MX_ERR_DATA, "expected labelled images, found none labelled in %s",
+                       mx_quote(a, mx_dataset_root(t->classes ? val : train)));
+    int32_t *to = malloc((size_t)v->classes * sizeof *to);
+    if (!to || !match(t, v, to)) {
+        free(to);
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)v->classes);
+    }
+    mx_status s = MX_OK;
+    for (int64_t i = 0; i < v->files && !s; i++) { /* nothing changes when there is an error */
+        int32_t label = v->file[i].label;
+        if (label >= 0 && to[label] < 0)
+            s = mx_fail(e, MX_ERR_DATA,
+                        "class %s of the held-out images in %s is not among the %lld classes of the training "
+                        "images in %s",
+                        mx_quote(name, v->names + v->class_name[label]), mx_quote(a, mx_dataset_root(val)),
+                        (long long)t->classes, mx_quote(b, mx_dataset_root(train)));
+    }
+    for (int64_t i = 0; i < v->files && !s; i++)
+        if (v->file[i].label >= 0) v->file[i].label = to[v->file[i].label];
+    free(to);
+    if (!s) s = take_classes(v, t, e);
+    return s ? s : mx_dataset_settle(val, e);
+}
