@@ -17,6 +17,7 @@ typedef enum {
     MX_RNG_SYNTH = 7,    /* a: class, b: image */
     MX_RNG_HOLDOUT = 8,  /* a: batch; masks of the held-out loss */
     MX_RNG_TEST = 9,
+    MX_RNG_MIXUP = 10,  /* a: optimiser step, b: micro-batch */
     MX_RNG_SUBSET = 20, /* a: class; which of its images a share keeps */
     MX_RNG_PACK = 21    /* order of the packed samples */
 } mx_rng_purpose;

@@ -35,6 +35,18 @@ mx_box mx_crop_draw(mx_rng *r, int width, int height, double scale_lo, double sc
     return centred(width, height, ratio_lo, ratio_hi);
 }
 
+mx_box mx_crop_draw_once(mx_rng *r, int width, int height, double scale_lo, double scale_hi, double ratio_lo,
+                         double ratio_hi) {
+    double log_lo = log(ratio_lo), log_hi = log(ratio_hi);
+    double target = (double)width * height * (scale_lo + (scale_hi - scale_lo) * mx_rng_uniform(r));
+    double ratio = exp(log_lo + (log_hi - log_lo) * mx_rng_uniform(r));
+    mx_box box = {.height = round_clamped(sqrt(target / ratio), height),
+                  .width = round_clamped(sqrt(target * ratio), width)};
+    box.top = (int)mx_rng_below(r, (uint64_t)(height - box.height) + 1);
+    box.left = (int)mx_rng_below(r, (uint64_t)(width - box.width) + 1);
+    return box;
+}
+
 /* One channel of one row; step is the distance of neighbouring samples, negative when mirrored. A byte has
  * 256 values, so their three roundings are looked up. */
 static void row8(float *chw, const uint8_t *p, ptrdiff_t step, int width, const float *table) {

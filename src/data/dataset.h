@@ -3,7 +3,9 @@
 #ifndef MX_DATA_DATASET_H
 #define MX_DATA_DATASET_H
 
+#include "data/erase.h"
 #include "data/image.h"
+#include "data/randaugment.h"
 
 typedef struct mx_dataset mx_dataset;
 
@@ -62,7 +64,11 @@ typedef struct {
     float mean[64], std[64]; /* MX_MAX_CHANNELS */
     float value_range;       /* 0: 255 for 8-bit, 65535 for 16-bit, 1 for float files */
     double scale_lo, scale_hi, ratio_lo, ratio_hi;
-    double flip;  /* probability */
+    double flip;                /* probability */
+    mx_randaugment randaugment; /* 8-bit images of 1 or 3 channels only */
+    double color_jitter;        /* where randaugment is off; 0: none */
+    mx_erase erase;
+    bool one_shot_crop; /* the linear probe's: one draw, cut to the image (schedule.md 7) */
     bool augment; /* false: Resize(shorter side) + CenterCrop, no flip, sample n of the run is file n mod
                      count: evaluation */
 } mx_transform;
@@ -96,10 +102,11 @@ mx_status mx_transform_image(const mx_transform *t, const mx_image *im, float *c
 typedef struct mx_loader mx_loader;
 
 typedef struct {
-    const float *images;         /* [batch,channels,height,width]; valid until the next mx_loader_next */
-    const int64_t *index;        /* [batch] dataset index used */
-    const int32_t *label;        /* [batch] */
-    int64_t number;              /* batch of the run */
+    float *images;        /* [batch,channels,height,width]; the holder's to change (mixup), until the next
+                             mx_loader_next */
+    const int64_t *index; /* [batch] dataset index used */
+    const int32_t *label; /* [batch] */
+    int64_t number;       /* batch of the run */
     int64_t bad_seen, bad_count; /* counters after this batch */
     double wait_seconds;         /* the caller waited this long */
 } mx_batch;

@@ -67,6 +67,10 @@ mx_status mx_image_resize(mx_image *out, const mx_image *in, mx_box box, mx_filt
 mx_box mx_crop_draw(mx_rng *r, int width, int height, double scale_lo, double scale_hi, double ratio_lo,
                     double ratio_hi);
 
+/* The linear probe's crop (schedule.md 7): one draw, its sides cut to the image's. */
+mx_box mx_crop_draw_once(mx_rng *r, int width, int height, double scale_lo, double scale_hi, double ratio_lo,
+                         double ratio_hi);
+
 /* chw[c,y,x] = (value/range - mean[c])/std[c] in f32, mirrored when flip. chw [channels,H,W].
  * range: 255 for U8; for U16 and F32 as given. */
 void mx_image_to_tensor(float *chw, const mx_image *im, bool flip, float range, const float *mean,

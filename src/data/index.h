@@ -106,11 +106,12 @@ typedef struct {
     void *bytes;
     size_t room;
     mx_image small; /* the resized crop */
+    mx_image spare; /* beside it, for augmentation */
 } mx_scratch;
 
 void mx_scratch_free(mx_scratch *s);
-/* chw [channels,height,width] from file i; draws crop (area, ratio, top, left), then flip, from r when
- * t->augment. */
+/* chw [channels,height,width] from file i; draws crop (area, ratio, top, left), flip, then what RandAugment
+ * (or colour jitter) and erasing take, from r when t->augment. */
 mx_status mx_transform_file(const mx_dataset *d, const mx_transform *t, int64_t i, mx_rng r, mx_scratch *s,
                             float *chw, mx_error *e);
 /* Are all the numbers of t usable? */

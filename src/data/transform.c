@@ -17,6 +17,7 @@
 void mx_scratch_free(mx_scratch *s) {
     free(s->bytes);
     mx_image_free(&s->small);
+    mx_image_free(&s->spare);
     *s = (mx_scratch){0};
 }
 
@@ -65,21 +66,55 @@ static mx_status evaluate(const mx_transform *t, const mx_image *im, mx_scratch 
     return MX_OK;
 }
 
+/* Mirrors the columns of an 8-bit image in place: augmentation sees the image as training does. */
+static void mirror(mx_image *m) {
+    size_t channels = (size_t)m->channels, row = channels * (size_t)m->width;
+    for (int y = 0; y < m->height; y++) {
+        uint8_t *low = (uint8_t *)m->pixels + (size_t)y * row, *high = low + row - channels;
+        for (; low < high; low += channels, high -= channels)
+            for (size_t c = 0; c < channels; c++) {
+                uint8_t x = low[c];
+                low[c] = high[c], high[c] = x;
+            }
+    }
+}
+
+/* The policy of fine-tuning on the cropped image: RandAugment, or colour jitter. *flip is done here. */
+static mx_status recolour(const mx_transform *t, mx_scratch *s, bool *flip, mx_rng *r, mx_error *e) {
+    uint8_t fill[MX_MAX_CHANNELS];
+    mx_image *m = &s->small;
+    if (!t->randaugment.on && !(t->color_jitter > 0)) return MX_OK;
+    if (m->type == MX_PIXEL_U8 && *flip) mirror(m), *flip = false;
+    if (!t->randaugment.on) return mx_color_jitter(t->color_jitter, m, &s->spare, r, e);
+    for (int c = 0; c < t->channels; c++) { /* the mean colour, in bytes */
+        double v = rint((double)t->mean[c] * (double)mx_value_range(m, t->value_range));
+        fill[c] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+    return mx_randaugment_apply(&t->randaugment, m, &s->spare, fill, r, e);
+}
+
+static mx_status augment(const mx_transform *t, const mx_image *im, mx_rng *r, mx_scratch *s, bool *flip,
+                         mx_error *e) {
+    mx_box box =
+        t->one_shot_crop
+            ? mx_crop_draw_once(r, im->width, im->height, t->scale_lo, t->scale_hi, t->ratio_lo, t->ratio_hi)
+            : mx_crop_draw(r, im->width, im->height, t->scale_lo, t->scale_hi, t->ratio_lo, t->ratio_hi);
+    *flip = mx_rng_uniform(r) < t->flip;
+    if (make_small(s, t->width, t->height, im, e) ||
+        mx_image_resize(&s->small, im, box, MX_FILTER_BICUBIC, e))
+        return e->status;
+    return recolour(t, s, flip, r, e);
+}
+
 static mx_status apply(const mx_transform *t, const mx_image *im, mx_rng *r, mx_scratch *s, float *chw,
                        mx_error *e) {
     bool flip = false;
-    mx_status st;
     if (!mx_image_finite(im)) return mx_fail(e, MX_ERR_DATA, "expected finite values, found NaN or infinity");
-    if (t->augment) {
-        mx_box box =
-            mx_crop_draw(r, im->width, im->height, t->scale_lo, t->scale_hi, t->ratio_lo, t->ratio_hi);
-        flip = mx_rng_uniform(r) < t->flip;
-        st = make_small(s, t->width, t->height, im, e);
-        if (!st) st = mx_image_resize(&s->small, im, box, MX_FILTER_BICUBIC, e);
-    } else
-        st = evaluate(t, im, s, e);
-    if (!st) mx_image_to_tensor(chw, &s->small, flip, mx_value_range(im, t->value_range), t->mean, t->std);
-    return st;
+    mx_status st = t->augment ? augment(t, im, r, s, &flip, e) : evaluate(t, im, s, e);
+    if (st) return st;
+    mx_image_to_tensor(chw, &s->small, flip, mx_value_range(im, t->value_range), t->mean, t->std);
+    if (t->augment) mx_random_erase(&t->erase, chw, t->channels, t->height, t->width, r);
+    return MX_OK;
 }
 
 mx_status mx_transform_file(const mx_dataset *d, const mx_transform *t, int64_t i, mx_rng r, mx_scratch *s,
@@ -125,6 +160,12 @@ mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
     if (!(t->ratio_lo > 0 && t->ratio_lo <= t->ratio_hi && isfinite(t->ratio_hi)))
         return mx_fail(e, MX_ERR_ARGUMENT, "crop ratio: expected 0 < low <= high, found %g, %g", t->ratio_lo,
                        t->ratio_hi);
+    if ((t->randaugment.on || t->color_jitter > 0) && t->channels != 1 && t->channels != 3)
+        return mx_fail(
+            e, MX_ERR_ARGUMENT,
+            "RandAugment and colour jitter are for images of 1 or 3 channels, found %d: --aa none leaves "
+            "them out",
+            t->channels);
     if (!(t->flip >= 0 && t->flip <= 1))
         return mx_fail(e, MX_ERR_ARGUMENT, "flip: expected a probability, found %g", t->flip);
     return MX_OK;
@@ -156,7 +197,8 @@ size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t) {
             if (aspect > MX_EVAL_ASPECT + 1) aspect = MX_EVAL_ASPECT + 1;
             w = f->width > f->height ? edge * aspect : edge, h = f->width > f->height ? edge : edge * aspect;
         }
-        double small = 4 * w * h * (f->channels > t->channels ? f->channels : t->channels);
+        double small = (t->augment && (t->randaugment.on || t->color_jitter > 0) ? 8 : 4) * w * h *
+                       (f->channels > t->channels ? f->channels : t->channels);
         double here = file_memory(f, t, w, h) + small;
         if (here > most) most = here;
     }

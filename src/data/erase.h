@@ -1,0 +1,25 @@
+/* Random erasing: a box of noise in the normalised image. Source: augment.md (b), "RandomErasing"; Zhong et
+ * al., "Random Erasing Data Augmentation", 2017. */
+#ifndef MX_DATA_ERASE_H
+#define MX_DATA_ERASE_H
+
+#include "base/rng.h"
+
+typedef enum {
+    MX_ERASE_PIXEL, /* N(0,1) for every number */
+    MX_ERASE_RAND,  /* one N(0,1) a channel */
+    MX_ERASE_CONST  /* 0 */
+} mx_erase_mode;
+
+typedef struct {
+    double probability;      /* 0: off */
+    double area_lo, area_hi; /* share of the image, all boxes together */
+    double aspect_lo;        /* height over width from aspect_lo to its inverse, log-uniform */
+    int count;               /* boxes: drawn from 1 to count */
+    mx_erase_mode mode;
+} mx_erase;
+
+/* chw [channels,height,width] in place. */
+void mx_random_erase(const mx_erase *c, float *chw, int channels, int height, int width, mx_rng *r);
+
+#endif
