@@ -52,7 +52,8 @@ static int run(const char *command, int argc, char **argv) {
     else {
         progress_line live;
         /* only a training run has something to save before it stops; the others end at the first Ctrl-C */
-        progress_begin(&live, mixmae_options_flag(options, "quiet"), !strcmp(command, "pretrain"));
+        bool trains = !strcmp(command, "pretrain") || !strcmp(command, "finetune");
+        progress_begin(&live, mixmae_options_flag(options, "quiet"), trains);
         const mixmae_sink sink = {&live, print_text, progress_notice, progress_show, progress_stop_asked};
         code = mixmae_run(command, options, &sink, message, sizeof message);
         progress_end(&live);

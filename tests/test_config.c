@@ -130,8 +130,8 @@ static void test_every_named_model(void **state) {
         assert_int_equal(c.channels, 3);
         assert_int_equal(c.classes, 0);
         assert_true(c.norm_pix);
-        assert_true(r.blr > 0 && r.epochs > 0 && r.batch > 0 && r.batch % 2 == 0);
-        assert_true(r.warmup_epochs < (float)r.epochs);
+        assert_true(r.pretrain.blr > 0 && r.pretrain.epochs > 0 && r.pretrain.batch > 0 && r.pretrain.batch % 2 == 0);
+        assert_true(r.pretrain.warmup_epochs < (float)r.pretrain.epochs);
         for (int k = 0; k < c.stages;
              k++) /* a named model's windows tile without being cut, each head is whole */
             assert_true(mx_window_h(&c, k) == c.windows[k] && mx_stage_width(&c, k) % c.heads[k] == 0);
@@ -141,7 +141,7 @@ static void test_every_named_model(void **state) {
     mx_model_config c;
     mx_model_recipe r;
     assert_true(mx_model_named("base", &c, &r));
-    assert_true(r.blr == 1.5e-4f && r.warmup_epochs == 40 && r.epochs == 600 && r.batch == 128);
+    assert_true(r.pretrain.blr == 1.5e-4f && r.pretrain.warmup_epochs == 40 && r.pretrain.epochs == 600 && r.pretrain.batch == 128);
     assert_false(mx_model_named("giant", &c, NULL));
     assert_false(mx_model_named("", &c, NULL));
 }

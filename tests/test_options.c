@@ -491,7 +491,7 @@ static void test_model(void **state) {
     assert_int_equal(mx_options_model(&o, &c, &r, &e), MX_OK);
     assert_true(c.image_h == 96 && c.image_w == 96 && c.channels == 1 && c.embed_dim == 96 && c.stages == 4);
     assert_true(c.windows[3] == 3 && c.decoder_dim == 256 && c.decoder_depth == 4 && c.decoder_heads == 16);
-    assert_true(!c.norm_pix && r.epochs == 400 && r.batch == 64);
+    assert_true(!c.norm_pix && r.pretrain.epochs == 400 && r.pretrain.batch == 64);
     mx_options_free(&o);
     static const struct {
         const char *line, *part;

@@ -29,7 +29,7 @@ for file in recipes/*.ini; do
     grep -qF "($name.ini)" recipes/README.md || fail "recipes/README.md does not list $name"
     grep -qE "^; .*(The paper |The table )" "$file" && grep -qE "^; .*(The authors'|Ours)" "$file" || fail "$file: its head lacks accuracy or origin"
     grep -qF "mixmae $command --config $file " "$file" || fail "$file: its head does not say how it is run"
-    grep -qx "$command" <<<"$commands" || { echo "no command $command in this program: $file is not checked"; continue; }
+    grep -qx "$command" <<<"$commands" || { fail "$file: no command $command"; continue; }
     check "$file" "$command" || fail "$file"
     [ "$command" != pretrain ] || "$mixmae" plan --config "$file" --steps 0 >/dev/null || fail "plan of $file"
 done

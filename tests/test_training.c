@@ -46,7 +46,7 @@ static void open_trainer(mx_trainer *t, const mx_settings *s) {
 
 static void train(mx_trainer *t, mx_run_state *state, const float *images, int steps) {
     for (int i = 0; i < steps; i++) {
-        for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, images);
+        for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, (float *)images, NULL);
         mx_step_update(t, state);
     }
     assert_true(mx_ok(&t->session.ctx));
@@ -173,7 +173,7 @@ static void clipping_bounds_the_gradient(void **state) {
     mx_run_state run = {.step = 8}; /* past the first step, whose rate is 0 */
     float *images = make_images(4, 2);
     open_trainer(&t, &s);
-    for (int j = 0; j < 2; j++) mx_step_micro(&t, run.step, j, images);
+    for (int j = 0; j < 2; j++) mx_step_micro(&t, run.step, j, (float *)images, NULL);
     mx_step_result r = mx_step_update(&t, &run);
     double sum = 0; /* after the first update m = (1 - beta1) * clipped gradient */
     for (int64_t i = 0; i < t.model.params.total; i++) sum += pow((double)t.model.params.m[i] / (1 - 0.9), 2);
@@ -193,11 +193,11 @@ static void accumulation_is_a_mean(void **state) {
     float *sum = calloc(n, sizeof *sum);
     for (int j = 0; j < 2; j++) {
         mx_gradients_zero(&t.session.ctx, &t.model.params);
-        mx_step_micro(&t, 5, j + 2, images); /* j > 0 only: nothing is zeroed inside */
+        mx_step_micro(&t, 5, j + 2, (float *)images, NULL); /* j > 0 only: nothing is zeroed inside */
         for (size_t i = 0; i < n; i++) sum[i] += t.model.params.grad[i];
     }
     mx_gradients_zero(&t.session.ctx, &t.model.params);
-    for (int j = 0; j < 2; j++) mx_step_micro(&t, 5, j + 2, images);
+    for (int j = 0; j < 2; j++) mx_step_micro(&t, 5, j + 2, (float *)images, NULL);
     double diff = 0, norm = 0;
     for (size_t i = 0; i < n; i++)
         diff += pow((double)sum[i] - (double)t.model.params.grad[i], 2), norm += pow((double)sum[i], 2);

@@ -18,8 +18,21 @@ typedef struct {
     bool norm_pix;
 } mx_model_config;
 
-/* What a named model's users start from; the authors' values for the paper's models. */
-typedef struct { float blr; float warmup_epochs; int epochs, batch; } mx_model_recipe;
+/* What a named model's users start from; the authors' values for the paper's models (schedule.md 3). */
+typedef struct {
+    float blr;
+    float warmup_epochs;
+    int epochs, batch;
+} mx_pretrain_recipe;
+typedef struct {
+    double blr, warmup_epochs;
+    int epochs, batch;
+    double layer_decay, drop_path;
+} mx_finetune_recipe;
+typedef struct {
+    mx_pretrain_recipe pretrain;
+    mx_finetune_recipe finetune;
+} mx_model_recipe;
 
 /* Fills *config (and *recipe unless NULL); false when there is no such model. */
 bool mx_model_named(const char *name, mx_model_config *config, mx_model_recipe *recipe);

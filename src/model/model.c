@@ -23,8 +23,29 @@ mx_status mx_model_make(mx_model *m, const mx_model_config *config, mx_params_us
     return mx_params_allocate(&m->params, use, e);
 }
 
+mx_status mx_model_name_classes(mx_model *m, const char *const *names, mx_error *e) {
+    for (int i = 0; m->class_name && i < m->config.classes; i++) free(m->class_name[i]);
+    free(m->class_name);
+    m->class_name = NULL;
+    if (!names || !m->config.classes) return MX_OK;
+    m->class_name = calloc((size_t)m->config.classes, sizeof *m->class_name);
+    bool whole = m->class_name;
+    for (int i = 0; whole && i < m->config.classes; i++) whole = (m->class_name[i] = strdup(names[i]));
+    return whole ? MX_OK
+                 : mx_fail(e, MX_ERR_MEMORY, "out of memory for the names of %d classes", m->config.classes);
+}
+
+void mx_head_init(mx_model *m, uint64_t seed, double std) {
+    mx_tensor w = mx_weight(&m->params, m->head_w), b = mx_weight(&m->params, m->head_b);
+    float *x = mx_f32(w);
+    mx_rng r = mx_rng_make(seed, MX_RNG_INIT, (uint64_t)m->head_w, 1);
+    for (int64_t i = 0; i < mx_count(w); i++) x[i] = (float)(std * mx_rng_normal(&r));
+    memset(mx_f32(b), 0, sizeof(float) * (size_t)mx_count(b));
+}
+
 void mx_model_free(mx_model *m) {
     if (!m) return;
+    mx_model_name_classes(m, NULL, NULL);
     mx_encoder_free(&m->encoder);
     mx_decoder_free(&m->decoder);
     mx_params_free(&m->params);

@@ -13,6 +13,7 @@ typedef struct {
     mx_encoder encoder;
     mx_decoder decoder;    /* when config.decoder_dim > 0 */
     mx_pid head_w, head_b; /* when config.classes > 0 */
+    char **class_name;     /* [classes], owned, or NULL when nobody has named them */
     mx_block_saved *saved; /* [encoder blocks + decoder blocks] */
 } mx_model;
 
@@ -20,6 +21,12 @@ typedef struct {
  * failure). */
 mx_status mx_model_make(mx_model *m, const mx_model_config *config, mx_params_use use, mx_error *e);
 void mx_model_free(mx_model *m);
+
+/* Takes copies of the classes' names; NULL: none. */
+mx_status mx_model_name_classes(mx_model *m, const char *const *names, mx_error *e);
+/* A fresh head for a pretrained encoder: weights N(0, std²) from the seed, bias 0 (objective.md
+ * "Fine-tuning"; the authors' std is 2e-5, the linear probe's 0.01). */
+void mx_head_init(mx_model *m, uint64_t seed, double std);
 
 /* One micro-batch of pretraining: forward, loss, backward.  images [B,Ch,H,W]; loss[0] += scale * mean
  * squared error; parameter gradients += scale * gradient. */

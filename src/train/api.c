@@ -16,7 +16,7 @@ mixmae_options *mixmae_options_make(const char *command, int argc, char **argv, 
         mx_fail(&e, MX_ERR_MEMORY, "out of memory");
     } else if (!(made->command = mx_command_find(command))) {
         mx_fail(&e, MX_ERR_ARGUMENT, "there is no command %s; mixmae --help lists them", command);
-    } else if (!mx_options_init(&made->o, &e)) {
+    } else if (!mx_options_init(&made->o, &e) && !mx_options_defaults(&made->o, made->command, &e)) {
         mx_options_parse(&made->o, made->command, argc, argv, made->given, &asked, &e);
     }
     if (help) *help = asked;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
 
 #include "train/api_model.h"
 
@@ -64,37 +63,4 @@ mixmae_status mixmae_model_preprocess_pixels(const mixmae_model *model, const ui
         transform(model, &im, image, &e);
     }
     return mx_public_status(&e, message, size);
-}
-
-void mx_class_names_free(char **names, int classes) {
-    for (int i = 0; names && i < classes; i++) free(names[i]);
-    free(names);
-}
-
-static mx_status copy_names(char ***out, int classes, const json_t *list, mx_error *e) {
-    if (!json_is_array(list) || json_array_size(list) != (size_t)classes)
-        return mx_fail(e, MX_ERR_FORMAT, "metadata \"classes\" must be a list of %d names", classes);
-    if (!(*out = calloc((size_t)classes, sizeof **out))) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    for (int i = 0; i < classes; i++) {
-        const char *name = json_string_value(json_array_get(list, (size_t)i));
-        if (!name) return mx_fail(e, MX_ERR_FORMAT, "metadata \"classes\": entry %d is not a text", i);
-        if (!((*out)[i] = strdup(name))) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    }
-    return MX_OK;
-}
-
-mx_status mx_class_names_read(char ***out, int classes, const char *path, mx_error *e) {
-    mx_st *st = NULL;
-    *out = NULL;
-    if (!classes || mx_st_open(&st, path, e)) return e->status;
-    const char *text = mx_st_meta(st, "classes");
-    json_t *list = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    if (text && copy_names(out, classes, list, e)) {
-        mx_class_names_free(*out, classes);
-        *out = NULL;
-        mx_fail_where(e, "%s", path);
-    }
-    json_decref(list);
-    mx_st_close(st);
-    return e->status;
 }

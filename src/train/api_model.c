@@ -186,7 +186,6 @@ static mx_status load(mixmae_model *m, const char *path, const mixmae_load_optio
         return mx_fail(e, MX_ERR_ARGUMENT, "threads: expected 0 to 1024, found %d", o->threads);
     if (mx_checkpoint_read(&m->model, &m->pixels, path, MX_PARAMS_WEIGHTS, e))
         return strstr(e->text, path) ? e->status : mx_fail_where(e, "%s", path);
-    if (mx_class_names_read(&m->class_name, m->model.config.classes, path, e)) return e->status;
     return make_memory(m, o, e);
 }
 
@@ -211,7 +210,6 @@ mixmae_status mixmae_model_load(mixmae_model **out, const char *path, const mixm
 
 void mixmae_model_free(mixmae_model *m) {
     if (!m) return;
-    mx_class_names_free(m->class_name, m->model.config.classes);
     mx_session_free(&m->session);
     mx_mixing_free(&m->mix);
     mx_model_free(&m->model);
@@ -242,6 +240,6 @@ void mixmae_model_describe(const mixmae_model *m, mixmae_model_info *info) {
 }
 
 const char *mixmae_model_class_name(const mixmae_model *m, int index) {
-    bool known = m->class_name && index >= 0 && index < m->model.config.classes;
-    return known ? m->class_name[index] : NULL;
+    bool known = m->model.class_name && index >= 0 && index < m->model.config.classes;
+    return known ? m->model.class_name[index] : NULL;
 }

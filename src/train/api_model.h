@@ -14,16 +14,11 @@ struct mixmae_model {
     mx_mixing mix; /* without a mask; serves every batch up to max_batch */
     mx_session session;
     int max_batch;
-    char **class_name; /* [classes] or NULL */
     pthread_mutex_t lock;
     bool lock_made;
 };
 
 /* An internal error as a public one. */
 mixmae_status mx_public_status(const mx_error *e, char *message, size_t size);
-/* Class names from a checkpoint's metadata "classes", a JSON list of `classes` texts; *out stays NULL without
- * one. */
-mx_status mx_class_names_read(char ***out, int classes, const char *path, mx_error *e);
-void mx_class_names_free(char **names, int classes);
 
 #endif

@@ -160,7 +160,8 @@ static mx_status step(mixmae_trainer *t, const float *images, mixmae_step *resul
     const mx_model_config *m = &s->model;
     size_t micro = (size_t)s->batch * (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
     for (int j = 0; j < s->accum; j++)
-        mx_step_micro(&t->trainer, t->state.step, j, images + (size_t)j * micro);
+        mx_step_micro(&t->trainer, t->state.step, j, (float *)images + (size_t)j * micro,
+                      NULL); /* only read */
     mx_step_result r = mx_step_update(&t->trainer, &t->state);
     if (mx_session_error(&t->trainer.session, e)) return e->status;
     *result = (mixmae_step){t->state.step, r.loss, r.lr, r.norm, r.skipped};

@@ -103,6 +103,38 @@ static mx_status pixels_from_json(mx_pixels *px, const char *text, int channels,
                         text ? text : "nothing");
 }
 
+/* ["cat","dog",…]; free() it. NULL without names (or memory: *failed). */
+static char *classes_to_json(const mx_model *m, bool *failed) {
+    if (!m->class_name) return NULL;
+    json_t *a = json_array();
+    for (int i = 0; i < m->config.classes; i++) {
+        json_t *name = json_string(m->class_name[i]); /* NULL where it is not UTF-8 */
+        json_array_append_new(a, name ? name : json_sprintf("class %d", i));
+    }
+    char *text = json_dumps(a, JSON_COMPACT);
+    json_decref(a);
+    *failed = !text;
+    return text;
+}
+
+static mx_status classes_from_json(mx_model *m, const char *text, mx_error *e) {
+    int classes = m->config.classes;
+    if (!text || !classes) return MX_OK;
+    json_t *a = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    const char **names = calloc((size_t)classes, sizeof *names);
+    if (!names)
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for the names of %d classes", classes);
+    else if (!json_is_array(a) || json_array_size(a) != (size_t)classes)
+        mx_fail(e, MX_ERR_FORMAT, "metadata \"classes\" must be a list of %d names", classes);
+    for (int i = 0; i < classes && !e->status; i++)
+        if (!(names[i] = json_string_value(json_array_get(a, (size_t)i))))
+            mx_fail(e, MX_ERR_FORMAT, "metadata \"classes\": entry %d is not a text", i);
+    if (!e->status) mx_model_name_classes(m, names, e);
+    free(names);
+    json_decref(a);
+    return e->status;
+}
+
 /* One line for every counter of a run state, so that reader and writer cannot drift apart. */
 typedef struct {
     const char *key;
@@ -111,10 +143,11 @@ typedef struct {
 } state_field; /* kind: 0 int64, 1 int, 2 double, 3 bool */
 #define FIELD(name, kind)                                                                                    \
     { #name, kind, offsetof(mx_run_state, name) }
-static const state_field fields[] = {FIELD(step, 0),           FIELD(updates, 0),     FIELD(skipped, 0),
-                                     FIELD(skipped_in_row, 1), FIELD(bad_seen, 0),    FIELD(bad_count, 0),
-                                     FIELD(loss_sum, 2),       FIELD(norm_sum, 2),    FIELD(loss_count, 0),
-                                     FIELD(norm_count, 0),     FIELD(fingerprint, 0), FIELD(finished, 3)};
+static const state_field fields[] = {
+    FIELD(step, 0),       FIELD(updates, 0),    FIELD(skipped, 0),     FIELD(skipped_in_row, 1),
+    FIELD(bad_seen, 0),   FIELD(bad_count, 0),  FIELD(loss_sum, 2),    FIELD(norm_sum, 2),
+    FIELD(loss_count, 0), FIELD(norm_count, 0), FIELD(fingerprint, 0), FIELD(finished, 3),
+    FIELD(best, 2)};
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
 
 static void field_print(const mx_run_state *s, const state_field *f, char text[40]) {
@@ -152,7 +185,7 @@ static mx_status field_parse(mx_run_state *s, const state_field *f, const char *
 /* ---- files ----------------------------------------------------------------------------------------------
  */
 
-#define MAX_META (FIELD_COUNT + 4)
+#define MAX_META (FIELD_COUNT + 5)
 
 /* Lists the model's tensors under prefix; names are made in the `names` buffer of 160 bytes each. */
 static int list_tensors(mx_st_tensor *out, char (*names)[160], const mx_params *p, float *base,
@@ -181,7 +214,10 @@ static mx_status write_file(const char *path, const mx_model *m, const mx_run_st
     mx_st_pair meta[MAX_META] = {
         {"config", config}, {"pixels", px}, {"program", "mixmae"}, {"kind", s ? "state" : "model"}};
     int metas = 4, n = 0;
-    if (!tensors || !names || !config || !px) {
+    bool failed = false;
+    char *classes = classes_to_json(m, &failed);
+    if (classes) meta[metas++] = (mx_st_pair){"classes", classes};
+    if (!tensors || !names || !config || !px || failed) {
         mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", path);
         goto done;
     }
@@ -196,6 +232,7 @@ static mx_status write_file(const char *path, const mx_model *m, const mx_run_st
     }
     mx_st_write(path, tensors, n, meta, metas, e);
 done:
+    free(classes);
     free(px);
     free(config);
     free(names);
@@ -223,8 +260,21 @@ mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, m
     if (!text)
         mx_fail(e, MX_ERR_FORMAT, "no \"config\" in the metadata: this is not a checkpoint of this program");
     else if (!mx_config_from_json(&config, text, e) && !mx_model_make(m, &config, use, e) &&
-             !mx_weights_load(m, st, state ? "param." : "", state, e) && pixels)
+             !mx_weights_load(m, st, state ? "param." : "", state, e) &&
+             !classes_from_json(m, mx_st_meta(st, "classes"), e) && pixels)
         pixels_from_json(pixels, mx_st_meta(st, "pixels"), config.channels, e);
+    mx_st_close(st);
+    return mx_fail_where(e, "%s", path);
+}
+
+mx_status mx_checkpoint_config(mx_model_config *config, const char *path, mx_error *e) {
+    mx_st *st = NULL;
+    if (mx_st_open(&st, path, e)) return e->status;
+    const char *text = mx_st_meta(st, "config");
+    if (!text)
+        mx_fail(e, MX_ERR_FORMAT, "no \"config\" in the metadata: this is not a checkpoint of this program");
+    else
+        mx_config_from_json(config, text, e);
     mx_st_close(st);
     return mx_fail_where(e, "%s", path);
 }
@@ -240,6 +290,7 @@ mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const c
     if (!e->status) load_set(&m->params, m->params.weight, st, "param.", true, e);
     if (!e->status) load_set(&m->params, m->params.m, st, "m.", false, e);
     if (!e->status) load_set(&m->params, m->params.v, st, "v.", false, e);
+    if (!e->status) classes_from_json(m, mx_st_meta(st, "classes"), e);
     if (!e->status) pixels_from_json(pixels, mx_st_meta(st, "pixels"), m->config.channels, e);
     mx_st_close(st);
     return mx_fail_where(e, "%s", path);

@@ -22,12 +22,15 @@ typedef struct {
     float mean[MX_MAX_CHANNELS], std[MX_MAX_CHANNELS], value_range;
 } mx_pixels;
 
-/* model.safetensors: weights, configuration, pixel statistics; bytes depend on these alone. */
+/* model.safetensors: weights, configuration, pixel statistics, class names; bytes depend on these alone. */
 mx_status mx_checkpoint_write(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e);
 /* Opens a checkpoint, or a resume state (whose weights are param.*). The model is made with `use`. *pixels
  * may be NULL. */
 mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
                              mx_error *e);
+
+/* The configuration alone. */
+mx_status mx_checkpoint_config(mx_model_config *config, const char *path, mx_error *e);
 
 /* What a run must remember besides weights and moments. */
 typedef struct {
@@ -40,6 +43,7 @@ typedef struct {
     int64_t loss_count, norm_count;
     uint64_t fingerprint; /* of the data set */
     bool finished;
+    double best; /* highest top-1 of fine-tuning so far, percent; -1 before the first */
 } mx_run_state;
 
 /* state.safetensors: param.*, m.*, v.* and the counters. */

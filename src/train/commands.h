@@ -14,6 +14,11 @@ struct mixmae_options {
 
 /* MX_OK or the failure, which becomes an exit code (run.c). */
 mx_status mx_run_pretrain(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_finetune(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_eval(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_predict(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_embed(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_probe(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 mx_status mx_run_plan(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 mx_status mx_run_reconstruct(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 mx_status mx_run_inspect(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);

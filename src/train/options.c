@@ -144,13 +144,34 @@ mx_status mx_options_set(mx_options *o, const char *name, const char *value, mx_
     return mx_options_set_row(o, row, value, e);
 }
 
+/* Does an earlier row, of other commands, keep its value in the same place? */
+static bool shares_field(int row) {
+    for (int i = 0; i < row; i++)
+        if (mx_option_at(i)->at == mx_option_at(row)->at) return true;
+    return false;
+}
+
 mx_status mx_options_init(mx_options *o, mx_error *e) {
     memset(o, 0, sizeof *o);
     o->epochs = o->warmup_epochs = o->blr = o->lr = -1;
+    o->layer_decay = o->drop_path = -1;
     o->workers = o->steps = -1;
     for (int i = 0; i < mx_option_count(); i++)
-        if (mx_option_at(i)->fallback && mx_options_set_row(o, i, mx_option_at(i)->fallback, e))
+        if (mx_option_at(i)->fallback && !shares_field(i) &&
+            mx_options_set_row(o, i, mx_option_at(i)->fallback, e))
             return e->status;
+    return MX_OK;
+}
+
+mx_status mx_options_defaults(mx_options *o, mx_command command, mx_error *e) {
+    for (int i = 0; i < mx_option_count(); i++) {
+        const mx_option_row *r = mx_option_at(i);
+        if (!(r->commands & (unsigned)command)) continue;
+        if (r->fallback && mx_options_set_row(o, i, r->fallback, e)) return e->status;
+        if (r->fallback || r->kind != MX_VALUE_TEXT) continue;
+        free(*FIELD(o, r, char *));
+        *FIELD(o, r, char *) = NULL;
+    }
     return MX_OK;
 }
 
@@ -158,10 +179,11 @@ void mx_options_free(mx_options *o) {
     if (!o) return;
     for (int i = 0; i < mx_option_count(); i++) {
         const mx_option_row *r = mx_option_at(i);
-        if (r->kind == MX_VALUE_TEXT) free(*FIELD(o, r, char *));
+        if (r->kind == MX_VALUE_TEXT) free(*FIELD(o, r, char *)), *FIELD(o, r, char *) = NULL;
         if (r->kind != MX_VALUE_TEXTS) continue;
         for (int j = 0; j < *COUNT(o, r); j++) free((*FIELD(o, r, char **))[j]);
         free(*FIELD(o, r, char **));
+        *FIELD(o, r, char **) = NULL, *COUNT(o, r) = 0;
     }
     memset(o, 0, sizeof *o);
 }

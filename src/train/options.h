@@ -25,11 +25,15 @@ typedef struct {
     double mask_ratio, range_mask_ratio;
     bool norm_pix_loss;
     /* training; negative: as the named model's recipe says */
-    double epochs, warmup_epochs, blr, lr, min_lr, weight_decay, clip_grad, betas[2];
+    double epochs, warmup_epochs, blr, lr, min_lr, weight_decay, clip_grad, betas[2], layer_decay, drop_path;
     int64_t batch_size, accum_steps, seed, max_skipped;
     /* data */
     double crop_scale[2], flip, value_range, max_bad;
-    char *stats;
+    char *stats, *aa, *remode, *mixup_mode;
+    double color_jitter, reprob, mixup, cutmix, cutmix_minmax[2], mixup_prob, mixup_switch_prob, smoothing;
+    double label_fraction;
+    int64_t recount;
+    bool partial, keep_head;
     float mean[MX_MAX_LIST], std[MX_MAX_LIST];
     int mean_count, std_count;
     /* machine */
@@ -39,6 +43,11 @@ typedef struct {
     char *save_every; /* "500" steps, "10m" minutes */
     int64_t log_every, picture_every;
     bool quiet, profile;
+    /* eval, predict, embed, probe */
+    char *split, *layer;
+    int64_t top, views;
+    double temperature;
+    bool json;
     /* verify, synth, bench */
     int64_t classes, images_per_class, size, steps;
 } mx_options;
@@ -50,7 +59,12 @@ typedef enum {
     MX_CMD_INSPECT = 1 << 3,
     MX_CMD_VERIFY = 1 << 4,
     MX_CMD_SYNTH = 1 << 5,
-    MX_CMD_BENCH = 1 << 6
+    MX_CMD_BENCH = 1 << 6,
+    MX_CMD_FINETUNE = 1 << 7,
+    MX_CMD_EVAL = 1 << 8,
+    MX_CMD_PREDICT = 1 << 9,
+    MX_CMD_EMBED = 1 << 10,
+    MX_CMD_PROBE = 1 << 11
 } mx_command;
 
 /* How a value is written and stored; private to options*.c but for the table's tests. */
@@ -85,8 +99,10 @@ const mx_option_row *mx_option_at(int i);
 /* The row that a command knows under this name, or -1. commands 0: any. */
 int mx_option_find(const char *name, unsigned commands);
 
-/* Defaults. Free with mx_options_free. */
+/* Defaults; of an option whose default depends on the command, the first row's. Free with mx_options_free. */
 mx_status mx_options_init(mx_options *o, mx_error *e);
+/* The defaults of one command. */
+mx_status mx_options_defaults(mx_options *o, mx_command command, mx_error *e);
 void mx_options_free(mx_options *o);
 /* A copy with strings of its own. */
 mx_status mx_options_copy(mx_options *to, const mx_options *from, mx_error *e);
@@ -124,7 +140,8 @@ mx_command mx_command_find(const char *name);
 int mx_command_count(void);
 void mx_command_at(int i, mx_command *command, const char **name, const char **brief);
 
-/* The model these options describe: named model, then what is set apart; checked. recipe may be NULL. */
+/* The model these options describe: the named model (without a name *config itself), then what is set apart;
+ * checked. recipe may be NULL. */
 mx_status mx_options_model(const mx_options *o, mx_model_config *config, mx_model_recipe *recipe,
                            mx_error *e);
 

@@ -26,6 +26,23 @@ static void put_list(FILE *f, const int *values, int count) {
     fputs(" | ", f);
 }
 
+/* The second half of the named models: what fine-tuning fills in. */
+static void put_tuning(FILE *f) {
+    char *names = strdup(mx_model_names()), *rest = names;
+    fputs("\nAnd for `finetune`:\n\n| model | blr | warm-up | epochs | batch | layer decay | drop path "
+          "|\n|---|---|---|---|---|---|---|\n",
+          f);
+    for (char *name; rest && (name = strsep(&rest, ", "));) {
+        mx_model_config c;
+        mx_model_recipe r;
+        if (!*name || !mx_model_named(name, &c, &r)) continue;
+        const mx_finetune_recipe *t = &r.finetune;
+        fprintf(f, "| %s | %g | %g | %d | %d | %g | %g |\n", name, t->blr, t->warmup_epochs, t->epochs,
+                t->batch, t->layer_decay, t->drop_path);
+    }
+    free(names);
+}
+
 static void put_models(FILE *f) {
     char *names = strdup(mx_model_names()), *rest = names;
     fputs("\n## Named models\n\nWhat `--model` fills in where no other option says something else. The "
@@ -41,9 +58,11 @@ static void put_models(FILE *f) {
         fprintf(f, "| %s | %d | %d | %d | ", name, c.image_h, c.patch, c.embed_dim);
         put_list(f, c.depths, c.stages), put_list(f, c.heads, c.stages), put_list(f, c.windows, c.stages);
         fprintf(f, "%d x %d, %d | %g | %g | %d | %d |\n", c.decoder_dim, c.decoder_depth, c.decoder_heads,
-                (double)r.blr, (double)r.warmup_epochs, r.epochs, r.batch);
+                (double)r.pretrain.blr, (double)r.pretrain.warmup_epochs, r.pretrain.epochs,
+                r.pretrain.batch);
     }
     free(names);
+    put_tuning(f);
 }
 
 static const char file_text[] =

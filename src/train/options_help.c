@@ -17,6 +17,59 @@ static const mx_command_text commands[] = {
      "--epochs 100 --output run2\n"
      "  mixmae pretrain --resume run2\n"
      "  mixmae pretrain --data scans --channels 1 --stats auto --model tiny --output run3\n"},
+    {MX_CMD_FINETUNE, "finetune", "train a classifier from a pretrained encoder, or from scratch",
+     "mixmae finetune --data DIR --init CKPT --output RUN [options]",
+     "Learns the classes of a labelled data set with the paper's recipe: layer-wise learning-rate decay, "
+     "drop "
+     "path,\n"
+     "RandAugment, random erasing, mixup, cutmix and label smoothing, each by option. After each epoch the "
+     "held-out images\n"
+     "give top-1, top-5 and loss; the run's folder keeps the best and the last model (best.safetensors, "
+     "model.safetensors),\n"
+     "the state to resume from, log.jsonl, TensorBoard events and report.html. At another resolution or "
+     "window "
+     "size the\n"
+     "checkpoint's position embedding and bias tables are resized.",
+     "  mixmae finetune --data photos --init run1/model.safetensors --output tuned\n"
+     "  mixmae finetune --data photos --model micro --output scratch --epochs 30\n"
+     "  mixmae finetune --data photos --init base.safetensors --image-size 384 --window-size 16,16,24,12 "
+     "--output tuned384\n"
+     "  mixmae finetune --resume tuned\n"},
+    {MX_CMD_EVAL, "eval", "top-1, top-5 and loss of a classifier on labelled images",
+     "mixmae eval --checkpoint FILE --data DIR [--output DIR]",
+     "Classifies every image once, without augmentation. With --output: confusion.csv, per_class.csv, "
+     "predictions.csv and\n"
+     "report.html. The data's classes are matched to the model's by name.",
+     "  mixmae eval --checkpoint tuned/best.safetensors --data photos --output result\n"},
+    {MX_CMD_PREDICT, "predict", "class names and probabilities of images",
+     "mixmae predict --checkpoint FILE IMAGES...",
+     "One line an image and class, or JSON; a folder stands for all its images. Files that cannot be read "
+     "are named "
+     "and the\n"
+     "others done.",
+     "  mixmae predict --checkpoint tuned/best.safetensors cat.jpg dog.png\n"
+     "  mixmae predict --checkpoint tuned/best.safetensors --json --top 3 photos\n"},
+    {MX_CMD_EMBED, "embed", "features of images, as .npy or safetensors",
+     "mixmae embed --checkpoint FILE --data DIR|IMAGES... --output FEATURES.npy",
+     "Writes one row an image and, beside it, FEATURES.npy.txt with their names. Layers: the pooled vector, "
+     "or any "
+     "stage's\n"
+     "map [H,W,C]. In safetensors the tensors are \"features\" and, of labelled data, \"labels\". The row of "
+     "an "
+     "image that\n"
+     "cannot be read is NaN; it is named and the exit code is 4.",
+     "  mixmae embed --checkpoint run1/model.safetensors --data photos --output photos.npy\n"
+     "  mixmae embed --checkpoint run1/model.safetensors --layer stage2 a.jpg b.jpg --output "
+     "maps.safetensors\n"},
+    {MX_CMD_PROBE, "probe", "how good frozen features are: k nearest neighbours and a linear probe",
+     "mixmae probe --checkpoint FILE --data DIR",
+     "Computes each image's features once, then classifies the held-out images by the weighted vote of their "
+     "nearest\n"
+     "training images (DINO's: k 10, 20, 100, 200), and by a linear layer trained on the features (MAE's "
+     "recipe: batch\n"
+     "normalisation, LARS).",
+     "  mixmae probe --checkpoint run1/model.safetensors --data photos\n"
+     "  mixmae probe --checkpoint run1/model.safetensors --data photos --label-fraction 0.1 --views 4\n"},
     {MX_CMD_PLAN, "plan", "what a run would take: memory, FLOPs, time",
      "mixmae plan --data DIR --model NAME [options of pretrain]",
      "Trains nothing. Prints parameters, memory by part to the byte, FLOPs a step and, after timing a few "
@@ -133,7 +186,7 @@ static mx_status take_list(const char *name, int *to, const int *values, int cou
 
 mx_status mx_options_model(const mx_options *o, mx_model_config *c, mx_model_recipe *recipe, mx_error *e) {
     mx_model_recipe unused;
-    if (!mx_model_named(o->model, c, recipe ? recipe : &unused))
+    if (o->model && !mx_model_named(o->model, c, recipe ? recipe : &unused))
         return mx_fail(e, MX_ERR_ARGUMENT, "there is no model %s; there are %s", o->model, mx_model_names());
     if (o->depths_count) {
         /* --depths alone sets the number of stages; the other lists must then follow it */
@@ -141,7 +194,7 @@ mx_status mx_options_model(const mx_options *o, mx_model_config *c, mx_model_rec
             return mx_fail(e, MX_ERR_ARGUMENT,
                            "--depths holds %d numbers and %s has %d stages: --num-heads and --window-size "
                            "must be given too",
-                           o->depths_count, o->model, c->stages);
+                           o->depths_count, c->name, c->stages);
         c->stages = o->depths_count;
         memcpy(c->depths, o->depths, sizeof *c->depths * (size_t)o->depths_count);
     }

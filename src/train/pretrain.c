@@ -1,20 +1,24 @@
-/* `mixmae pretrain`: from options and a folder of images to a run folder. Start, resume and end; the steps
- * are in pretrain_loop.c. */
-#include "train/pretrain.h"
-
+/* What pretraining does of its own in a run (training.h): its settings, first weights, the held-out loss and
+ * the pictures of reconstructions. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "io/file.h"
-#include "train/plan.h"
-#include "train/process.h"
-#include "train/report.h"
+#include "train/reconstruct.h"
+#include "train/training.h"
 
-static mx_status load_init(mx_pretraining *p, mx_error *e) {
+#define MX_HELD_OUT 512 /* images of the held-out folder whose loss is measured, at most */
+
+static mx_status settings(mx_training *p, mx_error *e) { return mx_settings_make(&p->settings, &p->o, e); }
+
+static mx_status use_data(mx_training *p, mx_error *e) {
+    return p->resumed ? MX_OK : mx_settings_pixels(&p->settings, &p->o, p->data, &p->pixels, e);
+}
+
+static mx_status first_weights(mx_training *p, mx_error *e) {
     mx_st *st = NULL;
+    if (!p->o.init) return MX_OK;
     if (mx_st_open(&st, p->o.init, e)) return mx_fail_where(e, "--init %s", p->o.init);
     const char *kind = mx_st_meta(st, "kind");
     bool state = kind && !strcmp(kind, "state");
@@ -23,124 +27,70 @@ static mx_status load_init(mx_pretraining *p, mx_error *e) {
     return mx_fail_where(e, "--init %s", p->o.init);
 }
 
-/* Weights: the saved state's, --init's, or drawn from the seed. */
-static mx_status fill_state(mx_pretraining *p, mx_error *e) {
-    mx_model *m = &p->trainer.model;
-    uint64_t fingerprint = mx_dataset_fingerprint(p->data);
-    if (!p->resumed) {
-        mx_params_init(&m->params, p->settings.seed);
-        p->state = (mx_run_state){.fingerprint = fingerprint};
-        return p->o.init ? load_init(p, e) : MX_OK;
+/* Mean loss over the held-out images, always under the same masks, without augmentation. */
+static mx_status held_out_loss(mx_training *p, double *loss, mx_error *e) {
+    mx_trainer *t = &p->trainer;
+    mx_loader_config config = mx_settings_loader(&p->settings, p->held);
+    int64_t images = mx_dataset_count(p->held) < MX_HELD_OUT ? mx_dataset_count(p->held) : MX_HELD_OUT;
+    int64_t batches = images / p->settings.batch > 0 ? images / p->settings.batch : 1;
+    mx_loader *loader = NULL;
+    float sum = 0;
+    config.transform.augment = false, config.batches_per_epoch = batches, config.log = NULL;
+    if (mx_loader_open(&loader, &config, e)) return e->status;
+    for (int64_t i = 0; i < batches && !e->status; i++) {
+        mx_batch b;
+        if (mx_loader_next(loader, &b, e)) break;
+        mx_rng r = mx_rng_make(p->settings.seed, MX_RNG_HOLDOUT, (uint64_t)i, 0);
+        mx_mask_draw(t->mask, t->mix.units, p->settings.mask_ratio, 0, &r);
+        mx_mixing_set(&t->mix, t->mask);
+        const mx_model_config *m = &t->model.config;
+        mx_pretrain_loss(
+            &t->session.ctx, &t->model, mx_view(&sum, MX_F32, 1, 0, 0, 0, 0),
+            mx_view((void *)b.images, MX_F32, p->settings.batch, m->channels, m->image_h, m->image_w, 0),
+            &t->mix, 1.0f / (float)batches);
+        mx_session_error(&t->session, e);
     }
-    if (mx_state_read(m, &p->state, &p->pixels, p->paths.state, e)) return e->status;
-    mx_settings_use_pixels(&p->settings, &p->pixels);
-    if (p->state.fingerprint != fingerprint)
-        return mx_fail(e, MX_ERR_DATA,
-                       "%s has changed since the run was started (files were added, removed or resized): "
-                       "the run cannot be continued as if it had never stopped",
-                       mx_dataset_root(p->data));
-    return MX_OK;
-}
-
-static void describe(mx_pretraining *p) {
-    const mx_settings *s = &p->settings;
-    const mixmae_sink *sink = p->sink;
-    mx_notice(sink, "model     %s, %.1f M parameters, %dx%d pixels, %d channel%s", s->model.name,
-              (double)mx_params_trainable(&p->trainer.model.params) / 1e6, s->model.image_h, s->model.image_w,
-              s->model.channels, s->model.channels > 1 ? "s" : "");
-    mx_notice(sink, "data      %" PRId64 " images in %s%s", s->images, mx_dataset_root(p->data),
-              p->held ? ", held-out images beside them" : "");
-    mx_notice(sink, "training  %g epochs of %" PRId64 " steps, %d x %d images a step, learning rate %.3g",
-              s->epochs, s->steps_per_epoch, s->accum, s->batch, s->schedule.lr);
-    mx_notice(sink,
-              "machine   backend %s %s, %d thread%s, %d loader worker%s, step memory %.0f MB, state %.0f MB",
-              mx_backend_name(p->trainer.session.ctx.backend), mx_backend_isa(p->trainer.session.ctx.backend),
-              s->threads, s->threads > 1 ? "s" : "", s->workers, s->workers == 1 ? "" : "s",
-              (double)p->trainer.session.planned / 1e6, (double)p->trainer.model.params.bytes / 1e6);
-    mx_memory_plan memory;
-    mx_plan_memory(&memory, &p->trainer, p->data, p->held);
-    size_t available = mx_machine_available();
-    mx_notice(sink, "memory    %.0f MB expected, %.0f MB available", (double)memory.total / 1e6,
-              (double)available / 1e6);
-    if (available && memory.total > available)
-        mx_notice(
-            sink,
-            "warning: that is more than there is; a smaller --batch-size with more --accum-steps takes less");
-    if (s->batch % 2)
-        mx_notice(
-            sink,
-            "warning: an odd batch mixes its middle image with itself; an even --batch-size wastes nothing");
-    if (p->resumed) mx_notice(sink, "resumed   at step %" PRId64 " of %" PRId64, p->state.step, s->steps);
-}
-
-static void log_bad_file(void *user, const char *line) { mx_observe_event(user, line); }
-
-static mx_status open_loader(mx_pretraining *p, mx_error *e) {
-    const mx_settings *s = &p->settings;
-    mx_loader_config config = mx_settings_loader(s, p->data);
-    config.first_batch = p->state.step * s->accum;
-    config.bad_seen = p->state.bad_seen, config.bad_count = p->state.bad_count;
-    config.log = log_bad_file, config.user = p;
-    return mx_loader_open(&p->loader, &config, e);
-}
-
-static mx_status load_everything(mx_pretraining *p, mx_error *e) {
-    if (mx_open_training_data(&p->data, &p->held, &p->o, p->paths.index, e)) return e->status;
-    if (mx_settings_data(&p->settings, mx_dataset_count(p->data), e)) return e->status;
-    if (!p->resumed && mx_settings_pixels(&p->settings, &p->o, p->data, &p->pixels, e)) return e->status;
-    if (mx_trainer_make(&p->trainer, &p->settings, false, NULL, e) || fill_state(p, e)) return e->status;
-    p->trainer.settings = p->settings;
-    return MX_OK;
-}
-
-static mx_status prepare(mx_pretraining *p, const bool *given, mx_error *e) {
-    bool stored = false;
-    if (mx_run_folder_open(&p->paths, &p->o, given, &stored, &p->resumed, e)) return e->status;
-    if (mx_settings_make(&p->settings, &p->o, e)) return e->status;
-    if (!stored &&
-        (mx_settings_effective(&p->settings, &p->o, e) || mx_run_folder_start(&p->paths, &p->o, e)))
-        return e->status;
-    if (load_everything(p, e) && !stored) mx_run_folder_undo(&p->paths);
+    mx_loader_close(loader);
+    *loss = (double)sum;
     return e->status;
 }
 
-static mx_status finish(mx_pretraining *p, mx_error *e) {
-    p->state.finished = true;
-    if (mx_pretrain_save(p, e) || mx_observe_end(p, e)) return e->status;
-    mx_notice(p->sink, "finished  %" PRId64 " steps in %.0f s, peak memory %.0f MB: %s, %s", p->state.step,
-              mx_clock_now() - p->started, (double)mx_process_peak() / 1e6, p->paths.model, p->paths.report);
+static mx_status held_out(mx_training *p, mx_error *e) {
+    double loss = 0;
+    if (held_out_loss(p, &loss, e)) return mx_fail_where(e, "held-out images");
+    json_t *o = json_object();
+    mx_observe_put(o, "val_loss", loss);
+    if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, "val_loss", p->state.step, loss, e))
+        return e->status;
+    mx_notice(p->sink, "epoch %.4g: held-out loss %.4f", mx_training_epoch(p), loss);
     return MX_OK;
 }
 
-static void release(mx_pretraining *p) {
-    mx_loader_close(p->loader);
-    mx_events_close(p->events);
-    mx_trainer_free(&p->trainer);
-    mx_dataset_close(p->held);
-    mx_dataset_close(p->data);
-    mx_run_paths_free(&p->paths);
-    mx_options_free(&p->o);
-}
-
-mx_status mx_run_pretrain(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
-    mx_pretraining *p = calloc(1, sizeof *p);
-    if (!p) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    p->sink = sink;
-    if (mx_options_copy(&p->o, &options->o, e) || prepare(p, options->given, e)) goto done;
-    if (p->state.finished) {
-        mx_notice(sink, "%s is finished: nothing to do", p->paths.root);
+/* A grid of a few images, spread evenly over the held-out set (or the training set), under one fixed mask. */
+static mx_status picture(mx_training *p, mx_error *e) {
+    mx_trainer *t = &p->trainer;
+    const mx_dataset *from = p->held ? p->held : p->data;
+    mx_image grid = {0};
+    char *path = NULL;
+    void *png = NULL;
+    size_t size = 0;
+    if (mx_show_dataset(t, from, &p->pixels, &grid, e)) goto done;
+    if (asprintf(&path, "%s/step-%08" PRId64 ".png", p->paths.pictures, p->state.step) < 0) {
+        mx_fail(e, MX_ERR_MEMORY, "out of memory");
         goto done;
     }
-    describe(p);
-    p->started = p->last_saved = p->last_logged = mx_clock_now();
-    if (mx_observe_begin(p, e) || open_loader(p, e)) goto done;
-    mx_status status = mx_pretrain_loop(p, e);
-    if (status == MX_OK)
-        finish(p, e);
-    else
-        mx_report_write(p->paths.root, NULL); /* what there is so far; the failure above is the one to tell */
+    if (mx_image_encode_png(&png, &size, &grid, e) || mx_image_write_png(&grid, path, e)) goto done;
+    mx_events_image(p->events, "reconstruction", p->state.step, grid.width, grid.height, png, size, e);
 done:
-    release(p);
-    free(p);
-    return e->status;
+    free(png);
+    free(path);
+    mx_image_free(&grid);
+    return mx_fail_where(e, "picture of reconstructions");
+}
+
+const mx_training_task mx_pretrain_task = {MX_CMD_PRETRAIN, "train_loss", settings, use_data,
+                                           first_weights,   held_out,     picture};
+
+mx_status mx_run_pretrain(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+    return mx_training_run(&mx_pretrain_task, options, sink, e);
 }

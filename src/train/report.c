@@ -13,6 +13,7 @@
 #include "train/report_html.h"
 #include "train/report_log.h"
 #include "train/report_svg.h"
+#include "train/run_folder.h"
 
 /* What the page is made of. */
 typedef struct {
@@ -50,7 +51,12 @@ static void facts(FILE *f, const story *t) {
     const mx_run_log *log = &t->log;
     const mx_series *loss = &log->series[MX_SERIES_LOSS], *val = &log->series[MX_SERIES_VAL];
     char text[64];
+    const mx_series *top1 = &log->series[MX_SERIES_TOP1];
     fputs("<div class=\"facts\">\n", f);
+    if (top1->count) {
+        number_fact(f, "%.2f&#8239;%%", top1->high, "best top-1");
+        number_fact(f, "%.2f&#8239;%%", top1->last, "top-1 at the end");
+    }
     if (val->count) number_fact(f, "%.4f", val->last, "held-out loss at the end");
     if (loss->count) number_fact(f, "%.4f", loss->last, "training loss at the end");
     if (log->epochs) {
@@ -69,17 +75,33 @@ static void facts(FILE *f, const story *t) {
     fputs("</div>\n", f);
 }
 
+static bool is_classifier(const story *t) { return t->understood && t->settings.task == MX_TASK_FINETUNE; }
+
 static void charts(FILE *f, const story *t) {
     const mx_series *s = t->log.series;
     const char *x = t->log.epochs ? "epoch" : "step";
+    bool classes = is_classifier(t);
     bool norm = t->understood ? t->settings.model.norm_pix : !strstr(t->text, "norm-pix-loss = false");
     mx_chart loss = {.title = "Loss",
                      .x_name = x,
-                     .y_name = norm ? "mean squared error, normalised patches" : "mean squared error",
+                     .y_name = classes ? "cross entropy (training: of mixed, augmented images)"
+                               : norm  ? "mean squared error, normalised patches"
+                                       : "mean squared error",
                      .series = {&s[MX_SERIES_LOSS], &s[MX_SERIES_VAL]},
                      .name = {"training", "held-out"},
                      .guide = 1,
-                     .guide_text = norm ? "1.0: predicting each patch&#39;s mean" : NULL};
+                     .guide_text = norm && !classes ? "1.0: predicting each patch&#39;s mean" : NULL};
+    const mx_chart accuracy = {.title = "Held-out images classified right, percent",
+                               .x_name = x,
+                               .series = {&s[MX_SERIES_TOP1], &s[MX_SERIES_TOP5]},
+                               .name = {"top-1", "top-5"},
+                               .from_zero = true};
+    if (s[MX_SERIES_TOP1].count) {
+        fputs("<figure class=\"chart\">", f);
+        mx_chart_svg(f, &accuracy, 960, 380, "wide");
+        mx_chart_svg(f, &accuracy, 360, 280, "narrow");
+        fputs("</figure>\n", f);
+    }
     const mx_chart small[] = {
         {.title = "Learning rate", .series = {&s[MX_SERIES_LR]}, .from_zero = true},
         {.title = "Images per second", .series = {&s[MX_SERIES_RATE]}, .from_zero = true},
@@ -123,7 +145,7 @@ static void notes(FILE *f, const mx_run_log *log) {
 /* "A MixMAE pretraining run of nano, 64x64 pixels: complete" */
 static void subtitle(FILE *f, const story *t) {
     const mx_settings *s = &t->settings;
-    fputs("<p class=\"soft\">MixMAE pretraining", f);
+    fprintf(f, "<p class=\"soft\">%s", is_classifier(t) ? "Fine-tuning" : "MixMAE pretraining");
     if (t->understood) {
         fputs(" of ", f), mx_html_escape(f, s->model.name);
         fprintf(f, " at %d&times;%d pixels, %d images a step, ", s->model.image_w, s->model.image_h,
@@ -163,10 +185,16 @@ static void read_options(story *t, const char *path) {
     mx_error unread = {0}, unclear = {0};
     void *bytes = NULL;
     size_t size;
+    mx_model_config any; /* of a model without a name: a run's options hold all of its shape */
+    mx_command command = mx_run_command(path);
+    bool tuned = command == MX_CMD_FINETUNE;
     if (!mx_file_read(path, 1 << 20, &bytes, &size, &unread)) t->text = bytes;
+    mx_model_named("nano", &any, NULL);
     t->understood = t->text && !mx_options_init(&t->options, &unclear) &&
-                    !mx_options_read(&t->options, path, MX_CMD_PRETRAIN, NULL, &unclear) &&
-                    !mx_settings_make(&t->settings, &t->options, &unclear);
+                    !mx_options_defaults(&t->options, tuned ? command : MX_CMD_PRETRAIN, &unclear) &&
+                    !mx_options_read(&t->options, path, tuned ? command : MX_CMD_PRETRAIN, NULL, &unclear) &&
+                    !(tuned ? mx_settings_finetune(&t->settings, &t->options, &any, &unclear)
+                            : mx_settings_make(&t->settings, &t->options, &unclear));
     if (!t->text) t->text = strdup("");
 }
 

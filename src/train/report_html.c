@@ -178,12 +178,13 @@ static bool effective(char out[160], const char *name, const mx_settings *s) {
 }
 
 static void known_settings(FILE *f, const mx_options *o, const mx_settings *s) {
+    unsigned command = s->task == MX_TASK_FINETUNE ? MX_CMD_FINETUNE : MX_CMD_PRETRAIN;
     for (int i = 0; i < mx_option_count(); i++) {
         const mx_option_row *r = mx_option_at(i);
-        char filled[160], *value = r->commands & MX_CMD_PRETRAIN ? mx_options_get(o, i) : NULL;
+        char filled[160], *value = r->commands & command ? mx_options_get(o, i) : NULL;
         if (value && *value)
             row(f, r->name, value, NULL);
-        else if (r->commands & MX_CMD_PRETRAIN && effective(filled, r->name, s))
+        else if (r->commands & command && effective(filled, r->name, s))
             row(f, r->name, filled, "by the model");
         free(value);
     }

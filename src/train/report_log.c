@@ -75,8 +75,8 @@ static void add_event(mx_run_log *log, int64_t step, const char *text) {
 
 /* false: the line is damaged. What is sound in it counts all the same. */
 static bool add_line(mx_run_log *log, const json_t *o) {
-    static const char *const key[MX_SERIES_KINDS] = {"loss",       "val_loss", "lr", "images_per_second",
-                                                     "wait_share", "grad_norm"};
+    static const char *const key[MX_SERIES_KINDS] = {
+        "loss", "val_loss", "lr", "images_per_second", "wait_share", "grad_norm", "val_top1", "val_top5"};
     double step = 0, epoch = 0, rate = 0, share = 0, v;
     bool bad = false, has_step = number(o, "step", &step, &bad), has_epoch = number(o, "epoch", &epoch, &bad);
     const json_t *event = json_object_get(o, "event");

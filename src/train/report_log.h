@@ -32,6 +32,8 @@ typedef enum {
     MX_SERIES_RATE,
     MX_SERIES_WAIT,
     MX_SERIES_NORM,
+    MX_SERIES_TOP1,
+    MX_SERIES_TOP5,
     MX_SERIES_KINDS
 } mx_series_kind;
 

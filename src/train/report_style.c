@@ -23,6 +23,7 @@ const char mx_report_style[] =
     "b{display:block;font-size:1.35rem;font-weight:650;white-space:nowrap;font-variant-numeric:tabular-nums}"
     ".facts span{color:var(--soft);font-size:.84rem}"
     "figure{margin:0;padding:12px}figure.chart{padding:14px 12px 8px}"
+    "main>figure.chart+figure.chart{margin-top:12px}"
     "svg{display:block;width:100%;height:auto;overflow:visible}svg.narrow{display:none}"
     "svg text{fill:var(--soft);font-size:12px;font-variant-numeric:tabular-nums}"
     "svg .title{fill:var(--ink);font-size:14px;font-weight:600}"

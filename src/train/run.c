@@ -12,9 +12,12 @@ typedef mx_status run_function(const mixmae_options *, const mixmae_sink *, mx_e
 static const struct {
     const char *name;
     run_function *run;
-} commands[] = {{"pretrain", mx_run_pretrain}, {"plan", mx_run_plan},     {"reconstruct", mx_run_reconstruct},
-                {"inspect", mx_run_inspect},   {"verify", mx_run_verify}, {"synth", mx_run_synth},
-                {"bench", mx_run_bench}};
+} commands[] = {{"pretrain", mx_run_pretrain}, {"finetune", mx_run_finetune},
+                {"eval", mx_run_eval},         {"predict", mx_run_predict},
+                {"embed", mx_run_embed},       {"probe", mx_run_probe},
+                {"plan", mx_run_plan},         {"reconstruct", mx_run_reconstruct},
+                {"inspect", mx_run_inspect},   {"verify", mx_run_verify},
+                {"synth", mx_run_synth},       {"bench", mx_run_bench}};
 
 static mixmae_exit exit_code(mx_status status) {
     switch (status) {

@@ -18,19 +18,20 @@ mx_status mx_run_paths_make(mx_run_paths *p, const char *root, mx_error *e) {
                         .options = join(root, "options.ini"),
                         .state = join(root, "state.safetensors"),
                         .model = join(root, "model.safetensors"),
+                        .best = join(root, "best.safetensors"),
                         .log = join(root, "log.jsonl"),
                         .pictures = join(root, "pictures"),
                         .report = join(root, "report.html"),
                         .index = join(root, "index.cache")};
-    if (!p->root || !p->options || !p->state || !p->model || !p->log || !p->pictures || !p->report ||
-        !p->index)
+    if (!p->root || !p->options || !p->state || !p->model || !p->best || !p->log || !p->pictures ||
+        !p->report || !p->index)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     return MX_OK;
 }
 
 void mx_run_paths_free(mx_run_paths *p) {
     if (!p) return;
-    char **all[] = {&p->root, &p->options,  &p->state,  &p->model,
+    char **all[] = {&p->root, &p->options,  &p->state,  &p->model, &p->best,
                     &p->log,  &p->pictures, &p->report, &p->index};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         free(*all[i]);
@@ -57,9 +58,32 @@ static mx_status reconcile(mx_options *stored, const mx_options *now, int row, m
     return e->status;
 }
 
-static mx_status take_stored(mx_run_paths *p, mx_options *o, const bool *given, mx_error *e) {
+#define MX_FIRST_LINE "; mixmae %s, %s" /* version, command */
+
+static const char *command_name(mx_command command) {
+    for (int i = 0; i < mx_command_count(); i++)
+        if (mx_command_text_at(i)->command == command) return mx_command_text_at(i)->name;
+    return "?";
+}
+
+mx_command mx_run_command(const char *options_path) {
+    char line[128] = "", version[32], name[32];
+    FILE *f = fopen(options_path, "r");
+    if (f && !fgets(line, sizeof line, f)) line[0] = 0;
+    if (f) fclose(f);
+    return sscanf(line, "; mixmae %31[^,], %31s", version, name) == 2 ? mx_command_find(name) : (mx_command)0;
+}
+
+static mx_status take_stored(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
+                             mx_error *e) {
     mx_options stored;
-    if (mx_options_init(&stored, e) || mx_options_read(&stored, p->options, MX_CMD_PRETRAIN, NULL, e))
+    mx_command was = mx_run_command(p->options);
+    if (was && was != command)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "--resume %s: that is a run of %s, continue it with mixmae %s --resume %s", p->root,
+                       command_name(was), command_name(was), p->root);
+    if (mx_options_init(&stored, e) || mx_options_defaults(&stored, command, e) ||
+        mx_options_read(&stored, p->options, command, NULL, e))
         goto fail;
     for (int i = 0; given && i < mx_option_count(); i++)
         if (given[i] && reconcile(&stored, o, i, e)) goto fail;
@@ -73,10 +97,10 @@ fail:
     return e->status;
 }
 
-/* Written once, before the first step, with the program's version on top. */
-static mx_status write_options(const mx_run_paths *p, const mx_options *o, mx_error *e) {
-    char *text = mx_options_text(o, MX_CMD_PRETRAIN), *file = NULL;
-    if (!text || asprintf(&file, "; mixmae %s\n%s", mixmae_version(), text) < 0)
+/* Written once, before the first step, with the program's version and the command on top. */
+static mx_status write_options(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
+    char *text = mx_options_text(o, command), *file = NULL;
+    if (!text || asprintf(&file, MX_FIRST_LINE "\n%s", mixmae_version(), command_name(command), text) < 0)
         mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", p->options);
     else
         mx_file_write(p->options, file, strlen(file), e);
@@ -95,8 +119,8 @@ static mx_status make_absolute(char **path, mx_error *e) {
     return e->status;
 }
 
-mx_status mx_run_folder_open(mx_run_paths *p, mx_options *o, const bool *given, bool *stored, bool *resumed,
-                             mx_error *e) {
+mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
+                             bool *stored, bool *resumed, mx_error *e) {
     const char *root = o->resume ? o->resume : o->output;
     *stored = *resumed = false;
     if (!root)
@@ -110,7 +134,7 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_options *o, const bool *given, 
     if (o->resume && !mx_path_exists(root))
         return mx_fail(e, MX_ERR_IO, "--resume %s: there is no such folder", root);
     if (o->resume && mx_path_exists(p->options)) {
-        if (take_stored(p, o, given, e)) return e->status;
+        if (take_stored(p, command, o, given, e)) return e->status;
         *stored = true, *resumed = mx_path_exists(p->state);
         return MX_OK;
     }
@@ -127,9 +151,10 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_options *o, const bool *given, 
     return o->output ? MX_OK : mx_options_set(o, "output", root, e);
 }
 
-mx_status mx_run_folder_start(const mx_run_paths *p, const mx_options *o, mx_error *e) {
-    if (mx_folder_make(p->root, e) || mx_folder_make(p->pictures, e)) return e->status;
-    return write_options(p, o, e);
+mx_status mx_run_folder_start(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
+    if (mx_folder_make(p->root, e) || (command == MX_CMD_PRETRAIN && mx_folder_make(p->pictures, e)))
+        return e->status;
+    return write_options(p, command, o, e);
 }
 
 void mx_run_folder_undo(const mx_run_paths *p) {

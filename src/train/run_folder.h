@@ -7,19 +7,22 @@
 #include "train/options.h"
 
 typedef struct {
-    char *root, *options, *state, *model, *log, *pictures, *report, *index;
+    char *root, *options, *state, *model, *best, *log, *pictures, *report, *index;
 } mx_run_paths;
 
 mx_status mx_run_paths_make(mx_run_paths *p, const char *root, mx_error *e);
 void mx_run_paths_free(mx_run_paths *p);
 
-/* Decides what to do. With --resume and a stored run: its options replace *o, after those given again have
- * been compared (a different one that matters is refused by name), and *stored is set; *resumed: a saved
- * state exists too. Else the folder must be new or empty. Paths of input are made absolute first. */
-mx_status mx_run_folder_open(mx_run_paths *p, mx_options *o, const bool *given, bool *stored, bool *resumed,
-                             mx_error *e);
+/* Decides what to do for a run of `command`. With --resume and a stored run: its options replace *o, after
+ * those given again have been compared (a different one that matters is refused by name), and *stored is set;
+ * *resumed: a saved state exists too. Else the folder must be new or empty. Paths of input are made absolute
+ * first. */
+mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
+                             bool *stored, bool *resumed, mx_error *e);
 /* A new run: makes the folder and writes options.ini, every default filled in. */
-mx_status mx_run_folder_start(const mx_run_paths *p, const mx_options *o, mx_error *e);
+mx_status mx_run_folder_start(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e);
+/* The command whose options.ini this is, by its first line; 0: unreadable. */
+mx_command mx_run_command(const char *options_path);
 /* Takes a folder back that was started and never trained in. */
 void mx_run_folder_undo(const mx_run_paths *p);
 

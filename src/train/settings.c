@@ -64,39 +64,116 @@ static mx_status check_mask(const mx_settings *s, mx_error *e) {
     return MX_OK;
 }
 
-mx_status mx_settings_make(mx_settings *s, const mx_options *o, mx_error *e) {
-    mx_model_recipe recipe = {0};
-    memset(s, 0, sizeof *s);
-    if (mx_options_model(o, &s->model, &recipe, e)) return e->status;
-    if (!s->model.decoder_dim)
-        return mx_fail(e, MX_ERR_ARGUMENT, "--decoder-dim must be positive: pretraining needs a decoder");
-    s->batch = o->batch_size > 0 ? (int)o->batch_size : recipe.batch;
+/* What both tasks share, from options and the recipe's values. */
+static mx_status fill_common(mx_settings *s, const mx_options *o, double blr, double warmup, double epochs,
+                             int batch, mx_error *e) {
+    s->batch = o->batch_size > 0 ? (int)o->batch_size : batch;
     s->accum = o->accum_steps > 0 ? (int)o->accum_steps : 1;
-    s->epochs = o->epochs >= 0 ? o->epochs : recipe.epochs;
-    double warmup = o->warmup_epochs >= 0 ? o->warmup_epochs : (double)recipe.warmup_epochs;
-    double blr = o->blr >= 0 ? o->blr : (double)recipe.blr;
-    double lr = o->lr >= 0 ? o->lr : blr * s->batch * s->accum / 256; /* schedule.md 1 */
-    if (warmup > s->epochs && o->warmup_epochs < 0)
+    s->epochs = o->epochs >= 0 ? o->epochs : epochs;
+    if (o->warmup_epochs >= 0)
+        warmup = o->warmup_epochs;
+    else if (warmup > s->epochs)
         warmup = s->epochs / 10; /* a short trial of a long recipe */
+    if (o->blr >= 0) blr = o->blr;
+    double lr = o->lr >= 0 ? o->lr : blr * s->batch * s->accum / 256; /* schedule.md 1 */
     s->schedule = (mx_schedule){lr, o->min_lr > 0 ? o->min_lr : 0, warmup, s->epochs};
     s->weight_decay = o->weight_decay, s->beta1 = o->betas[0], s->beta2 = o->betas[1];
     s->clip_grad = o->clip_grad > 0 ? o->clip_grad : 0;
-    s->mask_ratio = o->mask_ratio, s->mask_range = o->range_mask_ratio;
     s->seed = (uint64_t)o->seed, s->max_skipped = (int)o->max_skipped;
     s->threads = o->threads > 0 ? (int)o->threads : mx_processors();
     s->workers = choose_workers(o, s->threads);
     s->backend = o->backend ? o->backend : mx_backend_find("cpu") ? "cpu" : "ref";
     s->bad_share = o->max_bad;
     s->log_every = o->log_every > 0 ? (int)o->log_every : 0;
-    s->picture_every = (int)o->picture_every;
+    s->label_fraction = 1;
     fill_transform(s, o);
     if (o->device && strcmp(o->device, "cpu"))
         return mx_fail(e, MX_ERR_UNSUPPORTED, "--device %s: this build knows only cpu", o->device);
     if (o->dtype && strcmp(o->dtype, "f32"))
         return mx_fail(e, MX_ERR_UNSUPPORTED, "--dtype %s: this build computes in f32 only", o->dtype);
-    if (mx_parse_interval(o->save_every ? o->save_every : "10m", &s->save_steps, &s->save_seconds, e))
-        return e->status;
+    return mx_parse_interval(o->save_every ? o->save_every : "10m", &s->save_steps, &s->save_seconds, e);
+}
+
+mx_status mx_settings_make(mx_settings *s, const mx_options *o, mx_error *e) {
+    mx_model_recipe recipe = {0};
+    memset(s, 0, sizeof *s);
+    s->task = MX_TASK_PRETRAIN;
+    if (mx_options_model(o, &s->model, &recipe, e)) return e->status;
+    if (!s->model.decoder_dim)
+        return mx_fail(e, MX_ERR_ARGUMENT, "--decoder-dim must be positive: pretraining needs a decoder");
+    const mx_pretrain_recipe *r = &recipe.pretrain;
+    if (fill_common(s, o, (double)r->blr, (double)r->warmup_epochs, r->epochs, r->batch, e)) return e->status;
+    s->mask_ratio = o->mask_ratio, s->mask_range = o->range_mask_ratio;
+    s->picture_every = (int)o->picture_every;
     return check_mask(s, e);
+}
+
+/* The position of text among the names, or an error that lists them. */
+static mx_status choose(int *out, const char *option, const char *text, const char *const names[3],
+                        mx_error *e) {
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(text, names[i])) {
+            *out = i;
+            return MX_OK;
+        }
+    return mx_fail(e, MX_ERR_ARGUMENT, "--%s: expected %s, %s or %s, found %s", option, names[0], names[1],
+                   names[2], text);
+}
+
+static mx_status fill_augmentation(mx_settings *s, const mx_options *o, mx_error *e) {
+    static const char *const modes[3] = {"pixel", "rand", "const"}, *const mixes[3] = {"batch", "pair",
+                                                                                       "elem"};
+    int mode = 0, mix = 0;
+    mx_transform *t = &s->transform;
+    if (mx_randaugment_parse(&t->randaugment, o->aa ? o->aa : "none", e)) return mx_fail_where(e, "--aa");
+    if (choose(&mode, "remode", o->remode, modes, e) || choose(&mix, "mixup-mode", o->mixup_mode, mixes, e))
+        return e->status;
+    t->color_jitter = t->randaugment.on ? 0 : o->color_jitter;
+    t->erase = (mx_erase){.probability = o->reprob,
+                          .area_lo = 0.02,
+                          .area_hi = 1.0 / 3,
+                          .aspect_lo = 0.3,
+                          .count = (int)o->recount};
+    t->erase.mode = mode;
+    s->mixup = (mx_mixup){.mixup = o->mixup,
+                          .cutmix = o->cutmix,
+                          .cutmix_minmax = {o->cutmix_minmax[0], o->cutmix_minmax[1]},
+                          .probability = o->mixup_prob,
+                          .switch_probability = o->mixup_switch_prob,
+                          .smoothing = o->smoothing};
+    s->mixup.mode = mix;
+    bool mixes_pairs = s->mixup.probability > 0 &&
+                       (s->mixup.mixup > 0 || s->mixup.cutmix > 0 || s->mixup.cutmix_minmax[1] > 0);
+    if (mixes_pairs && s->batch % 2)
+        return mx_fail(
+            e, MX_ERR_ARGUMENT,
+            "--batch-size %d is odd: mixup and cutmix pair each image of a batch with another one; %d "
+            "or %d work, or --mixup 0 --cutmix 0",
+            s->batch, s->batch > 1 ? s->batch - 1 : 2, s->batch + 1);
+    return MX_OK;
+}
+
+mx_status mx_settings_finetune(mx_settings *s, const mx_options *o, const mx_model_config *start,
+                               mx_error *e) {
+    mx_model_recipe recipe = {0};
+    memset(s, 0, sizeof *s);
+    s->task = MX_TASK_FINETUNE;
+    if (!o->model && !start)
+        return mx_fail(
+            e, MX_ERR_ARGUMENT,
+            "--init FILE is needed: the pretrained checkpoint (or --model NAME, to train from scratch)");
+    if (start) s->model = *start;
+    if (mx_options_model(o, &s->model, &recipe, e)) return e->status;
+    if (!o->model && !mx_model_named(s->model.name, &(mx_model_config){0}, &recipe))
+        mx_model_named("base", &(mx_model_config){0}, &recipe); /* a model of no name: the authors' values */
+    s->model.decoder_dim = s->model.decoder_depth = s->model.decoder_heads = 0, s->model.classes = 0;
+    const mx_finetune_recipe *r = &recipe.finetune;
+    if (fill_common(s, o, r->blr, r->warmup_epochs, r->epochs, r->batch, e)) return e->status;
+    s->layer_decay = o->layer_decay >= 0 ? o->layer_decay : o->init ? r->layer_decay : 1;
+    s->drop_path = o->drop_path >= 0 ? o->drop_path : r->drop_path;
+    s->label_fraction = o->label_fraction;
+    s->picture_every = -1;
+    return fill_augmentation(s, o, e);
 }
 
 mx_status mx_settings_data(mx_settings *s, int64_t images, mx_error *e) {
@@ -148,12 +225,15 @@ mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_datas
 }
 
 mx_adamw_config mx_settings_adamw(const mx_settings *s, double lr) {
+    int layers = 0; /* blocks of the encoder in all (schedule.md 4) */
+    for (int k = 0; k < s->model.stages; k++) layers += s->model.depths[k];
     return (mx_adamw_config){.lr = lr,
                              .weight_decay = s->weight_decay,
                              .beta1 = s->beta1,
                              .beta2 = s->beta2,
                              .eps = 1e-8,
-                             .layer_decay = 1,
+                             .layer_decay = s->task == MX_TASK_FINETUNE ? s->layer_decay : 1,
+                             .layers = layers,
                              .clip_grad = s->clip_grad};
 }
 
@@ -183,7 +263,14 @@ mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e
     if (o->lr < 0 && o->blr < 0) o->blr = s->schedule.lr * 256 / ((double)s->batch * s->accum);
     if (o->lr < 0) o->lr = s->schedule.lr;
     o->batch_size = s->batch, o->accum_steps = s->accum;
-    if (!o->stats && !o->mean_count)
+    if (s->task == MX_TASK_FINETUNE) {
+        mx_model_config unused;
+        o->layer_decay = s->layer_decay, o->drop_path = s->drop_path;
+        if (!o->model && mx_model_named(m->name, &unused, NULL) && mx_options_set(o, "model", m->name, e))
+            return e->status;
+    }
+    bool inherited = s->task == MX_TASK_FINETUNE && o->init; /* the checkpoint's statistics */
+    if (!o->stats && !o->mean_count && !inherited)
         return mx_options_set(o, "stats", m->channels == 3 ? "imagenet" : "auto", e);
     return e->status;
 }

@@ -10,9 +10,38 @@ static mx_tensor images_tensor(const mx_trainer *t, const float *images) {
     return mx_view((void *)images, MX_F32, t->settings.batch, m->channels, m->image_h, m->image_w, 0);
 }
 
+static bool classifies(const mx_trainer *t) { return t->settings.task == MX_TASK_FINETUNE; }
+
+static mx_tensor classes_tensor(const mx_trainer *t, float *data) {
+    return mx_view(data, MX_F32, t->settings.batch, t->model.config.classes, 0, 0, 0);
+}
+
 static void micro(mx_trainer *t, mx_ctx *c, const float *images) {
     mx_tensor loss = mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0);
-    mx_pretrain_pass(c, &t->model, loss, images_tensor(t, images), &t->mix, 1.0f / (float)t->settings.accum);
+    float scale = 1.0f / (float)t->settings.accum;
+    if (classifies(t))
+        mx_classify_pass(c, &t->model, loss, classes_tensor(t, t->logits), images_tensor(t, images),
+                         classes_tensor(t, t->targets), &t->mix, t->keep, scale);
+    else
+        mx_pretrain_pass(c, &t->model, loss, images_tensor(t, images), &t->mix, scale);
+}
+
+/* What is done between steps on the same arena: pictures of reconstructions, or the held-out images. */
+static void dry_between(mx_ctx *c, mx_trainer *t) {
+    mx_tensor few = images_tensor(t, (const float *)t);
+    mx_pretrain_views views;
+    size_t mark = c->arena->used;
+    double flops = c->flops;
+    mx_products *products = c->products;
+    c->products = NULL;
+    if (classifies(t))
+        mx_classify_logits(c, &t->model, classes_tensor(t, t->logits), few, &t->mix);
+    else {
+        few.dim[0] = t->shown;
+        mx_pretrain_view(c, &t->model, &views, few, &t->show);
+    }
+    mx_arena_release(c->arena, mark);
+    c->flops = flops, c->products = products;
 }
 
 /* What a step does, for the dry run; the address of the images is never read then. */
@@ -22,15 +51,22 @@ static void dry_step(mx_ctx *c, void *user) {
     mx_gradients_zero(c, &t->model.params);
     micro(t, c, (const float *)t);
     mx_adamw_update(c, &t->model.params, &a, 1, 0);
-    mx_tensor few = images_tensor(t, (const float *)t);
-    mx_pretrain_views views;
-    size_t mark = c->arena->used;
-    double flops = c->flops;
-    mx_products *products = c->products;
-    few.dim[0] = t->shown, c->products = NULL;
-    mx_pretrain_view(c, &t->model, &views, few, &t->show); /* the arena serves pictures too */
-    mx_arena_release(c->arena, mark);
-    c->flops = flops, c->products = products;
+    dry_between(c, t);
+}
+
+/* Fine-tuning's own buffers. */
+static mx_status make_classifier(mx_trainer *t, mx_error *e) {
+    size_t batch = (size_t)t->settings.batch, blocks = (size_t)t->model.encoder.blocks;
+    size_t cells = batch * (size_t)t->model.config.classes;
+    t->targets = calloc(cells, sizeof *t->targets);
+    t->logits = calloc(cells, sizeof *t->logits);
+    t->keep = calloc(blocks, sizeof *t->keep);
+    t->keep_memory = calloc(2 * blocks * batch, sizeof *t->keep_memory);
+    if (!t->targets || !t->logits || !t->keep || !t->keep_memory)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the targets of %zu images", batch);
+    /* the dry run must see which blocks drop paths */
+    mx_drop_path_draw(t->keep, t->keep_memory, (int)blocks, (int)batch, t->settings.drop_path, 0, 0, 0);
+    return MX_OK;
 }
 
 mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, mx_products *products,
@@ -40,8 +76,12 @@ mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, m
     if (mx_model_make(&t->model, &s->model, plan_only ? MX_PARAMS_PLAN : MX_PARAMS_TRAIN, e))
         return e->status;
     t->shown = s->batch < MX_SHOWN ? s->batch : MX_SHOWN;
-    if (mx_mixing_make(&t->mix, &t->model.config, s->batch, true, e)) return e->status;
-    if (mx_mixing_make(&t->show, &t->model.config, t->shown, true, e)) return e->status;
+    if (mx_mixing_make(&t->mix, &t->model.config, s->batch, !classifies(t), e)) return e->status;
+    if (classifies(t)) {
+        t->shown = 0;
+        if (make_classifier(t, e)) return e->status;
+    } else if (mx_mixing_make(&t->show, &t->model.config, t->shown, true, e))
+        return e->status;
     if (!(t->mask = malloc((size_t)t->mix.units)))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
     if (plan_only) return mx_session_plan(&t->session, s->backend, s->threads, dry_step, t, products, e);
@@ -54,24 +94,42 @@ void mx_trainer_free(mx_trainer *t) {
     mx_mixing_free(&t->mix);
     mx_mixing_free(&t->show);
     mx_model_free(&t->model);
-    free(t->mask);
+    free(t->mask), free(t->targets), free(t->logits), free(t->keep), free(t->keep_memory);
 }
 
 double mx_trainer_lr(const mx_trainer *t, int64_t step) {
     return mx_schedule_at(&t->settings.schedule, (double)step / (double)t->settings.steps_per_epoch);
 }
 
-void mx_step_micro(mx_trainer *t, int64_t step, int j, const float *images) {
+/* The step's random part of pretraining: the mask. */
+static void draw_mask(mx_trainer *t, int64_t step, int j) {
+    mx_rng r = mx_rng_make(t->settings.seed, MX_RNG_MASK, (uint64_t)step, (uint32_t)j);
+    mx_mask_draw(t->mask, t->mix.units, t->settings.mask_ratio, t->settings.mask_range, &r);
+    mx_mixing_set(&t->mix, t->mask);
+}
+
+/* The step's random part of fine-tuning: mixed images with their targets, and the paths that are dropped. */
+static void draw_mixup(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels) {
+    const mx_settings *s = &t->settings;
+    const mx_model_config *m = &t->model.config;
+    mx_mixup_apply(&s->mixup, images, labels, t->targets, s->batch, m->channels, m->image_h, m->image_w,
+                   m->classes, s->seed, (uint64_t)step, (uint32_t)j, &t->session.ctx.error);
+    mx_drop_path_draw(t->keep, t->keep_memory, t->model.encoder.blocks, s->batch, s->drop_path, s->seed,
+                      (uint64_t)step, (uint32_t)j);
+}
+
+void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels) {
     mx_ctx *c = &t->session.ctx;
     c->seed = t->settings.seed, c->step = (uint64_t)step, c->micro = (uint32_t)j;
     if (j == 0) {
         t->loss = 0;
         mx_gradients_zero(c, &t->model.params);
     }
-    mx_rng r = mx_rng_make(t->settings.seed, MX_RNG_MASK, (uint64_t)step, (uint32_t)j);
-    mx_mask_draw(t->mask, t->mix.units, t->settings.mask_ratio, t->settings.mask_range, &r);
-    mx_mixing_set(&t->mix, t->mask);
-    micro(t, c, images);
+    if (classifies(t))
+        draw_mixup(t, step, j, images, labels);
+    else
+        draw_mask(t, step, j);
+    if (mx_ok(c)) micro(t, c, images);
 }
 
 mx_step_result mx_step_update(mx_trainer *t, mx_run_state *s) {

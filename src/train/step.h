@@ -1,8 +1,9 @@
-/* One optimiser step: the heart.
+/* One optimiser step, of pretraining or of fine-tuning: the heart.
  *
  * A step is accum micro-batches, each forward, loss and backward, then one update. Micro-batch j takes its
- * images, pairs and mask from (seed, step, j) alone, so n ranks can later do the work of n micro-batches. A
- * trainer owns all memory of a step: nothing is allocated after mx_trainer_make. It must not be moved. */
+ * images, pairs and mask (or mixup and dropped paths) from (seed, step, j) alone, so n ranks can later do the
+ * work of n micro-batches. A trainer owns all memory of a step: nothing is allocated after mx_trainer_make.
+ * It must not be moved. */
 #ifndef MX_TRAIN_STEP_H
 #define MX_TRAIN_STEP_H
 
@@ -20,6 +21,10 @@ typedef struct {
     mx_session session;
     uint8_t *mask;
     float loss; /* of the step so far */
+    /* fine-tuning */
+    float *targets, *logits; /* [batch,classes] */
+    mx_keep *keep;           /* [encoder blocks] drop-path factors, which live in keep_memory */
+    float *keep_memory;
 } mx_trainer;
 
 typedef struct {
@@ -36,8 +41,10 @@ void mx_trainer_free(mx_trainer *t);
 
 /* Learning rate of a step (schedule.md 1: at the step's first micro-batch). */
 double mx_trainer_lr(const mx_trainer *t, int64_t step);
-/* Micro-batch j of a step: images [batch,Ch,H,W]. j = 0 starts the step. */
-void mx_step_micro(mx_trainer *t, int64_t step, int j, const float *images);
+/* Micro-batch j of a step: images [batch,Ch,H,W]; labels [batch] in fine-tuning, which mixes the images in
+ * place (mixup, cutmix); NULL in pretraining. j = 0 starts the step. Failures stay in the session's context.
+ */
+void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels);
 /* The update; counts go to *s. */
 mx_step_result mx_step_update(mx_trainer *t, mx_run_state *s);
 

@@ -1,12 +1,12 @@
-/* The steps of a pretraining run and when it saves, see pretrain.h. */
-#include "train/pretrain.h"
+/* The steps of a training run and when it saves, see training.h. */
+#include "train/training.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 
-mx_status mx_pretrain_save(mx_pretraining *p, mx_error *e) {
+mx_status mx_training_save(mx_training *p, mx_error *e) {
     /* The export first: a state marked finished then always has its model beside it. */
     if (mx_checkpoint_write(p->paths.model, &p->trainer.model, &p->pixels, e)) return e->status;
     if (mx_state_write(p->paths.state, &p->trainer.model, &p->state, &p->pixels, e)) return e->status;
@@ -15,16 +15,16 @@ mx_status mx_pretrain_save(mx_pretraining *p, mx_error *e) {
     return MX_OK;
 }
 
-static bool save_due(const mx_pretraining *p) {
+static bool save_due(const mx_training *p) {
     const mx_settings *s = &p->settings;
     if (s->save_steps) return p->state.step % s->save_steps == 0;
     return mx_clock_now() - p->last_saved >= s->save_seconds;
 }
 
-static bool stop_asked(const mx_pretraining *p) { return p->sink->stop && p->sink->stop(p->sink->user); }
+static bool stop_asked(const mx_training *p) { return p->sink->stop && p->sink->stop(p->sink->user); }
 
-static mx_status stopped(mx_pretraining *p, mx_error *e) {
-    if (mx_pretrain_save(p, e)) return e->status;
+static mx_status stopped(mx_training *p, mx_error *e) {
+    if (mx_training_save(p, e)) return e->status;
     return mx_fail(e, MX_ERR_INTERRUPTED,
                    "stopped at step %" PRId64 " of %" PRId64 ", saved; continue with --resume %s",
                    p->state.step, p->settings.steps, p->paths.root);
@@ -32,7 +32,7 @@ static mx_status stopped(mx_pretraining *p, mx_error *e) {
 
 /* One step; *wait gets the seconds spent waiting for images. A stop asked for in the middle leaves the state
  * at the last whole step: gradients of a half-done step are zeroed by the next one. */
-static mx_status one_step(mx_pretraining *p, mx_step_result *r, double *wait, mx_error *e) {
+static mx_status one_step(mx_training *p, mx_step_result *r, double *wait, mx_error *e) {
     mx_batch batch;
     int64_t seen = 0, bad = 0;
     *wait = 0;
@@ -40,7 +40,7 @@ static mx_status one_step(mx_pretraining *p, mx_step_result *r, double *wait, mx
         if (stop_asked(p)) return stopped(p, e);
         if (mx_loader_next(p->loader, &batch, e)) return e->status;
         *wait += batch.wait_seconds, seen = batch.bad_seen, bad = batch.bad_count;
-        mx_step_micro(&p->trainer, p->state.step, j, batch.images);
+        mx_step_micro(&p->trainer, p->state.step, j, batch.images, batch.label);
         if (mx_session_error(&p->trainer.session, e)) return e->status;
     }
     p->state.bad_seen = seen, p->state.bad_count = bad;
@@ -48,7 +48,7 @@ static mx_status one_step(mx_pretraining *p, mx_step_result *r, double *wait, mx
     return mx_session_error(&p->trainer.session, e);
 }
 
-static mx_status check_finite(mx_pretraining *p, const mx_step_result *r, mx_error *e) {
+static mx_status check_finite(mx_training *p, const mx_step_result *r, mx_error *e) {
     if (!r->skipped) return MX_OK;
     char line[160];
     snprintf(line, sizeof line, "step %" PRId64 ": loss %g, gradient norm %g: update skipped", p->state.step,
@@ -62,13 +62,13 @@ static mx_status check_finite(mx_pretraining *p, const mx_step_result *r, mx_err
         p->state.skipped_in_row, p->state.step, r->loss, r->norm);
 }
 
-mx_status mx_pretrain_loop(mx_pretraining *p, mx_error *e) {
+mx_status mx_training_loop(mx_training *p, mx_error *e) {
     while (p->state.step < p->settings.steps) {
         mx_step_result r = {0};
         double wait = 0;
         if (one_step(p, &r, &wait, e) || check_finite(p, &r, e)) return e->status;
         if (mx_observe_step(p, &r, wait, e)) return e->status;
-        if (p->state.step < p->settings.steps && save_due(p) && mx_pretrain_save(p, e)) return e->status;
+        if (p->state.step < p->settings.steps && save_due(p) && mx_training_save(p, e)) return e->status;
     }
     return MX_OK;
 }

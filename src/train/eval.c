@@ -1,0 +1,93 @@
+/* `mixmae eval`: a classifier against labelled images. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "train/eval_report.h"
+#include "train/inference.h"
+#include "train/open_data.h"
+
+static int class_by_name(const mx_model *m, const char *name) {
+    for (int i = 0; i < m->config.classes; i++)
+        if (!strcmp(m->class_name[i], name)) return i;
+    return -1;
+}
+
+/* map[label of the data] = class of the model; by name where the model knows its names. The caller frees
+ * *map, NULL: they are the same. */
+static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_t **map, mx_error *e) {
+    int n = mx_dataset_classes(data);
+    *map = NULL;
+    if (!n)
+        return mx_fail(e, MX_ERR_DATA,
+                       "%s has no labels: expected class folders or another labelled data set",
+                       mx_dataset_root(data));
+    if (!m->class_name && n == m->config.classes) return MX_OK;
+    if (!m->class_name)
+        return mx_fail(e, MX_ERR_DATA,
+                       "the model has %d classes without names, the data has %d: they must be equal",
+                       m->config.classes, n);
+    if (!(*map = malloc(sizeof **map * (size_t)n))) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    for (int i = 0; i < n; i++)
+        if (((*map)[i] = class_by_name(m, mx_dataset_class_name(data, i))) < 0)
+            return mx_fail(e, MX_ERR_DATA, "class %s of the data is none of the model's %d classes (%s, ...)",
+                           mx_dataset_class_name(data, i), m->config.classes, m->class_name[0]);
+    return MX_OK;
+}
+
+static mx_status write_report(const mx_inference *f, const mx_evaluation *v, const mx_dataset *data,
+                              const mx_options *o, mx_error *e) {
+    int n = f->model.config.classes;
+    const char **names = calloc((size_t)n, sizeof *names);
+    char(*numbers)[16] = calloc((size_t)n, sizeof *numbers);
+    if (names && numbers) {
+        for (int i = 0; i < n; i++) names[i] = mx_inference_class(f, i, numbers[i]);
+        const mx_eval_story story = {v, n, names, o->checkpoint, mx_dataset_root(data), data};
+        mx_eval_report(&story, o->output, e);
+    } else
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for the names of %d classes", n);
+    free(names), free(numbers);
+    return e->status;
+}
+
+static void print(const mx_evaluation *v, bool as_json, const mixmae_sink *sink) {
+    if (as_json) {
+        json_t *o = json_pack("{s:I,s:I,s:f,s:f,s:f}", "images", (json_int_t)v->images, "broken",
+                              (json_int_t)v->broken, "top1", v->top1, "top5", v->top5, "loss", v->loss);
+        char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        mx_say(sink, "%s", text ? text : "{}");
+        free(text);
+        json_decref(o);
+        return;
+    }
+    mx_say(sink, "top-1 %.2f %%, top-5 %.2f %%, loss %.4f, %" PRId64 " images", v->top1, v->top5, v->loss,
+           v->images);
+    if (v->broken) mx_notice(sink, "%" PRId64 " images could not be read and were left out", v->broken);
+}
+
+static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
+
+mx_status mx_run_eval(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+    const mx_options *o = &options->o;
+    mx_inference f = {0};
+    mx_evaluation v = {0};
+    mx_dataset *data = NULL;
+    int32_t *map = NULL;
+    if (mx_inference_open(&f, o, MX_OUT_LOGITS, 0, e) || mx_open_part(&data, o, "val", e) ||
+        match_classes(&f.model, data, &map, e))
+        goto done;
+    mx_loader_config config = mx_inference_loader(&f, data);
+    config.log = tell, config.user = (void *)sink;
+    if (mx_evaluate(&v, &f.session, &f.model, &f.mix, f.out, &config, map, e)) goto done;
+    print(&v, o->json, sink);
+    if (o->output && !write_report(&f, &v, data, o, e))
+        mx_notice(sink, "wrote %s/report.html, confusion.csv, per_class.csv, predictions.csv", o->output);
+done:
+    free(map);
+    mx_evaluation_free(&v);
+    mx_dataset_close(data);
+    mx_inference_free(&f);
+    return e->status;
+}

@@ -1,0 +1,32 @@
+/* A classifier against labelled images: top-1, top-5, loss, and who was taken for whom. Source: augment.md
+ * (d), schedule.md 2. */
+#ifndef MX_TRAIN_EVALUATE_H
+#define MX_TRAIN_EVALUATE_H
+
+#include "data/dataset.h"
+#include "model/model.h"
+#include "train/session.h"
+
+typedef struct {
+    int64_t images;    /* that could be read */
+    int64_t broken;    /* that could not: not counted in anything else */
+    double top1, top5; /* percent; top-5 is top-C with fewer than 5 classes */
+    double loss;    /* plain cross entropy, mean over images (not over batches, whose last one is shorter) */
+    int64_t *index; /* [images] which image of the data */
+    int32_t *label, *predicted; /* [images] classes of the model */
+} mx_evaluation;
+
+/* Reads every image of config->data once, through the evaluation transform, and classifies it. s: a session
+ * planned for mx_classify_logits at mix->batch images; logits [mix->batch, classes]. map: model class of each
+ * label of the data, or NULL when they are the same. Of config: transform, workers, log. Free with
+ * mx_evaluation_free, also after a failure. */
+mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_mixing *mix, float *logits,
+                      const mx_loader_config *config, const int32_t *map, mx_error *e);
+void mx_evaluation_free(mx_evaluation *v);
+
+/* Position of class `label` when scores [classes] are sorted downwards; equal ones by index. */
+int mx_rank_of(const float *scores, int classes, int label);
+/* Fills best[k] with the indices of the k largest scores, downwards; equal ones by index. */
+void mx_top_k(const float *scores, int classes, int k, int *best);
+
+#endif

@@ -1,0 +1,135 @@
+/* `mixmae predict`: class names and probabilities of images. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <jansson.h>
+
+#include "train/evaluate.h"
+#include "train/inference.h"
+
+typedef struct {
+    mx_inference f;
+    const mx_options *o;
+    const mixmae_sink *sink;
+    char **path; /* [batch] of the images in f.images, owned */
+    int waiting, top;
+    int *best;      /* [top] */
+    double *chance; /* [classes] */
+    int64_t broken;
+} predictor;
+
+static void softmax(double *p, const float *x, int n) {
+    double most = -INFINITY, sum = 0;
+    for (int i = 0; i < n; i++) most = fmax(most, (double)x[i]);
+    for (int i = 0; i < n; i++) sum += p[i] = exp((double)x[i] - most);
+    for (int i = 0; i < n; i++) p[i] /= sum;
+}
+
+static void print_json(const predictor *p, const char *path) {
+    char number[16];
+    json_t *o = json_object(), *list = json_array(), *name = json_string(path);
+    json_object_set_new(o, "file", name ? name : json_string("(a name that is not UTF-8)"));
+    for (int k = 0; k < p->top; k++) {
+        json_t *item = json_object();
+        json_object_set_new(item, "class", json_string(mx_inference_class(&p->f, p->best[k], number)));
+        json_object_set_new(item, "probability", json_real(p->chance[p->best[k]]));
+        json_array_append_new(list, item);
+    }
+    json_object_set_new(o, "predictions", list);
+    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    mx_say(p->sink, "%s", text ? text : "{}");
+    free(text);
+    json_decref(o);
+}
+
+static void print_table(const predictor *p, const char *path) {
+    char number[16];
+    mx_say(p->sink, "%s", path);
+    for (int k = 0; k < p->top; k++)
+        mx_say(p->sink, "  %6.2f %%  %s", 100 * p->chance[p->best[k]],
+               mx_inference_class(&p->f, p->best[k], number));
+}
+
+static mx_status flush(predictor *p, mx_error *e) {
+    int classes = p->f.model.config.classes;
+    if (!p->waiting || mx_inference_run(&p->f, p->f.images, e)) return e->status;
+    for (int i = 0; i < p->waiting; i++) {
+        const float *logits = p->f.out + (size_t)i * (size_t)classes;
+        softmax(p->chance, logits, classes);
+        mx_top_k(logits, classes, p->top, p->best);
+        if (p->o->json)
+            print_json(p, p->path[i]);
+        else
+            print_table(p, p->path[i]);
+        free(p->path[i]);
+        p->path[i] = NULL;
+    }
+    p->waiting = 0;
+    return MX_OK;
+}
+
+/* A file that cannot be read is named; the others go on. */
+static mx_status add_file(predictor *p, const char *path, mx_error *e) {
+    mx_image im = {0};
+    mx_error broken = {0};
+    mx_inference *f = &p->f;
+    float *chw = f->images + (size_t)p->waiting * (size_t)f->each_in;
+    if (mx_image_read(&im, path, f->model.config.channels, &broken) ||
+        mx_transform_image(&f->transform, &im, chw, &broken)) {
+        mx_notice(p->sink, "%s", broken.text);
+        p->broken++;
+    } else if (!(p->path[p->waiting++] = strdup(path)))
+        mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    mx_image_free(&im);
+    return !e->status && p->waiting == f->batch ? flush(p, e) : e->status;
+}
+
+static mx_status add_folder(predictor *p, const char *root, mx_error *e) {
+    mx_dataset *d = NULL;
+    if (mx_dataset_open(&d, root, NULL, e)) return e->status;
+    for (int64_t i = 0; i < mx_dataset_count(d) && !e->status; i++) {
+        char *path = NULL;
+        if (asprintf(&path, "%s/%s", root, mx_dataset_path(d, i)) < 0)
+            mx_fail(e, MX_ERR_MEMORY, "out of memory");
+        else
+            add_file(p, path, e);
+        free(path);
+    }
+    mx_dataset_close(d);
+    return e->status;
+}
+
+static mx_status open_predictor(predictor *p, mx_error *e) {
+    if (!p->o->image_count)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "predict needs images: mixmae predict --checkpoint FILE IMAGES...");
+    if (mx_inference_open(&p->f, p->o, MX_OUT_LOGITS, 0, e)) return e->status;
+    int classes = p->f.model.config.classes;
+    p->top = p->o->top < classes ? (int)p->o->top : classes;
+    p->path = calloc((size_t)p->f.batch, sizeof *p->path);
+    p->best = calloc((size_t)p->top, sizeof *p->best);
+    p->chance = calloc((size_t)classes, sizeof *p->chance);
+    return p->path && p->best && p->chance ? MX_OK : mx_fail(e, MX_ERR_MEMORY, "out of memory");
+}
+
+mx_status mx_run_predict(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+    predictor p = {.o = &options->o, .sink = sink};
+    struct stat st;
+    if (open_predictor(&p, e)) goto done;
+    for (int i = 0; i < p.o->image_count && !e->status; i++) {
+        const char *path = p.o->images[i];
+        if (!stat(path, &st) && S_ISDIR(st.st_mode))
+            add_folder(&p, path, e);
+        else
+            add_file(&p, path, e);
+    }
+    if (!e->status && !flush(&p, e) && p.broken)
+        mx_fail(e, MX_ERR_DATA, "%lld of the images could not be read", (long long)p.broken);
+done:
+    for (int i = 0; p.path && i < p.f.batch; i++) free(p.path[i]);
+    free(p.path), free(p.best), free(p.chance);
+    mx_inference_free(&p.f);
+    return e->status;
+}

@@ -1,0 +1,101 @@
+/* `mixmae probe`: how far frozen features go, by their nearest neighbours and by a linear layer. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "train/features.h"
+#include "train/plan.h"
+
+#define MX_PROBE_KS 4
+static const int neighbours[MX_PROBE_KS] = {10, 20, 100, 200}; /* schedule.md 8 */
+
+typedef struct {
+    const mx_options *o;
+    const mixmae_sink *sink;
+    mx_inference f;
+    mx_dataset *train_data, *test_data;
+    mx_features train, views, test; /* views: empty without --views */
+    int classes;
+} prober;
+
+static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
+
+static void say(const prober *p, const char *what, int64_t k, const mx_accuracy *a) {
+    if (p->o->json) {
+        json_t *o = json_pack("{s:s,s:f,s:f}", "probe", what, "top1", a->top1, "top5", a->top5);
+        if (k) json_object_set_new(o, "k", json_integer(k));
+        char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        mx_say(p->sink, "%s", text ? text : "{}");
+        free(text);
+        json_decref(o);
+    } else if (k)
+        mx_say(p->sink, "%-6s k %-4" PRId64 "  top-1 %6.2f %%   top-5 %6.2f %%", what, k, a->top1, a->top5);
+    else
+        mx_say(p->sink, "%-6s         top-1 %6.2f %%   top-5 %6.2f %%", what, a->top1, a->top5);
+}
+
+static mx_status read_data(prober *p, mx_error *e) {
+    const mx_options *o = p->o;
+    if (!o->data) return mx_fail(e, MX_ERR_ARGUMENT, "--data DIR is needed: labelled images");
+    if (mx_open_training_data(&p->train_data, &p->test_data, o, NULL, e)) return e->status;
+    if (!p->test_data)
+        return mx_fail(e, MX_ERR_DATA, "%s has no held-out part to test on: --val-data DIR names one",
+                       o->data);
+    p->classes = mx_dataset_classes(p->train_data);
+    if (p->classes < 2) return mx_fail(e, MX_ERR_DATA, "%s has no classes to tell apart", o->data);
+    if (mx_dataset_same_classes(p->train_data, p->test_data, e)) return e->status;
+    if (o->label_fraction < 1)
+        return mx_dataset_take_fraction(p->train_data, o->label_fraction, (uint64_t)o->seed, e);
+    return MX_OK;
+}
+
+static mx_status nearest(const prober *p, mx_error *e) {
+    mx_accuracy a[MX_PROBE_KS];
+    int n = 0;
+    while (n < MX_PROBE_KS && neighbours[n] <= p->train.count) n++;
+    if (!n ||
+        mx_knn(a, &p->train, &p->test, p->classes, neighbours, n, p->o->temperature, &p->f.session.ctx, e))
+        return e->status;
+    for (int i = 0; i < n; i++) say(p, "k-NN", neighbours[i], &a[i]);
+    return MX_OK;
+}
+
+static mx_status linear(const prober *p, mx_error *e) {
+    const mx_linear_probe_config config = {p->o->epochs, p->o->warmup_epochs, p->o->lr, (uint64_t)p->o->seed};
+    mx_linear_probe_result r;
+    const mx_features *from = p->views.x ? &p->views : &p->train;
+    if (mx_linear_probe(&r, from, &p->test, p->classes, &config, &p->f.session.ctx, e)) return e->status;
+    mx_notice(p->sink, "linear    %g epochs, %" PRId64 " steps of %d, LARS at %.3g", config.epochs, r.steps,
+              r.batch, config.lr);
+    say(p, "linear", 0, &r.test);
+    return MX_OK;
+}
+
+static mx_status probe(prober *p, mx_error *e) {
+    const mx_options *o = p->o;
+    uint64_t seed = (uint64_t)o->seed;
+    void *user = (void *)p->sink;
+    if (mx_inference_open(&p->f, o, MX_OUT_POOLED, 0, e) || read_data(p, e) ||
+        mx_features_make(&p->train, &p->f, p->train_data, 0, seed, tell, user, e) ||
+        mx_features_make(&p->test, &p->f, p->test_data, 0, seed, tell, user, e))
+        return e->status;
+    if (o->views > 0 && o->epochs > 0 &&
+        mx_features_make(&p->views, &p->f, p->train_data, o->views, seed, tell, user, e))
+        return e->status;
+    mx_notice(p->sink,
+              "features  %" PRId64 " training and %" PRId64 " held-out images, %" PRId64
+              " numbers each, %d classes",
+              p->train.count, p->test.count, p->train.width, p->classes);
+    if (nearest(p, e)) return e->status;
+    return o->epochs > 0 ? linear(p, e) : MX_OK;
+}
+
+mx_status mx_run_probe(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+    prober p = {.o = &options->o, .sink = sink};
+    probe(&p, e);
+    mx_features_free(&p.train), mx_features_free(&p.views), mx_features_free(&p.test);
+    mx_dataset_close(p.train_data), mx_dataset_close(p.test_data);
+    mx_inference_free(&p.f);
+    return e->status;
+}

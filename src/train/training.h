@@ -1,0 +1,72 @@
+/* A training run of either task: training.c (start and end), training_loop.c (steps and saving),
+ * training_observe.c (progress, log, report). What pretraining and fine-tuning do differently stands in
+ * pretrain.c and finetune.c, behind mx_training_task. Private to src/train. */
+#ifndef MX_TRAIN_TRAINING_H
+#define MX_TRAIN_TRAINING_H
+
+#include <jansson.h>
+
+#include "data/dataset.h"
+#include "io/events.h"
+#include "train/commands.h"
+#include "train/run_folder.h"
+#include "train/step.h"
+
+#define MX_PICTURES 10 /* pictures a run, about, unless --picture-every says otherwise */
+
+typedef struct mx_training mx_training;
+
+typedef struct {
+    mx_command command;
+    const char *loss_tag;                               /* TensorBoard's, as the authors' program names it */
+    mx_status (*settings)(mx_training *p, mx_error *e); /* p->settings from p->o; p->resumed is known */
+    mx_status (*data)(mx_training *p, mx_error *e);     /* after p->data and p->held were opened */
+    mx_status (*weights)(mx_training *p, mx_error *e);  /* of a new run; all are drawn from the seed before */
+    mx_status (*held_out)(mx_training *p, mx_error *e); /* after each epoch where there are held-out images */
+    mx_status (*picture)(mx_training *p, mx_error *e);  /* NULL: none */
+} mx_training_task;
+extern const mx_training_task mx_pretrain_task, mx_finetune_task;
+
+struct mx_training {
+    const mx_training_task *task;
+    mx_options o;
+    const mixmae_sink *sink;
+    mx_run_paths paths;
+    mx_settings settings;
+    mx_pixels pixels;
+    mx_dataset *data, *held; /* held: NULL without held-out images */
+    mx_trainer trainer;
+    mx_loader *loader;
+    mx_events *events;
+    mx_run_state state;
+    bool resumed;
+    mx_model source; /* fine-tuning: what --init holds, until its weights are taken */
+    mx_pixels source_pixels;
+    /* this process, for rates: not part of the state */
+    double started, last_saved, last_logged, wait_since_log, wait_total;
+    int64_t steps_since_log, steps_here;
+};
+
+/* A whole run. */
+mx_status mx_training_run(const mx_training_task *task, const mixmae_options *options,
+                          const mixmae_sink *sink, mx_error *e);
+
+/* Steps until the run is done, stopped or failed. MX_ERR_INTERRUPTED after a stop, state saved. */
+mx_status mx_training_loop(mx_training *p, mx_error *e);
+/* model.safetensors, then state.safetensors. */
+mx_status mx_training_save(mx_training *p, mx_error *e);
+
+/* Logs cut back to the state's step (resume) or begun. */
+mx_status mx_observe_begin(mx_training *p, mx_error *e);
+/* After each step: progress, log line, held-out images at the end of an epoch, pictures. */
+mx_status mx_observe_step(mx_training *p, const mx_step_result *r, double wait, mx_error *e);
+/* A line about the run: to the sink and into log.jsonl. */
+void mx_observe_event(mx_training *p, const char *line);
+/* {"step":…,"epoch":…, o's members} into log.jsonl; takes o over. */
+mx_status mx_observe_append(mx_training *p, json_t *o, mx_error *e);
+/* A number that may be not finite (JSON has none: null then). */
+void mx_observe_put(json_t *o, const char *key, double v);
+double mx_training_epoch(const mx_training *p);
+mx_status mx_observe_end(mx_training *p, mx_error *e);
+
+#endif

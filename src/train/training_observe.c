@@ -1,0 +1,117 @@
+/* What a training run shows: progress, log.jsonl, TensorBoard, held-out images, pictures, the report.
+ * Nothing here changes the training state but the sums since the last log line. */
+#include "train/training.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "train/process.h"
+#include "train/report.h"
+
+double mx_training_epoch(const mx_training *p) {
+    return (double)p->state.step / (double)p->settings.steps_per_epoch;
+}
+
+mx_status mx_observe_append(mx_training *p, json_t *o, mx_error *e) {
+    json_object_set_new(o, "step", json_integer(p->state.step));
+    json_object_set_new(o, "epoch", json_real(mx_training_epoch(p)));
+    char *line = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+    mx_status status =
+        line ? mx_jsonl_append(p->paths.log, line, e) : mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    free(line);
+    json_decref(o);
+    return status;
+}
+
+void mx_observe_put(json_t *o, const char *key, double v) {
+    json_object_set_new(o, key, isfinite(v) ? json_real(v) : json_null());
+}
+
+void mx_observe_event(mx_training *p, const char *line) {
+    json_t *o = json_object();
+    json_object_set_new(o, "event", json_string(line));
+    mx_observe_append(p, o, NULL); /* the log is a convenience here: what matters is said through the sink */
+    mx_notice(p->sink, "%s", line);
+}
+
+mx_status mx_observe_begin(mx_training *p, mx_error *e) {
+    if (p->resumed && mx_jsonl_cut(p->paths.log, p->state.step, e)) return e->status;
+    if (!p->resumed && mx_jsonl_cut(p->paths.log, -1, e)) return e->status; /* killed before its first save */
+    return mx_events_open(&p->events, p->paths.root, p->resumed ? p->state.step : 0, e);
+}
+
+static void tell_progress(mx_training *p, const mx_step_result *r) {
+    if (!p->sink->progress) return;
+    double elapsed = mx_clock_now() - p->started,
+           images = (double)p->steps_here * p->settings.batch * p->settings.accum;
+    double rate = elapsed > 0 ? images / elapsed : 0;
+    double left = (double)(p->settings.steps - p->state.step) * p->settings.batch * p->settings.accum;
+    mixmae_progress progress = {.epoch = mx_training_epoch(p),
+                                .epochs = p->settings.epochs,
+                                .step = p->state.step,
+                                .steps = p->settings.steps,
+                                .loss = r->loss,
+                                .lr = r->lr,
+                                .images_per_second = rate,
+                                .wait_share = elapsed > 0 ? p->wait_total / elapsed : 0,
+                                .seconds_left = rate > 0 ? left / rate : 0,
+                                .memory = mx_process_resident()};
+    p->sink->progress(p->sink->user, &progress);
+}
+
+static mx_status write_log(mx_training *p, const mx_step_result *r, mx_error *e) {
+    mx_run_state *s = &p->state;
+    double now = mx_clock_now(), span = now - p->last_logged;
+    double loss = s->loss_count ? s->loss_sum / (double)s->loss_count : NAN;
+    double norm = s->norm_count ? s->norm_sum / (double)s->norm_count : NAN;
+    double images = (double)p->steps_since_log * p->settings.batch * p->settings.accum;
+    json_t *o = json_object();
+    mx_observe_put(o, "loss", loss), mx_observe_put(o, "lr", r->lr), mx_observe_put(o, "grad_norm", norm);
+    mx_observe_put(o, "images_per_second", span > 0 ? images / span : 0);
+    mx_observe_put(o, "wait_share", span > 0 ? p->wait_since_log / span : 0);
+    if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, p->task->loss_tag, s->step, loss, e) ||
+        mx_events_scalar(p->events, "lr", s->step, r->lr, e) ||
+        mx_events_scalar(p->events, "grad_norm", s->step, norm, e) ||
+        mx_events_scalar(p->events, "images_per_second", s->step, span > 0 ? images / span : 0, e))
+        return e->status;
+    s->loss_sum = s->norm_sum = 0, s->loss_count = s->norm_count = 0;
+    p->last_logged = now, p->steps_since_log = 0, p->wait_since_log = 0;
+    return MX_OK;
+}
+
+static bool picture_due(const mx_training *p) {
+    int64_t every = p->settings.picture_every;
+    if (every < 0 || !p->task->picture) return false;
+    if (every == 0) every = p->settings.steps / MX_PICTURES > 0 ? p->settings.steps / MX_PICTURES : 1;
+    return p->state.step % every == 0 || p->state.step == p->settings.steps;
+}
+
+mx_status mx_observe_step(mx_training *p, const mx_step_result *r, double wait, mx_error *e) {
+    mx_run_state *s = &p->state;
+    bool last = s->step == p->settings.steps;
+    if (isfinite(r->loss)) s->loss_sum += r->loss, s->loss_count++;
+    if (isfinite(r->norm)) s->norm_sum += r->norm, s->norm_count++;
+    p->steps_since_log++, p->steps_here++;
+    p->wait_since_log += wait, p->wait_total += wait;
+    tell_progress(p, r);
+    if (p->settings.log_every && (s->step % p->settings.log_every == 0 || last) && write_log(p, r, e))
+        return e->status;
+    double before = mx_clock_now();
+    if (p->held && (s->step % p->settings.steps_per_epoch == 0 || last) && p->task->held_out(p, e))
+        return e->status;
+    if (picture_due(p) && p->task->picture(p, e)) return e->status;
+    double spent = mx_clock_now() - before; /* rates are of training alone */
+    p->started += spent, p->last_logged += spent;
+    return MX_OK;
+}
+
+mx_status mx_observe_end(mx_training *p, mx_error *e) {
+    if (mx_events_flush(p->events, e)) return e->status;
+    return mx_report_write(p->paths.root, e);
+}
