@@ -17,7 +17,7 @@ allowed src/ops 'base/|ops/'
 allowed src/model 'base/|ops/|model/'
 allowed src/optim 'base/|ops/|model/|optim/'
 allowed src/data 'base/|data/'
-allowed src/io 'base/|io/|tensorboard.pb-c.h'
+allowed src/io 'base/|io/|(tensorboard|onnx).pb-c.h'
 allowed src/train 'base/|ops/|model/|optim/|data/|io/|train/|mixmae.h'
 allowed cli 'progress.h'
 grep -rnE '#include <' "$root/cli" | grep -vE '<(mixmae|stdio|stdlib|string|stdbool|signal|time|unistd|sys/ioctl)\.h>' && fail "cli includes mixmae.h and the system's headers only"
