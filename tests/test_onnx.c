@@ -227,16 +227,19 @@ static void metadata_tells_the_pixels_and_classes(void **state) {
     (void)state;
     const mx_pixels pixels = {
         .mean = {0.4914f, 0.5f, 1.0f / 3}, .std = {0.25f, 2, 1e-3f}, .value_range = 255};
-    char *names[] = {"a", "b \"c\"", "\xc3\xa9"};
-    const char *const expected[][2] = {{"mean", "[0.4914,0.5,0.33333334]"},
+    const char *const names[] = {"a", "b \"c\"",
+                                 "\xff"}; /* the last is not UTF-8 and must not shift the list */
+    const char *const expected[][2] = {{"classes", "[\"a\",\"b \\\"c\\\"\",\"class 2\"]"},
+                                       {"mean", "[0.4914,0.5,0.33333334]"},
                                        {"std", "[0.25,2,0.001]"},
-                                       {"value_range", "255"},
-                                       {"classes", "[\"a\",\"b \\\"c\\\"\",\"\xc3\xa9\"]"}};
+                                       {"value_range", "255"}};
     mx_model_config c = three_stages;
-    c.classes = 3;
+    mx_error e = {0};
     mx_model m;
+    c.classes = 3;
     make_model(&m, &c);
-    Onnx__Model *o = export_and_read(&m, &(mx_onnx_notes){.pixels = &pixels, .class_names = names});
+    assert_int_equal(mx_model_name_classes(&m, names, &e), MX_OK);
+    Onnx__Model *o = export_and_read(&m, &(mx_onnx_notes){.pixels = &pixels});
     assert_int_equal(o->n_metadata_props, 5);
     assert_string_equal(o->metadata_props[0]->key, "config");
     char *config = mx_config_to_json(&c);

@@ -103,8 +103,7 @@ static mx_status pixels_from_json(mx_pixels *px, const char *text, int channels,
                         text ? text : "nothing");
 }
 
-/* ["cat","dog",…]; free() it. NULL without names (or memory: *failed). */
-static char *classes_to_json(const mx_model *m, bool *failed) {
+char *mx_class_names_to_json(const mx_model *m, bool *failed) {
     if (!m->class_name) return NULL;
     json_t *a = json_array();
     for (int i = 0; i < m->config.classes; i++) {
@@ -215,7 +214,7 @@ static mx_status write_file(const char *path, const mx_model *m, const mx_run_st
         {"config", config}, {"pixels", px}, {"program", "mixmae"}, {"kind", s ? "state" : "model"}};
     int metas = 4, n = 0;
     bool failed = false;
-    char *classes = classes_to_json(m, &failed);
+    char *classes = mx_class_names_to_json(m, &failed);
     if (classes) meta[metas++] = (mx_st_pair){"classes", classes};
     if (!tensors || !names || !config || !px || failed) {
         mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", path);

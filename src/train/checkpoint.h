@@ -13,6 +13,9 @@ char *mx_config_to_json(const mx_model_config *config);
  * checked. */
 mx_status mx_config_from_json(mx_model_config *config, const char *json, mx_error *e);
 
+/* ["cat","dog",…]; free() it. NULL without names, or without memory: then *failed is set. */
+char *mx_class_names_to_json(const mx_model *m, bool *failed);
+
 /* Copies every tensor of the model from prefix+name. A missing one, a wrong shape: an error that names it.
  * Tensors of the file that the model has no place for are an error too unless `partial`. */
 mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool partial, mx_error *e);

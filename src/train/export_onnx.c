@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "io/onnx.h"
 #include "ops/ops.h"
 
@@ -273,29 +271,24 @@ static void put_numbers(mx_onnx *g, const char *key, const float *x, int count) 
     mx_onnx_meta(g, key, text);
 }
 
-/* Gives the graph a text of jansson's and frees it. */
-static void put_json(mx_onnx *g, const char *key, char *text, mx_error *e) {
-    if (text)
-        mx_onnx_meta(g, key, text);
-    else
-        mx_fail(e, MX_ERR_MEMORY, "out of memory for an ONNX file's metadata");
+/* Gives the graph a text and frees it. */
+static void put_text(mx_onnx *g, const char *key, char *text) {
+    if (text) mx_onnx_meta(g, key, text);
     free(text);
 }
 
-static void describe(mx_onnx *g, const mx_model_config *m, const mx_onnx_notes *notes, mx_error *e) {
-    put_json(g, "config", mx_config_to_json(m), e);
-    if (notes->pixels) {
-        char range[32];
-        put_numbers(g, "mean", notes->pixels->mean, m->channels);
-        put_numbers(g, "std", notes->pixels->std, m->channels);
-        put_number(range, sizeof range, notes->pixels->value_range);
-        mx_onnx_meta(g, "value_range", range);
-    }
-    if (!notes->class_names || !m->classes) return;
-    json_t *names = json_array();
-    for (int i = 0; i < m->classes; i++) json_array_append_new(names, json_string(notes->class_names[i]));
-    put_json(g, "classes", json_dumps(names, JSON_COMPACT), e);
-    json_decref(names);
+static void describe(mx_onnx *g, const mx_model *m, const mx_pixels *pixels, mx_error *e) {
+    bool failed = false;
+    char range[32], *config = mx_config_to_json(&m->config);
+    if (!config) failed = true;
+    put_text(g, "config", config);
+    put_text(g, "classes", m->config.classes ? mx_class_names_to_json(m, &failed) : NULL);
+    if (failed) mx_fail(e, MX_ERR_MEMORY, "out of memory for an ONNX file's metadata");
+    if (!pixels) return;
+    put_numbers(g, "mean", pixels->mean, m->config.channels);
+    put_numbers(g, "std", pixels->std, m->config.channels);
+    put_number(range, sizeof range, pixels->value_range);
+    mx_onnx_meta(g, "value_range", range);
 }
 
 mx_status mx_export_onnx(const mx_model *m, const mx_onnx_notes *notes, const char *path, mx_error *e) {
@@ -304,7 +297,7 @@ mx_status mx_export_onnx(const mx_model *m, const mx_onnx_notes *notes, const ch
     if (!g) return mx_fail(e, MX_ERR_MEMORY, "out of memory for an ONNX graph");
     scope s = {.g = g, .params = &m->params, .e = e};
     if (!notes) notes = &none;
-    describe(g, &m->config, notes, e);
+    describe(g, m, notes->pixels, e);
     whole(&s, &m->config);
     if (!e->status) mx_onnx_write(g, path, notes->limit, e);
     mx_onnx_free(g);

@@ -6,9 +6,8 @@
 
 /* What the file says besides the graph; any may be absent. */
 typedef struct {
-    const mx_pixels *pixels;  /* written as metadata mean, std, value_range */
-    char *const *class_names; /* [classes], written as metadata classes */
-    uint64_t limit;           /* see mx_onnx_write */
+    const mx_pixels *pixels; /* written as metadata mean, std, value_range */
+    uint64_t limit;          /* see mx_onnx_write */
 } mx_onnx_notes;
 
 /* Writes path whole or not at all: input "images" [N,Ch,H,W] f32, normalised; output "logits" [N,classes],
