@@ -77,8 +77,10 @@ static mx_status check_there(const mx_dataset *d, mx_error *e) {
 }
 
 static mx_status list_and_probe(mx_dataset *d, const mx_index *old, mx_error *e) {
-    static mx_status (*const list[MX_SOURCE_KINDS])(mx_index *, const mx_source *, int,
-                                                    mx_error *) = {[MX_SOURCE_FOLDER] = mx_list_folder};
+    static mx_source_lister *const list[MX_SOURCE_KINDS] = {
+        [MX_SOURCE_FOLDER] = mx_list_folder, [MX_SOURCE_INAT] = mx_list_inat,
+        [MX_SOURCE_PLACES] = mx_list_places, [MX_SOURCE_CIFAR] = mx_list_cifar,
+        [MX_SOURCE_LIST] = mx_list_list,     [MX_SOURCE_TAR] = mx_list_tar};
     mx_index *x = &d->index;
     x->kind = d->source.kind;
     mx_status s = list[d->source.kind](x, &d->source, d->root_fd, e);
@@ -159,11 +161,13 @@ mx_status mx_dataset_open_split(mx_dataset **out, const char *spec, mx_split spl
                                 mx_error *e) {
     mx_source s = {0};
     bool found = false;
+    mx_error own = {0}; /* e may be NULL; the readers add places to the message */
     *out = NULL;
-    mx_status st = mx_source_find(&s, &found, spec, split, e);
-    if (!st && found) return open_source(out, &s, cache_path, e);
-    mx_source_free(&s);
-    return st;
+    if (!mx_source_find(&s, &found, spec, split, &own) && found)
+        open_source(out, &s, cache_path, &own);
+    else
+        mx_source_free(&s);
+    return own.status ? mx_fail(e, own.status, "%s", own.text) : MX_OK;
 }
 
 void mx_dataset_close(mx_dataset *d) {

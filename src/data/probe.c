@@ -20,11 +20,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MX_CHECK_ALL  200000
-#define MX_CHECK_SOME 8192
-#define MX_RACY       2000000000 /* ns: the coarsest file system clock (FAT) */
-#define MX_PROBE_HEAD 65536      /* bytes tried first */
-#define MX_PROBE_BIG  ((size_t)64 << 20)
+#define MX_CHECK_ALL   200000
+#define MX_CHECK_SOME  8192
+#define MX_RACY        2000000000 /* ns: the coarsest file system clock (FAT) */
+#define MX_PROBE_FIRST 4096       /* bytes tried first: of most pictures enough */
+#define MX_PROBE_HEAD  65536      /* and then */
+#define MX_PROBE_BIG   ((size_t)64 << 20)
 
 typedef struct {
     mx_index *x;
@@ -69,15 +70,16 @@ static bool try_header(int fd, char *buffer, size_t want, mx_entry *f) {
     return true;
 }
 
-/* Most headers lie in the first 64 KiB; TIFF may keep its own at the end, and a JPEG may begin with a long
- * profile. */
+/* Most headers lie in the first 4 KiB, all but a few in the first 64; TIFF may keep its own at the end, and a
+ * JPEG may begin with a long profile. */
 static void read_header(probe *p, const char *path, mx_entry *f) {
     if (!f->size || f->size > MX_INDEX_FILE_MAX) return;
     size_t size = (size_t)f->size, head = size < MX_PROBE_HEAD ? size : MX_PROBE_HEAD;
     int fd = openat(p->root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return;
     char *buffer = malloc(head);
-    if (buffer && !try_header(fd, buffer, head, f) && size > head) {
+    bool done = buffer && head > MX_PROBE_FIRST && try_header(fd, buffer, MX_PROBE_FIRST, f);
+    if (buffer && !done && !try_header(fd, buffer, head, f) && size > head) {
         if (size > MX_PROBE_BIG) pthread_mutex_lock(&p->big);
         char *whole = realloc(buffer, size);
         if (whole) try_header(fd, buffer = whole, size, f);

@@ -40,8 +40,24 @@ mx_status mx_source_find(mx_source *s, bool *found, const char *spec, mx_split s
 /* Names the split to the cache: kind, real path of root, files (free it); NULL: out of memory. */
 char *mx_source_identity(const mx_source *s);
 
-/* Fill x with the split's samples; x->folders holds every file that was read. */
-mx_status mx_list_folder(mx_index *x, const mx_source *s, int root_fd, mx_error *e);
+/* What each kind offers.
+ * sign: the name of the file by which one sees that the folder holds this kind (free it), NULL: it does not.
+ * find: fills s but for given; *found as above. The prefix says that it must be there, so nothing is an
+ * error. list: fills x with the split's samples; every file that was read for it is in x->folder. */
+typedef char *mx_source_sign(const char *folder);
+typedef mx_status mx_source_finder(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e);
+typedef mx_status mx_source_lister(mx_index *x, const mx_source *s, int root_fd, mx_error *e);
+mx_source_sign mx_sign_inat, mx_sign_places, mx_sign_cifar, mx_sign_tar;
+mx_source_finder mx_find_inat, mx_find_places, mx_find_cifar, mx_find_list, mx_find_tar;
+mx_source_lister mx_list_folder, mx_list_inat, mx_list_places, mx_list_cifar, mx_list_list, mx_list_tar;
+
+/* The readers of files, which trust nothing; also for the fuzzers. bytes end with a 0 and may be changed. */
+mx_status mx_list_parse(mx_index *x, char *bytes, size_t size,
+                        mx_error *e); /* classes known: of classes.txt */
+mx_status mx_inat_parse(mx_index *x, const char *bytes, size_t size, mx_error *e);
+mx_status mx_places_parse(mx_index *x, const char *images, char *bytes, size_t size, mx_error *e);
+/* One shard of `size` bytes, the last of x->folder; *most the largest label so far, -1 at first. */
+mx_status mx_tar_shard(mx_index *x, int fd, const char *shard, int64_t size, int64_t *most, mx_error *e);
 
 struct mx_dataset {
     mx_index index;

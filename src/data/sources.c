@@ -1,10 +1,15 @@
 /* From what the user wrote to a source: which kind of data stands there, and which files are of the split
  * asked for. docs/DATA.md shows the layouts. */
+#include "data/shards.h"
 #include "data/source.h"
+#include "data/text.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 void mx_source_free(mx_source *s) {
@@ -52,13 +57,113 @@ static mx_status find_folder(mx_source *s, bool *found, const char *path, mx_spl
     return MX_OK;
 }
 
+static const struct {
+    const char *prefix;
+    mx_source_sign *sign;
+    mx_source_finder *find;
+    const char *what;
+} kinds[MX_SOURCE_KINDS] = {
+    [MX_SOURCE_FOLDER] = {"folder:", NULL, find_folder, "a folder of images"},
+    [MX_SOURCE_INAT] = {"inat:", mx_sign_inat, mx_find_inat, "iNaturalist"},
+    [MX_SOURCE_PLACES] = {"places:", mx_sign_places, mx_find_places, "Places"},
+    [MX_SOURCE_CIFAR] = {"cifar:", mx_sign_cifar, mx_find_cifar, "CIFAR"},
+    [MX_SOURCE_LIST] = {"list:", NULL, mx_find_list, "a list"},
+    [MX_SOURCE_TAR] = {"tar:", mx_sign_tar, mx_find_tar, "tar shards"},
+};
+
+/* A folder other than train, val and test: class folders, as no source but a plain one has beside shards. */
+static bool has_folders(const char *path) {
+    DIR *dir = opendir(path);
+    bool yes = false;
+    for (const struct dirent *f; dir && !yes && (f = readdir(dir));) {
+        char *inner = f->d_name[0] == '.' ? NULL : mx_text_make("%s/%s", path, f->d_name);
+        yes = inner && is_folder(inner);
+        free(inner);
+    }
+    if (dir) closedir(dir);
+    return yes;
+}
+
+/* A folder: by the file that tells. Two of them, or shards beside folders of what may be images, are for the
+ * user to decide. */
+static mx_status tell_folder(mx_source_kind *kind, const char *path, mx_error *e) {
+    char *sign[MX_SOURCE_KINDS] = {0}, quoted[MX_QUOTE];
+    mx_source_kind other = MX_SOURCE_FOLDER;
+    mx_status s = MX_OK;
+    *kind = MX_SOURCE_FOLDER;
+    for (mx_source_kind k = 0; k < MX_SOURCE_KINDS; k++)
+        if (kinds[k].sign && (sign[k] = kinds[k].sign(path))) other = *kind, *kind = k;
+    if (other != MX_SOURCE_FOLDER)
+        s = mx_fail(e, MX_ERR_DATA, "%s may be %s (%s) or %s (%s): write %sDIR or %sDIR to choose",
+                    mx_quote(quoted, path), kinds[other].what, sign[other], kinds[*kind].what, sign[*kind],
+                    kinds[other].prefix, kinds[*kind].prefix);
+    else if (*kind == MX_SOURCE_TAR && !strcmp(sign[MX_SOURCE_TAR], "*.tar") && has_folders(path))
+        s = mx_fail(
+            e, MX_ERR_DATA,
+            "%s holds .tar files and folders: write tar:DIR or folder:DIR to choose the shards or the "
+            "images",
+            mx_quote(quoted, path));
+    for (int k = 0; k < MX_SOURCE_KINDS; k++) free(sign[k]);
+    return s;
+}
+
+static bool ends_with(const char *text, const char *const *ends) {
+    size_t n = strlen(text);
+    for (; *ends; ends++)
+        if (n >= strlen(*ends) && !strcasecmp(text + n - strlen(*ends), *ends)) return true;
+    return false;
+}
+
+/* Without a prefix: what is there? */
+static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
+    static const char *const lists[] = {".csv", ".tsv", ".txt", ".lst", NULL}, *const json[] = {".json",
+                                                                                                NULL};
+    struct stat st;
+    char quoted[MX_QUOTE];
+    *kind = MX_SOURCE_FOLDER;
+    if (stat(path, &st)) {
+        int error = errno;
+        if (strstr(path, "::") || strchr(path, '{'))
+            *kind = MX_SOURCE_TAR;
+        else
+            return mx_fail(e, error == ENOENT ? MX_ERR_DATA : MX_ERR_IO, "cannot open the data %s: %s%s",
+                           mx_quote(quoted, path), strerror(error),
+                           strchr(path, ':') ? "; the prefixes are folder: inat: places: cifar: list: tar:"
+                                             : "");
+        return MX_OK;
+    }
+    if (S_ISDIR(st.st_mode)) return tell_folder(kind, path, e);
+    if (mx_shard_name(path))
+        *kind = MX_SOURCE_TAR;
+    else if (ends_with(path, lists))
+        *kind = MX_SOURCE_LIST;
+    else if (ends_with(path, json))
+        *kind = MX_SOURCE_INAT;
+    else
+        return mx_fail(
+            e, MX_ERR_DATA,
+            "expected a folder, a list (.csv .tsv .txt .lst), annotations (.json) or tar shards, found "
+            "a file: %s",
+            mx_quote(quoted, path));
+    return MX_OK;
+}
+
 mx_status mx_source_find(mx_source *s, bool *found, const char *spec, mx_split split, mx_error *e) {
-    *s = (mx_source){.kind = MX_SOURCE_FOLDER};
+    const char *path = spec;
+    *s = (mx_source){.kind = MX_SOURCE_KINDS};
     *found = false;
-    const char *path = !strncmp(spec, "folder:", 7) ? spec + 7 : spec;
-    mx_status st = find_folder(s, found, path, split, e);
-    if (!st && *found && !(s->given = strdup(s->root))) st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    return st;
+    for (mx_source_kind k = 0; k < MX_SOURCE_KINDS; k++)
+        if (!strncmp(spec, kinds[k].prefix, strlen(kinds[k].prefix)))
+            s->kind = k, path = spec + strlen(kinds[k].prefix);
+    if (!*path) return mx_fail(e, MX_ERR_ARGUMENT, "expected a path to the data, found \"%s\"", spec);
+    mx_status st = s->kind == MX_SOURCE_KINDS ? tell(&s->kind, path, e) : MX_OK;
+    if (!st) st = kinds[s->kind].find(s, found, path, split, e);
+    if (st || !*found) return st;
+    s->given = s->kind == MX_SOURCE_FOLDER             ? strdup(s->root)
+               : s->files == 1 && strcmp(s->root, ".") ? mx_text_make("%s/%s", s->root, s->file[0])
+               : split == MX_SPLIT_VAL                 ? mx_text_make("%s (held-out part)", spec)
+                                                       : strdup(spec);
+    return s->given ? MX_OK : mx_fail(e, MX_ERR_MEMORY, "out of memory");
 }
 
 char *mx_source_identity(const mx_source *s) {
