@@ -1,5 +1,5 @@
 # mixmae: everything a person types. CMake does the work underneath (CMakePresets.json).
-.PHONY: all build setup test demo bench fuzz format install uninstall clean
+.PHONY: all build setup test test-interop demo bench fuzz format install uninstall clean
 
 all: build
 
@@ -12,6 +12,10 @@ build: setup
 
 test: setup
 	@tools/test
+
+# Against other programs' readers and writers (Python, packages from PyPI, 6 GB with PyTorch): see docs/DEVELOPING.md.
+test-interop: setup
+	@tools/interop
 
 demo: build
 	@tools/demo

@@ -1,8 +1,5 @@
 /* The image code from outside: decodes and resizes what standard input asks for and writes raw samples. Not
- * part of the build; tests/interop/pillow_check.py talks to it. Build by hand after the library:
- *
- *   cc -std=c11 -O2 -D_GNU_SOURCE -Isrc lab/image_dump.c build/libmixmae_core.a \
- *      $(pkg-config --libs libjpeg libpng libwebp libtiff-4) -fopenmp -lpthread -lm -o build/image_dump
+ * part of the build; tests/interop/pillow_check.py talks to it and tools/interop builds it.
  *
  * One request a line, the path to its end:
  *   CHANNELS TOP LEFT HEIGHT WIDTH OUT_HEIGHT OUT_WIDTH bilinear|bicubic PATH

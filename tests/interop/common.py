@@ -143,6 +143,16 @@ class Program:
         return out
 
 
+def short_runs(mixmae, folder):
+    """Folders of a few steps of pretraining on drawn images, and of fine-tuning what came out."""
+    images, run, tuned = (os.path.join(folder, name) for name in ("images", "run", "tuned"))
+    mixmae("synth", "--output", images, "--classes", 3, "--images", 16, "--size", 32, "--seed", 1, "--quiet")
+    steps = ("--data", images, "--batch-size", 16, "--epochs", 2, "--warmup-epochs", 1, "--log-every", 1, "--quiet")
+    mixmae("pretrain", "--model", "nano", "--output", run, "--picture-every", 1, *steps)
+    mixmae("finetune", "--init", os.path.join(run, "model.safetensors"), "--output", tuned, *steps)
+    return run, tuned
+
+
 def program():
     if len(sys.argv) < 2:
         sys.exit(f"usage: {sys.argv[0]} PATH_OF_MIXMAE")
