@@ -178,9 +178,10 @@ mx_status mx_st_open(mx_st **out, const char *path, mx_error *e) {
         mx_fail(e, MX_ERR_IO, "cannot map %s: %s", path, strerror(errno));
     close(fd);
     if (map == MAP_FAILED) return e->status;
-    if (mx_st_parse(out, map, (size_t)info.st_size, e))
+    if (mx_st_parse(out, map, (size_t)info.st_size, e)) {
         munmap(map, (size_t)info.st_size);
-    else
+        mx_fail_where(e, "%s", path);
+    } else
         (*out)->mapped = true;
     return e->status;
 }

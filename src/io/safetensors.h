@@ -22,7 +22,7 @@ typedef struct {
 
 typedef struct mx_st mx_st;
 
-/* Maps the file (or parses memory that must outlive the handle). */
+/* Maps the file, whose path is in each message; or parses memory that must outlive the handle. */
 mx_status mx_st_open(mx_st **out, const char *path, mx_error *e);
 mx_status mx_st_parse(mx_st **out, const void *bytes, size_t size, mx_error *e);
 void mx_st_close(mx_st *st);

@@ -108,7 +108,7 @@ mx_status mx_inspect(const char *path, void (*line)(void *user, const char *text
     mx_error open_error = {0};
     if (mx_st_open(&st, path, &open_error)) {
         if (open_error.status == MX_ERR_FORMAT && name_other_kind(path, e)) return e->status;
-        return mx_fail(e, open_error.status, "%s: %s", path, open_error.text);
+        return mx_fail(e, open_error.status, "%s", open_error.text);
     }
     for (int i = 0; i < mx_st_count(st); i++) bytes += mx_st_at(st, i)->bytes;
     say(&p, "%s: safetensors, %d tensors, %zu bytes of data", path, mx_st_count(st), bytes);

@@ -19,7 +19,7 @@ static mx_status use_data(mx_training *p, mx_error *e) {
 static mx_status first_weights(mx_training *p, mx_error *e) {
     mx_st *st = NULL;
     if (!p->o.init) return MX_OK;
-    if (mx_st_open(&st, p->o.init, e)) return mx_fail_where(e, "--init %s", p->o.init);
+    if (mx_st_open(&st, p->o.init, e)) return mx_fail_where(e, "--init");
     const char *kind = mx_st_meta(st, "kind");
     bool state = kind && !strcmp(kind, "state");
     mx_weights_load(&p->trainer.model, st, state ? "param." : "", state, e);

@@ -101,7 +101,7 @@ mx_status mx_verify_file(mx_report_card *card, const char *path, const char *bac
                          mx_error *e) {
     mx_st *st = NULL;
     memset(card, 0, sizeof *card);
-    if (mx_st_open(&st, path, e)) return mx_fail_where(e, "%s", path);
+    if (mx_st_open(&st, path, e)) return e->status;
     card->golden = st;
     if (mx_st_meta(st, "config_from"))
         mx_verify_interpolate(card);
