@@ -70,32 +70,41 @@ static mx_status flush(predictor *p, mx_error *e) {
     return MX_OK;
 }
 
-/* A file that cannot be read is named; the others go on. */
-static mx_status add_file(predictor *p, const char *path, mx_error *e) {
-    mx_image im = {0};
-    mx_error broken = {0};
+/* Takes an image and its name; empties both. An image that could not be read (`broken`) is named, the others
+ * go on. */
+static mx_status add_image(predictor *p, mx_image *im, const char *name, mx_error *broken, mx_error *e) {
     mx_inference *f = &p->f;
     float *chw = f->images + (size_t)p->waiting * (size_t)f->each_in;
-    if (mx_image_read(&im, path, f->model.config.channels, &broken) ||
-        mx_transform_image(&f->transform, &im, chw, &broken)) {
-        mx_notice(p->sink, "%s", broken.text);
+    if (broken->status || mx_transform_image(&f->transform, im, chw, broken)) {
+        mx_notice(p->sink, "%s", broken->text);
         p->broken++;
-    } else if (!(p->path[p->waiting++] = strdup(path)))
+    } else if (!(p->path[p->waiting++] = strdup(name)))
         mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    mx_image_free(&im);
+    mx_image_free(im);
     return !e->status && p->waiting == f->batch ? flush(p, e) : e->status;
 }
 
+static mx_status add_file(predictor *p, const char *path, mx_error *e) {
+    mx_image im = {0};
+    mx_error broken = {0};
+    mx_image_read(&im, path, p->f.model.config.channels, &broken);
+    return add_image(p, &im, path, &broken, e);
+}
+
+/* A folder, or any other data set that lies in one. */
 static mx_status add_folder(predictor *p, const char *root, mx_error *e) {
     mx_dataset *d = NULL;
     if (mx_dataset_open(&d, root, NULL, e)) return e->status;
     for (int64_t i = 0; i < mx_dataset_count(d) && !e->status; i++) {
-        char *path = NULL;
-        if (asprintf(&path, "%s/%s", root, mx_dataset_path(d, i)) < 0)
+        mx_image im = {0};
+        mx_error broken = {0};
+        char *name = NULL;
+        mx_dataset_read(d, i, p->f.model.config.channels, &im, &broken);
+        if (asprintf(&name, "%s/%s", root, mx_dataset_path(d, i)) < 0)
             mx_fail(e, MX_ERR_MEMORY, "out of memory");
         else
-            add_file(p, path, e);
-        free(path);
+            add_image(p, &im, name, &broken, e);
+        free(name);
     }
     mx_dataset_close(d);
     return e->status;
