@@ -1,0 +1,165 @@
+/* From a pickled call of torch._utils._rebuild_tensor_v2 to a tensor whose every element lies in its storage,
+ * see pth_internal.h. Source: formats.md (b) "data.pkl". */
+#include "io/pth_internal.h"
+#include "io/pth_tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const mx_pth_type types[] = {{"F32", "FloatStorage", "float32", "float", 4},
+                                    {"F16", "HalfStorage", "float16", "half", 2},
+                                    {"BF16", "BFloat16Storage", "bfloat16", "bfloat16", 2},
+                                    {"F64", "DoubleStorage", "float64", "double", 8},
+                                    {"I64", "LongStorage", "int64", "long", 8},
+                                    {"I32", "IntStorage", "int32", "int", 4},
+                                    {"I16", "ShortStorage", "int16", "short", 2},
+                                    {"I8", "CharStorage", "int8", "int8", 1},
+                                    {"U8", "ByteStorage", "uint8", "uint8", 1},
+                                    {"U8", "UntypedStorage", "uint8", "uint8", 1},
+                                    {"BOOL", "BoolStorage", "bool", "bool", 1},
+                                    {"C64", "ComplexFloatStorage", "complex64", "cfloat", 8},
+                                    {"C128", "ComplexDoubleStorage", "complex128", "cdouble", 16},
+                                    {"U16", "", "uint16", "uint16", 2},
+                                    {"U32", "", "uint32", "uint32", 4},
+                                    {"U64", "", "uint64", "uint64", 8},
+                                    {"F8_E5M2", "", "float8_e5m2", "float8_e5m2", 1},
+                                    {"F8_E4M3", "", "float8_e4m3fn", "float8_e4m3fn", 1}};
+#define TYPES (sizeof types / sizeof *types)
+
+const mx_pth_type *mx_pth_storage_type(const mx_pk_node *g) {
+    static const char *const module[] = {"torch", "torch.storage", "torch.cuda"};
+    for (size_t m = 0; m < 3; m++)
+        for (size_t i = 0; i < TYPES; i++)
+            if (mx_pk_is_global(g, module[m], types[i].storage)) return &types[i];
+    return NULL;
+}
+
+const mx_pth_type *mx_pth_dtype(const mx_pk_node *g) {
+    for (size_t i = 0; i < TYPES; i++)
+        if (mx_pk_is_global(g, "torch", types[i].name) || mx_pk_is_global(g, "torch", types[i].alias))
+            return &types[i];
+    return NULL;
+}
+
+static mx_status bad(mx_error *e, const char *where, const char *why) {
+    return where ? mx_fail(e, MX_ERR_FORMAT, "tensor %.200s: %s", where, why)
+                 : mx_fail(e, MX_ERR_FORMAT, "%s", why);
+}
+
+static bool whole(const mx_pk_node *n, int64_t *out) {
+    if (!n || n->kind != MX_PK_INT || n->whole < 0) return false;
+    *out = n->whole;
+    return true;
+}
+
+mx_status mx_pth_storage_read(mx_pth_storage *s, const mx_pk_node *persistent, const char *where,
+                              mx_error *e) {
+    const mx_pk_node *id = persistent->kind == MX_PK_PERSISTENT ? persistent->item[0] : NULL;
+    if (!id || id->kind != MX_PK_TUPLE || id->count < 5 || id->count > 6 ||
+        !mx_pk_is_text(id->item[0], "storage") || id->item[2]->kind != MX_PK_TEXT)
+        return bad(e, where, "expected ('storage', type, key, location, count) for its storage");
+    *s = (mx_pth_storage){.type = mx_pth_storage_type(id->item[1]), .key = id->item[2]};
+    if (!s->type) return bad(e, where, "a storage of a type that is not known");
+    if (!whole(id->item[4], &s->count)) return bad(e, where, "its storage has no count of elements");
+    s->elements = s->count;
+    const mx_pk_node *view = id->count == 6 ? id->item[5] : NULL;
+    if (!view || view->kind == MX_PK_NONE) return MX_OK;
+    if (view->kind != MX_PK_TUPLE || view->count != 3 || !whole(view->item[1], &s->first) ||
+        !whole(view->item[2], &s->elements) || s->first > s->count || s->elements > s->count - s->first)
+        return bad(e, where, "a view that passes the end of its storage");
+    return MX_OK;
+}
+
+mx_status mx_pth_storage_find(const mx_pth *p, const mx_pth_storage *s, const char *where, int64_t *record,
+                              mx_error *e) {
+    size_t bytes = 0, want;
+    mx_error own = {0};
+    if (p->zip ? mx_pth_zip_find(p, s->key, record, &bytes, &own)
+               : mx_pth_legacy_find(p, s->key, record, &bytes, &own))
+        return bad(e, where, own.text);
+    if (__builtin_mul_overflow((uint64_t)s->count, (size_t)s->type->width, &want) || want != bytes)
+        return mx_fail(e, MX_ERR_FORMAT,
+                       "tensor %.200s: its storage of %lld %s elements has %zu bytes in the file", where,
+                       (long long)s->count, s->type->dtype, bytes);
+    return MX_OK;
+}
+
+/* A tuple of whole numbers, or torch.Size of one. */
+static mx_status read_list(int64_t out[MX_PTH_MAX_DIM], int *count, const mx_pk_node *n, const char *where,
+                           const char *what, mx_error *e) {
+    if (n->kind == MX_PK_CALL && mx_pk_is_global(n->item[0], "torch", "Size") && n->item[1]->count == 1)
+        n = n->item[1]->item[0];
+    if ((n->kind != MX_PK_TUPLE && n->kind != MX_PK_LIST) || n->count > MX_PTH_MAX_DIM)
+        return mx_fail(e, MX_ERR_FORMAT, "tensor %.200s: %s must be a tuple of at most %d numbers", where,
+                       what, MX_PTH_MAX_DIM);
+    for (uint32_t i = 0; i < n->count; i++)
+        if (!whole(n->item[i], &out[i]))
+            return mx_fail(e, MX_ERR_FORMAT, "tensor %.200s: %s holds what is no whole number from 0", where,
+                           what);
+    *count = (int)n->count;
+    return MX_OK;
+}
+
+/* Number of elements, and that the last one lies among the `have` elements of its storage. */
+static mx_status check_reach(mx_pth_tensor *t, int64_t first, int64_t have, const char *where, mx_error *e) {
+    int64_t last = first, step;
+    t->count = 1;
+    for (int i = 0; i < t->ndim; i++)
+        if (t->dim[i] == 0) t->count = 0;
+    if (!t->count) return MX_OK; /* nothing is read */
+    for (int i = 0; i < t->ndim; i++)
+        if (__builtin_mul_overflow(t->count, t->dim[i], &t->count) ||
+            __builtin_mul_overflow(t->dim[i] - 1, t->stride[i], &step) ||
+            __builtin_add_overflow(last, step, &last))
+            return bad(e, where, "its shape or strides overflow");
+    if (last >= have)
+        return mx_fail(e, MX_ERR_FORMAT, "tensor %.200s: element %lld lies outside its storage of %lld",
+                       where, (long long)last, (long long)have);
+    return MX_OK;
+}
+
+/* What a call rebuilds: the number of its first arguments that matter, 0 when it is no tensor. */
+static uint32_t tensor_arguments(const mx_pk_node *n, bool *typed) {
+    const mx_pk_node *f = n->kind == MX_PK_CALL ? n->item[0] : NULL;
+    *typed = mx_pk_is_global(f, "torch._utils", "_rebuild_tensor_v3");
+    if (*typed) return 7;
+    if (mx_pk_is_global(f, "torch._utils", "_rebuild_tensor_v2")) return 6;
+    return mx_pk_is_global(f, "torch._utils", "_rebuild_tensor") ? 4 : 0;
+}
+
+const mx_pk_node *mx_pth_tensor_call(const mx_pk_node *n) {
+    bool typed;
+    for (int depth = 0; depth < 4 && n->kind == MX_PK_CALL; depth++) {
+        if (tensor_arguments(n, &typed)) return n;
+        bool parameter = mx_pk_is_global(n->item[0], "torch._utils", "_rebuild_parameter") ||
+                         mx_pk_is_global(n->item[0], "torch._utils", "_rebuild_parameter_with_state");
+        if (!parameter || !n->item[1]->count) return NULL;
+        n = n->item[1]->item[0];
+    }
+    return NULL;
+}
+
+mx_status mx_pth_tensor_read(const mx_pth *p, mx_pth_tensor *t, const mx_pk_node *call, const char *where,
+                             mx_error *e) {
+    bool typed;
+    uint32_t need = tensor_arguments(call, &typed);
+    const mx_pk_node *a = call->item[1];
+    mx_pth_storage s;
+    int64_t first, have;
+    int strides = 0;
+    if (a->count < need) return bad(e, where, "too few arguments of its call");
+    if (mx_pth_storage_read(&s, a->item[0], where, e)) return e->status;
+    if (mx_pth_storage_find(p, &s, where, &t->record, e)) return e->status;
+    const mx_pth_type *type = typed ? mx_pth_dtype(a->item[6]) : s.type;
+    if (!type) return bad(e, where, "a dtype that is not known");
+    if (!whole(a->item[1], &first)) return bad(e, where, "its offset is no whole number from 0");
+    if (read_list(t->dim, &t->ndim, a->item[2], where, "its shape", e) ||
+        read_list(t->stride, &strides, a->item[3], where, "its strides", e))
+        return e->status;
+    if (strides != t->ndim) return bad(e, where, "another number of strides than of dimensions");
+    t->dtype = type->dtype, t->width = type->width;
+    have = s.elements * s.type->width / type->width; /* the product is at most the file's size */
+    if (check_reach(t, first, have, where, e)) return e->status;
+    t->offset = t->count ? (size_t)s.first * (size_t)s.type->width + (size_t)first * (size_t)t->width : 0;
+    return MX_OK;
+}

@@ -1,0 +1,213 @@
+/* Writing a PyTorch checkpoint, see pth_write.h: the pickle is composed here, the archive by libzip. The
+ * pickle holds tensors and texts only, which loaders accept that execute nothing. */
+#include "io/pth_write.h"
+#include "io/safetensors_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zip.h>
+
+#define MX_PTH_ROOT    "archive"
+#define MX_PTH_ALIGN   64
+#define MX_PTH_BATCH   1000   /* items between MARK and SETITEMS, as CPython writes them */
+#define MX_ZIP_LOCAL   30     /* bytes of a local header without name and extra fields */
+#define MX_ZIP_PADDING 0x4246 /* "FB", the id of PyTorch's own padding field */
+#define MX_DOS_DATE    0x21   /* 1 January 1980: bytes must not depend on the clock */
+
+static const char *storage_of(const char *dtype) {
+    static const char *const known[][2] = {{"F32", "FloatStorage"}, {"F64", "DoubleStorage"},
+                                           {"F16", "HalfStorage"},  {"BF16", "BFloat16Storage"},
+                                           {"I64", "LongStorage"},  {"I32", "IntStorage"},
+                                           {"I16", "ShortStorage"}, {"I8", "CharStorage"},
+                                           {"U8", "ByteStorage"},   {"BOOL", "BoolStorage"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(known[i][0], dtype)) return known[i][1];
+    return NULL;
+}
+
+/* ---- the pickle -----------------------------------------------------------------------------------------
+ */
+
+static void put_little(FILE *f, uint64_t v, int bytes) {
+    for (int i = 0; i < bytes; i++) fputc((int)(v >> (8 * i) & 255), f);
+}
+
+static void put_text(FILE *f, const char *text) {
+    size_t n = strlen(text);
+    fputc('X', f);
+    put_little(f, n, 4);
+    fwrite(text, 1, n, f);
+}
+
+/* The shortest opcode, as CPython's. */
+static void put_whole(FILE *f, int64_t v) {
+    if (v < 256)
+        fputc('K', f), put_little(f, (uint64_t)v, 1);
+    else if (v < 65536)
+        fputc('M', f), put_little(f, (uint64_t)v, 2);
+    else if (v <= INT32_MAX)
+        fputc('J', f), put_little(f, (uint64_t)v, 4);
+    else
+        fputc(0x8a, f), fputc(8, f), put_little(f, (uint64_t)v, 8);
+}
+
+static void put_tuple(FILE *f, const int64_t *v, int count) {
+    if (!count) {
+        fputc(')', f);
+        return;
+    }
+    fputc('(', f);
+    for (int i = 0; i < count; i++) put_whole(f, v[i]);
+    fputc('t', f);
+}
+
+/* torch._utils._rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict()) */
+static void put_tensor(FILE *f, const mx_st_tensor *t, int key) {
+    int64_t stride[MX_ST_MAX_DIM], count = 1;
+    char name[16];
+    for (int i = t->ndim - 1; i >= 0; i--) {
+        stride[i] = count; /* of an empty tensor torch counts its dimensions as 1 */
+        count *= t->dim[i] > 1 ? t->dim[i] : 1;
+    }
+    snprintf(name, sizeof name, "%d", key);
+    fputs("ctorch._utils\n_rebuild_tensor_v2\n((", f);
+    put_text(f, "storage");
+    fprintf(f, "ctorch\n%s\n", storage_of(t->dtype));
+    put_text(f, name);
+    put_text(f, "cpu");
+    put_whole(f, (int64_t)(t->bytes * 8 / (size_t)mx_st_bits(t->dtype)));
+    fputs("tQ", f);
+    put_whole(f, 0);
+    put_tuple(f, t->dim, t->ndim);
+    put_tuple(f, stride, t->ndim);
+    fputs("\x89"
+          "ccollections\nOrderedDict\n)RtR",
+          f);
+}
+
+/* The whole pickle; the caller frees it. */
+static mx_status make_pickle(char **out, size_t *size, const mx_st_tensor *t, int count,
+                             const mx_st_pair *text, int texts, mx_error *e) {
+    *out = NULL;
+    FILE *f = open_memstream(out, size);
+    if (!f) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    fputs("\x80\x02}(", f);
+    put_text(f, "model");
+    fputs("ccollections\nOrderedDict\n)R", f);
+    for (int i = 0; i < count; i++) {
+        if (i % MX_PTH_BATCH == 0) fputc('(', f);
+        put_text(f, t[i].name);
+        put_tensor(f, &t[i], i);
+        if (i % MX_PTH_BATCH == MX_PTH_BATCH - 1 || i == count - 1) fputc('u', f);
+    }
+    for (int i = 0; i < texts; i++) put_text(f, text[i].key), put_text(f, text[i].value);
+    fputs("u.", f);
+    if (ferror(f) | fclose(f)) return mx_fail(e, MX_ERR_MEMORY, "out of memory for %d tensors", count);
+    return MX_OK;
+}
+
+/* ---- the archive ----------------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    zip_t *zip;
+    uint64_t at; /* where the next local header will stand: libzip writes entries in order, without gaps */
+    mx_error *e;
+} archive;
+
+/* Adds an entry whose data begin on a multiple of 64 bytes; bytes must live until the archive is closed. */
+static mx_status add(archive *a, const char *name, const void *bytes, size_t size) {
+    static const zip_uint8_t zeros[MX_PTH_ALIGN];
+    char path[64];
+    int length = snprintf(path, sizeof path, "%s/%s", MX_PTH_ROOT, name);
+    uint64_t start = a->at + MX_ZIP_LOCAL + (uint64_t)length + 4; /* 4: the padding field's own header */
+    zip_uint16_t padding = (zip_uint16_t)((MX_PTH_ALIGN - start % MX_PTH_ALIGN) % MX_PTH_ALIGN);
+    zip_source_t *source = zip_source_buffer(a->zip, bytes, size, 0);
+    zip_int64_t i = source ? zip_file_add(a->zip, path, source, 0) : -1;
+    if (i < 0 && source) zip_source_free(source);
+    if (i < 0 || zip_set_file_compression(a->zip, (zip_uint64_t)i, ZIP_CM_STORE, 0) ||
+        zip_file_set_dostime(a->zip, (zip_uint64_t)i, 0, MX_DOS_DATE, 0) ||
+        zip_file_extra_field_set(a->zip, (zip_uint64_t)i, MX_ZIP_PADDING, 0, zeros, padding, ZIP_FL_LOCAL))
+        return mx_fail(a->e, MX_ERR_IO, "cannot add %s to the archive: %s", path, zip_strerror(a->zip));
+    a->at = start + padding + size;
+    return MX_OK;
+}
+
+static mx_status add_all(archive *a, const char *pickle, size_t size, const mx_st_tensor *t, int count) {
+    char name[32];
+    if (add(a, "data.pkl", pickle, size) || add(a, "byteorder", "little", 6)) return a->e->status;
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "data/%d", i);
+        if (add(a, name, t[i].data, t[i].bytes)) return a->e->status;
+    }
+    return add(a, "version", "3\n", 2);
+}
+
+static mx_status write_archive(const char *path, const char *pickle, size_t size, const mx_st_tensor *t,
+                               int count, mx_error *e) {
+    int code = 0;
+    archive a = {.zip = zip_open(path, ZIP_CREATE | ZIP_EXCL, &code), .e = e};
+    if (!a.zip) {
+        zip_error_t why;
+        zip_error_init_with_code(&why, code);
+        mx_fail(e, MX_ERR_IO, "cannot create %s: %s", path, zip_error_strerror(&why));
+        zip_error_fini(&why);
+        return e->status;
+    }
+    if (!add_all(&a, pickle, size, t, count)) {
+        if (!zip_close(a.zip)) return MX_OK; /* writes the file */
+        mx_fail(e, MX_ERR_IO, "cannot write %s: %s", path, zip_strerror(a.zip));
+    }
+    zip_discard(a.zip);
+    return e->status;
+}
+
+/* Flushes the finished temporary and puts it in the place of path. */
+static mx_status settle(const char *temporary, const char *path, mx_error *e) {
+    char *copy = strdup(path);
+    int fd = open(temporary, O_RDONLY | O_CLOEXEC);
+    bool done = copy && fd >= 0 && !fsync(fd) && !rename(temporary, path);
+    if (fd >= 0) close(fd);
+    if (!done) mx_fail(e, MX_ERR_IO, "cannot replace %s: %s", path, strerror(errno));
+    fd = done ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (done && (fd < 0 || (fsync(fd) && errno != EINVAL)))
+        mx_fail(e, MX_ERR_IO, "cannot flush the folder of %s: %s", path, strerror(errno));
+    if (fd >= 0) close(fd);
+    free(copy);
+    return e->status;
+}
+
+static mx_status check(const mx_st_tensor *t, mx_error *e) {
+    int64_t bits = t->dtype && storage_of(t->dtype) ? mx_st_bits(t->dtype) : 0;
+    if (!bits) return mx_fail(e, MX_ERR_ARGUMENT, "tensor %s: PyTorch files hold no %s", t->name, t->dtype);
+    bool fits = t->ndim >= 0 && t->ndim <= MX_ST_MAX_DIM;
+    for (int i = 0; fits && i < t->ndim; i++)
+        fits = t->dim[i] >= 0 && !__builtin_mul_overflow(bits, t->dim[i], &bits);
+    if (!fits || (uint64_t)bits / 8 != t->bytes)
+        return mx_fail(e, MX_ERR_SHAPE, "tensor %s: its shape does not fit its %zu bytes", t->name, t->bytes);
+    return MX_OK;
+}
+
+mx_status mx_pth_write(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *texts,
+                       int text_count, mx_error *e) {
+    char *pickle = NULL, *temporary = NULL;
+    size_t size = 0;
+    for (int i = 0; i < count; i++)
+        if (check(&tensors[i], e)) return e->status;
+    if (asprintf(&temporary, "%s.%ld.tmp", path, (long)getpid()) < 0) {
+        temporary = NULL;
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    }
+    if (!make_pickle(&pickle, &size, tensors, count, texts, text_count, e) &&
+        (write_archive(temporary, pickle, size, tensors, count, e) || settle(temporary, path, e)))
+        unlink(temporary);
+    free(pickle);
+    free(temporary);
+    return e->status;
+}
