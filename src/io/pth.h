@@ -18,7 +18,8 @@ typedef struct {
     const char *dtype; /* as in safetensors: "F32", "BF16", "I64"; or "C128" */
     int ndim;
     int64_t dim[MX_PTH_MAX_DIM];
-    int64_t count; /* elements */
+    int64_t count;  /* elements */
+    int64_t stored; /* elements of its storage: fewer than count where strides repeat them */
     /* where it lies: private to pth*.c */
     int64_t stride[MX_PTH_MAX_DIM]; /* in elements, as stored */
     int width;                      /* bytes of an element */

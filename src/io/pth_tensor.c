@@ -159,6 +159,7 @@ mx_status mx_pth_tensor_read(const mx_pth *p, mx_pth_tensor *t, const mx_pk_node
     if (strides != t->ndim) return bad(e, where, "another number of strides than of dimensions");
     t->dtype = type->dtype, t->width = type->width;
     have = s.elements * s.type->width / type->width; /* the product is at most the file's size */
+    t->stored = have;
     if (check_reach(t, first, have, where, e)) return e->status;
     t->offset = t->count ? (size_t)s.first * (size_t)s.type->width + (size_t)first * (size_t)t->width : 0;
     return MX_OK;

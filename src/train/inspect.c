@@ -1,5 +1,6 @@
 /* `mixmae inspect`: a safetensors file in words, see inspect.h. */
 #include "train/inspect.h"
+#include "train/inspect_internal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -8,16 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/file.h"
+#include "io/pth.h"
 #include "io/safetensors.h"
 
-typedef struct {
-    void (*line)(void *user, const char *text);
-    void *user;
-} printer;
+#define say mx_inspect_say
 
-static void say(const printer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(const printer *p, const char *format, ...) {
+void mx_inspect_say(const mx_inspect_printer *p, const char *format, ...) {
     char text[1024];
     va_list ap;
     va_start(ap, format);
@@ -28,10 +25,7 @@ static void say(const printer *p, const char *format, ...) {
 
 /* What another kind of file is, told by its first bytes; NULL when unknown. */
 static const char *other_kind(const unsigned char *b, size_t n) {
-    if (n >= 4 && !memcmp(b, "PK\3\4", 4))
-        return "a zip archive; a PyTorch .pth must be converted to safetensors first";
-    if (n >= 2 && b[0] == 0x80 && b[1] == 2)
-        return "a Python pickle; an old PyTorch .pth must be converted to safetensors first";
+    if (n >= 2 && b[0] == 0x80 && b[1] >= 2 && b[1] <= 5) return "a Python pickle, but not PyTorch's";
     if (n >= 3 && !memcmp(b, "\xff\xd8\xff", 3)) return "a JPEG image";
     if (n >= 4 && !memcmp(b, "\x89PNG", 4)) return "a PNG image";
     return NULL;
@@ -65,7 +59,7 @@ static int group_of(const char *name) {
 
 static void statistics(char out[128], const mx_st_tensor *t, int64_t n) {
     mx_error quiet = {0};
-    float *v = n > 0 ? malloc(sizeof *v * (size_t)n) : NULL;
+    float *v = n > 0 && t->data ? malloc(sizeof *v * (size_t)n) : NULL;
     out[0] = 0;
     if (v && !mx_st_copy_f32(t, v, n, &quiet)) {
         double sum = 0, square = 0, low = INFINITY, high = -INFINITY;
@@ -85,7 +79,7 @@ static void statistics(char out[128], const mx_st_tensor *t, int64_t n) {
     free(v);
 }
 
-static int64_t say_tensor(const printer *p, const mx_st_tensor *t) {
+int64_t mx_inspect_tensor(const mx_inspect_printer *p, const mx_st_tensor *t) {
     char shape[128] = "", stats[128];
     int64_t n = 1;
     size_t at = 0;
@@ -99,13 +93,18 @@ static int64_t say_tensor(const printer *p, const mx_st_tensor *t) {
     return n;
 }
 
+void mx_inspect_head(const mx_inspect_printer *p) {
+    say(p, "  %-58s %-5s %-18s %10s %10s %10s %10s", "tensor", "type", "shape", "min", "max", "mean", "std");
+}
+
 mx_status mx_inspect(const char *path, void (*line)(void *user, const char *text), void *user, mx_error *e) {
     static const char *const group_name[GROUPS] = {"encoder", "decoder", "head", "fixed positions"};
-    const printer p = {line, user};
+    const mx_inspect_printer p = {line, user};
     int64_t elements[GROUPS] = {0};
     size_t bytes = 0;
     mx_st *st = NULL;
     mx_error open_error = {0};
+    if (mx_pth_is_file(path)) return mx_inspect_pth(path, &p, e);
     if (mx_st_open(&st, path, &open_error)) {
         if (open_error.status == MX_ERR_FORMAT && name_other_kind(path, e)) return e->status;
         return mx_fail(e, open_error.status, "%s", open_error.text);
@@ -117,10 +116,10 @@ mx_status mx_inspect(const char *path, void (*line)(void *user, const char *text
         mx_st_meta_at(st, i, &key, &value);
         say(&p, "  %-18s %s", key, value);
     }
-    say(&p, "  %-58s %-5s %-18s %10s %10s %10s %10s", "tensor", "type", "shape", "min", "max", "mean", "std");
+    mx_inspect_head(&p);
     for (int i = 0; i < mx_st_count(st); i++) {
         const mx_st_tensor *t = mx_st_at(st, i);
-        elements[group_of(t->name)] += say_tensor(&p, t);
+        elements[group_of(t->name)] += mx_inspect_tensor(&p, t);
     }
     for (int g = 0; g < GROUPS; g++)
         if (elements[g]) say(&p, "  %s: %" PRId64 " elements", group_name[g], elements[g]);
