@@ -35,6 +35,8 @@ expect 2 "224 or 256 work" "$mixmae" plan --model base --image-size 230
 expect 2 "does not divide" "$mixmae" plan --model base --image-size 192 --steps 0
 expect 2 "heads" "$mixmae" plan --model nano --num-heads 3,5,12 --steps 0
 expect 1 "only cpu" "$mixmae" plan --model nano --device cuda
+expect 0 "88397792 trainable" "$mixmae" plan --task finetune --model base_384 --batch-size 2 --steps 0 # objective.md: 88.4 M
+expect 2 "pretrain or finetune" "$mixmae" plan --task guess
 expect 2 "--output RUN is needed" "$mixmae" pretrain --data "$work"
 expect 4 "nowhere" "$mixmae" pretrain --data "$work/nowhere" --output "$work/r0"
 mkdir "$work/empty"

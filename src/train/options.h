@@ -50,6 +50,7 @@ typedef struct {
     bool json;
     /* verify, synth, bench */
     int64_t classes, images_per_class, size, steps;
+    char *task; /* plan */
 } mx_options;
 
 typedef enum {

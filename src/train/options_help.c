@@ -71,12 +71,14 @@ static const mx_command_text commands[] = {
      "  mixmae probe --checkpoint run1/model.safetensors --data photos\n"
      "  mixmae probe --checkpoint run1/model.safetensors --data photos --label-fraction 0.1 --views 4\n"},
     {MX_CMD_PLAN, "plan", "what a run would take: memory, FLOPs, time",
-     "mixmae plan --data DIR --model NAME [options of pretrain]",
+     "mixmae plan --data DIR --model NAME [--task finetune] [options of pretrain]",
      "Trains nothing. Prints parameters, memory by part to the byte, FLOPs a step and, after timing a few "
      "steps on made-up\n"
      "images, images a second and the time to the end.",
      "  mixmae plan --data photos --model base --batch-size 8\n  mixmae plan --model large --batch-size 4 "
-     "--steps 0\n"},
+     "--steps 0\n"
+     "  mixmae plan --task finetune --init base.safetensors --image-size 384 --window-size 16,16,24,12 --batch-size "
+     "8\n"},
     {MX_CMD_RECONSTRUCT, "reconstruct", "pictures of what a checkpoint sees and rebuilds",
      "mixmae reconstruct --checkpoint FILE --images FILE... --output GRID.png",
      "One row an image: the original, the mixed image that the encoder saw, the image rebuilt, its partner "

@@ -1,5 +1,5 @@
-/* `mixmae plan`: what a pretraining run will take, before it starts. Parameters, memory by part, FLOPs; and,
- * after a few real steps on made-up images, images/s and the time to the end. */
+/* `mixmae plan`: what a run of pretraining or fine-tuning will take, before it starts. Parameters, memory by
+ * part, FLOPs; and, after a few real steps on made-up images, images/s and the time to the end. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,7 +87,7 @@ float *mx_random_images(const mx_settings *s) {
 
 double mx_time_step(mx_trainer *t, mx_run_state *state, float *images) {
     double start = mx_clock_now();
-    for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, images, NULL);
+    for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, images, t->no_labels);
     mx_step_update(t, state);
     return mx_clock_now() - start;
 }
@@ -142,16 +142,45 @@ mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_o
                                  e); /* not divided: all of it is held out */
 }
 
+/* Settings of the task that is planned. Fine-tuning's model is --init's unless --model names one. */
+static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx_error *e) {
+    mx_options o;
+    mx_model_config start;
+    const mx_options *given = &options->o;
+    if (!strcmp(given->task, "pretrain")) return mx_settings_make(s, given, e);
+    if (strcmp(given->task, "finetune"))
+        return mx_fail(e, MX_ERR_ARGUMENT, "--task: expected pretrain or finetune, found %s", given->task);
+    bool named = !given->init || options->given[mx_option_find("model", MX_CMD_PLAN)];
+    if (!named && mx_checkpoint_config(&start, given->init, e)) return mx_fail_where(e, "--init");
+    if (!mx_options_copy(&o, given, e)) {
+        if (!named) free(o.model), o.model = NULL;
+        mx_settings_finetune(s, &o, named ? NULL : &start, e);
+        s->model.classes = (int)given->classes;
+    }
+    mx_options_free(&o);
+    s->backend = given->backend           ? given->backend
+                 : mx_backend_find("cpu") ? "cpu"
+                                          : "ref"; /* not the copy's text */
+    return e->status;
+}
+
+static mx_status plan_data(mx_settings *s, mx_dataset **data, mx_dataset **held, const mx_options *o,
+                           mx_error *e) {
+    if (!o->data) return MX_OK;
+    if (mx_open_training_data(data, held, o, NULL, e) || mx_settings_data(s, mx_dataset_count(*data), e))
+        return e->status;
+    if (s->task == MX_TASK_FINETUNE && mx_dataset_classes(*data) > 0)
+        s->model.classes = mx_dataset_classes(*data);
+    return MX_OK;
+}
+
 mx_status mx_run_plan(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_settings s;
-    mx_trainer t;
+    mx_trainer t = {0};
     mx_memory_plan memory;
     mx_dataset *data = NULL, *held = NULL;
-    if (mx_settings_make(&s, o, e)) return e->status;
-    if (o->data &&
-        (mx_open_training_data(&data, &held, o, NULL, e) || mx_settings_data(&s, mx_dataset_count(data), e)))
-        goto done;
+    if (plan_settings(&s, options, e) || plan_data(&s, &data, &held, o, e)) goto done;
     if (!mx_trainer_make(&t, &s, true, NULL, e)) {
         say_model(sink, &t);
         mx_plan_memory(&memory, &t, data, held);

@@ -62,7 +62,8 @@ static mx_status make_classifier(mx_trainer *t, mx_error *e) {
     t->logits = calloc(cells, sizeof *t->logits);
     t->keep = calloc(blocks, sizeof *t->keep);
     t->keep_memory = calloc(2 * blocks * batch, sizeof *t->keep_memory);
-    if (!t->targets || !t->logits || !t->keep || !t->keep_memory)
+    t->no_labels = calloc(batch, sizeof *t->no_labels);
+    if (!t->targets || !t->logits || !t->keep || !t->keep_memory || !t->no_labels)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the targets of %zu images", batch);
     /* the dry run must see which blocks drop paths */
     mx_drop_path_draw(t->keep, t->keep_memory, (int)blocks, (int)batch, t->settings.drop_path, 0, 0, 0);
@@ -95,6 +96,7 @@ void mx_trainer_free(mx_trainer *t) {
     mx_mixing_free(&t->show);
     mx_model_free(&t->model);
     free(t->mask), free(t->targets), free(t->logits), free(t->keep), free(t->keep_memory);
+    free(t->no_labels);
 }
 
 double mx_trainer_lr(const mx_trainer *t, int64_t step) {

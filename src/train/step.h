@@ -25,6 +25,7 @@ typedef struct {
     float *targets, *logits; /* [batch,classes] */
     mx_keep *keep;           /* [encoder blocks] drop-path factors, which live in keep_memory */
     float *keep_memory;
+    int32_t *no_labels; /* [batch] of class 0, for steps on noise; NULL in pretraining */
 } mx_trainer;
 
 typedef struct {
