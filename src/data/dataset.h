@@ -21,7 +21,9 @@ typedef struct mx_dataset mx_dataset;
 mx_status mx_dataset_open(mx_dataset **out, const char *root, const char *cache_path, mx_error *e);
 void mx_dataset_close(mx_dataset *d);
 
-typedef enum { MX_SPLIT_TRAIN, MX_SPLIT_VAL } mx_split;
+/* ALL: everything, of a folder with train and val too (the class folders are then below those); of the other
+ * sources where they have no held-out part. */
+typedef enum { MX_SPLIT_TRAIN, MX_SPLIT_VAL, MX_SPLIT_ALL } mx_split;
 
 /* One part of whatever spec names: "PATH" or "PREFIX:PATH" (docs/DATA.md), where the prefix says what it is
  * and without one it is told apart by what is there. *out NULL with MX_OK: there is no held-out part. In all

@@ -148,6 +148,18 @@ static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
     return MX_OK;
 }
 
+/* All of a source that has no held-out part. */
+static mx_status find_undivided(mx_source *s, bool *found, const char *path, mx_error *e) {
+    mx_source held = {0};
+    char quoted[MX_QUOTE];
+    mx_status st = kinds[s->kind].find(&held, found, path, MX_SPLIT_VAL, e);
+    mx_source_free(&held);
+    if (!st && *found)
+        st = mx_fail(e, MX_ERR_ARGUMENT, "%s has two parts, with a list for each: choose train or val",
+                     mx_quote(quoted, path));
+    return st ? st : kinds[s->kind].find(s, found, path, MX_SPLIT_TRAIN, e);
+}
+
 mx_status mx_source_find(mx_source *s, bool *found, const char *spec, mx_split split, mx_error *e) {
     const char *path = spec;
     *s = (mx_source){.kind = MX_SOURCE_KINDS};
@@ -157,7 +169,13 @@ mx_status mx_source_find(mx_source *s, bool *found, const char *spec, mx_split s
             s->kind = k, path = spec + strlen(kinds[k].prefix);
     if (!*path) return mx_fail(e, MX_ERR_ARGUMENT, "expected a path to the data, found \"%s\"", spec);
     mx_status st = s->kind == MX_SOURCE_KINDS ? tell(&s->kind, path, e) : MX_OK;
-    if (!st) st = kinds[s->kind].find(s, found, path, split, e);
+    if (st) return st;
+    if (split != MX_SPLIT_ALL)
+        st = kinds[s->kind].find(s, found, path, split, e);
+    else if (s->kind == MX_SOURCE_FOLDER) {
+        if (!(*found = (s->root = strdup(path)) != NULL)) st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    } else
+        st = find_undivided(s, found, path, e);
     if (st || !*found) return st;
     s->given = s->kind == MX_SOURCE_FOLDER             ? strdup(s->root)
                : s->files == 1 && strcmp(s->root, ".") ? mx_text_make("%s/%s", s->root, s->file[0])

@@ -7,7 +7,7 @@ mx_status mx_open_part(mx_dataset **out, const mx_options *o, const char *fallba
     const char *split = o->split ? o->split : fallback;
     *out = NULL;
     if (!o->data) return mx_fail(e, MX_ERR_ARGUMENT, "--data DIR is needed: the images to read");
-    if (!strcmp(split, "all")) return mx_dataset_open(out, o->data, NULL, e);
+    if (!strcmp(split, "all")) return mx_dataset_open_split(out, o->data, MX_SPLIT_ALL, NULL, e);
     if (!strcmp(split, "train")) return mx_dataset_open_split(out, o->data, MX_SPLIT_TRAIN, NULL, e);
     if (strcmp(split, "val"))
         return mx_fail(e, MX_ERR_ARGUMENT, "--split: expected train, val or all, found %s", split);

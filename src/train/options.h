@@ -48,8 +48,8 @@ typedef struct {
     int64_t top, views;
     double temperature;
     bool json;
-    /* verify, synth, bench */
-    int64_t classes, images_per_class, size, steps;
+    /* verify, synth, bench, pack */
+    int64_t classes, images_per_class, size, steps, quality, shard_size;
     char *task; /* plan */
 } mx_options;
 
@@ -65,7 +65,8 @@ typedef enum {
     MX_CMD_EVAL = 1 << 8,
     MX_CMD_PREDICT = 1 << 9,
     MX_CMD_EMBED = 1 << 10,
-    MX_CMD_PROBE = 1 << 11
+    MX_CMD_PROBE = 1 << 11,
+    MX_CMD_PACK = 1 << 13
 } mx_command;
 
 /* How a value is written and stored; private to options*.c but for the table's tests. */

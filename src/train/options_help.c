@@ -101,6 +101,17 @@ static const mx_command_text commands[] = {
      "Fractals, textures, shapes and scenes from a seed: class folders of PNG files under DIR/train and "
      "DIR/val.",
      "  mixmae synth --output images --classes 12 --images 200 --size 64 --seed 1\n"},
+    {MX_CMD_PACK, "pack", "any data set to tar shards of smaller images, for fast reading",
+     "mixmae pack --data DATA --output DIR [--size S] [--quality Q] [--shard-size N]",
+     "Writes DIR/train-000000.tar ..., DIR/val-000000.tar ... and DIR/classes.txt in WebDataset's layout; "
+     "--data "
+     "DIR reads them\n"
+     "back. Pictures of 8 bits, grey or RGB, are resized; all others keep their bytes. The same data and "
+     "options "
+     "give the\n"
+     "same bytes.",
+     "  mixmae pack --data imagenet --output shards --size 256\n"
+     "  mixmae pack --data inat:downloads/inat2018 --output inat --size 320 --quality 90\n"},
     {MX_CMD_BENCH, "bench", "training speed against the machine's matrix rate",
      "mixmae bench --model NAME [--batch-size N] [--profile]",
      "Interleaves (a) the products of a step alone and (b) whole training steps, and prints useful FLOPs a "

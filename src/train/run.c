@@ -17,7 +17,8 @@ static const struct {
                 {"embed", mx_run_embed},       {"probe", mx_run_probe},
                 {"plan", mx_run_plan},         {"reconstruct", mx_run_reconstruct},
                 {"inspect", mx_run_inspect},   {"verify", mx_run_verify},
-                {"synth", mx_run_synth},       {"bench", mx_run_bench}};
+                {"synth", mx_run_synth},       {"bench", mx_run_bench},
+                {"pack", mx_run_pack}};
 
 static mixmae_exit exit_code(mx_status status) {
     switch (status) {

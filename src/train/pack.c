@@ -1,0 +1,246 @@
+/* `mixmae pack`: any data set to tar shards of smaller pictures (formats.md (d)), which are read nearly in
+ * sequence and need no decoding of large originals in every epoch.
+ *
+ * Samples are made on all processors, a block at a time, and written in order, so the same data and options
+ * give the same bytes with any number of threads. Training samples are packed in a random order: readers
+ * shuffle only as far as a few shards. */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/pack.h"
+#include "data/parallel.h"
+#include "io/file.h"
+#include "train/commands.h"
+
+#define MX_BLOCK_PER_THREAD 16
+#define MX_TAR_RECORD       10240 /* bytes, POSIX's */
+
+typedef struct {
+    void *bytes;
+    size_t size;
+    const char *extension;
+    int64_t sample;
+    mx_error error;
+} packed;
+
+typedef struct {
+    const mx_options *o;
+    const mixmae_sink *sink;
+    const mx_dataset *data;
+    const char *part; /* "train" or "val" */
+    const uint32_t *order;
+    packed *block;
+    int64_t from;            /* place of the block's first sample */
+    int64_t written, broken; /* samples */
+    int64_t in_shard, shards;
+    double bytes;
+    struct archive *archive; /* the shard being written, NULL between two */
+    mx_file *file;
+    mx_error *e;
+} packing;
+
+static la_ssize_t put(struct archive *a, void *user, const void *bytes, size_t size) {
+    packing *p = user;
+    if (!mx_file_put(p->file, bytes, size, p->e)) return (la_ssize_t)size;
+    archive_set_error(a, EIO, "%s", p->e->text);
+    return -1;
+}
+
+static mx_status archive_failed(packing *p, const char *doing) {
+    const char *text = archive_error_string(p->archive);
+    return mx_fail(p->e, MX_ERR_IO, "cannot %s shard %" PRId64 " of %s: %s", doing, p->shards, p->o->output,
+                   text ? text : "unknown");
+}
+
+static mx_status begin_shard(packing *p) {
+    char *path = NULL;
+    if (asprintf(&path, "%s/%s-%06" PRId64 ".tar", p->o->output, p->part, p->shards) < 0)
+        return mx_fail(p->e, MX_ERR_MEMORY, "out of memory");
+    mx_status s = mx_file_begin(&p->file, path, p->e);
+    free(path);
+    if (s) return s;
+    p->in_shard = 0;
+    if (!(p->archive = archive_write_new())) return mx_fail(p->e, MX_ERR_MEMORY, "out of memory");
+    if (archive_write_set_format_ustar(p->archive) ||
+        archive_write_set_bytes_per_block(p->archive, MX_TAR_RECORD) ||
+        archive_write_open(p->archive, p, NULL, put, NULL))
+        return archive_failed(p, "begin");
+    return MX_OK;
+}
+
+/* Writes the end of the open shard, or drops it after an error. */
+static mx_status end_shard(packing *p) {
+    if (p->archive) {
+        if (!p->e->status && archive_write_close(p->archive)) archive_failed(p, "finish");
+        if (p->e->status) archive_write_fail(p->archive); /* writes no more */
+        archive_write_free(p->archive);
+    }
+    if (p->file && p->e->status)
+        mx_file_drop(p->file);
+    else if (p->file && !mx_file_commit(p->file, p->e))
+        mx_notice(p->sink, "%s/%s-%06" PRId64 ".tar  %" PRId64 " images", p->o->output, p->part, p->shards++,
+                  p->in_shard);
+    p->archive = NULL, p->file = NULL;
+    return p->e->status;
+}
+
+/* One member with nothing in its header that another run would not have. */
+static mx_status add_member(packing *p, const char *key, const char *extension, const void *bytes,
+                            size_t size) {
+    char name[160];
+    snprintf(name, sizeof name, "%s.%s", key, extension);
+    struct archive_entry *entry = archive_entry_new();
+    if (!entry) return mx_fail(p->e, MX_ERR_MEMORY, "out of memory");
+    archive_entry_set_pathname(entry, name);
+    archive_entry_set_size(entry, (la_int64_t)size);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    archive_entry_set_mtime(entry, 0, 0);
+    archive_entry_set_uid(entry, 0), archive_entry_set_gid(entry, 0);
+    bool good = !archive_write_header(p->archive, entry) &&
+                archive_write_data(p->archive, bytes, size) == (la_ssize_t)size;
+    archive_entry_free(entry);
+    p->bytes += (double)size;
+    return good ? MX_OK : archive_failed(p, "write");
+}
+
+/* Fields in sorted order, as WebDataset's writer has them: cls is before every image's extension. */
+static mx_status add_sample(packing *p, const packed *s) {
+    char key[128], stem[96], label[16];
+    if (!p->archive && begin_shard(p)) return p->e->status;
+    mx_pack_stem(p->data, s->sample, stem);
+    snprintf(key, sizeof key, "%08" PRId64 "_%s", p->written, stem);
+    if (mx_dataset_classes(p->data)) {
+        int n = snprintf(label, sizeof label, "%d", mx_dataset_label(p->data, s->sample));
+        if (add_member(p, key, "cls", label, (size_t)n)) return p->e->status;
+    }
+    if (add_member(p, key, s->extension, s->bytes, s->size)) return p->e->status;
+    p->written++;
+    return ++p->in_shard == p->o->shard_size ? end_shard(p) : MX_OK;
+}
+
+static void make_sample(void *user, int64_t k) {
+    packing *p = user;
+    packed *s = &p->block[k];
+    s->sample = p->order ? p->order[p->from + k] : p->from + k;
+    mx_pack_sample(p->data, s->sample, (int)p->o->size, (int)p->o->quality, &s->bytes, &s->size,
+                   &s->extension, &s->error);
+}
+
+/* Writes what can be read; names what cannot. */
+static mx_status write_block(packing *p, int64_t n) {
+    for (int64_t k = 0; k < n && !p->e->status; k++) {
+        const packed *s = &p->block[k];
+        if (!s->error.status) {
+            add_sample(p, s);
+            continue;
+        }
+        if (s->error.status == MX_ERR_MEMORY) return mx_fail(p->e, MX_ERR_MEMORY, "%s", s->error.text);
+        p->broken++;
+        mx_notice(p->sink, "left out: %s: %s", mx_dataset_path(p->data, s->sample), s->error.text);
+    }
+    return p->e->status;
+}
+
+static mx_status pack_all(packing *p, int threads) {
+    int64_t count = mx_dataset_count(p->data), room = (int64_t)threads * MX_BLOCK_PER_THREAD;
+    if (!(p->block = calloc((size_t)room, sizeof *p->block)))
+        return mx_fail(p->e, MX_ERR_MEMORY, "out of memory for %" PRId64 " images", room);
+    for (p->from = 0; p->from < count && !p->e->status; p->from += room) {
+        int64_t n = count - p->from < room ? count - p->from : room;
+        memset(p->block, 0, (size_t)room * sizeof *p->block);
+        mx_parallel(threads, n, make_sample, p);
+        write_block(p, n);
+        for (int64_t k = 0; k < n; k++) free(p->block[k].bytes);
+        if (p->sink->stop && p->sink->stop(p->sink->user))
+            mx_fail(p->e, MX_ERR_INTERRUPTED,
+                    "stopped after %" PRId64 " of %" PRId64 " images: %s is not whole", p->written, count,
+                    p->o->output);
+    }
+    free(p->block);
+    if (!p->e->status && p->written == 0)
+        mx_fail(p->e, MX_ERR_DATA, "no image of %s can be read", mx_dataset_root(p->data));
+    if (!p->e->status && (double)p->broken > p->o->max_bad * (double)count)
+        mx_fail(p->e, MX_ERR_DATA, "%" PRId64 " of %" PRId64 " images of %s cannot be read (--max-bad %g)",
+                p->broken, count, mx_dataset_root(p->data), p->o->max_bad);
+    return end_shard(p);
+}
+
+static mx_status pack_part(const mx_dataset *data, const char *part, const mx_options *o,
+                           const mixmae_sink *sink, mx_error *e) {
+    packing p = {.o = o, .sink = sink, .data = data, .part = part, .e = e};
+    int threads = o->threads ? (int)o->threads : mx_cores();
+    uint32_t *order = NULL;
+    if (!strcmp(part, "train")) {
+        int64_t count = mx_dataset_count(data);
+        if (!(order = malloc((size_t)count * sizeof *order)))
+            return mx_fail(e, MX_ERR_MEMORY, "out of memory for the order of %" PRId64 " images", count);
+        mx_pack_order(count, (uint64_t)o->seed, order);
+    }
+    p.order = order;
+    if (!pack_all(&p, threads)) {
+        mx_say(sink, "%-5s  %" PRId64 " images of %d classes in %" PRId64 " shards, %.1f MB%s", part,
+               p.written, mx_dataset_classes(data), p.shards, p.bytes / 1e6,
+               p.broken ? "; some left out" : "");
+    }
+    free(order);
+    return e->status;
+}
+
+static mx_status write_classes(const mx_dataset *d, const char *folder, mx_error *e) {
+    char *text = NULL, *path = NULL;
+    size_t size = 0;
+    if (!mx_dataset_classes(d)) return MX_OK;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    for (int c = 0; c < mx_dataset_classes(d); c++) {
+        const char *name = mx_dataset_class_name(d, c);
+        if (!*name || strpbrk(name, "\r\n"))
+            mx_fail(e, MX_ERR_DATA, "class %d: expected a name of one line", c);
+        fprintf(f, "%s\n", name);
+    }
+    bool bad = ferror(f);
+    if (fclose(f) || bad || asprintf(&path, "%s/classes.txt", folder) < 0) {
+        path = NULL;
+        mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    }
+    if (!e->status) mx_file_write(path, text, size, e);
+    free(text), free(path);
+    return e->status;
+}
+
+static mx_status check(const mx_options *o, mx_error *e) {
+    if (!o->data || !o->output)
+        return mx_fail(e, MX_ERR_ARGUMENT, "pack needs both: mixmae pack --data DATA --output DIR");
+    if (mx_path_exists(o->output) && !mx_folder_empty(o->output))
+        return mx_fail(e, MX_ERR_ARGUMENT, "--output %s: expected a new or empty folder", o->output);
+    return MX_OK;
+}
+
+mx_status mx_run_pack(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+    const mx_options *o = &options->o;
+    mx_dataset *train = NULL, *val = NULL;
+    if (check(o, e) || mx_dataset_open_split(&train, o->data, MX_SPLIT_TRAIN, NULL, e) ||
+        mx_dataset_open_split(&val, o->val_data ? o->val_data : o->data, MX_SPLIT_VAL, NULL, e))
+        goto done;
+    if (!val && o->val_data && mx_dataset_open_split(&val, o->val_data, MX_SPLIT_TRAIN, NULL, e)) goto done;
+    bool labels = mx_dataset_classes(train) > 0;
+    if (val && labels != (mx_dataset_classes(val) > 0)) {
+        mx_fail(e, MX_ERR_DATA, "expected both parts labelled or neither, found labels only in %s",
+                mx_dataset_root(labels ? train : val));
+        goto done;
+    }
+    if ((val && labels && mx_dataset_same_classes(train, val, e)) || mx_folder_make(o->output, e) ||
+        write_classes(train, o->output, e) || pack_part(train, "train", o, sink, e))
+        goto done;
+    if (val) pack_part(val, "val", o, sink, e);
+done:
+    mx_dataset_close(val);
+    mx_dataset_close(train);
+    return e->status;
+}
