@@ -6,7 +6,6 @@
  * shuffle only as far as a few shards. */
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,11 +43,13 @@ typedef struct {
     mx_error *e;
 } packing;
 
+/* libarchive's sink. A failure is kept in p->e and what follows goes nowhere: an archive that has seen an
+ * error itself cannot be closed cleanly (libarchive 3.6 then keeps its buffer). */
 static la_ssize_t put(struct archive *a, void *user, const void *bytes, size_t size) {
     packing *p = user;
-    if (!mx_file_put(p->file, bytes, size, p->e)) return (la_ssize_t)size;
-    archive_set_error(a, EIO, "%s", p->e->text);
-    return -1;
+    (void)a;
+    if (!p->e->status) mx_file_put(p->file, bytes, size, p->e);
+    return (la_ssize_t)size;
 }
 
 static mx_status archive_failed(packing *p, const char *doing) {
@@ -76,8 +77,7 @@ static mx_status begin_shard(packing *p) {
 /* Writes the end of the open shard, or drops it after an error. */
 static mx_status end_shard(packing *p) {
     if (p->archive) {
-        if (!p->e->status && archive_write_close(p->archive)) archive_failed(p, "finish");
-        if (p->e->status) archive_write_fail(p->archive); /* writes no more */
+        if (archive_write_close(p->archive)) archive_failed(p, "finish");
         archive_write_free(p->archive);
     }
     if (p->file && p->e->status)
@@ -106,7 +106,7 @@ static mx_status add_member(packing *p, const char *key, const char *extension, 
                 archive_write_data(p->archive, bytes, size) == (la_ssize_t)size;
     archive_entry_free(entry);
     p->bytes += (double)size;
-    return good ? MX_OK : archive_failed(p, "write");
+    return good ? p->e->status : archive_failed(p, "write");
 }
 
 /* Fields in sorted order, as WebDataset's writer has them: cls is before every image's extension. */
