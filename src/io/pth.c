@@ -157,9 +157,10 @@ mx_status mx_pth_zip_open(mx_pth *p, mx_error *e) {
     if (entries < 1 || entries > MX_PTH_MAX_ENTRIES)
         return mx_fail(e, MX_ERR_FORMAT, "expected 1 to %d archive entries, found %lld", MX_PTH_MAX_ENTRIES,
                        (long long)entries);
+    if (read_root(p, e)) return e->status;
     for (zip_int64_t i = 0; i < entries; i++)
         if (check_entry(p, (zip_uint64_t)i, e)) return e->status;
-    if (read_root(p, e) || read_byte_order(p, e)) return e->status;
+    if (read_byte_order(p, e)) return e->status;
     if (mx_pth_zip_read(p, locate(p, "data.pkl"), MX_PK_MAX_BYTES, &p->pickle, &size, e)) return e->status;
     return mx_pk_parse(&p->pk, p->pickle, size, NULL, e);
 }

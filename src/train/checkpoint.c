@@ -67,7 +67,7 @@ mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool
  */
 
 /* Exact decimal text of pixel statistics; free() it. */
-static char *pixels_to_json(const mx_pixels *px, int channels) {
+char *mx_pixels_to_json(const mx_pixels *px, int channels) {
     json_t *o = json_object(), *mean = json_array(), *std = json_array();
     for (int i = 0; i < channels; i++) {
         json_array_append_new(mean, json_real((double)px->mean[i]));
@@ -90,7 +90,7 @@ static bool read_floats(const json_t *a, float *out, int n) {
     return true;
 }
 
-static mx_status pixels_from_json(mx_pixels *px, const char *text, int channels, mx_error *e) {
+mx_status mx_pixels_from_json(mx_pixels *px, const char *text, int channels, mx_error *e) {
     json_t *o = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
     bool ok = read_floats(json_object_get(o, "mean"), px->mean, channels) &&
               read_floats(json_object_get(o, "std"), px->std, channels);
@@ -116,7 +116,7 @@ char *mx_class_names_to_json(const mx_model *m, bool *failed) {
     return text;
 }
 
-static mx_status classes_from_json(mx_model *m, const char *text, mx_error *e) {
+mx_status mx_class_names_from_json(mx_model *m, const char *text, mx_error *e) {
     int classes = m->config.classes;
     if (!text || !classes) return MX_OK;
     json_t *a = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
@@ -209,7 +209,7 @@ static mx_status write_file(const char *path, const mx_model *m, const mx_run_st
     size_t most = (size_t)p->count * (s ? 3 : 1);
     mx_st_tensor *tensors = malloc(most * sizeof *tensors);
     char(*names)[160] = malloc(most * sizeof *names), values[FIELD_COUNT][40];
-    char *config = mx_config_to_json(&m->config), *px = pixels_to_json(pixels, m->config.channels);
+    char *config = mx_config_to_json(&m->config), *px = mx_pixels_to_json(pixels, m->config.channels);
     mx_st_pair meta[MAX_META] = {
         {"config", config}, {"pixels", px}, {"program", "mixmae"}, {"kind", s ? "state" : "model"}};
     int metas = 4, n = 0;
@@ -260,8 +260,8 @@ mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, m
         mx_fail(e, MX_ERR_FORMAT, "no \"config\" in the metadata: this is not a checkpoint of this program");
     else if (!mx_config_from_json(&config, text, e) && !mx_model_make(m, &config, use, e) &&
              !mx_weights_load(m, st, state ? "param." : "", state, e) &&
-             !classes_from_json(m, mx_st_meta(st, "classes"), e) && pixels)
-        pixels_from_json(pixels, mx_st_meta(st, "pixels"), config.channels, e);
+             !mx_class_names_from_json(m, mx_st_meta(st, "classes"), e) && pixels)
+        mx_pixels_from_json(pixels, mx_st_meta(st, "pixels"), config.channels, e);
     mx_st_close(st);
     return mx_fail_where(e, "%s", path);
 }
@@ -289,8 +289,8 @@ mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const c
     if (!e->status) load_set(&m->params, m->params.weight, st, "param.", true, e);
     if (!e->status) load_set(&m->params, m->params.m, st, "m.", false, e);
     if (!e->status) load_set(&m->params, m->params.v, st, "v.", false, e);
-    if (!e->status) classes_from_json(m, mx_st_meta(st, "classes"), e);
-    if (!e->status) pixels_from_json(pixels, mx_st_meta(st, "pixels"), m->config.channels, e);
+    if (!e->status) mx_class_names_from_json(m, mx_st_meta(st, "classes"), e);
+    if (!e->status) mx_pixels_from_json(pixels, mx_st_meta(st, "pixels"), m->config.channels, e);
     mx_st_close(st);
     return mx_fail_where(e, "%s", path);
 }

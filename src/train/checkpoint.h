@@ -15,6 +15,8 @@ mx_status mx_config_from_json(mx_model_config *config, const char *json, mx_erro
 
 /* ["cat","dog",…]; free() it. NULL without names, or without memory: then *failed is set. */
 char *mx_class_names_to_json(const mx_model *m, bool *failed);
+/* Names the model's classes; json NULL: nothing to do. */
+mx_status mx_class_names_from_json(mx_model *m, const char *json, mx_error *e);
 
 /* Copies every tensor of the model from prefix+name. A missing one, a wrong shape: an error that names it.
  * Tensors of the file that the model has no place for are an error too unless `partial`. */
@@ -24,6 +26,10 @@ mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool
 typedef struct {
     float mean[MX_MAX_CHANNELS], std[MX_MAX_CHANNELS], value_range;
 } mx_pixels;
+
+/* {"mean":[…],"std":[…],"value_range":…}; free() it. */
+char *mx_pixels_to_json(const mx_pixels *pixels, int channels);
+mx_status mx_pixels_from_json(mx_pixels *pixels, const char *json, int channels, mx_error *e);
 
 /* model.safetensors: weights, configuration, pixel statistics, class names; bytes depend on these alone. */
 mx_status mx_checkpoint_write(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e);

@@ -24,6 +24,7 @@ mx_status mx_run_reconstruct(const mixmae_options *options, const mixmae_sink *s
 mx_status mx_run_inspect(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 mx_status mx_run_verify(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 mx_status mx_run_synth(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
+mx_status mx_run_convert(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 mx_status mx_run_pack(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 

@@ -66,6 +66,7 @@ typedef enum {
     MX_CMD_PREDICT = 1 << 9,
     MX_CMD_EMBED = 1 << 10,
     MX_CMD_PROBE = 1 << 11,
+    MX_CMD_CONVERT = 1 << 12,
     MX_CMD_PACK = 1 << 13
 } mx_command;
 

@@ -89,6 +89,17 @@ static const mx_command_text commands[] = {
     {MX_CMD_INSPECT, "inspect", "what is in a checkpoint", "mixmae inspect FILE...",
      "Prints metadata, configuration and every tensor's shape, type and statistics.",
      "  mixmae inspect run1/model.safetensors\n"},
+    {MX_CMD_CONVERT, "convert", "models between PyTorch, safetensors and ONNX",
+     "mixmae convert IN --output OUT.safetensors|.pth|.onnx",
+     "Reads .pth files of the authors' program or of mmpretrain without Python, safetensors files and a "
+     "run's "
+     "state. The model's\n"
+     "configuration is taken from the tensors' shapes where the file does not hold it; a tensor that is "
+     "missing, left over or of\n"
+     "another shape is an error that names it. Optimiser states are left behind.",
+     "  mixmae convert mixmae_base_600ep.pth --output base.safetensors\n"
+     "  mixmae convert run1/model.safetensors --output run1.pth\n"
+     "  mixmae convert tuned/best.safetensors --output classifier.onnx\n"},
     {MX_CMD_VERIFY, "verify", "recompute golden files tensor by tensor",
      "mixmae verify FILE... [--backend ref|cpu] [--output OUT]",
      "Recomputes what the authors' program computed from the weights and images in each file and prints the "

@@ -18,7 +18,7 @@ static const struct {
                 {"plan", mx_run_plan},         {"reconstruct", mx_run_reconstruct},
                 {"inspect", mx_run_inspect},   {"verify", mx_run_verify},
                 {"synth", mx_run_synth},       {"bench", mx_run_bench},
-                {"pack", mx_run_pack}};
+                {"convert", mx_run_convert},   {"pack", mx_run_pack}};
 
 static mixmae_exit exit_code(mx_status status) {
     switch (status) {

@@ -197,6 +197,13 @@ void mx_settings_use_pixels(mx_settings *s, const mx_pixels *pixels) {
     s->transform.value_range = pixels->value_range;
 }
 
+mx_pixels mx_pixels_imagenet(void) {
+    mx_pixels px = {0}; /* value_range 0: by the files' type */
+    memcpy(px.mean, imagenet_mean, sizeof imagenet_mean);
+    memcpy(px.std, imagenet_std, sizeof imagenet_std);
+    return px;
+}
+
 mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_dataset *data, mx_pixels *px,
                              mx_error *e) {
     int channels = s->model.channels;

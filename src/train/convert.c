@@ -1,0 +1,161 @@
+/* `mixmae convert`: a model from PyTorch's files, safetensors or a run's state, written as another kind of
+ * file, see convert.h. The kind of the input is told by its content, that of the output by its name's end. */
+#include "train/convert.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "io/pth_write.h"
+#include "train/commands.h"
+#include "train/export_onnx.h"
+#include "train/foreign.h"
+#include "train/settings.h"
+
+/* ---- reading --------------------------------------------------------------------------------------------
+ */
+
+/* Is it a file of this program: a safetensors file with our configuration? What cannot be opened is none. */
+static bool is_ours(const char *path) {
+    mx_st *st = NULL;
+    mx_error quiet = {0};
+    if (mx_pth_is_file(path) || mx_st_open(&st, path, &quiet)) return false;
+    bool ours = mx_st_meta(st, "config") != NULL;
+    mx_st_close(st);
+    return ours;
+}
+
+mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
+                            mx_error *e) {
+    if (is_ours(path)) return mx_checkpoint_read(m, pixels, path, use, e);
+    return mx_foreign_read(m, pixels, path, NULL, use, e);
+}
+
+mx_status mx_model_config_any(mx_model_config *config, const char *path, mx_error *e) {
+    if (is_ours(path)) return mx_checkpoint_config(config, path, e);
+    return mx_foreign_read_config(config, path, e);
+}
+
+/* ---- writing --------------------------------------------------------------------------------------------
+ */
+
+mx_status mx_model_write_pth(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e) {
+    const mx_params *p = &m->params;
+    mx_st_tensor *t = calloc((size_t)p->count + 1, sizeof *t);
+    bool failed = false;
+    char *config = mx_config_to_json(&m->config), *px = mx_pixels_to_json(pixels, m->config.channels);
+    char *classes = mx_class_names_to_json(m, &failed);
+    const mx_st_pair text[] = {{"config", config}, {"pixels", px}, {"classes", classes}};
+    if (!t || !config || !px || failed) {
+        mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", path);
+    } else {
+        for (int i = 0; i < p->count; i++) {
+            const mx_param *q = &p->item[i];
+            t[i] = (mx_st_tensor){.name = q->name, .dtype = "F32", .ndim = q->ndim};
+            memcpy(t[i].dim, q->dim, sizeof q->dim);
+            t[i].data = (q->fixed ? p->fixed : p->weight) + q->offset;
+            t[i].bytes = sizeof(float) * (size_t)q->count;
+        }
+        mx_pth_write(path, t, p->count, text, classes ? 3 : 2, e);
+    }
+    free(classes);
+    free(px);
+    free(config);
+    free(t);
+    return e->status;
+}
+
+typedef enum { UNKNOWN, PTH, SAFETENSORS, ONNX } kind;
+
+static kind kind_of(const char *path) {
+    static const struct {
+        const char *end;
+        kind kind;
+    } known[] = {{".pth", PTH}, {".pt", PTH}, {".safetensors", SAFETENSORS}, {".onnx", ONNX}};
+    size_t n = strlen(path);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t end = strlen(known[i].end);
+        if (n > end && !strcasecmp(path + n - end, known[i].end)) return known[i].kind;
+    }
+    return UNKNOWN;
+}
+
+static mx_status write_as(kind to, const char *path, const mx_model *m, const mx_pixels *pixels,
+                          mx_error *e) {
+    const mx_onnx_notes notes = {.pixels = pixels};
+    switch (to) {
+    case PTH: return mx_model_write_pth(path, m, pixels, e);
+    case ONNX: return mx_export_onnx(m, &notes, path, e);
+    default: return mx_checkpoint_write(path, m, pixels, e);
+    }
+}
+
+/* ---- the command ----------------------------------------------------------------------------------------
+ */
+
+static void note(void *user, const char *line) { mx_notice(user, "%s", line); }
+
+static mx_status read_hints(mx_foreign_hints *h, mx_pixels *px, const mixmae_options *options,
+                            const mixmae_sink *sink, mx_error *e) {
+    const mx_options *o = &options->o;
+    int model = mx_option_find("model", MX_CMD_CONVERT);
+    *h = (mx_foreign_hints){.image_h = o->image_size[0],
+                            .image_w = o->image_size[1],
+                            .model = options->given[model] ? o->model : NULL,
+                            .decoder_heads = o->decoder_num_heads > 0 ? o->decoder_num_heads : 0,
+                            .partial = o->partial,
+                            .note = note,
+                            .user = (void *)(uintptr_t)sink};
+    if (!o->mean_count && !o->std_count) return MX_OK;
+    if (o->mean_count != o->std_count)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "--mean and --std must hold one number a channel each; found %d and %d", o->mean_count,
+                       o->std_count);
+    *px = (mx_pixels){.value_range = (float)o->value_range};
+    for (int i = 0; i < o->mean_count; i++) {
+        px->mean[i] = o->mean[i], px->std[i] = o->std[i];
+        if (!(px->std[i] > 0))
+            return mx_fail(e, MX_ERR_ARGUMENT, "--std must be positive, found %g", (double)o->std[i]);
+    }
+    h->pixels = px, h->channels = o->mean_count;
+    return MX_OK;
+}
+
+/* What a file of this program says itself must not be contradicted. */
+static mx_status refuse_hints(const mx_foreign_hints *h, const char *path, mx_error *e) {
+    if (!h->image_h && !h->model && !h->decoder_heads && !h->pixels && !h->partial) return MX_OK;
+    return mx_fail(
+        e, MX_ERR_ARGUMENT,
+        "%s holds its whole configuration: --model, --image-size, --decoder-num-heads, --mean, --std "
+        "and --partial are for files that do not",
+        path);
+}
+
+mx_status mx_run_convert(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+    const mx_options *o = &options->o;
+    mx_model m = {0};
+    mx_pixels pixels, given;
+    mx_foreign_hints hints;
+    if (o->image_count != 1 || !o->output)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "convert needs one file and --output: mixmae convert IN --output OUT");
+    kind to = kind_of(o->output);
+    if (to == UNKNOWN)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "--output %s: expected a name that ends in .pth, .pt, .safetensors or .onnx",
+                       o->output);
+    const char *path = o->images[0];
+    if (read_hints(&hints, &given, options, sink, e)) return e->status;
+    if (!is_ours(path))
+        mx_foreign_read(&m, &pixels, path, &hints, MX_PARAMS_WEIGHTS, e);
+    else if (!refuse_hints(&hints, path, e))
+        mx_checkpoint_read(&m, &pixels, path, MX_PARAMS_WEIGHTS, e);
+    if (!e->status && !write_as(to, o->output, &m, &pixels, e)) {
+        const mx_model_config *c = &m.config;
+        mx_say(sink, "%s: %s, %dx%d pixels, width %d, %d stages%s%s, %d tensors", o->output, c->name,
+               c->image_h, c->image_w, c->embed_dim, c->stages, c->decoder_dim ? ", decoder" : "",
+               c->classes ? ", head" : "", m.params.count);
+    }
+    mx_model_free(&m);
+    return e->status;
+}

@@ -1,0 +1,17 @@
+/* Models from files of any kind we read, and the command that writes them as another. */
+#ifndef MX_TRAIN_CONVERT_H
+#define MX_TRAIN_CONVERT_H
+
+#include "train/checkpoint.h"
+
+/* Like mx_checkpoint_read, but takes a PyTorch checkpoint too, or a safetensors file without our
+ * configuration (foreign.h); told by content. */
+mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use, mx_error *e);
+/* Likewise mx_checkpoint_config. */
+mx_status mx_model_config_any(mx_model_config *config, const char *path, mx_error *e);
+
+/* {'model': tensors under the authors' names, 'config', 'pixels', 'classes': texts as in a safetensors file's
+ * metadata}, for torch.load. */
+mx_status mx_model_write_pth(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e);
+
+#endif

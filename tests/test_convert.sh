@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# `mixmae convert` as a user meets it: there and back without a change, what the files load into, refusals.
+set -u
+mixmae=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+fail() { echo "FAILED: $*"; failed=1; }
+
+# expect CODE PATTERN COMMAND...: exit code, and a pattern in what was printed
+expect() {
+    local code=$1 pattern=$2
+    shift 2
+    "$@" >"$work/out" 2>&1 </dev/null
+    local got=$?
+    [ $got = "$code" ] || { fail "$* exited $got, expected $code"; cat "$work/out"; }
+    grep -qE -- "$pattern" "$work/out" || { fail "$*: no \"$pattern\" in:"; cat "$work/out"; }
+}
+same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
+
+mixmae=$(realpath "$mixmae")
+cd "$work" || exit 1
+"$mixmae" synth --output data --classes 3 --images 8 --size 32 --quiet || fail synth
+small="--embed-dim 16 --num-heads 1,2,4 --depths 1,1,1 --decoder-dim 48 --decoder-depth 1 --batch-size 8 --epochs 1 --quiet"
+"$mixmae" pretrain --data data --model micro $small --decoder-num-heads 6 --no-norm-pix-loss --output pre --picture-every -1 ||
+    fail pretrain
+"$mixmae" finetune --data data --init pre/model.safetensors --batch-size 8 --epochs 1 --quiet --output tuned || fail finetune
+
+# a model, a run's state and a classifier with its classes' names: there and back is the same file
+for model in pre tuned; do
+    expect 0 "custom|micro" "$mixmae" convert $model/model.safetensors --output there.pth
+    expect 0 "custom|micro" "$mixmae" convert there.pth --output back.safetensors
+    same $model/model.safetensors back.safetensors
+    expect 0 "" "$mixmae" convert $model/model.safetensors --output again.pth
+    same there.pth again.pth
+done
+expect 0 "PyTorch checkpoint" "$mixmae" inspect there.pth
+grep -q "model.head.weight .*F32 .*3,64" out || fail "the head is not listed"
+expect 0 "" "$mixmae" convert pre/state.safetensors --output state.pt
+expect 0 "" "$mixmae" convert state.pt --output back.safetensors
+same pre/model.safetensors back.safetensors
+expect 0 "" "$mixmae" convert there.pth --output model.onnx
+expect 0 "" "$mixmae" convert tuned/model.safetensors --output direct.onnx
+same model.onnx direct.onnx
+
+# a .pth serves wherever a model is opened
+expect 0 "top-1" "$mixmae" eval --data data --checkpoint there.pth
+"$mixmae" convert pre/model.safetensors --output pre.pth >/dev/null
+expect 0 "" "$mixmae" reconstruct --checkpoint pre.pth --images data/train/*/*.png --output grid.png
+expect 0 "" "$mixmae" finetune --data data --init pre.pth --batch-size 8 --epochs 1 --quiet --output tuned2
+same tuned/model.safetensors tuned2/model.safetensors
+
+# refusals; an output that was there stays
+expect 2 "needs one file and --output" "$mixmae" convert pre.pth
+expect 2 "ends in .pth" "$mixmae" convert pre.pth --output model.bin
+expect 2 "holds its whole configuration" "$mixmae" convert pre/model.safetensors --output x.pth --model base
+head -c 3000 pre.pth >cut.pth
+cp back.safetensors kept.safetensors
+expect 4 "cut.pth: .*zip" "$mixmae" convert cut.pth --output back.safetensors
+same back.safetensors kept.safetensors
+expect 4 "no/folder" "$mixmae" convert pre.pth --output no/folder/x.pth
+expect 4 "nowhere" "$mixmae" convert nowhere.pth --output x.safetensors
+printf 'not a model' >text.pth
+expect 4 "text.pth" "$mixmae" convert text.pth --output x.safetensors
+ls ./*.tmp* >/dev/null 2>&1 && fail "a temporary file is left"
+exit $failed
