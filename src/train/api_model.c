@@ -1,6 +1,7 @@
 /* The public model handle: loading, description, and the forward pass in pieces of max_batch images
  * (include/mixmae.h "Models"). One mutex a handle guards its arena; nothing is shared between handles. */
 #include "train/api_model.h"
+#include "train/convert.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -184,8 +185,7 @@ static mx_status load(mixmae_model *m, const char *path, const mixmae_load_optio
                        m->max_batch);
     if (o->threads < 0 || o->threads > 1024)
         return mx_fail(e, MX_ERR_ARGUMENT, "threads: expected 0 to 1024, found %d", o->threads);
-    if (mx_checkpoint_read(&m->model, &m->pixels, path, MX_PARAMS_WEIGHTS, e))
-        return e->status;
+    if (mx_model_read_any(&m->model, &m->pixels, path, MX_PARAMS_WEIGHTS, e)) return e->status;
     return make_memory(m, o, e);
 }
 

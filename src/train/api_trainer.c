@@ -5,6 +5,7 @@
 
 #include "train/api_model.h"
 #include "train/commands.h"
+#include "train/convert.h"
 #include "train/step.h"
 
 struct mixmae_trainer {
@@ -86,7 +87,7 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
                        int64_t steps_per_epoch, mx_error *e) {
     mx_settings s;
     mx_model init = {0};
-    if (o->init && mx_checkpoint_read(&init, &t->pixels, o->init, MX_PARAMS_WEIGHTS, e)) goto done;
+    if (o->init && mx_model_read_any(&init, &t->pixels, o->init, MX_PARAMS_WEIGHTS, e)) goto done;
     if (make_settings(t, &s, o, options, o->init ? &init : NULL, steps_per_epoch, e)) goto done;
     mx_settings_use_pixels(&s, &t->pixels);
     if (mx_trainer_make(&t->trainer, &s, false, NULL, e)) goto done;

@@ -297,12 +297,17 @@ static mx_status read_config(mx_model_config *c, const mx_foreign *f, const mx_f
     return e->status;
 }
 
+/* Opening names the file already. */
+static mx_status in_file(mx_error *e, const char *path) {
+    return strstr(e->text, path) ? e->status : mx_fail_where(e, "%s", path);
+}
+
 mx_status mx_foreign_read_config(mx_model_config *config, const char *path, mx_error *e) {
     static const mx_foreign_hints nothing;
     mx_foreign f;
     if (!mx_foreign_open(&f, path, e)) read_config(config, &f, &nothing, e);
     mx_foreign_close(&f);
-    return mx_fail_where(e, "%s", path);
+    return in_file(e, path);
 }
 
 mx_status mx_foreign_read(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
@@ -321,5 +326,5 @@ mx_status mx_foreign_read(mx_model *m, mx_pixels *pixels, const char *path, cons
         free(classes);
     }
     mx_foreign_close(&f);
-    return mx_fail_where(e, "%s", path);
+    return in_file(e, path);
 }

@@ -61,11 +61,9 @@ static const mx_option_row table[] = {
     {"checkpoint", "FILE", MX_VALUE_TEXT, 0, 0, MX_CMD_RECONSTRUCT | USES, AT(checkpoint), 0, 0, NULL,
      "a run's model.safetensors or state.safetensors"},
     {"images", "FILE...", MX_VALUE_TEXTS, 0, 0,
-     MX_CMD_RECONSTRUCT | MX_CMD_INSPECT | MX_CMD_VERIFY | MX_CMD_PREDICT | MX_CMD_EMBED,
+     MX_CMD_RECONSTRUCT | MX_CMD_INSPECT | MX_CMD_VERIFY | MX_CMD_PREDICT | MX_CMD_EMBED | MX_CMD_CONVERT,
      offsetof(mx_options, images), offsetof(mx_options, image_count), 0, 0, NULL,
      "the files to work on; the option's name may be left out"},
-    {"images", "FILE", MX_VALUE_TEXTS, 0, 0, MX_CMD_CONVERT, offsetof(mx_options, images),
-     offsetof(mx_options, image_count), 0, 0, NULL, "the file to convert; the option's name may be left out"},
     {"config", "FILE", MX_VALUE_TEXT, 0, 0, SHAPE, AT(config), 0, 0, NULL,
      "read options from a file of \"name = value\" lines; the command line wins"},
     /* model */

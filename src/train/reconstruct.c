@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "train/commands.h"
+#include "train/convert.h"
 #include "train/pictures.h"
 
 #define COLUMNS 4
@@ -176,7 +177,7 @@ static mx_status read_images(showing *s, char **paths, int count, mx_error *e) {
 static mx_status show(showing *s, const mx_options *o, mx_image *grid, mx_error *e) {
     uint8_t *mask = NULL;
     const char *backend = o->backend ? o->backend : mx_backend_find("cpu") ? "cpu" : "ref";
-    if (mx_checkpoint_read(&s->model, &s->pixels, o->checkpoint, MX_PARAMS_WEIGHTS, e)) return e->status;
+    if (mx_model_read_any(&s->model, &s->pixels, o->checkpoint, MX_PARAMS_WEIGHTS, e)) return e->status;
     if (!s->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
     if (read_images(s, o->images, o->image_count, e) ||
