@@ -176,6 +176,7 @@ static void test_list(void **state) {
         {"nothing,label\n3.jpg,1\n", "line 1: expected a header with a column path"},
         {"3.jpg,1\n\"3.jpg,1\n", "line 2: expected 2 fields"},
         {"3.jpg,99999999\n", "a label below 1048576"},
+        {"3.jpg,70000\n", "classes of 1 images, found 70000"},
         {",1\n3.jpg,1\n", "expected a path of 1"},
         {"", "lists no images"},
         {"gone.png,1\nlost.png,1\n", "none of the 2 images"},

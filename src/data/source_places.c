@@ -106,8 +106,9 @@ static mx_status parse_categories(mx_index *x, char *bytes, size_t size, mx_erro
 
 /* Without a file of names: the folder of a class's first image is its name. */
 static mx_status name_classes(mx_index *x, size_t prefix, int64_t most, mx_error *e) {
+    mx_status s = mx_text_plausible(x, most, e);
+    if (s) return s;
     int64_t *first = malloc((size_t)(most + 1) * sizeof *first);
-    mx_status s = MX_OK;
     if (!first) return mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)most + 1);
     for (int64_t c = 0; c <= most; c++) first[c] = -1;
     for (int64_t i = x->files; i-- > 0;) first[x->file[i].label] = i;

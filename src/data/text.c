@@ -11,6 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* More classes than the first number are only believed when there are images for them. */
+#define MX_CLASSES_MANY    65536
+#define MX_CLASSES_A_IMAGE 16
+
 char *mx_text_make(const char *format, ...) {
     va_list ap;
     char *text = NULL;
@@ -110,8 +114,16 @@ mx_status mx_text_sample(mx_index *x, const char *path, int64_t label, mx_error 
     return s;
 }
 
+mx_status mx_text_plausible(const mx_index *x, int64_t most, mx_error *e) {
+    if (most < MX_CLASSES_MANY || most / MX_CLASSES_A_IMAGE < x->files) return MX_OK;
+    return mx_fail(
+        e, MX_ERR_FORMAT,
+        "expected labels that number the classes of %lld images, found %lld: is that another number?",
+        (long long)x->files, (long long)most);
+}
+
 mx_status mx_text_numbered(mx_index *x, int64_t most, mx_error *e) {
-    mx_status s = MX_OK;
+    mx_status s = mx_text_plausible(x, most, e);
     while (!s && x->classes <= most) {
         char name[24];
         int n = snprintf(name, sizeof name, "%lld", (long long)x->classes);

@@ -29,6 +29,8 @@ bool mx_text_number(const char *text, int64_t *value);
 mx_status mx_text_classes(mx_index *x, int root_fd, const char *name, mx_error *e);
 /* Adds a sample with its label (-1: none); the caller adds the place to the message. */
 mx_status mx_text_sample(mx_index *x, const char *path, int64_t label, mx_error *e);
+/* Could `most` be the largest label of x's images, or is it a number that means something else? */
+mx_status mx_text_plausible(const mx_index *x, int64_t most, mx_error *e);
 /* Makes classes up to `most` whose names are their numbers, behind those that are there. */
 mx_status mx_text_numbered(mx_index *x, int64_t most, mx_error *e);
 
