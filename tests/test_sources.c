@@ -195,6 +195,7 @@ static void test_list_classes(void **state) {
     put_picture("l/1.png", 5, 4, 3, 1);
     put_text("l/train.csv", "1.png,zebra\n1.png,ant\n");
     put_text("l/val.csv", "1.png,ant\n");
+    put_text("l/test.csv", "1.png,zebra\n"); /* val goes before test */
     put_text("l/classes.txt", "zebra\nbee\nant\n");
     mx_dataset *d = open_part(at("l/train.csv"), MX_SPLIT_TRAIN, NULL);
     assert_int_equal(mx_dataset_classes(d), 3);
