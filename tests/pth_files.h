@@ -1,5 +1,6 @@
 /* PyTorch files made by hand, byte by byte: pickles, stored zip archives as PyTorch streams them (sizes and
- * checksums behind the data) or as others write them, and the legacy container. For test_pth.c. */
+ * checksums behind the data) or as others write them, and the legacy container. For test_pickle.c and
+ * test_pth.c. */
 #ifndef TESTS_PTH_FILES_H
 #define TESTS_PTH_FILES_H
 
@@ -37,6 +38,14 @@ static inline void text(bytes *b, const char *s) {
 static inline void whole(bytes *b, int32_t v) {
     op(b, "J");
     put_number(b, (uint32_t)v, 4);
+}
+
+/* Protocol 2 and what follows. */
+static inline bytes pickle_of(const char *head) {
+    bytes b = {0};
+    put(&b, "\x80\x02", 2);
+    op(&b, head);
+    return b;
 }
 
 static inline void tuple(bytes *b, const int32_t *v, int count) {

@@ -1,5 +1,5 @@
-/* PyTorch checkpoints: pickles and containers made by hand, whole and damaged in every byte; what the machine
- * refuses, what it keeps inert, and what we write. */
+/* PyTorch checkpoints: both containers made by hand, whole and damaged in every byte; what is refused and
+ * what is kept inert; what we write; mmpretrain's names. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "io/file.h"
-#include "io/pickle.h"
 #include "io/pth.h"
 #include "io/pth_write.h"
 #include "pth_files.h"
@@ -32,133 +31,6 @@ static int remove_base(void **state) {
     char command[96];
     snprintf(command, sizeof command, "rm -rf %s", base);
     return system(command);
-}
-
-/* ---- pickles --------------------------------------------------------------------------------------------
- */
-
-static bytes pickle_of(const char *head) {
-    bytes b = {0};
-    put(&b, "\x80\x02", 2);
-    op(&b, head);
-    return b;
-}
-
-static void values(void **state) {
-    (void)state;
-    bytes b = pickle_of("(");
-    put(&b,
-        "K\xff"
-        "M\x01\x80"
-        "J\xfe\xff\xff\xff",
-        2 + 3 + 5);
-    put(&b, "\x8a\x00\x8a\x01\xff\x8a\x02\x00\x80\x8a\x08\x00\x00\x00\x00\x00\x00\x00\x80", 2 + 3 + 4 + 10);
-    put(&b, "\x8b\x09\x00\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09", 14);
-    put(&b,
-        "G\xbf\xf8\x00\x00\x00\x00\x00\x00"
-        "N\x88\x89",
-        12);
-    text(&b, "h\303\251"), put(&b,
-                               "q\x00"
-                               "h\x00",
-                               4);
-    op(&b, "]q\001(K\001K\002e"), op(&b, "K\003a");
-    op(&b, "}(X\001"), put(&b, "\0\0\0", 3), op(&b, "aK\001K\005K\002u");
-    op(&b, "cos\nsystem\nX\002"), put(&b, "\0\0\0", 3), op(&b, "ls\x85R");
-    op(&b, "t.trailing");
-    mx_pk *pk = NULL;
-    mx_error e = {0};
-    size_t used = 0;
-    if (mx_pk_parse(&pk, b.at, b.size, &used, &e)) fail_msg("%s", e.text);
-    assert_int_equal(used, b.size - 8);
-    const mx_pk_node *r = mx_pk_root(pk);
-    assert_true(r->kind == MX_PK_TUPLE && r->count == 17);
-    static const int64_t want[] = {255, 0x8001, -2, 0, -1, -32768, INT64_MIN};
-    for (int i = 0; i < 7; i++) assert_true(r->item[i]->kind == MX_PK_INT && r->item[i]->whole == want[i]);
-    assert_true(r->item[7]->kind == MX_PK_LONG && r->item[7]->size == 9);
-    assert_true(r->item[8]->kind == MX_PK_FLOAT && r->item[8]->real == -1.5);
-    assert_int_equal(r->item[9]->kind, MX_PK_NONE);
-    assert_true(r->item[10]->whole == 1 && r->item[11]->whole == 0 && r->item[11]->kind == MX_PK_BOOL);
-    assert_true(mx_pk_is_text(r->item[12], "h\303\251") && r->item[13] == r->item[12]);
-    assert_true(r->item[14]->count == 3 && r->item[14]->item[2]->whole == 3);
-    assert_int_equal(mx_pk_get(r->item[15], "a")->whole, 1);
-    assert_null(mx_pk_get(r->item[15], "b"));
-    /* a call stays what it is: a name and its arguments */
-    assert_true(r->item[16]->kind == MX_PK_CALL && mx_pk_is_global(r->item[16]->item[0], "os", "system"));
-    assert_true(mx_pk_is_text(r->item[16]->item[1]->item[0], "ls"));
-    mx_pk_free(pk);
-    for (size_t n = 0; n < used;
-         n++) { /* cut off anywhere; a copy of that size shows any byte read too far */
-        unsigned char *cut = malloc(n ? n : 1);
-        mx_error cut_error = {0};
-        memcpy(cut, b.at, n);
-        assert_int_equal(mx_pk_parse(&pk, cut, n, NULL, &cut_error), MX_ERR_FORMAT);
-        assert_null(pk);
-        free(cut);
-    }
-    free(b.at);
-}
-
-static void refuse_pickle(const char *what, const void *p, size_t size, const char *why) {
-    mx_pk *pk = NULL;
-    mx_error e = {0};
-    if (mx_pk_parse(&pk, p, size, NULL, &e) != MX_ERR_FORMAT || !strstr(e.text, why))
-        fail_msg("%s: %s", what, e.status ? e.text : "accepted");
-}
-
-static void refused_pickles(void **state) {
-    (void)state;
-#define REFUSE(what, content, why) refuse_pickle(what, content, sizeof content - 1, why)
-    REFUSE("protocol 1", "\x80\x01N.", "protocol 2 to 5");
-    REFUSE("INST runs a class", "\x80\x02(ios\nsystem\n.", "opcode 0x69");
-    REFUSE("OBJ", "\x80\x02(cos\nsystem\no.", "opcode 0x6f");
-    REFUSE("EXT1", "\x80\x02\x82\x01.", "opcode 0x82");
-    REFUSE("PERSID as text", "\x80\x02Px\n.", "opcode 0x50");
-    REFUSE("text numbers", "\x80\x02I1\n.", "opcode 0x49");
-    REFUSE("empty stack at the end", "\x80\x02.", "other than one value");
-    REFUSE("two values", "\x80\x02NN.", "other than one value");
-    REFUSE("an open mark", "\x80\x02(N.", "other than one value");
-    REFUSE("append to nothing", "\x80\x02Na.", "stack is empty");
-    REFUSE("append to a number", "\x80\x02K\x01Na.", "no container");
-    REFUSE("no mark", "\x80\x02Nt.", "no mark");
-    REFUSE("a key alone", "\x80\x02}(Nu.", "key without a value");
-    REFUSE("items below a mark", "\x80\x02N(\x85.", "stack is empty");
-    REFUSE("memo not set", "\x80\x02h\x00.", "never set");
-    REFUSE("memo far away", "\x80\x02Nr\xff\xff\xff\x7f.", "skips numbers");
-    REFUSE("a length past the end", "\x80\x02X\xff\xff\xff\xffx.", "passes the end");
-    REFUSE("a long past the end", "\x80\x02\x8b\xff\xff\xff\xffx.", "passes the end");
-    REFUSE("a name without an end",
-           "\x80\x02"
-           "cos",
-           "without an end");
-    REFUSE("a name that is a number", "\x80\x04K\x01K\x02\x93.", "no text");
-    REFUSE("arguments that are none",
-           "\x80\x02"
-           "cos\nsystem\nNR.",
-           "no tuple");
-    REFUSE("pairs that are none",
-           "\x80\x02"
-           "ccollections\nOrderedDict\n]Na\x85R.",
-           "no pairs");
-}
-
-/* Copying references is cheap in bytes: what it makes must be counted. */
-static void bombs(void **state) {
-    (void)state;
-    bytes b = pickle_of("ccollections\nOrderedDict\nq\001"); /* index 1 first: refused */
-    refuse_pickle("memo starts at 1", b.at, b.size, "skips");
-    b.size = 2;
-    op(&b, "ccollections\nOrderedDict\n"), put(&b, "q\x00", 2);
-    op(&b, "]q\001(");
-    for (int i = 0; i < 2000; i++) op(&b, "NN\x86");
-    op(&b, "e\x85q\002(");
-    for (int i = 0; i < 3000; i++) put(&b, "h\x00h\x02R", 5);
-    op(&b, "t\x87.");
-    refuse_pickle("2000 pairs copied 3000 times", b.at, b.size, "million");
-    b.size = 2;
-    for (int i = 0; i < 5000000; i++) op(&b, "N");
-    refuse_pickle("5 million values", b.at, b.size, "million");
-    free(b.at);
 }
 
 /* ---- containers -----------------------------------------------------------------------------------------
@@ -621,10 +493,7 @@ static void unfold(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(values),
-                                       cmocka_unit_test(refused_pickles),
-                                       cmocka_unit_test(bombs),
-                                       cmocka_unit_test(both_containers),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(both_containers),
                                        cmocka_unit_test(damaged_zip),
                                        cmocka_unit_test(damaged_legacy),
                                        cmocka_unit_test(checksums),

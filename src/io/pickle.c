@@ -61,7 +61,7 @@ static mx_status spend(mx_pk *pk, size_t count) {
 }
 
 static mx_status append(mx_pk *pk, nodes *a, mx_pk_node *n) {
-    if (a->count == MX_PK_MAX_COST) return bad(pk, "more than 4 million values");
+    if (a->count >= MX_PK_MAX_COST) return bad(pk, "more than 4 million values");
     if (a->count == a->capacity) {
         size_t capacity = a->capacity ? 2 * a->capacity : 64;
         mx_pk_node **at = realloc(a->at, capacity * sizeof *at);
@@ -425,6 +425,8 @@ mx_status mx_pk_parse(mx_pk **out, const void *bytes, size_t size, size_t *used,
     pk->bytes = bytes, pk->size = size < MX_PK_MAX_BYTES ? size : MX_PK_MAX_BYTES, pk->e = &own;
     pk->none.kind = MX_PK_NONE, pk->yes = (mx_pk_node){.kind = MX_PK_BOOL, .whole = 1};
     pk->no.kind = MX_PK_BOOL;
+    append(pk, &pk->stack, &pk->none); /* so that even the empty stack lies somewhere */
+    pk->stack.count = 0;
     while (!own.status && !pk->root) {
         const unsigned char *op = bytes_of(pk, 1);
         if (op) step(pk, *op);
