@@ -1,5 +1,5 @@
 /* PyTorch checkpoints: both containers made by hand, whole and damaged in every byte; what is refused and
- * what is kept inert; what we write; mmpretrain's names. */
+ * what is kept inert; what we write. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,6 @@
 #include "io/pth.h"
 #include "io/pth_write.h"
 #include "pth_files.h"
-#include "train/foreign.h"
 
 static char base[64];
 
@@ -457,53 +456,11 @@ static void many_tensors(void **state) {
     mx_pth_close(p);
 }
 
-/* ---- names ----------------------------------------------------------------------------------------------
- */
-
-static void names(void **state) {
-    (void)state;
-    static const char *const pairs[][2] = {
-        {"patch_embed.proj.weight", "patch_embed.proj.weight"},
-        {"backbone.patch_embed.projection.bias", "patch_embed.proj.bias"},
-        {"backbone.layers.2.blocks.17.ffn.layers.0.0.weight", "layers.2.blocks.17.mlp.fc1.weight"},
-        {"module.layers.2.blocks.17.mlp.fc2.bias", "layers.2.blocks.17.mlp.fc2.bias"},
-        {"neck.decoder_blocks.3.ffn.layers.1.bias", "decoder_blocks.3.mlp.fc2.bias"},
-        {"neck.decoder_blocks.3.ln1.bias", "decoder_blocks.3.norm1.bias"},
-        {"backbone.layers.0.blocks.0.attn.w_msa.qkv.weight", "layers.0.blocks.0.attn.qkv.weight"},
-        {"head.fc.weight", "head.weight"},
-        {"neck.mask_token", "mask_token"}};
-    char out[160], longest[400];
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        assert_true(mx_foreign_name(out, pairs[i][0]));
-        assert_string_equal(out, pairs[i][1]);
-    }
-    memset(longest, 'x', sizeof longest - 1), longest[sizeof longest - 1] = 0;
-    assert_false(mx_foreign_name(out, longest));
-}
-
-/* Written out by hand for two channels: Unfold's c0:(r0c0 r0c1 r1c0 r1c1) c1:(…) → (r0c0)(r1c0)(r0c1)(r1c1).
- */
-static void unfold(void **state) {
-    (void)state;
-    float w[2][8] = {{0, 1, 2, 3, 4, 5, 6, 7}, {10, 11, 12, 13, 14, 15, 16, 17}};
-    static const float want[8] = {0, 4, 2, 6, 1, 5, 3, 7};
-    mx_error e = {0};
-    assert_int_equal(mx_unfold_columns(w[0], 2, 8, &e), MX_OK);
-    for (int i = 0; i < 8; i++) assert_true(w[0][i] == want[i] && w[1][i] == want[i] + 10);
-}
-
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(both_containers),
-                                       cmocka_unit_test(damaged_zip),
-                                       cmocka_unit_test(damaged_legacy),
-                                       cmocka_unit_test(checksums),
-                                       cmocka_unit_test(refused_tensors),
-                                       cmocka_unit_test(refused_archives),
-                                       cmocka_unit_test(odd_trees),
-                                       cmocka_unit_test(legacy_forms),
-                                       cmocka_unit_test(written_and_read),
-                                       cmocka_unit_test(many_tensors),
-                                       cmocka_unit_test(names),
-                                       cmocka_unit_test(unfold)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(both_containers),  cmocka_unit_test(damaged_zip),
+                                       cmocka_unit_test(damaged_legacy),   cmocka_unit_test(checksums),
+                                       cmocka_unit_test(refused_tensors),  cmocka_unit_test(refused_archives),
+                                       cmocka_unit_test(odd_trees),        cmocka_unit_test(legacy_forms),
+                                       cmocka_unit_test(written_and_read), cmocka_unit_test(many_tensors)};
     return cmocka_run_group_tests(tests, make_base, remove_base);
 }
