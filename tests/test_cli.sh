@@ -71,6 +71,7 @@ expect 4 "absent.png" "$mixmae" reconstruct --checkpoint "$work/run/model.safete
 expect 0 "expected peak" "$mixmae" plan --data "$work/images" "${small[@]}" --steps 1
 expect 0 "to the end" "$mixmae" plan --data "$work/images" "${small[@]}" --steps 1
 expect 0 "finished" "$mixmae" pretrain --data "$work/images" --output "$work/run2" "${small[@]}" --init "$work/run/model.safetensors" --seed 3
+expect 0 "resized   . tables" "$mixmae" pretrain --data "$work/images" --output "$work/run_64" "${small[@]}" --image-size 64 --init "$work/run/model.safetensors"
 expect 2 "expected shape" "$mixmae" pretrain --data "$work/images" --output "$work/run3" "${small[@]}" --embed-dim 32 --init "$work/run/model.safetensors"
 
 # option files: the command line wins

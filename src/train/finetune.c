@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/convert.h"
 #include "train/evaluate.h"
 #include "train/init.h"
 #include "train/training.h"
@@ -20,7 +21,7 @@ static mx_status settings(mx_training *p, mx_error *e) {
         return mx_settings_finetune(&p->settings, &p->o, &start, e);
     }
     if (!p->o.init) return mx_settings_finetune(&p->settings, &p->o, NULL, e);
-    if (mx_checkpoint_read(&p->source, &p->source_pixels, p->o.init, MX_PARAMS_WEIGHTS, e))
+    if (mx_model_read_any(&p->source, &p->source_pixels, p->o.init, MX_PARAMS_WEIGHTS, e))
         return mx_fail_where(e, "--init");
     return mx_settings_finetune(&p->settings, &p->o, &p->source.config, e);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/convert.h"
 #include "train/settings.h"
 
 #define MX_BATCH_PIXELS (64 * 96 * 96) /* of a default batch: its activations stay near the caches */
@@ -52,7 +53,7 @@ static mx_status open_model(mx_inference *f, const mx_options *o, int stage, mx_
     if (!o->checkpoint)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--checkpoint FILE is needed: a model.safetensors or best.safetensors");
-    if (mx_checkpoint_read(&f->model, &f->pixels, o->checkpoint, MX_PARAMS_WEIGHTS, e)) return e->status;
+    if (mx_model_read_any(&f->model, &f->pixels, o->checkpoint, MX_PARAMS_WEIGHTS, e)) return e->status;
     const mx_model_config *m = &f->model.config;
     if (f->output == MX_OUT_LOGITS && !m->classes)
         return mx_fail(

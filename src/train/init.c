@@ -43,6 +43,10 @@ static bool table_sides(const mx_model *m, const char *name, int *height, int *w
         *height = mx_grid_h(c, 0), *width = mx_grid_w(c, 0);
         return true;
     }
+    if (!strcmp(name, "decoder_pos_embed")) {
+        *height = mx_grid_h(c, c->stages - 1), *width = mx_grid_w(c, c->stages - 1);
+        return true;
+    }
     if (!strstr(name, ".relative_position_bias_table") || sscanf(name, "layers.%d.", &stage) != 1 ||
         stage < 0 || stage >= c->stages)
         return false;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/convert.h"
+#include "train/init.h"
 #include "train/reconstruct.h"
 #include "train/training.h"
 
@@ -16,15 +18,16 @@ static mx_status use_data(mx_training *p, mx_error *e) {
     return p->resumed ? MX_OK : mx_settings_pixels(&p->settings, &p->o, p->data, &p->pixels, e);
 }
 
+static void tell(void *user, const char *line) { mx_notice(((mx_training *)user)->sink, "init      %s", line); }
+
 static mx_status first_weights(mx_training *p, mx_error *e) {
-    mx_st *st = NULL;
+    const mx_init_config config = {.notice = tell, .user = p};
     if (!p->o.init) return MX_OK;
-    if (mx_st_open(&st, p->o.init, e)) return mx_fail_where(e, "--init");
-    const char *kind = mx_st_meta(st, "kind");
-    bool state = kind && !strcmp(kind, "state");
-    mx_weights_load(&p->trainer.model, st, state ? "param." : "", state, e);
-    mx_st_close(st);
-    return mx_fail_where(e, "--init %s", p->o.init);
+    if (mx_model_read_any(&p->source, NULL, p->o.init, MX_PARAMS_WEIGHTS, e)) return mx_fail_where(e, "--init");
+    if (mx_init_from(&p->trainer.model, &p->source, &config, e)) return mx_fail_where(e, "--init %s", p->o.init);
+    mx_model_free(&p->source);
+    p->source = (mx_model){0};
+    return MX_OK;
 }
 
 /* Mean loss over the held-out images, always under the same masks, without augmentation. */

@@ -40,7 +40,7 @@ struct mx_training {
     mx_events *events;
     mx_run_state state;
     bool resumed;
-    mx_model source; /* fine-tuning: what --init holds, until its weights are taken */
+    mx_model source; /* what --init holds, until its weights are taken */
     mx_pixels source_pixels;
     /* this process, for rates: not part of the state */
     double started, last_saved, last_logged, wait_since_log, wait_total;
