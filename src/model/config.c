@@ -23,8 +23,8 @@ typedef struct {
 #define TUNE    {5e-4, 5, 100, 128, 0.7, 0.1}
 #define AUTHORS {{1.5e-4f, 40, 600, 128}, TUNE}
 #define SMALLER {{1.5e-4f, 40, 400, 64}, TUNE}
-#define NANO    {{2.4e-2f, 1, 20, 32}, {4e-3, 2, 30, 32, 0.85, 0}}
-#define MICRO   {{4e-3f, 1, 100, 128}, {2e-3, 2, 50, 64, 0.85, 0.05}}
+#define NANO    {{2.4e-2f, 1, 20, 32}, {1e-2, 2, 30, 32, 0.85, 0}}
+#define MICRO   {{4e-3f, 1, 100, 128}, {4e-3, 1, 30, 64, 0.85, 0.05}}
 /* clang-format on */
 /* nano and micro are ours, sized so that two cores train them in minutes; runs with these rates are in
  * docs/RESULTS.md. */
