@@ -220,6 +220,22 @@ static bool make_slot(slot *s, const mx_loader *l) {
     return s->images && s->index && s->label && s->trouble;
 }
 
+/* A policy for bytes meets other images: said at once, not image by image as broken files. */
+static mx_status check_depth(const mx_loader_config *c, mx_error *e) {
+    const mx_transform *t = &c->transform;
+    const mx_index *x = mx_dataset_index(c->data);
+    char quoted[MX_QUOTE];
+    if (!t->augment || !(t->randaugment.on || t->color_jitter > 0)) return MX_OK;
+    for (int64_t i = 0; i < x->files; i++)
+        if (x->file[i].width && x->file[i].depth > 1)
+            return mx_fail(
+                e, MX_ERR_DATA,
+                "RandAugment and colour jitter expect 8-bit images, found %d bits in %s: --aa none "
+                "leaves them out",
+                8 * x->file[i].depth, mx_quote(quoted, mx_dataset_path(c->data, i)));
+    return MX_OK;
+}
+
 static mx_status check(const mx_loader_config *c, mx_error *e) {
     if (!c->data || mx_dataset_count(c->data) < 1)
         return mx_fail(e, MX_ERR_ARGUMENT, "loader: expected a data set");
@@ -241,7 +257,8 @@ static mx_status check(const mx_loader_config *c, mx_error *e) {
     if (!(c->bad_share >= 0 && c->bad_share <= 1))
         return mx_fail(e, MX_ERR_ARGUMENT, "loader: expected a share of broken files in [0,1], found %g",
                        c->bad_share);
-    return mx_transform_check(&c->transform, e);
+    mx_status s = mx_transform_check(&c->transform, e);
+    return s ? s : check_depth(c, e);
 }
 
 static mx_status start(mx_loader *l, mx_error *e) {

@@ -110,9 +110,7 @@ static void move(mx_image *im, mx_image *spare, const double m[6], const uint8_t
     *im = *spare, *spare = other;
 }
 
-mx_status mx_augment_op(mx_augment_kind kind, double argument, mx_image *im, mx_image *spare,
-                        const uint8_t *fill, mx_error *e) {
-    double m[6] = {1, 0, 0, 0, 1, 0};
+static mx_status check_image(const mx_image *im, mx_error *e) {
     if (im->type != MX_PIXEL_U8 || (im->channels != 1 && im->channels != 3))
         return mx_fail(
             e, MX_ERR_UNSUPPORTED,
@@ -122,6 +120,13 @@ mx_status mx_augment_op(mx_augment_kind kind, double argument, mx_image *im, mx_
             : im->type == MX_PIXEL_U16 ? "16 bits"
                                        : "float",
             im->channels);
+    return MX_OK;
+}
+
+mx_status mx_augment_op(mx_augment_kind kind, double argument, mx_image *im, mx_image *spare,
+                        const uint8_t *fill, mx_error *e) {
+    double m[6] = {1, 0, 0, 0, 1, 0};
+    if (check_image(im, e)) return MX_ERR_UNSUPPORTED;
     if (make_spare(spare, im, e)) return e->status;
     switch (kind) {
     case MX_OP_AUTOCONTRAST: mx_op_autocontrast(im); return MX_OK;
@@ -163,6 +168,7 @@ mx_status mx_randaugment_apply(const mx_randaugment *a, mx_image *im, mx_image *
                                mx_rng *r, mx_error *e) {
     uint8_t kind[MX_MOST_OPS];
     const int side[2] = {im->height, im->width};
+    if (check_image(im, e)) return MX_ERR_UNSUPPORTED; /* whatever is drawn */
     for (int i = 0; i < a->ops; i++) kind[i] = (uint8_t)mx_rng_below(r, MX_OPS);
     for (int i = 0; i < a->ops; i++) {
         if (mx_rng_uniform(r) >= a->probability) continue;

@@ -160,6 +160,17 @@ mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
     if (!(t->ratio_lo > 0 && t->ratio_lo <= t->ratio_hi && isfinite(t->ratio_hi)))
         return mx_fail(e, MX_ERR_ARGUMENT, "crop ratio: expected 0 < low <= high, found %g, %g", t->ratio_lo,
                        t->ratio_hi);
+    const mx_erase *r = &t->erase;
+    if (!(r->probability >= 0 && r->probability <= 1) ||
+        (r->probability > 0 && !(r->area_lo >= 0 && r->area_lo <= r->area_hi && r->area_hi <= 1 &&
+                                 r->aspect_lo > 0 && r->aspect_lo <= 1 && r->count >= 1)))
+        return mx_fail(
+            e, MX_ERR_ARGUMENT,
+            "random erasing: expected a probability, 0 <= area low <= high <= 1, an aspect above 0 and at "
+            "least one box, found %g, %g, %g, %g, %d",
+            r->probability, r->area_lo, r->area_hi, r->aspect_lo, r->count);
+    if (!(t->color_jitter >= 0 && isfinite(t->color_jitter)))
+        return mx_fail(e, MX_ERR_ARGUMENT, "colour jitter: expected 0 or more, found %g", t->color_jitter);
     if ((t->randaugment.on || t->color_jitter > 0) && t->channels != 1 && t->channels != 3)
         return mx_fail(
             e, MX_ERR_ARGUMENT,

@@ -23,6 +23,8 @@ def solarize_add(image, add):
 
 
 def posterize(image, bits):
+    if bits >= 1:  # Pillow's own function takes 1 to 8 bits
+        return ImageOps.posterize(image, int(bits))
     return image.point([v & ~(2 ** (8 - int(bits)) - 1) & 255 for v in range(256)] * len(image.getbands()))
 
 
