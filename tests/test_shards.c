@@ -382,6 +382,19 @@ static void test_malformed(void **state) {
     text_member(t, "a.txt", "1");
     finish(t, "m.tar");
     refused(spec, MX_SPLIT_TRAIN, "lists no images");
+    for (int k = 0; k < 2;
+         k++) { /* GNU's second size, of sparse files, overrules the first: -1, and the least */
+        size_t header = t->size;
+        size_t size_png;
+        const char *bytes = png(3, &size_png);
+        put_header(t, "a.png", '0', (int64_t)size_png);
+        memcpy(t->bytes + header + 257, "ustar  ", 8);
+        memset(t->bytes + header + 483, 0xff, 12);
+        if (k) memset(t->bytes + header + 487, 0, 8), t->bytes[header + 487] = (char)0x80;
+        seal(t, header), put_data(t, bytes, size_png);
+        finish(t, "m.tar");
+        refused(spec, MX_SPLIT_TRAIN, "a.png: expected a size of at least 0");
+    }
     const char gzip[64] = "\x1f\x8b\x08";
     put_bytes("m.tar", gzip, sizeof gzip);
     refused(spec, MX_SPLIT_TRAIN, "compressed (gzip)");

@@ -132,7 +132,12 @@ static mx_status take_entry(gathering *g, struct archive *a, struct archive_entr
     if (archive_entry_sparse_count(entry) > 0)
         return mx_fail(g->e, MX_ERR_FORMAT, "byte %lld: %s is stored with holes; pack it without --sparse",
                        (long long)at, mx_quote(quoted, name));
-    if (take_member(g, a, name, archive_entry_size(entry)))
+    int64_t size =
+        archive_entry_size(entry); /* may be GNU's of sparse files, which libarchive does not check */
+    if (size < 0)
+        return mx_fail(g->e, MX_ERR_FORMAT, "byte %lld, %s: expected a size of at least 0, found %lld",
+                       (long long)at, mx_quote(quoted, name), (long long)size);
+    if (take_member(g, a, name, size))
         mx_fail_where(g->e, "byte %lld, %s", (long long)at, mx_quote(quoted, name));
     return g->e->status;
 }
