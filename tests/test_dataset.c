@@ -86,7 +86,7 @@ static void test_refused(void **state) {
     mkdir(at("empty"), 0755);
     put_text("texts/a/b.txt", "x");
     put_text("file", "x");
-    open_bad("missing", "cannot open the data folder");
+    open_bad("missing", "cannot open the data");
     open_bad("empty", "no images in");
     open_bad("texts", "found 1 other files in 2 folders");
     open_bad("file", "found a file");

@@ -69,6 +69,19 @@ for workers in 0 2; do
 done
 cmp "$work/r0/model.safetensors" "$work/r2/model.safetensors" || fail "workers change the weights"
 
+# A run can be resumed from any folder, however its data were named.
+cd "$work" || exit 1
+mkdir elsewhere
+number=0
+for data in tar:t1 't1/train-{000000..000000}.tar::t1/val-000000.tar' folder:d; do
+    number=$((number + 1))
+    good "$mixmae" pretrain --data "$data" --val-data tar:t1 --model nano --image-size 32 --window-size 4,4,2 --batch-size 4 \
+        --epochs 1 --warmup-epochs 0 --threads 1 --workers 0 --quiet --output "any$number"
+    (cd elsewhere && expect 0 "nothing to do" "$mixmae" pretrain --resume "../any$number"; exit $failed) || failed=1
+    expect 0 "nothing to do" "$mixmae" pretrain --resume "any$number" --data "$data"
+done
+cd - >/dev/null || exit 1
+
 # Broken images are named and left out, up to a share.
 printf 'no image' >"$work/d/train/$(head -1 "$work/p/classes.txt")/broken.png"
 expect 4 'left out: .*broken.png' "$mixmae" pack --data "$work/d" --output "$work/b1"

@@ -418,6 +418,74 @@ static void test_telling_apart(void **state) {
     expect_text(refused(at("empty"), MX_SPLIT_TRAIN), "no images in");
 }
 
+/* What an absolute specification becomes, given in the folder base; '@' is that folder. */
+static void expect_absolute(const char *spec, const char *want) {
+    char full[1024] = "";
+    for (const char *p = want; *p; p++) {
+        char letter[2] = {*p, 0};
+        strcat(full, *p == '@' ? base : letter);
+    }
+    char *got = mx_dataset_absolute(spec);
+    assert_non_null(got);
+    assert_string_equal(got, full);
+    free(got);
+}
+
+static void test_absolute(void **state) {
+    (void)state;
+    char before[4096];
+    put_text("x/a.tar", ""), put_text("x/tar:b", ""), put_text("y/c::d/e.tar", "");
+    put_text("real/list.csv", "1.png,0\n"), put_picture("1.png", 4, 4, 3, 1);
+    assert_int_equal(symlink("real/list.csv", at("list.csv")), 0);
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(base), 0);
+    expect_absolute("x", "@/x");
+    expect_absolute("x/../x/", "@/x");
+    expect_absolute("tar:x", "tar:@/x");
+    expect_absolute("x/a.tar", "@/x/a.tar");
+    expect_absolute("./x/tar:b", "@/x/tar:b"); /* no prefix, and none afterwards */
+    expect_absolute("list.csv", "@/list.csv"); /* its images are beside the link */
+    expect_absolute("list:list.csv", "list:@/list.csv");
+    expect_absolute("tar:x/a-{0..3}.tar", "tar:@/x/a-{0..3}.tar");
+    expect_absolute("{x,y}/{a,b}.tar::x/a.tar::x", "@/{x,y}/{a,b}.tar::@/x/a.tar::@/x");
+    expect_absolute("tar:/data/{0..3}.tar", "tar:/data/{0..3}.tar");
+    expect_absolute("nowhere", "nowhere"); /* for the message */
+    expect_absolute("tar:nowhere.tar", "tar:nowhere.tar");
+    expect_absolute("inat:", "inat:");
+    assert_int_equal(chdir("y/c::d"), 0);
+    expect_absolute("e.tar", "@/y/c::d/e.tar");
+    expect_absolute("tar:e.tar", "tar:e.tar"); /* would be cut in two */
+    assert_int_equal(chdir(before), 0);
+    mx_dataset *d = open_part(at("list.csv"), MX_SPLIT_TRAIN, NULL);
+    expect_sample(d, 0, "1.png", "0");
+    mx_dataset_close(d);
+}
+
+/* Without a split: all of whatever there is, unless it has two parts with a list for each. */
+static void test_open_all(void **state) {
+    (void)state;
+    mx_dataset *d;
+    mx_error e = {0};
+    put_picture("1.png", 4, 4, 3, 1), put_text("l.csv", "1.png,0\n");
+    for (int k = 0; k < 2; k++) {
+        e = (mx_error){0};
+        if (mx_dataset_open(&d, k ? spec_of("list:", "l.csv") : at("l.csv"), NULL, &e))
+            fail_msg("%s", e.text);
+        assert_int_equal(mx_dataset_count(d), 1);
+        expect_sample(d, 0, "1.png", "0");
+        mx_dataset_close(d);
+    }
+    put_cifar("k/train.bin", 2, 3, 4), put_cifar("k/test.bin", 2, 1, 9);
+    assert_int_equal(mx_dataset_open(&d, at("k"), NULL, &e), MX_ERR_ARGUMENT);
+    assert_null(d);
+    expect_text(e, "choose train or val");
+    put_picture("f/train/a/1.png", 4, 4, 3, 1), put_picture("f/val/a/2.png", 4, 4, 3, 1);
+    e = (mx_error){0};
+    if (mx_dataset_open(&d, spec_of("folder:", "f"), NULL, &e)) fail_msg("%s", e.text);
+    assert_int_equal(mx_dataset_count(d), 2);
+    mx_dataset_close(d);
+}
+
 /* Is the cache of spec used? It is edited (a path's first letter) and read back. */
 static bool cache_used(const char *rel) {
     char *bytes = malloc(1 << 20), *spec = strdup(at(rel));
@@ -497,6 +565,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_places, new_base, remove_base),
         cmocka_unit_test_setup_teardown(test_cifar, new_base, remove_base),
         cmocka_unit_test_setup_teardown(test_telling_apart, new_base, remove_base),
+        cmocka_unit_test_setup_teardown(test_absolute, new_base, remove_base),
+        cmocka_unit_test_setup_teardown(test_open_all, new_base, remove_base),
         cmocka_unit_test_setup_teardown(test_caches, new_base, remove_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,14 +149,6 @@ static mx_status open_source(mx_dataset **out, mx_source *source, const char *ca
     return s;
 }
 
-mx_status mx_dataset_open(mx_dataset **out, const char *root, const char *cache_path, mx_error *e) {
-    mx_source s = {.kind = MX_SOURCE_FOLDER, .given = strdup(root), .root = strdup(root)};
-    *out = NULL;
-    if (s.given && s.root) return open_source(out, &s, cache_path, e);
-    mx_source_free(&s);
-    return mx_fail(e, MX_ERR_MEMORY, "out of memory opening a data folder");
-}
-
 mx_status mx_dataset_open_split(mx_dataset **out, const char *spec, mx_split split, const char *cache_path,
                                 mx_error *e) {
     mx_source s = {0};
@@ -168,6 +160,10 @@ mx_status mx_dataset_open_split(mx_dataset **out, const char *spec, mx_split spl
     else
         mx_source_free(&s);
     return own.status ? mx_fail(e, own.status, "%s", own.text) : MX_OK;
+}
+
+mx_status mx_dataset_open(mx_dataset **out, const char *spec, const char *cache_path, mx_error *e) {
+    return mx_dataset_open_split(out, spec, MX_SPLIT_ALL, cache_path, e);
 }
 
 void mx_dataset_close(mx_dataset *d) {

@@ -9,27 +9,33 @@
 
 typedef struct mx_dataset mx_dataset;
 
-/* Walks root recursively (symbolic links followed, cycles detected; hidden files and folders skipped; paths
- * sorted bytewise) and keeps every name mx_image_name_known. The list, with each file's size, mtime, width,
- * height and channels (from headers; unreadable ones 0), is cached in cache_path when not NULL and reused
- * while folder and entries are unchanged (probe.c says what is looked at; keep the cache outside root, where
- * writing it would change the folder: then root is listed each time). A cache that is damaged is made again;
- * one that cannot be written is done without. Class folders: when every image lies below a first-level
- * folder, label = rank of that folder's name among those that hold images, else -1. A missing folder, one
- * without images, unreadable ones: one clear sentence. root is held open, so it may be renamed and the
- * process may change its folder. All else is safe from any thread. */
-mx_status mx_dataset_open(mx_dataset **out, const char *root, const char *cache_path, mx_error *e);
+/* All of what spec names: "PATH" or "PREFIX:PATH" (docs/DATA.md), where the prefix says what it is and
+ * without one it is told apart by what is there; a source with two parts, each with a list of its own, is an
+ * error.
+ *
+ * A folder is walked recursively (symbolic links followed, cycles detected; hidden files and folders skipped;
+ * paths sorted bytewise), keeping every name mx_image_name_known. Class folders: when every image lies below
+ * a first-level folder, label = rank of that folder's name among those that hold images, else -1. The list,
+ * with each file's size, mtime, width, height and channels (from headers; unreadable ones 0), is cached in
+ * cache_path when not NULL and reused while folders, lists and entries are unchanged (probe.c says what is
+ * looked at; keep the cache outside the data, where writing it would change the folder: then it is listed
+ * each time). A cache that is damaged is made again; one that cannot be written is done without. Data that
+ * are missing, without images or unreadable: one clear sentence. The folder is held open, so it may be
+ * renamed and the process may change its own. All else is safe from any thread. */
+mx_status mx_dataset_open(mx_dataset **out, const char *spec, const char *cache_path, mx_error *e);
 void mx_dataset_close(mx_dataset *d);
 
 /* ALL: everything, of a folder with train and val too (the class folders are then below those); of the other
  * sources where they have no held-out part. */
 typedef enum { MX_SPLIT_TRAIN, MX_SPLIT_VAL, MX_SPLIT_ALL } mx_split;
 
-/* One part of whatever spec names: "PATH" or "PREFIX:PATH" (docs/DATA.md), where the prefix says what it is
- * and without one it is told apart by what is there. *out NULL with MX_OK: there is no held-out part. In all
- * else as mx_dataset_open. */
+/* One part of it. *out NULL with MX_OK: there is no held-out part. In all else as mx_dataset_open. */
 mx_status mx_dataset_open_split(mx_dataset **out, const char *spec, mx_split split, const char *cache_path,
                                 mx_error *e);
+
+/* spec with its paths made absolute, so that it means the same in any folder; prefix, list and patterns stay.
+ * What is not there keeps its name, for the message to come. The caller frees it; NULL: out of memory. */
+char *mx_dataset_absolute(const char *spec);
 
 /* Changes of an open data set; not while anything else uses it. */
 /* Keeps a random share of each class (0 < fraction <= 1; at least one image a class, unlabelled ones together

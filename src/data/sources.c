@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void mx_source_free(mx_source *s) {
     for (int64_t i = 0; i < s->files; i++) free(s->file[i]);
@@ -160,13 +161,50 @@ static mx_status find_undivided(mx_source *s, bool *found, const char *path, mx_
     return st ? st : kinds[s->kind].find(s, found, path, MX_SPLIT_TRAIN, e);
 }
 
+/* The path of spec; *kind is MX_SOURCE_KINDS without a prefix. */
+static const char *behind_prefix(mx_source_kind *kind, const char *spec) {
+    for (*kind = 0; *kind < MX_SOURCE_KINDS; (*kind)++)
+        if (!strncmp(spec, kinds[*kind].prefix, strlen(kinds[*kind].prefix)))
+            return spec + strlen(kinds[*kind].prefix);
+    return spec;
+}
+
+/* Of a file only its folder's links are followed: what a list names lies beside the list as it was given. */
+static char *absolute(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    bool there = !access(path, F_OK), whole = is_folder(path);
+    if (!there && (*path == '/' || !strchr(path, '{'))) return strdup(path);
+    if (!there) name = path, slash = NULL; /* a pattern, which may have its braces in a folder's name */
+    char *folder = whole ? strdup(path) : slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    char *real = folder ? realpath(folder, NULL) : NULL;
+    char *out = !real || (!there && strchr(real, '{')) ? strdup(path)
+                : whole                                ? strdup(real)
+                        : mx_text_make("%s/%s", strcmp(real, "/") ? real : "", name);
+    free(folder), free(real);
+    return out;
+}
+
+char *mx_dataset_absolute(const char *spec) {
+    mx_source_kind kind;
+    const char *path = behind_prefix(&kind, spec);
+    bool several = kind == MX_SOURCE_TAR || (kind == MX_SOURCE_KINDS && access(path, F_OK));
+    char *out = strndup(spec, (size_t)(path - spec));
+    for (const char *p = path; p && out;) {
+        const char *end = several ? strstr(p, "::") : NULL;
+        char *part = end ? strndup(p, (size_t)(end - p)) : strdup(p), *full = part ? absolute(part) : NULL;
+        bool cut = several && full && strstr(full, "::"); /* of a folder's name: it would end the path */
+        char *longer = full ? mx_text_make("%s%s%s", out, cut ? part : full, end ? "::" : "") : NULL;
+        free(part), free(full), free(out);
+        out = longer;
+        p = end ? end + 2 : NULL;
+    }
+    return out;
+}
+
 mx_status mx_source_find(mx_source *s, bool *found, const char *spec, mx_split split, mx_error *e) {
-    const char *path = spec;
-    *s = (mx_source){.kind = MX_SOURCE_KINDS};
+    *s = (mx_source){0};
     *found = false;
-    for (mx_source_kind k = 0; k < MX_SOURCE_KINDS; k++)
-        if (!strncmp(spec, kinds[k].prefix, strlen(kinds[k].prefix)))
-            s->kind = k, path = spec + strlen(kinds[k].prefix);
+    const char *path = behind_prefix(&s->kind, spec);
     if (!*path) return mx_fail(e, MX_ERR_ARGUMENT, "expected a path to the data, found \"%s\"", spec);
     mx_status st = s->kind == MX_SOURCE_KINDS ? tell(&s->kind, path, e) : MX_OK;
     if (st) return st;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "data/dataset.h"
 #include "io/file.h"
 
 static char *join(const char *root, const char *name) {
@@ -119,6 +120,14 @@ static mx_status make_absolute(char **path, mx_error *e) {
     return e->status;
 }
 
+static mx_status make_data_absolute(char **spec, mx_error *e) {
+    char *full = *spec ? mx_dataset_absolute(*spec) : NULL;
+    if (*spec && !full) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    free(*spec);
+    *spec = full;
+    return e->status;
+}
+
 mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
                              bool *stored, bool *resumed, mx_error *e) {
     const char *root = o->resume ? o->resume : o->output;
@@ -128,7 +137,7 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
     if (o->resume && o->output && strcmp(o->resume, o->output))
         return mx_fail(e, MX_ERR_ARGUMENT, "--output %s and --resume %s name different folders", o->output,
                        o->resume);
-    if (make_absolute(&o->data, e) || make_absolute(&o->val_data, e) || make_absolute(&o->init, e))
+    if (make_data_absolute(&o->data, e) || make_data_absolute(&o->val_data, e) || make_absolute(&o->init, e))
         return e->status;
     if (mx_run_paths_make(p, root, e)) return e->status;
     if (o->resume && !mx_path_exists(root))
