@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -136,6 +137,23 @@ void mx_file_drop(mx_file *f) {
     close(f->fd);
     unlink(f->temporary);
     forget(f);
+}
+
+mx_status mx_file_map(const char *path, const void **bytes, size_t *size, mx_error *e) {
+    struct stat info;
+    void *map = MAP_FAILED;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not hang us */
+    if (fd < 0) return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    if (fstat(fd, &info) || !S_ISREG(info.st_mode))
+        mx_fail(e, MX_ERR_IO, "%s is not a regular file", path);
+    else if (info.st_size == 0)
+        mx_fail(e, MX_ERR_FORMAT, "%s is empty", path);
+    else if ((map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
+        mx_fail(e, MX_ERR_IO, "cannot map %s: %s", path, strerror(errno));
+    close(fd);
+    if (map == MAP_FAILED) return e->status;
+    *bytes = map, *size = (size_t)info.st_size;
+    return MX_OK;
 }
 
 mx_status mx_file_write(const char *path, const void *bytes, size_t size, mx_error *e) {

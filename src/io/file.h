@@ -10,6 +10,8 @@
 
 /* Reads a file of at most limit bytes; a terminating 0 follows the content. The caller frees *bytes. */
 mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *size, mx_error *e);
+/* A plain file's bytes as they lie in it, read as they are touched; each message names path. Give back with munmap. */
+mx_status mx_file_map(const char *path, const void **bytes, size_t *size, mx_error *e);
 /* Temporary sibling, write, fsync, rename, fsync of the folder: path is the old or the new content, never a
  * mix. */
 mx_status mx_file_write(const char *path, const void *bytes, size_t size, mx_error *e);

@@ -3,14 +3,14 @@
  * from the archive. Source: formats.md (b) "Zip container". */
 #include "io/pth_internal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "io/file.h"
 
 #define MX_PTH_MAX_ENTRIES 1000000
 #define MX_PTH_MAX_ROOT    1024
@@ -196,24 +196,16 @@ mx_status mx_pth_parse(mx_pth **out, const void *bytes, size_t size, mx_error *e
 }
 
 mx_status mx_pth_open(mx_pth **out, const char *path, mx_error *e) {
-    struct stat info;
-    void *map = MAP_FAILED;
+    const void *bytes;
+    size_t size;
     *out = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not hang us */
-    if (fd < 0) return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    if (fstat(fd, &info) || !S_ISREG(info.st_mode))
-        mx_fail(e, MX_ERR_IO, "%s is not a regular file", path);
-    else if (info.st_size == 0)
-        mx_fail(e, MX_ERR_FORMAT, "%s is empty", path);
-    else if ((map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
-        mx_fail(e, MX_ERR_IO, "cannot map %s: %s", path, strerror(errno));
-    close(fd);
-    if (map == MAP_FAILED) return e->status;
-    if (mx_pth_parse(out, map, (size_t)info.st_size, e))
-        munmap(map, (size_t)info.st_size);
-    else
-        (*out)->mapped = true;
-    return e->status;
+    if (mx_file_map(path, &bytes, &size, e)) return e->status;
+    if (mx_pth_parse(out, bytes, size, e)) {
+        munmap((void *)bytes, size);
+        return mx_fail_where(e, "%s", path);
+    }
+    (*out)->mapped = true;
+    return MX_OK;
 }
 
 static void free_facts(mx_pth_fact *fact, int count) {

@@ -1,14 +1,12 @@
 /* Reading safetensors files, see safetensors.h. The checks follow formats.md (a), in its order. */
 #include "io/safetensors_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "io/file.h"
 
 #define MX_ST_MAX_HEADER  100000000u
 #define MX_ST_MAX_TENSORS 1000000
@@ -165,25 +163,16 @@ mx_status mx_st_parse(mx_st **out, const void *bytes, size_t size, mx_error *e) 
 }
 
 mx_status mx_st_open(mx_st **out, const char *path, mx_error *e) {
-    struct stat info;
-    void *map = MAP_FAILED;
+    const void *bytes;
+    size_t size;
     *out = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not hang us */
-    if (fd < 0) return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    if (fstat(fd, &info) || !S_ISREG(info.st_mode))
-        mx_fail(e, MX_ERR_IO, "%s is not a regular file", path);
-    else if (info.st_size == 0)
-        mx_fail(e, MX_ERR_FORMAT, "%s is empty", path);
-    else if ((map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
-        mx_fail(e, MX_ERR_IO, "cannot map %s: %s", path, strerror(errno));
-    close(fd);
-    if (map == MAP_FAILED) return e->status;
-    if (mx_st_parse(out, map, (size_t)info.st_size, e)) {
-        munmap(map, (size_t)info.st_size);
-        mx_fail_where(e, "%s", path);
-    } else
-        (*out)->mapped = true;
-    return e->status;
+    if (mx_file_map(path, &bytes, &size, e)) return e->status;
+    if (mx_st_parse(out, bytes, size, e)) {
+        munmap((void *)bytes, size);
+        return mx_fail_where(e, "%s", path);
+    }
+    (*out)->mapped = true;
+    return MX_OK;
 }
 
 void mx_st_close(mx_st *st) {
