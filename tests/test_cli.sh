@@ -64,6 +64,9 @@ expect 0 "nothing to do" "$mixmae" pretrain --resume "$work/run" --batch-size 4 
 expect 4 "no such folder" "$mixmae" pretrain --resume "$work/none"
 expect 4 "1 images|--batch-size [0-9]+ works" "$mixmae" pretrain --data "$work/images" --output "$work/r2" "${small[@]}" --batch-size 1000
 expect 0 "layers.0.blocks.0.attn.qkv.weight" "$mixmae" inspect "$work/run/model.safetensors"
+rude='{"__metadata__":{"note":"\u001b[31mred"}}' # a file whose metadata would colour the terminal
+printf '\x30\0\0\0\0\0\0\0%-48s' "$rude" >"$work/rude.safetensors"
+expect 0 '[?]\[31mred' "$mixmae" inspect "$work/rude.safetensors"
 expect 4 "PNG image" "$mixmae" inspect "$(ls "$work"/images/train/*/*.png | head -1)"
 expect 0 "grid.png" "$mixmae" reconstruct --checkpoint "$work/run/model.safetensors" --output "$work/grid.png" --images "$work"/images/val/*/*.png
 [ -s "$work/grid.png" ] || fail "no grid.png"
