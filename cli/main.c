@@ -63,17 +63,7 @@ static int run(const char *command, int argc, char **argv) {
     return code;
 }
 
-/* libgomp's threads spin for milliseconds at the end of every parallel loop. Where another program uses a
- * core too, that made training 5 times slower; a short spin costs nothing on an idle machine (docs/SPEED.md
- * "Waiting"). libgomp reads its settings before main, so the program starts itself once more with the setting
- * made. */
-static void shorten_spinning(char **argv) {
-    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "10000", 1)) return;
-    execv("/proc/self/exe", argv); /* on failure it just goes on */
-}
-
 int main(int argc, char **argv) {
-    shorten_spinning(argv);
     if (argc < 2) {
         print_help(NULL);
         return MIXMAE_EXIT_USAGE;

@@ -10,6 +10,7 @@ if(MIXMAE_SHARED)
   target_link_libraries(mixmae_shared PRIVATE ${needs})
   set_target_properties(mixmae_shared PROPERTIES OUTPUT_NAME mixmae LINKER_LANGUAGE C VERSION ${PROJECT_VERSION}
                         SOVERSION ${PROJECT_VERSION_MAJOR})
+  target_link_options(mixmae_shared PRIVATE LINKER:-z,nodelete) # its threads sleep until the process ends
   install(TARGETS mixmae_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 
@@ -20,17 +21,10 @@ file(RELATIVE_PATH MX_UP /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 string(REGEX REPLACE "/$" "" MX_UP "${MX_UP}")
 set(MX_PRIVATE -ljpeg -lpng ${WEBP_LDFLAGS} ${TIFF_LDFLAGS} ${JANSSON_LDFLAGS} ${INIH_LDFLAGS} ${PROTOBUFC_LDFLAGS}
                ${LIBZIP_LDFLAGS} ${LIBARCHIVE_LDFLAGS})
-if(TARGET mixmae_cpu_generic)
-  get_filename_component(dir ${DNNL_LIBRARY} DIRECTORY)
-  list(APPEND MX_PRIVATE -L${dir} -ldnnl)
-endif()
 list(REMOVE_DUPLICATES MX_PRIVATE)
 foreach(dir ${CMAKE_C_IMPLICIT_LINK_DIRECTORIES})
   list(REMOVE_ITEM MX_PRIVATE -L${dir})
 endforeach()
-if(MIXMAE_OPENMP)
-  list(APPEND MX_PRIVATE ${OpenMP_C_FLAGS})
-endif()
 list(JOIN MX_PRIVATE " " MX_PRIVATE)
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/mixmae.pc @ONLY CONTENT
 "prefix=\${pcfiledir}/@MX_UP@

@@ -1,8 +1,8 @@
 /* A data set as a numbered list: opens the index of a source (from the cache, or by listing it) and serves
  * it. Everything after opening and subset.c's changes is read-only and safe from any thread; read.c reads
  * the samples. */
+#include "base/parallel.h"
 #include "data/source.h"
-#include "data/parallel.h"
 
 #include <errno.h>
 #include <fcntl.h>

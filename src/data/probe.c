@@ -9,8 +9,8 @@
  * changed less than MX_RACY before the listing began may have changed again within the same tick of the file
  * system's clock: not current. Times ahead of this machine's clock (a server's) count the same. Then the
  * folder is listed again, and only new and changed files are opened. */
+#include "base/parallel.h"
 #include "data/index.h"
-#include "data/parallel.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -90,7 +90,8 @@ static void read_header(probe *p, const char *path, mx_entry *f) {
     close(fd);
 }
 
-static void probe_file(void *user, int64_t i) {
+static void probe_file(void *user, int64_t i, int thread) {
+    (void)thread;
     probe *p = user;
     mx_entry *f = &p->x->file[i];
     const char *path = p->x->names + f->name;
@@ -120,7 +121,8 @@ typedef struct {
     atomic_bool changed;
 } check;
 
-static void check_folder(void *user, int64_t i) {
+static void check_folder(void *user, int64_t i, int thread) {
+    (void)thread;
     check *c = user;
     const mx_folder *f = &c->x->folder[i];
     const char *path = c->x->names + f->name;
@@ -132,7 +134,8 @@ static void check_folder(void *user, int64_t i) {
         atomic_store(&c->changed, true);
 }
 
-static void check_file(void *user, int64_t i) {
+static void check_file(void *user, int64_t i, int thread) {
+    (void)thread;
     check *c = user;
     if (atomic_load(&c->changed)) return;
     const mx_entry *f = &c->x->file[i * c->x->files / c->checked];

@@ -4,8 +4,8 @@
  * Every image counts alike whatever its size, as it does in training, where each becomes one crop. Sums are
  * doubles, taken image by image in blocks of fixed extent that are added up in order, so the thread count
  * changes nothing. */
+#include "base/parallel.h"
 #include "data/index.h"
-#include "data/parallel.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -57,7 +57,8 @@ static void add_image(double *sum, const mx_image *im, float range) {
     sum[0] += 1;
 }
 
-static void work(void *user, int64_t block) {
+static void work(void *user, int64_t block, int thread) {
+    (void)thread;
     stats *s = user;
     int64_t count = mx_dataset_count(s->data), end = (block + 1) * MX_STATS_BLOCK;
     if (end > s->images) end = s->images;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "data/parallel.h"
+#include "base/parallel.h"
 #include "data/synth_families.h"
 
 #define MX_MOST_DETAIL 12 /* levels; later ones differ in their random numbers only */
@@ -138,7 +138,8 @@ typedef struct {
     mx_error error;
 } writer;
 
-static void write_one(void *user, int64_t i) {
+static void write_one(void *user, int64_t i, int thread) {
+    (void)thread;
     writer *w = user;
     int each = w->images + w->held, class_index = (int)(i / each), index = (int)(i % each);
     bool val = index >= w->images;

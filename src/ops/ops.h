@@ -180,7 +180,7 @@ void mx_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g);
 
 typedef struct {
     double lr, weight_decay, beta1, beta2, eps;
-    int64_t t;        /* update number, from 1: bias corrections 1 - beta^t in double */
+    int64_t t;         /* update number, from 1: bias corrections 1 - beta^t in double */
     double grad_scale; /* gradients are multiplied by this first (clipping) */
 } mx_adamw_args;
 

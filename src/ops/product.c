@@ -14,11 +14,12 @@ static void plain(const mx_product *p, float *c, const float *a, const float *b)
 }
 #endif
 
-void mx_product_run(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks) {
+bool mx_product_run(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks) {
 #ifdef MX_WITH_CPU
-    mx_cpu_product(p, c, a, b, threads, blocks);
+    return mx_cpu_product(p, c, a, b, threads, blocks);
 #else
-    (void)threads, (void)blocks;
-    plain(p, c, a, b);
+    (void)threads;
+    if (blocks) plain(p, c, a, b);
+    return blocks;
 #endif
 }

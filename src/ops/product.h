@@ -4,12 +4,12 @@
 
 #include "ops/ops.h"
 
-/* c [m,n] = op(a) op(b), f32, row-major, tight. blocks: our blocks on `threads` threads; else the library's
- * own threading. Without the cpu backend: plain loops. */
-void mx_product_run(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks);
+/* c [m,n] = op(a) op(b), f32, row-major, tight. blocks: our blocks on `threads` threads (without the cpu
+ * backend plain loops); else oneDNN with its own threading: false where it is not installed. */
+bool mx_product_run(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks);
 
 #ifdef MX_WITH_CPU
-void mx_cpu_product(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks);
+bool mx_cpu_product(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks);
 #endif
 
 #endif

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parallel.h"
 #include "data/pack.h"
-#include "data/parallel.h"
 #include "io/file.h"
 #include "train/commands.h"
 
@@ -124,7 +124,8 @@ static mx_status add_sample(packing *p, const packed *s) {
     return ++p->in_shard == p->o->shard_size ? end_shard(p) : MX_OK;
 }
 
-static void make_sample(void *user, int64_t k) {
+static void make_sample(void *user, int64_t k, int thread) {
+    (void)thread;
     packing *p = user;
     packed *s = &p->block[k];
     s->sample = p->order ? p->order[p->from + k] : p->from + k;

@@ -54,7 +54,7 @@ typedef struct {
     const mx_kernels *k;
     const mx_layout *lay;
     const float *qkv, *dout, *table;
-    float *out, *lse, *dqkv, *partial, *work;
+    float *out, *lse, *dqkv, *dtable, *partial, *work;
     int64_t batch, heads, d, run, runs, entries;
     spread spread;
 } call;
@@ -105,10 +105,11 @@ static void point_at(const call *a, mx_attention_task *t, int64_t first, int64_t
     t->dv = t->dk + width;
 }
 
-static void run_task(const call *a, int64_t task) {
+static void run_task(void *arg, int64_t task, int thread) {
+    const call *a = arg;
     const int64_t run = task % a->runs, head = task / a->runs % a->heads, segment = task / a->runs / a->heads;
     const int64_t first = a->lay->segment[segment], tokens = a->lay->segment[segment + 1] - first;
-    float *mine = a->work + mx_cpu_thread() * a->spread.thread;
+    float *mine = a->work + thread * a->spread.thread;
     float *tile = mine + a->spread.scratch, *back_tile = tile + a->spread.tile,
           *column = back_tile + a->spread.back_tile;
     int32_t *offset = (int32_t *)(void *)(column + a->spread.column);
@@ -164,9 +165,21 @@ static call prepare(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_t
 
 void mx_cpu_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table,
                       const mx_layout *lay, void *work) {
-    const call a = prepare(c, out, lse, qkv, table, lay, false, work);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (lay->segments * a.heads * a.runs > 1)
-    for (int64_t t = 0; t < lay->segments * a.heads * a.runs; t++) run_task(&a, t);
+    call a = prepare(c, out, lse, qkv, table, lay, false, work);
+    mx_parallel(c->threads, lay->segments * a.heads * a.runs, run_task, &a);
+}
+
+/* One head's column of the table's gradient += the partial ones, in order. */
+static void table_task(void *arg, int64_t head, int thread) {
+    const call *a = arg;
+    (void)thread;
+    for (int64_t e = 0; e < a->entries; e++) {
+        float sum = 0;
+        for (int64_t s = 0; s < a->lay->segments; s++)
+            for (int64_t r = 0; r < a->runs; r++)
+                sum += a->partial[((s * a->heads + head) * a->runs + r) * a->entries + e];
+        a->dtable[e * a->heads + head] += sum;
+    }
 }
 
 void mx_cpu_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tensor dout, mx_tensor out,
@@ -175,16 +188,8 @@ void mx_cpu_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tenso
     a.dqkv = mx_f32(dqkv);
     a.dout = mx_f32(dout);
     if (a.table) a.partial = a.work + c->threads * a.spread.thread;
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (lay->segments * a.heads * a.runs > 1)
-    for (int64_t t = 0; t < lay->segments * a.heads * a.runs; t++) run_task(&a, t);
+    mx_parallel(c->threads, lay->segments * a.heads * a.runs, run_task, &a);
     if (!a.table) return;
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (a.heads > 1)
-    for (int64_t head = 0; head < a.heads; head++)
-        for (int64_t e = 0; e < a.entries; e++) {
-            float sum = 0;
-            for (int64_t s = 0; s < lay->segments; s++)
-                for (int64_t r = 0; r < a.runs; r++)
-                    sum += a.partial[((s * a.heads + head) * a.runs + r) * a.entries + e];
-            mx_f32(dtable)[e * a.heads + head] += sum;
-        }
+    a.dtable = mx_f32(dtable);
+    mx_parallel(c->threads, a.heads, table_task, &a);
 }

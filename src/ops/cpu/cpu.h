@@ -1,15 +1,12 @@
 /* Inside the cpu backend: how its files reach the kernels of the chosen instruction set, and what they
  * define.
  *
- * Work is cut into tasks by shapes only and handed out dynamically, so results never depend on the number of
- * threads. Every `parallel for` of the backend is one of these loops. */
+ * Work is cut into tasks by shapes only and handed out dynamically (base/parallel.h), so results never depend
+ * on the number of threads. An op fills a struct with its call and gives it to a function of one task. */
 #ifndef MX_OPS_CPU_CPU_H
 #define MX_OPS_CPU_CPU_H
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
+#include "base/parallel.h"
 #include "ops/backend.h"
 #include "ops/cpu/kernels/kernels.h"
 
@@ -20,15 +17,6 @@ typedef struct {
 
 static inline const mx_kernels *mx_cpu_kernels(const mx_ctx *c) {
     return ((const mx_cpu_backend *)c->backend)->kernels;
-}
-
-/* which thread of the running team: index of per-thread scratch, below mx_ctx.threads */
-static inline int mx_cpu_thread(void) {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
 }
 
 static inline int64_t mx_ceil_div(int64_t n, int64_t m) { return (n + m - 1) / m; }

@@ -46,9 +46,14 @@ typedef struct {
     float *y, *h;
     const float *r, *x, *w, *bias, *keep;
     int64_t out, in, per_sample;
+    tiling tiles;
+    mx_gemm_scratch *scratch; /* one a thread */
 } forward;
 
-static void forward_block(const forward *f, block b, mx_gemm_scratch *work) {
+static void forward_task(void *arg, int64_t task, int thread) {
+    const forward *f = arg;
+    const block b = block_at(&f->tiles, task);
+    mx_gemm_scratch *work = f->scratch + thread;
     const int64_t at = b.i * f->out + b.j;
     /* a residual may be y itself, so its product waits in a tile */
     float *c = f->r ? work->tile : f->h ? f->h + at : f->y + at;
@@ -81,22 +86,21 @@ static float *maybe(mx_tensor t) { return mx_present(t) ? mx_f32(t) : NULL; }
 void mx_cpu_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
                    mx_tensor keep, void *work) {
     const int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
-    const forward f = {.k = mx_cpu_kernels(c),
-                       .y = mx_f32(y),
-                       .h = maybe(h),
-                       .r = maybe(r),
-                       .x = mx_f32(x),
-                       .w = mx_f32(w),
-                       .bias = maybe(b),
-                       .keep = maybe(keep),
-                       .out = out,
-                       .in = in,
-                       .per_sample = mx_present(keep) ? rows / mx_count(keep) : rows};
     if (rows == 0) return;
-    mx_gemm_scratch *scratch = work;
-    const tiling t = tile(rows, out);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (t.count > 1)
-    for (int64_t k = 0; k < t.count; k++) forward_block(&f, block_at(&t, k), scratch + mx_cpu_thread());
+    forward f = {.k = mx_cpu_kernels(c),
+                 .y = mx_f32(y),
+                 .h = maybe(h),
+                 .r = maybe(r),
+                 .x = mx_f32(x),
+                 .w = mx_f32(w),
+                 .bias = maybe(b),
+                 .keep = maybe(keep),
+                 .out = out,
+                 .in = in,
+                 .per_sample = mx_present(keep) ? rows / mx_count(keep) : rows,
+                 .tiles = tile(rows, out),
+                 .scratch = work};
+    mx_parallel(c->threads, f.tiles.count, forward_task, &f);
 }
 
 /* How dW [out,in] is computed from `rows` rows: tiles of it, times partial sums over runs of rows. */
@@ -130,6 +134,10 @@ typedef struct {
     const float *dy, *x, *h, *w;
     int64_t out, in;
     weight_plan plan;
+    int64_t weights;          /* tasks of dW: plan's tiles times runs */
+    tiling inputs;            /* of dx */
+    mx_cut sums;              /* of dW's numbers, where partial sums are added */
+    mx_gemm_scratch *scratch; /* one a thread */
 } backward;
 
 static void input_block(const backward *f, block b, mx_gemm_scratch *work) {
@@ -180,26 +188,38 @@ static void weight_block(const backward *f, int64_t task, mx_gemm_scratch *work)
 }
 
 /* dW, db += the partial sums, in order */
-static void add_partials(mx_ctx *c, const backward *f) {
-    (void)c; /* unused without OpenMP */
+static void sums_task(void *arg, int64_t task, int thread) {
+    const backward *f = arg;
+    const int64_t stride = f->out * f->in + f->out, i = task * f->sums.size,
+                  length = mx_cut_length(f->sums, task);
+    (void)thread;
+    for (int64_t r = 1; r < f->plan.runs.count; r++)
+        f->k->add(f->partial + i, f->partial + r * stride + i, length);
+    f->k->add(f->dw + i, f->partial + i, length);
+}
+
+static void add_partials(mx_ctx *c, backward *f) {
     const int64_t n = f->out * f->in, stride = n + f->out, runs = f->plan.runs.count;
-    const mx_cut cut = mx_cut_even(n, 8192, 16);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
-    for (int64_t t = 0; t < cut.count; t++) {
-        const int64_t i = t * cut.size, length = mx_cut_length(cut, t);
-        for (int64_t r = 1; r < runs; r++) f->k->add(f->partial + i, f->partial + r * stride + i, length);
-        f->k->add(f->dw + i, f->partial + i, length);
-    }
+    f->sums = mx_cut_even(n, 8192, 16);
+    mx_parallel(c->threads, f->sums.count, sums_task, f);
     if (!f->db) return;
     for (int64_t r = 1; r < runs; r++) f->k->add(f->partial + n, f->partial + r * stride + n, f->out);
     f->k->add(f->db, f->partial + n, f->out);
+}
+
+/* dW first: its tasks are the longer ones. */
+static void backward_task(void *arg, int64_t task, int thread) {
+    const backward *f = arg;
+    if (task < f->weights)
+        weight_block(f, task, f->scratch + thread);
+    else
+        input_block(f, block_at(&f->inputs, task - f->weights), f->scratch + thread);
 }
 
 void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,
                         mx_tensor h, mx_tensor w, void *work) {
     const int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
     if (rows == 0) return;
-    mx_gemm_scratch *scratch = work;
     backward f = {.k = mx_cpu_kernels(c),
                   .dx = maybe(dx),
                   .dw = mx_f32(dw),
@@ -210,30 +230,23 @@ void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_
                   .w = mx_f32(w),
                   .out = out,
                   .in = in,
-                  .plan = plan_weight(rows, out, in)};
-    if (f.plan.runs.count > 1) f.partial = (float *)(scratch + c->threads);
-    const tiling inputs = tile(rows, in);
-    const int64_t weights = f.plan.tiles.count * f.plan.runs.count;
-    const int64_t tasks = weights + (f.dx ? inputs.count : 0);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (tasks > 1)
-    for (int64_t t = 0; t < tasks; t++) {
-        if (t < weights)
-            weight_block(&f, t, scratch + mx_cpu_thread());
-        else
-            input_block(&f, block_at(&inputs, t - weights), scratch + mx_cpu_thread());
-    }
+                  .plan = plan_weight(rows, out, in),
+                  .inputs = tile(rows, in),
+                  .scratch = work};
+    if (f.plan.runs.count > 1) f.partial = (float *)(f.scratch + c->threads);
+    f.weights = f.plan.tiles.count * f.plan.runs.count;
+    mx_parallel(c->threads, f.weights + (f.dx ? f.inputs.count : 0), backward_task, &f);
     if (f.partial) add_partials(c, &f);
 }
 
 void mx_cpu_input_gradient(mx_ctx *c, mx_tensor dx, mx_tensor dy, mx_tensor w, void *work) {
-    const backward f = {.k = mx_cpu_kernels(c),
-                        .dx = mx_f32(dx),
-                        .dy = mx_f32(dy),
-                        .w = mx_f32(w),
-                        .out = w.dim[0],
-                        .in = w.dim[1]};
-    const tiling t = tile(mx_rows(dy), f.in);
-    mx_gemm_scratch *scratch = work;
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (t.count > 1)
-    for (int64_t k = 0; k < t.count; k++) input_block(&f, block_at(&t, k), scratch + mx_cpu_thread());
+    backward f = {.k = mx_cpu_kernels(c),
+                  .dx = mx_f32(dx),
+                  .dy = mx_f32(dy),
+                  .w = mx_f32(w),
+                  .out = w.dim[0],
+                  .in = w.dim[1],
+                  .inputs = tile(mx_rows(dy), w.dim[1]),
+                  .scratch = work};
+    mx_parallel(c->threads, f.inputs.count, backward_task, &f);
 }

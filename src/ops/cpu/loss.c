@@ -23,21 +23,40 @@ static void load_patch(float *to, mx_tensor images, const mx_targets *targets, i
     }
 }
 
+typedef struct {
+    const mx_kernels *k;
+    double *row_loss;
+    float *patches, *dpred; /* patches: one a thread */
+    const float *pred;
+    mx_tensor images;
+    const mx_targets *targets;
+    int64_t width;
+    float scale;
+} pixels;
+
+static void pixel_task(void *arg, int64_t r, int thread) {
+    const pixels *p = arg;
+    float *patch = p->patches + thread * mx_line_floats(p->width);
+    load_patch(patch, p->images, p->targets, r);
+    p->row_loss[r] = p->k->pixel_row(p->dpred ? p->dpred + r * p->width : NULL, p->pred + r * p->width, patch,
+                                     p->width, p->targets->normalise, p->scale);
+}
+
 void mx_cpu_pixel_loss(mx_ctx *c, mx_tensor loss, mx_tensor dpred, mx_tensor pred, mx_tensor images,
                        const mx_targets *targets, float scale, void *work) {
-    const mx_kernels *k = mx_cpu_kernels(c);
     const int64_t rows = mx_rows(pred), width = mx_width(pred);
     const double share = (double)scale / (double)(rows * width);
     double *row_loss = work, total = 0;
-    float *patches = (float *)(row_loss + mx_round_up(rows, 8));
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (rows > 1)
-    for (int64_t r = 0; r < rows; r++) {
-        float *patch = patches + mx_cpu_thread() * mx_line_floats(width);
-        load_patch(patch, images, targets, r);
-        row_loss[r] =
-            k->pixel_row(mx_present(dpred) ? mx_f32(dpred) + r * width : NULL, mx_f32(pred) + r * width,
-                         patch, width, targets->normalise, (float)(2 * share));
-    }
+    pixels p = {.k = mx_cpu_kernels(c),
+                .row_loss = row_loss,
+                .patches = (float *)(row_loss + mx_round_up(rows, 8)),
+                .dpred = mx_present(dpred) ? mx_f32(dpred) : NULL,
+                .pred = mx_f32(pred),
+                .images = images,
+                .targets = targets,
+                .width = width,
+                .scale = (float)(2 * share)};
+    mx_parallel(c->threads, rows, pixel_task, &p);
     for (int64_t r = 0; r < rows; r++) total += row_loss[r];
     mx_f32(loss)[0] += (float)(total * share);
 }
@@ -58,27 +77,54 @@ void mx_cpu_soft_cross_entropy(mx_ctx *c, mx_tensor loss, mx_tensor dlogits, mx_
 
 #define NORM_PARTIALS 256
 
+typedef struct {
+    const mx_kernels *k;
+    const float *g;
+    mx_cut cut;
+    double partial[NORM_PARTIALS];
+} squares;
+
+static void squares_task(void *arg, int64_t t, int thread) {
+    squares *s = arg;
+    (void)thread;
+    s->partial[t] = s->k->square_sum(s->g + t * s->cut.size, mx_cut_length(s->cut, t));
+}
+
 void mx_cpu_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g) {
-    const mx_kernels *k = mx_cpu_kernels(c);
     const int64_t n = mx_count(g);
+    double total = 0;
     if (n == 0) return;
-    const mx_cut cut = mx_cut_even(n, mx_max64(mx_ceil_div(n, NORM_PARTIALS), 4096), 64);
-    double partial[NORM_PARTIALS], total = 0;
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
-    for (int64_t t = 0; t < cut.count; t++)
-        partial[t] = k->square_sum(mx_f32(g) + t * cut.size, mx_cut_length(cut, t));
-    for (int64_t t = 0; t < cut.count; t++) total += partial[t];
+    squares s = {.k = mx_cpu_kernels(c),
+                 .g = mx_f32(g),
+                 .cut = mx_cut_even(n, mx_max64(mx_ceil_div(n, NORM_PARTIALS), 4096), 64)};
+    mx_parallel(c->threads, s.cut.count, squares_task, &s);
+    for (int64_t t = 0; t < s.cut.count; t++) total += s.partial[t];
     *(double *)sum.data += total;
 }
 
+typedef struct {
+    const mx_kernels *k;
+    float *w, *m, *v;
+    const float *g;
+    const mx_adamw_args *args;
+    mx_cut cut;
+} update;
+
+static void update_task(void *arg, int64_t t, int thread) {
+    const update *u = arg;
+    const int64_t i = t * u->cut.size;
+    (void)thread;
+    u->k->adamw(u->w + i, u->m + i, u->v + i, u->g + i, mx_cut_length(u->cut, t), u->args);
+}
+
 void mx_cpu_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, const mx_adamw_args *a) {
-    const mx_kernels *k = mx_cpu_kernels(c);
-    const int64_t n = mx_count(w);
-    if (n == 0) return;
-    const mx_cut cut = mx_cut_even(n, 65536, 64);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
-    for (int64_t t = 0; t < cut.count; t++) {
-        const int64_t i = t * cut.size;
-        k->adamw(mx_f32(w) + i, mx_f32(m) + i, mx_f32(v) + i, mx_f32(g) + i, mx_cut_length(cut, t), a);
-    }
+    if (mx_count(w) == 0) return;
+    update u = {.k = mx_cpu_kernels(c),
+                .w = mx_f32(w),
+                .m = mx_f32(m),
+                .v = mx_f32(v),
+                .g = mx_f32(g),
+                .args = a,
+                .cut = mx_cut_even(mx_count(w), 65536, 64)};
+    mx_parallel(c->threads, u.cut.count, update_task, &u);
 }

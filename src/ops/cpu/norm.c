@@ -6,18 +6,38 @@
 #define FORWARD_FLOATS 16384 /* of one task */
 #define PARTIALS       64
 
+/* y is dx, and x the forward's x, in backward. */
+typedef struct {
+    const mx_kernels *k;
+    float *y, *mean, *rstd, *partial; /* partial [count][2][ld] */
+    const float *x, *dy, *gamma, *beta;
+    int64_t width, ld;
+    bool add;
+    mx_cut cut;
+} norm;
+
+static void forward_task(void *arg, int64_t task, int thread) {
+    const norm *n = arg;
+    const int64_t r = task * n->cut.size;
+    (void)thread;
+    n->k->layernorm(n->y + r * n->width, n->mean + r, n->rstd + r, n->x + r * n->width, n->gamma, n->beta,
+                    mx_cut_length(n->cut, task), n->width);
+}
+
 void mx_cpu_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx_tensor x, mx_tensor gamma,
                       mx_tensor beta) {
-    const mx_kernels *k = mx_cpu_kernels(c);
     const int64_t rows = mx_rows(x), width = mx_width(x);
     if (rows == 0) return;
-    const mx_cut cut = mx_cut_even(rows, mx_max64(1, FORWARD_FLOATS / width), 1);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
-    for (int64_t t = 0; t < cut.count; t++) {
-        const int64_t r = t * cut.size;
-        k->layernorm(mx_f32(y) + r * width, mx_f32(mean) + r, mx_f32(rstd) + r, mx_f32(x) + r * width,
-                     mx_f32(gamma), mx_f32(beta), mx_cut_length(cut, t), width);
-    }
+    norm n = {.k = mx_cpu_kernels(c),
+              .y = mx_f32(y),
+              .mean = mx_f32(mean),
+              .rstd = mx_f32(rstd),
+              .x = mx_f32(x),
+              .gamma = mx_f32(gamma),
+              .beta = mx_f32(beta),
+              .width = width,
+              .cut = mx_cut_even(rows, mx_max64(1, FORWARD_FLOATS / width), 1)};
+    mx_parallel(c->threads, n.cut.count, forward_task, &n);
 }
 
 size_t mx_cpu_layernorm_back_work(const mx_ctx *c, int64_t rows, int64_t width) {
@@ -25,24 +45,35 @@ size_t mx_cpu_layernorm_back_work(const mx_ctx *c, int64_t rows, int64_t width) 
     return sizeof(float) * (size_t)(2 * PARTIALS * mx_line_floats(width));
 }
 
+static void backward_task(void *arg, int64_t task, int thread) {
+    const norm *n = arg;
+    const int64_t r = task * n->cut.size;
+    float *sums = n->partial + 2 * task * n->ld;
+    (void)thread;
+    memset(sums, 0, sizeof(float) * (size_t)(2 * n->ld));
+    n->k->layernorm_back(n->y + r * n->width, sums, sums + n->ld, n->dy + r * n->width, n->x + r * n->width,
+                         n->mean + r, n->rstd + r, n->gamma, n->add, mx_cut_length(n->cut, task), n->width);
+}
+
 void mx_cpu_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbeta, mx_tensor dy,
                            mx_tensor x, mx_tensor mean, mx_tensor rstd, mx_tensor gamma, bool add,
                            void *work) {
-    const mx_kernels *k = mx_cpu_kernels(c);
     const int64_t rows = mx_rows(x), width = mx_width(x), ld = mx_line_floats(width);
     if (rows == 0) return;
-    const mx_cut cut = mx_cut_even(rows, mx_ceil_div(rows, PARTIALS), 1);
-    float *partial = work; /* [count][2][ld] */
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
-    for (int64_t t = 0; t < cut.count; t++) {
-        const int64_t r = t * cut.size;
-        float *sums = partial + 2 * t * ld;
-        memset(sums, 0, sizeof(float) * (size_t)(2 * ld));
-        k->layernorm_back(mx_f32(dx) + r * width, sums, sums + ld, mx_f32(dy) + r * width,
-                          mx_f32(x) + r * width, mx_f32(mean) + r, mx_f32(rstd) + r, mx_f32(gamma), add,
-                          mx_cut_length(cut, t), width);
-    }
-    for (int64_t t = 1; t < cut.count; t++) k->add(partial, partial + 2 * t * ld, 2 * ld);
-    k->add(mx_f32(dgamma), partial, width);
-    k->add(mx_f32(dbeta), partial + ld, width);
+    norm n = {.k = mx_cpu_kernels(c),
+              .y = mx_f32(dx),
+              .mean = mx_f32(mean),
+              .rstd = mx_f32(rstd),
+              .partial = work,
+              .x = mx_f32(x),
+              .dy = mx_f32(dy),
+              .gamma = mx_f32(gamma),
+              .width = width,
+              .ld = ld,
+              .add = add,
+              .cut = mx_cut_even(rows, mx_ceil_div(rows, PARTIALS), 1)};
+    mx_parallel(c->threads, n.cut.count, backward_task, &n);
+    for (int64_t t = 1; t < n.cut.count; t++) n.k->add(n.partial, n.partial + 2 * t * ld, 2 * ld);
+    n.k->add(mx_f32(dgamma), n.partial, width);
+    n.k->add(mx_f32(dbeta), n.partial + ld, width);
 }

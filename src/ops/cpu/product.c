@@ -12,17 +12,14 @@ static mx_tensor matrix(const float *x, int64_t rows, int64_t columns) {
     return mx_view((void *)(uintptr_t)x, MX_F32, rows, columns, 0, 0, 0);
 }
 
-void mx_cpu_product(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks) {
-    if (!blocks) {
-        mx_library_gemm(p->trans_a, p->trans_b, p->m, p->n, p->k, a, b, c, threads);
-        return;
-    }
+bool mx_cpu_product(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks) {
+    if (!blocks) return mx_library_gemm(p->trans_a, p->trans_b, p->m, p->n, p->k, a, b, c, threads);
     mx_ctx ctx = {.backend = mx_backend_cpu(), .threads = threads};
     const int64_t m = p->m, n = p->n, k = p->k;
     const size_t need =
         p->trans_a ? mx_cpu_linear_back_work(&ctx, k, m, n) : mx_cpu_linear_work(&ctx, m, n, k);
     void *work = aligned_alloc(MX_ALIGN, (need + MX_ALIGN - 1) / MX_ALIGN * MX_ALIGN);
-    if (!work) return;
+    if (!work) return false;
     if (p->trans_a) { /* dW [m,n] += aᵀ b over k rows */
         memset(c, 0, sizeof(float) * (size_t)(m * n));
         mx_cpu_linear_back(&ctx, MX_ABSENT, matrix(c, m, n), MX_ABSENT, matrix(a, k, m), matrix(b, k, n),
@@ -34,4 +31,5 @@ void mx_cpu_product(const mx_product *p, float *c, const float *a, const float *
         mx_cpu_input_gradient(&ctx, matrix(c, m, n), matrix(a, m, k), matrix(b, k, n), work);
     }
     free(work);
+    return true;
 }

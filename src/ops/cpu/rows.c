@@ -5,83 +5,145 @@
 
 #define CHUNK 65536 /* elements of one task in flat loops */
 
+/* y from x, `cut` into pieces (of the whole, of a sample or of a sample's rows); what a, b and index are is
+ * each op's own business. */
+typedef struct {
+    const mx_kernels *k;
+    float *y;
+    const float *x, *keep;
+    const int32_t *index;
+    int64_t a, b, width;
+    float value;
+    mx_cut cut;
+} move;
+
+static void fill_task(void *arg, int64_t task, int thread) {
+    const move *m = arg;
+    float *y = m->y + task * m->cut.size;
+    (void)thread;
+    for (int64_t i = 0; i < mx_cut_length(m->cut, task); i++) y[i] = m->value;
+}
+
 void mx_cpu_fill(mx_ctx *c, mx_tensor t, float value) {
-    float *y = mx_f32(t);
-    const mx_cut cut = mx_cut_even(mx_max64(mx_count(t), 1), CHUNK, 16);
-    const int64_t n = mx_count(t);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
-    for (int64_t k = 0; k < cut.count; k++)
-        for (int64_t i = k * cut.size; i < mx_min64(n, (k + 1) * cut.size); i++) y[i] = value;
+    if (mx_count(t) == 0) return;
+    move m = {.y = mx_f32(t), .value = value, .cut = mx_cut_even(mx_count(t), CHUNK, 16)};
+    mx_parallel(c->threads, m.cut.count, fill_task, &m);
+}
+
+static void copy_task(void *arg, int64_t task, int thread) {
+    const move *m = arg;
+    (void)thread;
+    memcpy(m->y + task * m->cut.size, m->x + task * m->cut.size,
+           sizeof(float) * (size_t)mx_cut_length(m->cut, task));
 }
 
 void mx_cpu_copy(mx_ctx *c, mx_tensor y, mx_tensor x) {
-    const int64_t n = mx_count(x);
-    if (n == 0) return;
-    const mx_cut cut = mx_cut_even(n, CHUNK, 16);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (cut.count > 1)
-    for (int64_t k = 0; k < cut.count; k++)
-        memcpy(mx_f32(y) + k * cut.size, mx_f32(x) + k * cut.size,
-               sizeof(float) * (size_t)mx_cut_length(cut, k));
+    if (mx_count(x) == 0) return;
+    move m = {.y = mx_f32(y), .x = mx_f32(x), .cut = mx_cut_even(mx_count(x), CHUNK, 16)};
+    mx_parallel(c->threads, m.cut.count, copy_task, &m);
+}
+
+static void scale_task(void *arg, int64_t task, int thread) {
+    const move *m = arg;
+    const int64_t b = task / m->cut.count, piece = task % m->cut.count;
+    const int64_t at = b * m->width + piece * m->cut.size;
+    (void)thread;
+    m->k->scale(m->y + at, m->x + at, m->keep[b], mx_cut_length(m->cut, piece));
 }
 
 void mx_cpu_scale_samples(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor keep) {
-    const mx_kernels *k = mx_cpu_kernels(c);
     const int64_t samples = mx_count(keep), n = samples ? mx_count(x) / samples : 0;
     if (n == 0) return;
-    const mx_cut cut = mx_cut_even(n, CHUNK, 16);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (samples * cut.count > 1)
-    for (int64_t t = 0; t < samples * cut.count; t++) {
-        const int64_t b = t / cut.count, piece = t % cut.count, at = b * n + piece * cut.size;
-        k->scale(mx_f32(y) + at, mx_f32(x) + at, mx_f32(keep)[b], mx_cut_length(cut, piece));
-    }
+    move m = {.k = mx_cpu_kernels(c),
+              .y = mx_f32(y),
+              .x = mx_f32(x),
+              .keep = mx_f32(keep),
+              .width = n,
+              .cut = mx_cut_even(n, CHUNK, 16)};
+    mx_parallel(c->threads, samples * m.cut.count, scale_task, &m);
+}
+
+/* a rows of x a sample, b of y */
+static void gather_task(void *arg, int64_t task, int thread) {
+    const move *m = arg;
+    const int64_t sample = task / m->cut.count, j0 = task % m->cut.count * m->cut.size;
+    (void)thread;
+    for (int64_t j = j0; j < mx_min64(m->b, j0 + m->cut.size); j++)
+        memcpy(m->y + (sample * m->b + j) * m->width, m->x + (sample * m->a + m->index[j]) * m->width,
+               sizeof(float) * (size_t)m->width);
 }
 
 void mx_cpu_gather_rows(mx_ctx *c, mx_tensor y, mx_tensor x, const int32_t *index) {
-    const int64_t batch = x.dim[0], from = x.dim[1], to = y.dim[1], width = x.dim[2];
+    const int64_t batch = x.dim[0], to = y.dim[1];
     if (batch == 0 || to == 0) return;
-    const mx_cut cut = mx_cut_even(to, 64, 1);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (batch * cut.count > 1)
-    for (int64_t t = 0; t < batch * cut.count; t++) {
-        const int64_t b = t / cut.count, j0 = t % cut.count * cut.size, j1 = mx_min64(to, j0 + cut.size);
-        for (int64_t j = j0; j < j1; j++)
-            memcpy(mx_f32(y) + (b * to + j) * width, mx_f32(x) + (b * from + index[j]) * width,
-                   sizeof(float) * (size_t)width);
-    }
+    move m = {.y = mx_f32(y),
+              .x = mx_f32(x),
+              .index = index,
+              .a = x.dim[1],
+              .b = to,
+              .width = x.dim[2],
+              .cut = mx_cut_even(to, 64, 1)};
+    mx_parallel(c->threads, batch * m.cut.count, gather_task, &m);
+}
+
+/* a rows of dx (y) a sample, b of dy (x) */
+static void scatter_task(void *arg, int64_t task, int thread) {
+    const move *m = arg;
+    const int64_t sample = task / m->cut.count, j0 = task % m->cut.count * m->cut.size;
+    (void)thread;
+    for (int64_t j = j0; j < mx_min64(m->b, j0 + m->cut.size); j++)
+        memcpy(m->y + (sample * m->a + m->index[j]) * m->width, m->x + (sample * m->b + j) * m->width,
+               sizeof(float) * (size_t)m->width);
 }
 
 void mx_cpu_scatter_rows(mx_ctx *c, mx_tensor dx, mx_tensor dy, const int32_t *index) {
-    const int64_t batch = dx.dim[0], to = dx.dim[1], from = dy.dim[1], width = dx.dim[2];
+    const int64_t batch = dx.dim[0], to = dx.dim[1], from = dy.dim[1];
     if (batch == 0) return;
     if (from < to) mx_cpu_fill(c, dx, 0);
     if (from == 0) return;
-    const mx_cut cut = mx_cut_even(from, 64, 1);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (batch * cut.count > 1)
-    for (int64_t t = 0; t < batch * cut.count; t++) {
-        const int64_t b = t / cut.count, j0 = t % cut.count * cut.size, j1 = mx_min64(from, j0 + cut.size);
-        for (int64_t j = j0; j < j1; j++)
-            memcpy(mx_f32(dx) + (b * to + index[j]) * width, mx_f32(dy) + (b * from + j) * width,
-                   sizeof(float) * (size_t)width);
-    }
+    move m = {.y = mx_f32(dx),
+              .x = mx_f32(dy),
+              .index = index,
+              .a = to,
+              .b = from,
+              .width = dx.dim[2],
+              .cut = mx_cut_even(from, 64, 1)};
+    mx_parallel(c->threads, batch * m.cut.count, scatter_task, &m);
+}
+
+/* a tokens a sample */
+static void mean_task(void *arg, int64_t b, int thread) {
+    const move *m = arg;
+    float *sum = m->y + b * m->width;
+    (void)thread;
+    memset(sum, 0, sizeof(float) * (size_t)m->width);
+    for (int64_t t = 0; t < m->a; t++) m->k->add(sum, m->x + (b * m->a + t) * m->width, m->width);
+    m->k->scale(sum, sum, m->value, m->width);
 }
 
 void mx_cpu_mean_rows(mx_ctx *c, mx_tensor y, mx_tensor x) {
-    const mx_kernels *k = mx_cpu_kernels(c);
-    const int64_t batch = x.dim[0], tokens = x.dim[1], width = x.dim[2];
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (batch > 1)
-    for (int64_t b = 0; b < batch; b++) {
-        float *sum = mx_f32(y) + b * width;
-        memset(sum, 0, sizeof(float) * (size_t)width);
-        for (int64_t t = 0; t < tokens; t++) k->add(sum, mx_f32(x) + (b * tokens + t) * width, width);
-        k->scale(sum, sum, 1.0f / (float)tokens, width);
-    }
+    move m = {.k = mx_cpu_kernels(c),
+              .y = mx_f32(y),
+              .x = mx_f32(x),
+              .a = x.dim[1],
+              .width = x.dim[2],
+              .value = 1.0f / (float)x.dim[1]};
+    mx_parallel(c->threads, x.dim[0], mean_task, &m);
+}
+
+static void mean_back_task(void *arg, int64_t b, int thread) {
+    const move *m = arg;
+    (void)thread;
+    for (int64_t t = 0; t < m->a; t++)
+        m->k->scale(m->y + (b * m->a + t) * m->width, m->x + b * m->width, m->value, m->width);
 }
 
 void mx_cpu_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy) {
-    const mx_kernels *k = mx_cpu_kernels(c);
-    const int64_t batch = dx.dim[0], tokens = dx.dim[1], width = dx.dim[2];
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (batch > 1)
-    for (int64_t b = 0; b < batch; b++)
-        for (int64_t t = 0; t < tokens; t++)
-            k->scale(mx_f32(dx) + (b * tokens + t) * width, mx_f32(dy) + b * width, 1.0f / (float)tokens,
-                     width);
+    move m = {.k = mx_cpu_kernels(c),
+              .y = mx_f32(dx),
+              .x = mx_f32(dy),
+              .a = dx.dim[1],
+              .width = dx.dim[2],
+              .value = 1.0f / (float)dx.dim[1]};
+    mx_parallel(c->threads, dx.dim[0], mean_back_task, &m);
 }

@@ -5,35 +5,68 @@
 
 #define TOKENS 32 /* tokens of one task */
 
-void mx_cpu_patch_rows(mx_ctx *c, mx_tensor y, mx_tensor images, const mx_layout *lay, int p) {
-    const int64_t batch = images.dim[0], channels = images.dim[1], height = images.dim[2],
-                  width = images.dim[3];
-    const int64_t tokens = lay->tokens, size = channels * p * p, runs = mx_ceil_div(tokens, TOKENS);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (batch * runs > 1)
-    for (int64_t task = 0; task < batch * runs; task++) {
-        const int64_t b = task / runs, t0 = task % runs * TOKENS, t1 = mx_min64(tokens, t0 + TOKENS);
-        for (int64_t t = t0; t < t1; t++) {
-            const int64_t source = lay->group && lay->group[t] ? batch - 1 - b : b;
-            const int64_t row = lay->raster[t] / lay->grid_w * p, column = lay->raster[t] % lay->grid_w * p;
-            float *to = mx_f32(y) + (b * tokens + t) * size;
-            for (int64_t ch = 0; ch < channels; ch++) {
-                const float *from =
-                    mx_f32(images) + ((source * channels + ch) * height + row) * width + column;
-                for (int r = 0; r < p; r++, to += p, from += width)
-                    for (int s = 0; s < p; s++) to[s] = from[s];
-            }
+/* One op call. Tasks are runs of tokens: of one image in patch_rows, of all rows elsewhere. */
+typedef struct {
+    const mx_kernels *k;
+    const mx_layout *lay;
+    float *y, *partial;
+    const float *x, *token, *pos;
+    int64_t batch, rows, width, ld;
+    int64_t channels, image_h, image_w;
+    int p;
+} call;
+
+static int64_t first_row(int64_t task) { return task * TOKENS; }
+static int64_t end_row(const call *a, int64_t task) { return mx_min64(a->rows, (task + 1) * TOKENS); }
+
+/* width: numbers of a patch */
+static void patch_task(void *arg, int64_t task, int thread) {
+    const call *a = arg;
+    const mx_layout *lay = a->lay;
+    const int p = a->p;
+    (void)thread;
+    for (int64_t i = first_row(task); i < end_row(a, task); i++) {
+        const int64_t b = i / lay->tokens, t = i % lay->tokens;
+        const int64_t source = lay->group && lay->group[t] ? a->batch - 1 - b : b;
+        const int64_t row = lay->raster[t] / lay->grid_w * p, column = lay->raster[t] % lay->grid_w * p;
+        float *to = a->y + i * a->width;
+        for (int64_t ch = 0; ch < a->channels; ch++) {
+            const float *from = a->x + ((source * a->channels + ch) * a->image_h + row) * a->image_w + column;
+            for (int r = 0; r < p; r++, to += p, from += a->image_w)
+                for (int s = 0; s < p; s++) to[s] = from[s];
         }
     }
 }
 
+void mx_cpu_patch_rows(mx_ctx *c, mx_tensor y, mx_tensor images, const mx_layout *lay, int p) {
+    call a = {.lay = lay,
+              .y = mx_f32(y),
+              .x = mx_f32(images),
+              .batch = images.dim[0],
+              .rows = images.dim[0] * lay->tokens,
+              .width = images.dim[1] * p * p,
+              .channels = images.dim[1],
+              .image_h = images.dim[2],
+              .image_w = images.dim[3],
+              .p = p};
+    mx_parallel(c->threads, mx_ceil_div(a.rows, TOKENS), patch_task, &a);
+}
+
+static void position_task(void *arg, int64_t task, int thread) {
+    const call *a = arg;
+    (void)thread;
+    for (int64_t r = first_row(task); r < end_row(a, task); r++)
+        a->k->add(a->y + r * a->width, a->pos + a->lay->raster[r % a->lay->tokens] * a->width, a->width);
+}
+
 void mx_cpu_add_position(mx_ctx *c, mx_tensor x, mx_tensor pos, const mx_layout *lay) {
-    const mx_kernels *k = mx_cpu_kernels(c);
-    const int64_t width = mx_width(x), tokens = lay->tokens, rows = mx_rows(x),
-                  runs = mx_ceil_div(rows, TOKENS);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (runs > 1)
-    for (int64_t task = 0; task < runs; task++)
-        for (int64_t r = task * TOKENS; r < mx_min64(rows, (task + 1) * TOKENS); r++)
-            k->add(mx_f32(x) + r * width, mx_f32(pos) + lay->raster[r % tokens] * width, width);
+    call a = {.k = mx_cpu_kernels(c),
+              .lay = lay,
+              .y = mx_f32(x),
+              .pos = mx_f32(pos),
+              .rows = mx_rows(x),
+              .width = mx_width(x)};
+    mx_parallel(c->threads, mx_ceil_div(a.rows, TOKENS), position_task, &a);
 }
 
 /* Sequence s < B of an image is its own, the others its pair's: which rows does the mask token replace? */
@@ -41,20 +74,30 @@ static bool replaced(const mx_layout *lay, int64_t s, int64_t batch, int64_t t) 
     return (lay->group[t] != 0) == (s < batch);
 }
 
+static void unmix_task(void *arg, int64_t task, int thread) {
+    const call *a = arg;
+    const int64_t tokens = a->lay->tokens, width = a->width;
+    (void)thread;
+    for (int64_t r = first_row(task); r < end_row(a, task); r++) {
+        const int64_t s = r / tokens, t = r % tokens;
+        const float *from =
+            replaced(a->lay, s, a->batch, t) ? a->token : a->x + (s % a->batch * tokens + t) * width;
+        memcpy(a->y + r * width, from, sizeof(float) * (size_t)width);
+        a->k->add(a->y + r * width, a->pos + a->lay->raster[t] * width, width);
+    }
+}
+
 void mx_cpu_unmix(mx_ctx *c, mx_tensor y, mx_tensor z, mx_tensor token, mx_tensor pos, const mx_layout *lay) {
-    const mx_kernels *k = mx_cpu_kernels(c);
-    const int64_t batch = z.dim[0], tokens = lay->tokens, width = mx_width(z), rows = 2 * batch * tokens;
-    const int64_t runs = mx_ceil_div(rows, TOKENS);
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (runs > 1)
-    for (int64_t task = 0; task < runs; task++)
-        for (int64_t r = task * TOKENS; r < mx_min64(rows, (task + 1) * TOKENS); r++) {
-            const int64_t s = r / tokens, t = r % tokens;
-            const float *from =
-                replaced(lay, s, batch, t) ? mx_f32(token) : mx_f32(z) + (s % batch * tokens + t) * width;
-            float *to = mx_f32(y) + r * width;
-            memcpy(to, from, sizeof(float) * (size_t)width);
-            k->add(to, mx_f32(pos) + lay->raster[t] * width, width);
-        }
+    call a = {.k = mx_cpu_kernels(c),
+              .lay = lay,
+              .y = mx_f32(y),
+              .x = mx_f32(z),
+              .token = mx_f32(token),
+              .pos = mx_f32(pos),
+              .batch = z.dim[0],
+              .rows = 2 * z.dim[0] * lay->tokens,
+              .width = mx_width(z)};
+    mx_parallel(c->threads, mx_ceil_div(a.rows, TOKENS), unmix_task, &a);
 }
 
 /* One partial sum of dtoken a run of tokens. */
@@ -63,25 +106,35 @@ size_t mx_cpu_unmix_back_work(const mx_ctx *c, int64_t rows, int64_t width) {
     return sizeof(float) * (size_t)(mx_ceil_div(rows, TOKENS) * mx_line_floats(width));
 }
 
+static void unmix_back_task(void *arg, int64_t task, int thread) {
+    const call *a = arg;
+    const int64_t tokens = a->lay->tokens, width = a->width;
+    float *sum = a->partial + task * a->ld;
+    (void)thread;
+    memset(sum, 0, sizeof(float) * (size_t)width);
+    for (int64_t r = first_row(task); r < end_row(a, task); r++) {
+        const int64_t s = r / tokens, t = r % tokens;
+        const float *from = a->x + r * width;
+        if (replaced(a->lay, s, a->batch, t))
+            a->k->add(sum, from, width);
+        else
+            memcpy(a->y + (s % a->batch * tokens + t) * width, from, sizeof(float) * (size_t)width);
+    }
+}
+
 void mx_cpu_unmix_back(mx_ctx *c, mx_tensor dz, mx_tensor dtoken, mx_tensor dy, const mx_layout *lay,
                        void *work) {
-    const mx_kernels *k = mx_cpu_kernels(c);
-    const int64_t batch = dz.dim[0], tokens = lay->tokens, width = mx_width(dz), rows = 2 * batch * tokens;
-    const int64_t runs = mx_ceil_div(rows, TOKENS), ld = mx_line_floats(width);
-    float *partial = work;
-#pragma omp parallel for schedule(dynamic) num_threads(c->threads) if (runs > 1)
-    for (int64_t task = 0; task < runs; task++) {
-        float *sum = partial + task * ld;
-        memset(sum, 0, sizeof(float) * (size_t)width);
-        for (int64_t r = task * TOKENS; r < mx_min64(rows, (task + 1) * TOKENS); r++) {
-            const int64_t s = r / tokens, t = r % tokens;
-            const float *from = mx_f32(dy) + r * width;
-            if (replaced(lay, s, batch, t))
-                k->add(sum, from, width);
-            else
-                memcpy(mx_f32(dz) + (s % batch * tokens + t) * width, from, sizeof(float) * (size_t)width);
-        }
-    }
-    for (int64_t task = 1; task < runs; task++) k->add(partial, partial + task * ld, width);
-    if (runs) k->add(mx_f32(dtoken), partial, width);
+    call a = {.k = mx_cpu_kernels(c),
+              .lay = lay,
+              .y = mx_f32(dz),
+              .partial = work,
+              .x = mx_f32(dy),
+              .batch = dz.dim[0],
+              .rows = 2 * dz.dim[0] * lay->tokens,
+              .width = mx_width(dz),
+              .ld = mx_line_floats(mx_width(dz))};
+    const int64_t runs = mx_ceil_div(a.rows, TOKENS);
+    mx_parallel(c->threads, runs, unmix_back_task, &a);
+    for (int64_t task = 1; task < runs; task++) a.k->add(a.partial, a.partial + task * a.ld, a.width);
+    if (runs) a.k->add(mx_f32(dtoken), a.partial, a.width);
 }

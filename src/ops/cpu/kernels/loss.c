@@ -86,7 +86,7 @@ void mx_k_adamw(float *w, float *m, float *v, const float *g, int64_t n, const m
     const float shrink = (float)(1.0 - (double)a->lr * (double)a->weight_decay);
     const float b1 = (float)beta1, c1 = (float)(1.0 - beta1), b2 = (float)beta2, c2 = (float)(1.0 - beta2);
     const float scale = (float)a->grad_scale, eps = (float)a->eps;
-#pragma omp simd
+#pragma GCC ivdep
     for (int64_t i = 0; i < n; i++) {
         const float grad = scale * g[i];
         const float mean = b1 * m[i] + c1 * grad;
