@@ -36,14 +36,36 @@ void mx_block_add(mx_block *b, mx_params *p, const char *prefix, int width, int 
 static mx_tensor W(const mx_block *b, mx_pid id) { return mx_weight(b->params, id); }
 static mx_tensor G(const mx_block *b, mx_pid id) { return mx_grad(b->params, id); }
 
-/* The same leading dimensions as x, another width. */
-static mx_tensor alloc_width(mx_ctx *c, mx_tensor x, int64_t width) {
+/* Room for *t where nothing was kept: the same leading dimensions as x, another width. */
+static bool room(mx_ctx *c, mx_tensor *t, mx_tensor x, int64_t width) {
+    if (mx_present(*t)) return false;
     x.dim[x.ndim - 1] = width;
-    return mx_alloc_like(c, x);
+    *t = mx_alloc_like(c, x);
+    return true;
 }
 
-static mx_tensor alloc_rows(mx_ctx *c, mx_tensor x) {
-    return mx_alloc(c, MX_F32, 1, (int64_t[]){mx_rows(x)});
+static bool norm_room(mx_ctx *c, mx_norm_saved *n, mx_tensor x) {
+    if (mx_present(n->y)) return false;
+    int64_t rows = mx_rows(x);
+    n->mean = mx_alloc(c, MX_F32, 1, &rows), n->rstd = mx_alloc(c, MX_F32, 1, &rows);
+    n->y = mx_alloc_like(c, x);
+    return true;
+}
+
+/* The shape of the stream behind the attention: x's, or that of the rows that matter. */
+static mx_tensor behind(const mx_block_saved *s) {
+    if (!s->rows.count) return s->x;
+    mx_tensor t = {.dim = {1, s->rows.count, mx_width(s->x)}, .ndim = 3, .type = s->x.type};
+    return t;
+}
+
+static void attention_room(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
+    room(c, &s->qkv, s->x, 3 * b->width);
+    room(c, &s->attended, s->x, b->width);
+    if (!mx_present(s->lse)) s->lse = mx_alloc(c, MX_F32, 3, (int64_t[]){s->x.dim[0], b->heads, s->x.dim[1]});
+    if (!s->rows.count) s->kept = s->attended;
+    room(c, &s->kept, behind(s), b->width);
+    room(c, &s->mid, behind(s), b->width);
 }
 
 /* [B,L,3C] seen as [B,L,3,heads,D] */
@@ -51,67 +73,85 @@ static mx_tensor by_head(const mx_block *b, mx_tensor qkv) {
     return mx_reshape(qkv, qkv.dim[0], qkv.dim[1], 3, b->heads, b->width / b->heads);
 }
 
-/* attended [B,L,C] = Attention(LN1(x)) */
-static void attention_forward(mx_ctx *c, const mx_block *b, const mx_layout *lay, mx_block_saved *s) {
-    int64_t batch = s->x.dim[0], tokens = s->x.dim[1];
-    s->mean1 = alloc_rows(c, s->x), s->rstd1 = alloc_rows(c, s->x);
-    s->y1 = mx_alloc_like(c, s->x);
-    s->qkv = alloc_width(c, s->x, 3 * b->width);
-    s->attended = mx_alloc_like(c, s->x);
-    s->lse = mx_alloc(c, MX_F32, 3, (int64_t[]){batch, b->heads, tokens});
-    if (!mx_ok(c)) return;
-    mx_layernorm(c, s->y1, s->mean1, s->rstd1, s->x, W(b, b->norm1_w), W(b, b->norm1_b));
-    mx_linear(c, s->qkv, s->y1, W(b, b->qkv_w), W(b, b->qkv_b));
-    mx_attention(c, s->attended, s->lse, by_head(b, s->qkv), W(b, b->table), lay);
+/* [B,L,C] as one long map of rows, for gathering across images */
+static mx_tensor as_rows(mx_tensor x) { return mx_reshape(x, 1, mx_rows(x), mx_width(x), 0, 0); }
+
+static void norm1(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
+    mx_layernorm(c, s->norm1.y, s->norm1.mean, s->norm1.rstd, s->x, W(b, b->norm1_w), W(b, b->norm1_b));
 }
 
-/* out [N,C] = mid + keep · MLP(LN2(mid)) */
-static void mlp_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_block_saved *s) {
-    s->mean2 = alloc_rows(c, s->mid), s->rstd2 = alloc_rows(c, s->mid);
-    s->y2 = mx_alloc_like(c, s->mid);
-    s->hidden = alloc_width(c, s->mid, 4 * b->width);
-    s->act = mx_alloc_like(c, s->hidden);
+static void norm2(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
+    mx_layernorm(c, s->norm2.y, s->norm2.mean, s->norm2.rstd, s->mid, W(b, b->norm2_w), W(b, b->norm2_b));
+}
+
+/* mid [N,C] = x + keep · proj(Attention(LN1(x))), for the rows that matter. What has no room yet is pushed;
+ * the norm's is given back. */
+static void attention_forward(mx_ctx *c, const mx_block *b, const mx_layout *lay, mx_block_saved *s) {
+    attention_room(c, b, s);
+    size_t mark = c->arena->used;
+    bool passing = norm_room(c, &s->norm1, s->x);
     if (!mx_ok(c)) return;
-    mx_layernorm(c, s->y2, s->mean2, s->rstd2, s->mid, W(b, b->norm2_w), W(b, b->norm2_b));
-    mx_linear_gelu(c, s->act, s->hidden, s->y2, W(b, b->fc1_w), W(b, b->fc1_b));
+    norm1(c, b, s);
+    mx_linear(c, s->qkv, s->norm1.y, W(b, b->qkv_w), W(b, b->qkv_b));
+    mx_attention(c, s->attended, s->lse, by_head(b, s->qkv), W(b, b->table), lay);
+    if (s->rows.count) {
+        mx_gather_rows(c, s->kept, as_rows(s->attended), s->rows.index);
+        mx_gather_rows(c, s->mid, as_rows(s->x), s->rows.index);
+    }
+    mx_linear_add(c, s->mid, s->rows.count ? s->mid : s->x, s->kept, W(b, b->proj_w), W(b, b->proj_b),
+                  s->keep.attention);
+    if (!passing) return;
+    mx_arena_release(c->arena, mark);
+    s->norm1 = (mx_norm_saved){0};
+}
+
+/* out [N,C] = mid + keep · MLP(LN2(mid)). What has no room yet is pushed. */
+static void mlp_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_block_saved *s) {
+    if (!mx_ok(c)) return;
+    norm_room(c, &s->norm2, s->mid);
+    room(c, &s->hidden, s->mid, 4 * b->width);
+    room(c, &s->act, s->mid, 4 * b->width);
+    if (!mx_ok(c)) return;
+    norm2(c, b, s);
+    mx_linear_gelu(c, s->act, s->hidden, s->norm2.y, W(b, b->fc1_w), W(b, b->fc1_b));
     mx_linear_add(c, out, s->mid, s->act, W(b, b->fc2_w), W(b, b->fc2_b), s->keep.mlp);
 }
 
 static mx_tensor infer(mx_ctx *c, const mx_block *b, mx_tensor x, const mx_layout *lay) {
     size_t mark = c->arena->used;
-    mx_block_saved s = {.x = x};
+    mx_block_saved s = {.x = x, .mid = x};
     attention_forward(c, b, lay, &s);
-    mx_linear_add(c, x, x, s.attended, W(b, b->proj_w), W(b, b->proj_b), MX_ABSENT);
     mx_arena_release(c->arena, mark);
-    s.mid = x;
     mlp_forward(c, b, x, &s);
     mx_arena_release(c->arena, mark);
     return x;
 }
 
-/* [B,L,C] as one long map of rows, for gathering across images */
-static mx_tensor as_rows(mx_tensor x) { return mx_reshape(x, 1, mx_rows(x), mx_width(x), 0, 0); }
+/* Pushes what is kept, in the order of mx_block_saved. */
+static void keep_room(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
+    s->mark = c->arena->used;
+    if (s->save <= MX_SAVE_ATTENTION) attention_room(c, b, s);
+    if (s->save == MX_SAVE_ALL) norm_room(c, &s->norm1, s->x);
+    s->mlp_mark = c->arena->used;
+    if (s->save == MX_SAVE_ALL) norm_room(c, &s->norm2, s->mid);
+    if (s->save <= MX_SAVE_PRODUCTS) room(c, &s->hidden, s->mid, 4 * b->width);
+    if (s->save == MX_SAVE_ALL) room(c, &s->act, s->mid, 4 * b->width);
+    s->top = c->arena->used;
+}
 
-mx_tensor mx_block_forward(mx_ctx *c, const mx_block *b, mx_tensor x, const mx_layout *lay, mx_keep keep,
-                           mx_rows_wanted rows, mx_block_saved *saved) {
+mx_tensor mx_block_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_tensor x, const mx_layout *lay,
+                           mx_keep keep, mx_rows_wanted rows, mx_block_saved *saved) {
+    if (!mx_ok(c)) return MX_ABSENT;
     if (!saved) return infer(c, b, x, lay);
-    mx_block_saved *s = saved;
-    *s = (mx_block_saved){.x = x, .keep = keep, .rows = rows};
-    attention_forward(c, b, lay, s);
-    s->kept = s->attended;
-    mx_tensor residual = x;
-    if (rows.count) {
-        int64_t dim[] = {1, rows.count, b->width};
-        s->kept = mx_alloc(c, MX_F32, 3, dim);
-        residual = mx_alloc(c, MX_F32, 3, dim);
-        if (!mx_ok(c)) return MX_ABSENT;
-        mx_gather_rows(c, s->kept, as_rows(s->attended), rows.index);
-        mx_gather_rows(c, residual, as_rows(x), rows.index);
-    }
-    s->mid = mx_alloc_like(c, s->kept);
-    mx_linear_add(c, s->mid, residual, s->kept, W(b, b->proj_w), W(b, b->proj_b), keep.attention);
-    mx_tensor out = mx_alloc_like(c, s->mid);
-    mlp_forward(c, b, out, s);
+    *saved = (mx_block_saved){.save = saved->save, .x = x, .keep = keep, .rows = rows};
+    keep_room(c, b, saved);
+    room(c, &out, behind(saved), b->width);
+    if (!mx_ok(c)) return MX_ABSENT;
+    size_t mark = c->arena->used;
+    mx_block_saved s = *saved; /* with what is not kept: above the mark, gone behind the block */
+    attention_forward(c, b, lay, &s);
+    mlp_forward(c, b, out, &s);
+    mx_arena_release(c->arena, mark);
     return out;
 }
 
@@ -124,48 +164,81 @@ static mx_tensor branch_gradient(mx_ctx *c, mx_tensor d, mx_tensor keep) {
     return scaled;
 }
 
-/* d [N,C] += the MLP branch's gradient */
-static void mlp_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, mx_tensor d) {
+/* Computes what was not kept of hidden and act; returns where act begins, if it is only passing. */
+static size_t mlp_again(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
+    bool again = !mx_present(s->hidden);
+    if (again) {
+        norm_room(c, &s->norm2, s->mid);
+        room(c, &s->hidden, s->mid, 4 * b->width);
+        if (mx_ok(c)) norm2(c, b, s);
+    }
     size_t mark = c->arena->used;
-    mx_tensor dout = branch_gradient(c, d, s->keep.mlp), dhidden = s->hidden, dy2 = mx_alloc_like(c, d);
-    mx_linear_gelu_back(c, dhidden, G(b, b->fc2_w), G(b, b->fc2_b), dout, s->act, s->hidden, W(b, b->fc2_w));
-    mx_linear_back(c, dy2, G(b, b->fc1_w), G(b, b->fc1_b), dhidden, s->y2, W(b, b->fc1_w));
-    mx_layernorm_back(c, d, G(b, b->norm2_w), G(b, b->norm2_b), dy2, s->mid, s->mean2, s->rstd2,
-                      W(b, b->norm2_w), true);
-    mx_arena_release(c->arena, mark);
+    bool passing = room(c, &s->act, s->mid, 4 * b->width);
+    if (again)
+        mx_linear_gelu(c, s->act, s->hidden, s->norm2.y, W(b, b->fc1_w), W(b, b->fc1_b));
+    else if (passing)
+        mx_gelu(c, s->act, s->hidden);
+    return mark;
 }
 
-/* d [B,L,C] += LN1's gradient of what came through queries, keys and values */
+/* d [N,C] += the MLP branch's gradient. hidden becomes its own gradient; what is pushed stays. */
+static void mlp_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, mx_tensor d) {
+    size_t mark = mlp_again(c, b, s);
+    mx_tensor dout = branch_gradient(c, d, s->keep.mlp), dhidden = s->hidden;
+    mx_linear_gelu_back(c, dhidden, G(b, b->fc2_w), G(b, b->fc2_b), dout, s->act, s->hidden, W(b, b->fc2_w));
+    mx_arena_release(c->arena, mark);
+    if (norm_room(c, &s->norm2, s->mid) && mx_ok(c)) norm2(c, b, s);
+    mx_tensor dy2 = mx_alloc_like(c, d);
+    mx_linear_back(c, dy2, G(b, b->fc1_w), G(b, b->fc1_b), dhidden, s->norm2.y, W(b, b->fc1_w));
+    mx_layernorm_back(c, d, G(b, b->norm2_w), G(b, b->norm2_b), dy2, s->mid, s->norm2.mean, s->norm2.rstd,
+                      W(b, b->norm2_w), true);
+}
+
+/* d [B,L,C] += LN1's gradient of what came through queries, keys and values; dattended is destroyed */
 static void qkv_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, const mx_layout *lay, mx_tensor d,
                          mx_tensor dattended) {
     mx_tensor dqkv = mx_alloc_like(c, s->qkv), dy1 = dattended;
+    if (!mx_ok(c)) return;
     mx_attention_back(c, by_head(b, dqkv), G(b, b->table), dattended, s->attended, s->lse, by_head(b, s->qkv),
                       W(b, b->table), lay);
-    mx_linear_back(c, dy1, G(b, b->qkv_w), G(b, b->qkv_b), dqkv, s->y1, W(b, b->qkv_w));
+    if (norm_room(c, &s->norm1, s->x) && mx_ok(c)) norm1(c, b, s);
+    mx_linear_back(c, dy1, G(b, b->qkv_w), G(b, b->qkv_b), dqkv, s->norm1.y, W(b, b->qkv_w));
     /* Softmax ignores a constant added to a row of logits, so the key bias has gradient zero; what the sum
      * over rows gives is rounding noise that AdamW would blow up to full steps. */
     mx_fill(c, mx_slice(G(b, b->qkv_b), b->width, b->width), 0.0f);
-    mx_layernorm_back(c, d, G(b, b->norm1_w), G(b, b->norm1_b), dy1, s->x, s->mean1, s->rstd1,
+    mx_layernorm_back(c, d, G(b, b->norm1_w), G(b, b->norm1_b), dy1, s->x, s->norm1.mean, s->norm1.rstd,
                       W(b, b->norm1_w), true);
 }
 
-void mx_block_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, const mx_layout *lay, mx_tensor d,
-                       mx_tensor dy) {
-    if (!mx_ok(c)) return;
+/* drows [N,C]: gradient of mid; d [B,L,C]: of x (the same tensor when all rows matter) */
+static void attention_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, const mx_layout *lay,
+                               mx_tensor d, mx_tensor drows) {
     bool partial = s->rows.count > 0;
-    mx_tensor drows = partial ? dy : d;
-    mlp_backward(c, b, s, drows);
-    size_t mark = c->arena->used;
     mx_tensor dattended = mx_alloc_like(c, s->attended);
+    size_t mark = c->arena->used;
     mx_tensor dkept = partial ? mx_alloc_like(c, s->kept) : dattended;
-    size_t inner = c->arena->used;
     mx_tensor dout = branch_gradient(c, drows, s->keep.attention);
     mx_linear_back(c, dkept, G(b, b->proj_w), G(b, b->proj_b), dout, s->kept, W(b, b->proj_w));
-    mx_arena_release(c->arena, inner);
     if (partial) {
         mx_scatter_rows(c, as_rows(dattended), dkept, s->rows.index);
         mx_scatter_rows(c, as_rows(d), drows, s->rows.index);
     }
-    qkv_backward(c, b, s, lay, d, dattended);
     mx_arena_release(c->arena, mark);
+    if (mx_ok(c)) qkv_backward(c, b, s, lay, d, dattended);
+}
+
+void mx_block_backward(mx_ctx *c, const mx_block *b, const mx_block_saved *saved, const mx_layout *lay,
+                       mx_tensor d, mx_tensor dy) {
+    if (!mx_ok(c)) return;
+    mx_block_saved s = *saved;
+    mx_tensor drows = s.rows.count ? dy : d;
+    mx_arena_release(c->arena, s.top); /* the block behind is done: nobody reads this one's output any more */
+    if (s.save == MX_SAVE_INPUT) {
+        attention_forward(c, b, lay, &s);
+        s.mlp_mark = c->arena->used;
+    }
+    mlp_backward(c, b, &s, drows);
+    mx_arena_release(c->arena, s.mlp_mark);
+    attention_backward(c, b, &s, lay, d, drows);
+    mx_arena_release(c->arena, saved->mark);
 }

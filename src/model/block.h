@@ -10,6 +10,16 @@
 #include "model/params.h"
 #include "ops/ops.h"
 
+/* What forward leaves for backward; the rest is computed again there, by the same ops on the same bytes, so
+ * that gradients do not depend on it. Memory is of a token of width C, beside the block's input. */
+typedef enum {
+    MX_SAVE_ALL,       /* 15 C */
+    MX_SAVE_PRODUCTS,  /* 9 C: what a matrix product or attention made; again: norms and GELU */
+    MX_SAVE_ATTENTION, /* 5 C: what attention made; again: also the MLP's first product */
+    MX_SAVE_INPUT,     /* nothing; again: the block, but for the MLP's second product */
+    MX_SAVE_LEVELS
+} mx_save;
+
 typedef struct {
     const mx_params *params;
     int width, heads;
@@ -29,12 +39,22 @@ typedef struct {
     int64_t count;
 } mx_rows_wanted;
 
-/* What backward needs; all of it on the arena, pushed by forward. */
 typedef struct {
-    mx_tensor x, mean1, rstd1, y1, qkv, attended, lse;  /* [B,L,C]; lse [B,heads,L] */
-    mx_tensor kept, mid, mean2, rstd2, y2, hidden, act; /* kept: attended rows that matter */
+    mx_tensor mean, rstd, y;
+} mx_norm_saved;
+
+/* What backward needs, pushed on the arena by forward; absent what was not kept. Kept tensors lie in the
+ * order in which backward is done with them: from `mark` on the attention's, from `mlp_mark` on the MLP's,
+ * and above `top` only the block's output, which is of no use to its backward. */
+typedef struct {
+    mx_save save;                    /* set by the owner before forward */
+    mx_tensor x, qkv, attended, lse; /* [B,L,C], [B,L,3C]; lse [B,heads,L] */
+    mx_tensor kept, mid;             /* attended rows that matter; the stream between the branches */
+    mx_tensor hidden, act;           /* [N,4C] before and after GELU */
+    mx_norm_saved norm1, norm2;
     mx_keep keep;
     mx_rows_wanted rows;
+    size_t mark, mlp_mark, top;
 } mx_block_saved;
 
 /* Registers "<prefix>norm1.weight" ... with table_rows relative-position rows (0: none), layer id for lr
@@ -42,13 +62,14 @@ typedef struct {
 void mx_block_add(mx_block *b, mx_params *p, const char *prefix, int width, int heads, int64_t table_rows,
                   int layer);
 
-/* x [B,L,C] → [B,L,C], or [count,C] when rows are wanted. saved NULL: inference, x is updated in place and
- * returned (rows must then be all). */
-mx_tensor mx_block_forward(mx_ctx *c, const mx_block *b, mx_tensor x, const mx_layout *lay, mx_keep keep,
-                           mx_rows_wanted rows, mx_block_saved *saved);
+/* x [B,L,C] → out [B,L,C], or [count,C] when rows are wanted. out absent: pushed on the arena. saved NULL:
+ * inference, x is updated in place and returned (out must then be absent, and rows all). */
+mx_tensor mx_block_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_tensor x, const mx_layout *lay,
+                           mx_keep keep, mx_rows_wanted rows, mx_block_saved *saved);
 /* d: gradient of the block's output in, of its input out (in place); with wanted rows: dy [count,C] in `dy`,
- * d [B,L,C] overwritten; else dy absent. Parameter gradients add. saved->hidden is destroyed. */
-void mx_block_backward(mx_ctx *c, const mx_block *b, mx_block_saved *saved, const mx_layout *lay, mx_tensor d,
-                       mx_tensor dy);
+ * d [B,L,C] overwritten; else dy absent. Parameter gradients add. Gives the arena back down to saved->mark:
+ * d and dy must lie below it. */
+void mx_block_backward(mx_ctx *c, const mx_block *b, const mx_block_saved *saved, const mx_layout *lay,
+                       mx_tensor d, mx_tensor dy);
 
 #endif

@@ -71,10 +71,14 @@ mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features
     s->features = features;
     mx_tensor x = split_forward(c, de, mix, s);
     int depth = de->config->decoder_depth;
+    if (!every_row) {
+        s->d = mx_alloc_like(c, x);
+        s->drows = mx_alloc(c, MX_F32, 3, (int64_t[]){1, features.dim[0] * mix->units, mx_width(x)});
+    }
     for (int j = 0; j < depth && mx_ok(c); j++) {
         mx_rows_wanted rows = {0};
         if (j == depth - 1 && !every_row) rows = (mx_rows_wanted){mix->rows, features.dim[0] * mix->units};
-        x = mx_block_forward(c, &de->block[j], x, &lay, (mx_keep){0}, rows, &s->block[j]);
+        x = mx_block_forward(c, &de->block[j], MX_ABSENT, x, &lay, (mx_keep){0}, rows, &s->block[j]);
     }
     if (!mx_ok(c)) return MX_ABSENT;
     int64_t n = mx_rows(x), pixels = mx_count(W(de, de->pred_b));
@@ -91,11 +95,7 @@ void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *s, c
                          mx_tensor dfeatures, mx_tensor dpred) {
     if (!mx_ok(c)) return;
     const mx_layout lay = whole_map(mix);
-    int64_t d_model = de->config->decoder_dim, batch = s->features.dim[0];
-    size_t mark = c->arena->used;
-    mx_tensor dy = mx_alloc_like(c, s->y),
-              d = mx_alloc(c, MX_F32, 3, (int64_t[]){2 * batch, mix->units, d_model});
-    if (!mx_ok(c)) return;
+    mx_tensor dy = s->drows, d = s->d;
     mx_linear_back(c, dy, G(de, de->pred_w), G(de, de->pred_b), dpred, s->y, W(de, de->pred_w));
     mx_layernorm_back(c, dy, G(de, de->norm_w), G(de, de->norm_b), dy, s->stream, s->mean, s->rstd,
                       W(de, de->norm_w), false);
@@ -104,7 +104,6 @@ void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *s, c
         mx_block_backward(c, &de->block[j], &s->block[j], &lay, d, last ? dy : MX_ABSENT);
     }
     mx_tensor dz = mx_alloc_like(c, s->embedded);
-    mx_unmix_back(c, dz, token_of(G(de, de->token), d_model), d, &mix->decoder);
+    mx_unmix_back(c, dz, token_of(G(de, de->token), de->config->decoder_dim), d, &mix->decoder);
     mx_linear_back(c, dfeatures, G(de, de->embed_w), G(de, de->embed_b), dz, s->features, W(de, de->embed_w));
-    mx_arena_release(c->arena, mark);
 }

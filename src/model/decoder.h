@@ -16,6 +16,7 @@ typedef struct {
 
 typedef struct {
     mx_tensor features, embedded, stream, mean, rstd, y, pred;
+    mx_tensor d, drows;    /* the streams' gradients: below the blocks, which backward takes off the arena */
     mx_block_saved *block; /* [decoder_depth], host memory of the owner */
 } mx_decoder_saved;
 
@@ -27,7 +28,8 @@ void mx_decoder_free(mx_decoder *de);
  * MLP and projection, the norm and the prediction are computed for those rows alone. */
 mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features, const mx_mixing *mix,
                              bool every_row, mx_decoder_saved *saved);
-/* dpred [B*L,P] (masked rows) → dfeatures [B,L,C]; parameter gradients add. */
+/* dpred [B*L,P] (masked rows) → dfeatures [B,L,C]; parameter gradients add. dfeatures must lie below what
+ * forward pushed, which is given back on the way. */
 void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *saved, const mx_mixing *mix,
                          mx_tensor dfeatures, mx_tensor dpred);
 

@@ -101,6 +101,7 @@ static void merge_forward(mx_ctx *c, const mx_encoder *en, int k, mx_tensor out,
                           const int32_t *index, mx_merging_saved *s) {
     int64_t batch = x.dim[0], cells = x.dim[1] / 4, width = 4 * x.dim[2];
     const mx_merging *g = &en->merging[k];
+    s->mark = c->arena->used;
     s->cells = alloc3(c, batch, cells, width), s->y = mx_alloc_like(c, s->cells);
     s->mean = alloc1(c, batch * cells), s->rstd = alloc1(c, batch * cells);
     if (!mx_ok(c)) return;
@@ -109,18 +110,33 @@ static void merge_forward(mx_ctx *c, const mx_encoder *en, int k, mx_tensor out,
     mx_linear(c, out, s->y, W(en, g->reduction), MX_ABSENT);
 }
 
-/* d [B,L/4,2C] → dx [B,L,C] */
+/* d [B,L/4,2C] → dx [B,L,C], which lies below the merging; the arena is given back down to it */
 static void merge_backward(mx_ctx *c, const mx_encoder *en, int k, mx_tensor dx, mx_tensor d,
                            const int32_t *index, mx_merging_saved *s) {
     const mx_merging *g = &en->merging[k];
-    size_t mark = c->arena->used;
     mx_tensor dcells = mx_alloc_like(c, s->cells);
     if (!mx_ok(c)) return;
     mx_linear_back(c, dcells, G(en, g->reduction), MX_ABSENT, d, s->y, W(en, g->reduction));
     mx_layernorm_back(c, dcells, G(en, g->norm_w), G(en, g->norm_b), dcells, s->cells, s->mean, s->rstd,
                       W(en, g->norm_w), false);
     mx_scatter_rows(c, dx, mx_reshape(dcells, dx.dim[0], dx.dim[1], dx.dim[2], 0, 0), index);
-    mx_arena_release(c->arena, mark);
+    mx_arena_release(c->arena, s->mark);
+}
+
+/* Stage k's blocks, x [B,L_k,C_k] → the same shape. The output's place is taken first: merging reads it last
+ * in forward, and then the stage's gradient goes there; the last stage's output is read once more. */
+static mx_tensor stage_forward(mx_ctx *c, const mx_encoder *en, int k, int first, mx_tensor x,
+                               const mx_mixing *mix, const mx_keep *keep, mx_encoder_saved *s) {
+    bool infer = !s->block;
+    mx_tensor out = infer ? MX_ABSENT : mx_alloc_like(c, x);
+    if (!infer) s->gradient[k] = k + 1 < mix->stages ? out : mx_alloc_like(c, x);
+    for (int j = 0; j < en->config->depths[k]; j++) {
+        int n = first + j;
+        mx_tensor to = j + 1 < en->config->depths[k] ? MX_ABSENT : out;
+        x = mx_block_forward(c, &en->block[n], to, x, &mix->layout[k], keep ? keep[n] : (mx_keep){0},
+                             (mx_rows_wanted){0}, infer ? NULL : &s->block[n]);
+    }
+    return x;
 }
 
 mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_mixing *mix,
@@ -128,10 +144,8 @@ mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, 
     mx_encoder_saved unused = {0}, *s = saved ? saved : &unused;
     bool infer = !s->block;
     mx_tensor x = embed_forward(c, en, images, &mix->layout[0], s, infer);
-    for (int k = 0, n = 0; k < mix->stages && mx_ok(c); k++) {
-        for (int j = 0; j < en->config->depths[k]; j++, n++)
-            x = mx_block_forward(c, &en->block[n], x, &mix->layout[k], keep ? keep[n] : (mx_keep){0},
-                                 (mx_rows_wanted){0}, infer ? NULL : &s->block[n]);
+    for (int k = 0, n = 0; k < mix->stages && mx_ok(c); n += en->config->depths[k++]) {
+        x = stage_forward(c, en, k, n, x, mix, keep, s);
         s->map[k] = x;
         if (k + 1 < mix->stages && mx_ok(c)) {
             mx_tensor out = alloc3(c, x.dim[0], x.dim[1] / 4, 2 * x.dim[2]);
@@ -152,16 +166,14 @@ mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, 
 void mx_encoder_backward(mx_ctx *c, const mx_encoder *en, mx_encoder_saved *s, const mx_mixing *mix,
                          mx_tensor dfeatures) {
     if (!mx_ok(c)) return;
-    size_t mark = c->arena->used;
     int n = en->blocks;
-    mx_tensor d = mx_alloc_like(c, dfeatures);
+    mx_tensor d = s->gradient[mix->stages - 1];
     mx_layernorm_back(c, d, G(en, en->final_w), G(en, en->final_b), dfeatures, s->stage[mix->stages - 1],
                       s->final_mean, s->final_rstd, W(en, en->final_w), false);
     for (int k = mix->stages - 1; k >= 0 && mx_ok(c); k--) {
         if (k + 1 < mix->stages) {
-            mx_tensor dx = alloc3(c, d.dim[0], d.dim[1] * 4, d.dim[2] / 2);
-            merge_backward(c, en, k, dx, d, mix->merge[k], &s->merging[k]);
-            d = dx;
+            merge_backward(c, en, k, s->gradient[k], d, mix->merge[k], &s->merging[k]);
+            d = s->gradient[k];
         }
         for (int j = 0; j < en->config->depths[k]; j++) {
             n--;
@@ -173,5 +185,4 @@ void mx_encoder_backward(mx_ctx *c, const mx_encoder *en, mx_encoder_saved *s, c
                       W(en, en->norm_w), false);
     mx_linear_back(c, MX_ABSENT, flat2(G(en, en->proj_w)), G(en, en->proj_b), d, s->patches,
                    flat2(W(en, en->proj_w)));
-    mx_arena_release(c->arena, mark);
 }

@@ -25,6 +25,7 @@ typedef struct {
 
 typedef struct {
     mx_tensor cells, mean, rstd, y;
+    size_t mark; /* of the arena, below all of it */
 } mx_merging_saved;
 
 typedef struct {
@@ -33,6 +34,8 @@ typedef struct {
     mx_merging_saved merging[MX_MAX_STAGES];
     mx_tensor map[MX_MAX_STAGES];   /* output of each stage's last block [B,L_k,C_k], its own layout order */
     mx_tensor stage[MX_MAX_STAGES]; /* output of each stage after its merging, layout order of the next one */
+    mx_tensor gradient[MX_MAX_STAGES]; /* where the gradient of map[k] goes: below the stage's blocks, which
+                                          backward takes off the arena one by one */
     mx_tensor final_mean, final_rstd;
 } mx_encoder_saved;
 
@@ -45,7 +48,8 @@ void mx_encoder_free(mx_encoder *en);
  * than the maps. */
 mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_mixing *mix,
                              const mx_keep *keep, mx_encoder_saved *saved);
-/* dfeatures [B,L,C_last]; parameter gradients add. */
+/* dfeatures [B,L,C_last]; parameter gradients add. What lies on the arena above the saved tensors is given
+ * back on the way, maps and features too: the caller releases the rest. */
 void mx_encoder_backward(mx_ctx *c, const mx_encoder *en, mx_encoder_saved *saved, const mx_mixing *mix,
                          mx_tensor dfeatures);
 

@@ -17,10 +17,17 @@ mx_status mx_model_make(mx_model *m, const mx_model_config *config, mx_params_us
     if (mx_encoder_add(&m->encoder, &m->params, &m->config, e)) return e->status;
     if (config->decoder_dim && mx_decoder_add(&m->decoder, &m->params, &m->config, e)) return e->status;
     if (config->classes) add_head(m);
-    size_t blocks = (size_t)(m->encoder.blocks + config->decoder_depth);
-    if (!(m->saved = calloc(blocks, sizeof *m->saved)))
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory while building a model of %zu blocks", blocks);
+    int blocks = mx_model_blocks(m);
+    m->saved = calloc((size_t)blocks, sizeof *m->saved);
+    m->passing = calloc((size_t)blocks, sizeof *m->passing);
+    if (!m->saved || !m->passing)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory while building a model of %d blocks", blocks);
+    for (int i = 0; i < blocks; i++) m->passing[i].save = MX_SAVE_INPUT;
     return mx_params_allocate(&m->params, use, e);
+}
+
+int mx_model_blocks(const mx_model *m) {
+    return m->encoder.blocks + (m->config.decoder_dim ? m->config.decoder_depth : 0);
 }
 
 mx_status mx_model_name_classes(mx_model *m, const char *const *names, mx_error *e) {
@@ -49,22 +56,22 @@ void mx_model_free(mx_model *m) {
     mx_encoder_free(&m->encoder);
     mx_decoder_free(&m->decoder);
     mx_params_free(&m->params);
-    free(m->saved);
-    m->saved = NULL;
+    free(m->saved), free(m->passing);
+    m->saved = m->passing = NULL;
 }
 
 static void pretrain(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_mixing *mix,
                      float scale, bool backward) {
     size_t mark = c->arena->used;
     mx_encoder_saved es = {.block = m->saved};
-    mx_decoder_saved ds = {.block = m->saved + m->encoder.blocks};
+    mx_decoder_saved ds = {.block = (backward ? m->saved : m->passing) + m->encoder.blocks};
     mx_tensor features = mx_encoder_forward(c, &m->encoder, images, mix, NULL, backward ? &es : NULL);
+    mx_tensor dfeatures = mx_ok(c) && backward ? mx_alloc_like(c, features) : MX_ABSENT;
     mx_tensor pred = mx_ok(c) ? mx_decoder_forward(c, &m->decoder, features, mix, false, &ds) : MX_ABSENT;
     const mx_targets targets = {mix->row_image, mix->row_patch, mx_model_stride(&m->config),
                                 m->config.norm_pix};
     if (mx_ok(c)) mx_pixel_loss(c, loss, backward ? pred : MX_ABSENT, pred, images, &targets, scale);
     if (mx_ok(c) && backward) {
-        mx_tensor dfeatures = mx_alloc_like(c, features);
         mx_decoder_backward(c, &m->decoder, &ds, mix, dfeatures, pred);
         mx_encoder_backward(c, &m->encoder, &es, mix, dfeatures);
     }
@@ -83,8 +90,8 @@ void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, 
 
 void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images,
                       const mx_mixing *mix) {
-    mx_encoder_saved es = {.block = m->saved};
-    mx_decoder_saved ds = {.block = m->saved + m->encoder.blocks};
+    mx_encoder_saved es = {.block = m->passing};
+    mx_decoder_saved ds = {.block = m->passing + m->encoder.blocks};
     out->features = mx_encoder_forward(c, &m->encoder, images, mix, NULL, &es);
     if (!mx_ok(c)) return;
     out->reconstruction = mx_decoder_forward(c, &m->decoder, out->features, mix, true, &ds);

@@ -14,13 +14,17 @@ typedef struct {
     mx_decoder decoder;    /* when config.decoder_dim > 0 */
     mx_pid head_w, head_b; /* when config.classes > 0 */
     char **class_name;     /* [classes], owned, or NULL when nobody has named them */
-    mx_block_saved *saved; /* [encoder blocks + decoder blocks] */
+    mx_block_saved *saved; /* [encoder blocks + decoder blocks]; what each keeps is for the owner to choose */
+    mx_block_saved *passing; /* the same for passes without a backward: nothing is kept */
 } mx_model;
 
 /* Checks the configuration and allocates zeroed buffers for `use`. Free with mx_model_free (also after a
  * failure). */
 mx_status mx_model_make(mx_model *m, const mx_model_config *config, mx_params_use use, mx_error *e);
 void mx_model_free(mx_model *m);
+
+/* Blocks that a training pass goes through, encoder and decoder. */
+int mx_model_blocks(const mx_model *m);
 
 /* Takes copies of the classes' names; NULL: none. */
 mx_status mx_model_name_classes(mx_model *m, const char *const *names, mx_error *e);

@@ -26,6 +26,7 @@ struct mx_backend {
      * r present: y = r + keep * sum. */
     void (*linear)(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
                    mx_tensor keep, void *work);
+    void (*gelu)(mx_ctx *c, mx_tensor y, mx_tensor h);
     size_t (*linear_work)(const mx_ctx *c, int64_t rows, int64_t out, int64_t in);
     /* One backward: h present: dx is multiplied by GELU'(h). work from linear_back_work. */
     void (*linear_back)(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,

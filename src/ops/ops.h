@@ -102,6 +102,8 @@ void mx_add_position(mx_ctx *c, mx_tensor x, mx_tensor pos, const mx_layout *lay
 void mx_linear(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor w, mx_tensor b);
 /* h = x wᵀ + b;  y = GELU(h), the erf form.  y, h [...,O] */
 void mx_linear_gelu(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor x, mx_tensor w, mx_tensor b);
+/* y = GELU(h), the very bytes that mx_linear_gelu made of h.  y, h [N] of any shape */
+void mx_gelu(mx_ctx *c, mx_tensor y, mx_tensor h);
 /* y = r + keep[sample] * (x wᵀ + b).  r [...,O] (may be y itself), keep [S] or absent; the N rows are S equal
  * runs, one a sample. */
 void mx_linear_add(mx_ctx *c, mx_tensor y, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,

@@ -31,6 +31,11 @@ void mx_linear_gelu(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor x, mx_tensor 
     forward(c, "linear_gelu", y, h, MX_ABSENT, x, w, b, MX_ABSENT);
 }
 
+void mx_gelu(mx_ctx *c, mx_tensor y, mx_tensor h) {
+    if (mx_need_count(c, "gelu", "h", h, mx_count(h)) && mx_need_count(c, "gelu", "y", y, mx_count(h)))
+        MX_DO(c, "gelu", 0, gelu(c, y, h));
+}
+
 void mx_linear_add(mx_ctx *c, mx_tensor y, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
                    mx_tensor keep) {
     if (mx_need_count(c, "linear_add", "r", r, mx_count(y)))

@@ -11,6 +11,8 @@
 #include "train/checkpoint.h"
 #include "train/options.h"
 
+#define MX_MAX_SAVED (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */
+
 typedef enum { MX_TASK_PRETRAIN, MX_TASK_FINETUNE } mx_task;
 
 typedef struct {
@@ -27,6 +29,7 @@ typedef struct {
     uint64_t seed;
     int max_skipped;
     int threads, workers;
+    uint8_t save[MX_MAX_SAVED]; /* mx_save of each block, encoder then decoder; blocks behind keep all */
     const char *backend;
     mx_transform transform; /* training */
     double bad_share;

@@ -76,6 +76,8 @@ mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, m
     t->settings = *s;
     if (mx_model_make(&t->model, &s->model, plan_only ? MX_PARAMS_PLAN : MX_PARAMS_TRAIN, e))
         return e->status;
+    for (int i = 0; i < mx_model_blocks(&t->model) && i < MX_MAX_SAVED; i++)
+        t->model.saved[i].save = s->save[i];
     t->shown = s->batch < MX_SHOWN ? s->batch : MX_SHOWN;
     if (mx_mixing_make(&t->mix, &t->model.config, s->batch, !classifies(t), e)) return e->status;
     if (classifies(t)) {

@@ -18,6 +18,7 @@
                  .add_position = mx_cpu_add_position,                                                        \
                  .linear = mx_cpu_linear,                                                                    \
                  .linear_work = mx_cpu_linear_work,                                                          \
+                 .gelu = mx_cpu_gelu,                                                                        \
                  .linear_back = mx_cpu_linear_back,                                                          \
                  .linear_back_work = mx_cpu_linear_back_work,                                                \
                  .layernorm = mx_cpu_layernorm,                                                              \

@@ -65,6 +65,8 @@ void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_
 size_t mx_cpu_linear_back_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in);
 /* dx = dy w alone, for the benchmark; work as for mx_cpu_linear */
 void mx_cpu_input_gradient(mx_ctx *c, mx_tensor dx, mx_tensor dy, mx_tensor w, void *work);
+/* gelu.c */
+void mx_cpu_gelu(mx_ctx *c, mx_tensor y, mx_tensor h);
 /* norm.c */
 void mx_cpu_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx_tensor x, mx_tensor gamma,
                       mx_tensor beta);

@@ -28,6 +28,11 @@ void mx_ref_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x
         }
 }
 
+void mx_ref_gelu(mx_ctx *c, mx_tensor y, mx_tensor h) {
+    (void)c;
+    for (int64_t i = 0; i < mx_count(h); i++) mx_f32(y)[i] = (float)gelu((double)mx_f32(h)[i]);
+}
+
 /* dw [O,I] += dyᵀ x, db [O] += column sums: before dx, which may overwrite what x was made from */
 static void parameters(mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x) {
     int64_t rows = mx_rows(x), in = mx_width(x), out = mx_width(dy);

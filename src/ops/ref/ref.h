@@ -22,6 +22,7 @@ void mx_ref_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy);
 /* linear.c */
 void mx_ref_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
                    mx_tensor keep, void *work);
+void mx_ref_gelu(mx_ctx *c, mx_tensor y, mx_tensor h);
 void mx_ref_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,
                         mx_tensor h, mx_tensor w, void *work);
 /* norm.c */
