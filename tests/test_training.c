@@ -15,6 +15,7 @@
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "train/step.h"
+#include "backends.h"
 
 static const char *const backends[] = {"ref", "cpu"};
 
@@ -121,7 +122,7 @@ static void schedule_as_published(void **state) {
 static void adamw_by_hand(void **state) {
     (void)state;
     for (int b = 0; b < 2; b++) {
-        if (!mx_backend_find(backends[b])) continue;
+        if (!has_backend(backends[b])) continue;
         mx_arena arena = {0};
         mx_ctx c = {.backend = mx_backend_find(backends[b]), .arena = &arena, .threads = 1};
         float w = 2, m = 0.1f, v = 1e-9f, g = 3e-5f;
@@ -140,7 +141,7 @@ static void adamw_by_hand(void **state) {
 static void not_finite_skips_the_update(void **state) {
     (void)state;
     for (int b = 0; b < 2; b++) {
-        if (!mx_backend_find(backends[b])) continue;
+        if (!has_backend(backends[b])) continue;
         mx_settings s = settings(backends[b], 2);
         mx_trainer t;
         mx_run_state run = {0};
@@ -210,7 +211,7 @@ static void accumulation_is_a_mean(void **state) {
 static void mixed_images_do_not_see_each_other(void **state) {
     (void)state;
     for (int b = 0; b < 2; b++) {
-        if (!mx_backend_find(backends[b])) continue;
+        if (!has_backend(backends[b])) continue;
         mx_settings s = settings(backends[b], 2);
         mx_trainer t;
         mx_pretrain_views v = {0};
@@ -240,7 +241,7 @@ static void mixed_images_do_not_see_each_other(void **state) {
 static void planned_memory_is_used_memory(void **state) {
     (void)state;
     for (int b = 0; b < 2; b++) {
-        if (!mx_backend_find(backends[b])) continue;
+        if (!has_backend(backends[b])) continue;
         for (int threads = 1; threads <= 3; threads++) {
             mx_settings s = settings(backends[b], threads);
             mx_trainer t;
@@ -259,7 +260,7 @@ static void planned_memory_is_used_memory(void **state) {
 static void training_learns_and_repeats(void **state) {
     (void)state;
     for (int b = 0; b < 2; b++) {
-        if (!mx_backend_find(backends[b])) continue;
+        if (!has_backend(backends[b])) continue;
         float first = 0, *bytes = NULL;
         for (int again = 0; again < 2; again++) {
             mx_settings s = settings(backends[b], 1 + again);

@@ -69,6 +69,7 @@ extern const mx_backend mx_backend_ref;
 #ifdef MX_WITH_CPU
 /* The cpu backend compiled for the best instruction set that this machine runs (or what MIXMAE_ISA names). */
 const mx_backend *mx_backend_cpu(void);
+mx_status mx_backend_cpu_check(const mx_backend *b, mx_error *e); /* mx_backend_check for the cpu backend */
 #endif
 
 #endif

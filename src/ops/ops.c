@@ -19,6 +19,14 @@ const mx_backend *mx_backend_find(const char *name) {
     return NULL;
 }
 
+mx_status mx_backend_check(const mx_backend *b, mx_error *e) {
+#ifdef MX_WITH_CPU
+    if (b != &mx_backend_ref) return mx_backend_cpu_check(b, e);
+#endif
+    (void)b, (void)e;
+    return MX_OK;
+}
+
 const char *mx_backend_name(const mx_backend *b) { return b->name; }
 const char *mx_backend_isa(const mx_backend *b) { return b->isa; }
 

@@ -61,6 +61,9 @@ typedef struct {
 /* A backend by name: "ref" (plain C, defines every op) or "cpu" (oneDNN and vectorised, threaded C).
  * NULL when this build lacks it. Static lifetime. */
 const mx_backend *mx_backend_find(const char *name);
+/* MX_ERR_UNSUPPORTED: the environment's MIXMAE_ISA names an instruction set that this machine does not run.
+ */
+mx_status mx_backend_check(const mx_backend *b, mx_error *e);
 const char *mx_backend_name(const mx_backend *b);
 /* e.g. "avx2" for cpu; "" for ref. */
 const char *mx_backend_isa(const mx_backend *b);

@@ -17,6 +17,7 @@ mx_status mx_session_plan(mx_session *s, const char *backend, int threads, mx_se
     if (!s->ctx.backend)
         return mx_fail(e, MX_ERR_UNSUPPORTED, "backend %s is not part of this build (there are: ref%s)",
                        backend, mx_backend_find("cpu") ? ", cpu" : "");
+    if (mx_backend_check(s->ctx.backend, e)) return e->status;
     s->ctx.threads = threads > 0 ? threads : mx_processors();
     s->ctx.arena = &s->arena;
     s->ctx.planning = true;

@@ -57,14 +57,41 @@ static bool runs_avx512(void) {
 }
 #endif
 
-/* MIXMAE_ISA=generic|avx2|avx512 asks for less than the machine has; what it cannot run is ignored. */
-const mx_backend *mx_backend_cpu(void) {
+static bool runs_generic(void) { return true; }
+
+static const struct {
+    const mx_cpu_backend *backend;
+    bool (*runs)(void);
+} sets[] = {/* best first */
 #if defined(__x86_64__)
-    const char *wanted = getenv("MIXMAE_ISA");
-    if (wanted && !strcmp(wanted, "generic")) return &backend_generic.base;
-    if (wanted && !strcmp(wanted, "avx2") && runs_avx2()) return &backend_avx2.base;
-    if (runs_avx512()) return &backend_avx512.base;
-    if (runs_avx2()) return &backend_avx2.base;
+            {&backend_avx512, runs_avx512},
+            {&backend_avx2, runs_avx2},
 #endif
-    return &backend_generic.base;
+            {&backend_generic, runs_generic}};
+enum { SETS = sizeof sets / sizeof *sets };
+
+/* What MIXMAE_ISA names, to measure or test less than the machine's best; NULL: nothing. */
+static const char *wanted_isa(void) {
+    const char *name = getenv("MIXMAE_ISA");
+    return name && *name ? name : NULL;
+}
+
+const mx_backend *mx_backend_cpu(void) {
+    const char *wanted = wanted_isa();
+    for (int i = 0; i < SETS; i++)
+        if (sets[i].runs() && (!wanted || !strcmp(wanted, sets[i].backend->base.isa)))
+            return &sets[i].backend->base;
+    return &backend_generic.base; /* which mx_backend_check refuses */
+}
+
+mx_status mx_backend_cpu_check(const mx_backend *b, mx_error *e) {
+    const char *wanted = wanted_isa();
+    char runs[64] = "";
+    if (!wanted || !strcmp(wanted, b->isa)) return MX_OK;
+    for (int i = SETS; i-- > 0;)
+        if (sets[i].runs()) {
+            if (*runs) strcat(runs, ", ");
+            strcat(runs, sets[i].backend->base.isa);
+        }
+    return mx_fail(e, MX_ERR_UNSUPPORTED, "MIXMAE_ISA=%s: this machine runs %s", wanted, runs);
 }
