@@ -104,7 +104,7 @@ static void test_matters(void **state) {
                                       "dtype",
                                       "init"},
                              *const no[] = {"threads", "workers",       "save-every", "log-every", "quiet",
-                                            "output",  "picture-every", "resume",     "config"};
+                                            "output",  "picture-every", "resume",     "config",    "memory"};
     for (int i = 0; i < COUNT(yes); i++)
         assert_true(mx_option_at(mx_option_find(yes[i], MX_CMD_PRETRAIN))->matters);
     for (int i = 0; i < COUNT(no); i++)

@@ -6,6 +6,7 @@
 #include "train/api_model.h"
 #include "train/commands.h"
 #include "train/convert.h"
+#include "train/memory.h"
 #include "train/step.h"
 
 struct mixmae_trainer {
@@ -90,7 +91,7 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
     if (o->init && mx_model_read_any(&init, &t->pixels, o->init, MX_PARAMS_WEIGHTS, e)) goto done;
     if (make_settings(t, &s, o, options, o->init ? &init : NULL, steps_per_epoch, e)) goto done;
     mx_settings_use_pixels(&s, &t->pixels);
-    if (mx_trainer_make(&t->trainer, &s, false, NULL, e)) goto done;
+    if (mx_memory_fit(&s, NULL, NULL, e) || mx_trainer_make(&t->trainer, &s, false, NULL, e)) goto done;
     /* what points into the options or concerns a data set is of no use after this */
     t->trainer.settings.backend = mx_backend_name(t->trainer.session.ctx.backend);
     mx_params_init(&t->trainer.model.params, s.seed);

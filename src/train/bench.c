@@ -106,6 +106,7 @@ mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, m
     if (!x) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     if (mx_settings_make(&s, o, e)) goto done;
     s.steps_per_epoch = s.steps = 1000;
+    if (mx_memory_fit(&s, NULL, NULL, e)) goto done;
     if (mx_trainer_make(&x->trainer, &s, false, &x->products, e) || make_matrices(x, e)) goto done;
     mx_params_init(&x->trainer.model.params, s.seed);
     mx_say(sink, "%s at %dx%d, batch %d x %d, backend %s %s, %d threads, f32", s.model.name, s.model.image_h,

@@ -12,45 +12,15 @@
 #include "train/process.h"
 #include "train/step.h"
 
-/* What the process takes beside everything that is planned: code and libraries, the stacks of the threads and
- * the packing buffers that the matrix library takes for each thread. Measured, docs/SPEED.md "Memory". */
-#define MX_PROCESS_BYTES    ((size_t)8 << 20)
-#define MX_PER_THREAD_BYTES ((size_t)3 << 19)
-
-#define MX_EVALUATED_BYTES 16 /* a held-out image's index, label and prediction (evaluate.h) */
-
-void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held) {
-    const mx_settings *s = &t->settings;
-    memset(m, 0, sizeof *m);
-    m->arena = t->session.planned;
-    m->state = mx_params_bytes(&t->model.params, MX_PARAMS_TRAIN);
-    m->tables = mx_mixing_bytes(&s->model, s->batch) + mx_mixing_bytes(&s->model, t->shown);
-    if (s->task == MX_TASK_FINETUNE) {
-        size_t images = held ? (size_t)mx_dataset_count(held) : 0;
-        m->tables += (size_t)s->batch * (2 * (size_t)s->model.classes + 2 * (size_t)t->model.encoder.blocks) *
-                     sizeof(float);
-        m->tables += images * MX_EVALUATED_BYTES;
-    }
-    m->process = MX_PROCESS_BYTES + MX_PER_THREAD_BYTES * (size_t)s->threads;
-    if (data) {
-        mx_loader_config config = mx_settings_loader(s, data);
-        m->loader = mx_loader_memory(&config);
-    }
-    if (held) {
-        mx_loader_config config = mx_settings_loader(s, held);
-        config.transform.augment = false;
-        m->loader += mx_loader_memory(&config);
-    }
-    m->total = m->arena + m->state + m->tables + m->loader + m->process;
-}
-
 static void say_bytes(const mixmae_sink *sink, const char *part, size_t bytes, const char *what) {
     mx_say(sink, "  %-10s %15zu bytes  %9.1f MB  %s", part, bytes, (double)bytes / 1e6, what);
 }
 
-static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const mx_settings *s,
+static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const mx_trainer *t,
                        const mx_dataset *data) {
-    char loader[128] = "no --data: not counted";
+    const mx_settings *s = &t->settings;
+    char loader[128] = "no --data: not counted", again[256];
+    mx_memory_text(s, mx_model_blocks(&t->model), again, sizeof again);
     if (data)
         snprintf(loader, sizeof loader, "batches ready, and %d worker%s at the largest image (%.1f MB)",
                  s->workers, s->workers == 1 ? "" : "s", (double)mx_dataset_largest(data) / 1e6);
@@ -61,6 +31,10 @@ static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const m
     say_bytes(sink, "loader", m->loader, loader);
     say_bytes(sink, "process", m->process, "program, libraries, threads");
     say_bytes(sink, "total", m->total, "expected peak");
+    if (s->memory)
+        mx_say(sink, "  limit      %15zu bytes  %9.1f MB  --memory", s->memory, (double)s->memory / 1e6);
+    if (s->memory)
+        mx_say(sink, "  recompute  %s", again[0] ? again : "nothing: the step fits with everything kept");
     size_t available = mx_machine_available();
     if (available && m->total > available)
         mx_say(sink,
@@ -189,11 +163,13 @@ mx_status mx_run_plan(const mixmae_options *options, const mixmae_sink *sink, mx
     mx_trainer t = {0};
     mx_memory_plan memory;
     mx_dataset *data = NULL, *held = NULL;
-    if (plan_settings(&s, options, e) || plan_data(&s, &data, &held, o, e)) goto done;
+    if (plan_settings(&s, options, e) || plan_data(&s, &data, &held, o, e) ||
+        mx_memory_fit(&s, data, held, e))
+        goto done;
     if (!mx_trainer_make(&t, &s, true, NULL, e)) {
         say_model(sink, &t);
         mx_plan_memory(&memory, &t, data, held);
-        say_memory(sink, &memory, &s, data);
+        say_memory(sink, &memory, &t, data);
     }
     mx_trainer_free(&t);
     int steps = o->steps < 0 ? 3 : (int)o->steps;

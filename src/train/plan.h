@@ -1,16 +1,9 @@
-/* What a run takes: memory by part, and the timing of single steps; shared by plan, pretrain and bench. */
+/* Opening the images of a run, and the timing of single steps; shared by plan, pretrain and bench. */
 #ifndef MX_TRAIN_PLAN_H
 #define MX_TRAIN_PLAN_H
 
+#include "train/memory.h"
 #include "train/step.h"
-
-typedef struct {
-    size_t arena, state, tables, loader, process, total;
-} mx_memory_plan; /* bytes */
-
-/* data may be NULL: the loader is then not counted; held: the held-out images, whose loader runs beside, or
- * NULL. */
-void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held);
 
 /* Opens --data's training part and, when held is not NULL, the held-out images: of --val-data (its held-out
  * part, or all of it when it has none), else --data's held-out part; NULL when there is none. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/memory.h"
 #include "train/session.h"
 
 #define MX_STATS_IMAGES 10000 /* --stats auto looks at this many images, evenly spread */
@@ -91,6 +92,7 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, double blr, do
         return mx_fail(e, MX_ERR_UNSUPPORTED, "--device %s: this build knows only cpu", o->device);
     if (o->dtype && strcmp(o->dtype, "f32"))
         return mx_fail(e, MX_ERR_UNSUPPORTED, "--dtype %s: this build computes in f32 only", o->dtype);
+    if (o->memory && mx_parse_bytes(o->memory, &s->memory, e)) return e->status;
     return mx_parse_interval(o->save_every ? o->save_every : "10m", &s->save_steps, &s->save_seconds, e);
 }
 

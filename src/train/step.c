@@ -70,14 +70,18 @@ static mx_status make_classifier(mx_trainer *t, mx_error *e) {
     return MX_OK;
 }
 
+static void set_levels(mx_trainer *t, const uint8_t *save) {
+    for (int i = 0; i < mx_model_blocks(&t->model) && i < MX_MAX_SAVED; i++)
+        t->model.saved[i].save = (mx_save)save[i];
+}
+
 mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, mx_products *products,
                           mx_error *e) {
     memset(t, 0, sizeof *t);
     t->settings = *s;
     if (mx_model_make(&t->model, &s->model, plan_only ? MX_PARAMS_PLAN : MX_PARAMS_TRAIN, e))
         return e->status;
-    for (int i = 0; i < mx_model_blocks(&t->model) && i < MX_MAX_SAVED; i++)
-        t->model.saved[i].save = s->save[i];
+    set_levels(t, s->save);
     t->shown = s->batch < MX_SHOWN ? s->batch : MX_SHOWN;
     if (mx_mixing_make(&t->mix, &t->model.config, s->batch, !classifies(t), e)) return e->status;
     if (classifies(t)) {
@@ -89,6 +93,11 @@ mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, m
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
     if (plan_only) return mx_session_plan(&t->session, s->backend, s->threads, dry_step, t, products, e);
     return mx_session_make(&t->session, s->backend, s->threads, dry_step, t, products, e);
+}
+
+mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e) {
+    set_levels(t, save);
+    return mx_session_plan(&t->session, t->settings.backend, t->settings.threads, dry_step, t, NULL, e);
 }
 
 void mx_trainer_free(mx_trainer *t) {

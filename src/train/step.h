@@ -39,6 +39,8 @@ typedef struct {
 mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, mx_products *products,
                           mx_error *e);
 void mx_trainer_free(mx_trainer *t);
+/* Plans a plan_only trainer's step again with save[MX_MAX_SAVED] levels (settings.h). */
+mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e);
 
 /* Learning rate of a step (schedule.md 1: at the step's first micro-batch). */
 double mx_trainer_lr(const mx_trainer *t, int64_t step);

@@ -48,6 +48,9 @@ static void describe(mx_training *p) {
               (double)p->trainer.session.planned / 1e6, (double)p->trainer.model.params.bytes / 1e6);
     mx_memory_plan memory;
     mx_plan_memory(&memory, &p->trainer, p->data, p->held);
+    char again[256];
+    mx_memory_text(s, mx_model_blocks(&p->trainer.model), again, sizeof again);
+    if (again[0]) mx_notice(sink, "recompute %s", again);
     size_t available = mx_machine_available();
     mx_notice(sink, "memory    %.0f MB expected, %.0f MB available", (double)memory.total / 1e6,
               (double)available / 1e6);
@@ -76,7 +79,9 @@ static mx_status open_loader(mx_training *p, mx_error *e) {
 static mx_status load_everything(mx_training *p, mx_error *e) {
     if (mx_open_training_data(&p->data, &p->held, &p->o, p->paths.index, e)) return e->status;
     if (p->task->data(p, e) || mx_settings_data(&p->settings, mx_dataset_count(p->data), e)) return e->status;
-    if (mx_trainer_make(&p->trainer, &p->settings, false, NULL, e) || fill_state(p, e)) return e->status;
+    if (mx_memory_fit(&p->settings, p->data, p->held, e) ||
+        mx_trainer_make(&p->trainer, &p->settings, false, NULL, e) || fill_state(p, e))
+        return e->status;
     p->trainer.settings = p->settings;
     return MX_OK;
 }

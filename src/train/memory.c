@@ -1,0 +1,253 @@
+/* What a run takes and how it is made to fit, see memory.h.
+ *
+ * A block's step to a lower level saves bytes and costs work; the steps of all blocks are taken in the order
+ * of work a byte until the dry run says that the step fits, and those that turn out not to be needed are
+ * taken back. The dry run is the only judge of the peak (a step is planned in about a millisecond): what
+ * frees no memory at the peak is never guessed here. */
+#include "train/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the process takes beside everything that is planned: code and libraries, the stacks of the threads and
+ * the packing buffers that the matrix library takes for each thread. Measured, docs/SPEED.md "Memory". */
+#define MX_PROCESS_BYTES    ((size_t)8 << 20)
+#define MX_PER_THREAD_BYTES ((size_t)3 << 19)
+
+#define MX_EVALUATED_BYTES 16 /* a held-out image's index, label and prediction (evaluate.h) */
+
+void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held) {
+    const mx_settings *s = &t->settings;
+    memset(m, 0, sizeof *m);
+    m->arena = t->session.planned;
+    m->state = mx_params_bytes(&t->model.params, MX_PARAMS_TRAIN);
+    m->tables = mx_mixing_bytes(&s->model, s->batch) + mx_mixing_bytes(&s->model, t->shown);
+    if (s->task == MX_TASK_FINETUNE) {
+        size_t images = held ? (size_t)mx_dataset_count(held) : 0;
+        m->tables += (size_t)s->batch * (2 * (size_t)s->model.classes + 2 * (size_t)t->model.encoder.blocks) *
+                     sizeof(float);
+        m->tables += images * MX_EVALUATED_BYTES;
+    }
+    m->process = MX_PROCESS_BYTES + MX_PER_THREAD_BYTES * (size_t)s->threads;
+    if (data) {
+        mx_loader_config config = mx_settings_loader(s, data);
+        m->loader = mx_loader_memory(&config);
+    }
+    if (held) {
+        mx_loader_config config = mx_settings_loader(s, held);
+        config.transform.augment = false;
+        m->loader += mx_loader_memory(&config);
+    }
+    m->total = m->arena + m->state + m->tables + m->loader + m->process;
+}
+
+mx_status mx_parse_bytes(const char *text, size_t *bytes, mx_error *e) {
+    static const struct {
+        const char *unit;
+        double bytes;
+    } units[] = {{"", 1},
+                 {"k", 1e3},
+                 {"K", 1e3},
+                 {"M", 1e6},
+                 {"G", 1e9},
+                 {"T", 1e12},
+                 {"kB", 1e3},
+                 {"KB", 1e3},
+                 {"MB", 1e6},
+                 {"GB", 1e9},
+                 {"TB", 1e12},
+                 {"KiB", 1024},
+                 {"MiB", 1048576.0},
+                 {"GiB", 1073741824.0},
+                 {"TiB", 1099511627776.0}};
+    char *end;
+    double v = strtod(text, &end);
+    for (size_t i = 0; end != text && v > 0 && i < sizeof units / sizeof *units; i++) {
+        if (strcmp(end, units[i].unit) || !(v * units[i].bytes < 1e18)) continue;
+        *bytes = (size_t)(v * units[i].bytes);
+        return MX_OK;
+    }
+    return mx_fail(e, MX_ERR_ARGUMENT, "--memory: expected an amount like 8G, 2500M or 7.5GiB, found %s",
+                   *text ? text : "nothing");
+}
+
+/* ---- choosing ---------------------------------------------------------------------------------------------
+ */
+
+/* Block `block` goes from level `from` to `to`. */
+typedef struct {
+    int block;
+    uint8_t from, to;
+    double bytes, work;
+} move;
+
+typedef struct {
+    mx_trainer *t;
+    uint8_t *save;
+    int blocks, count;
+    move *moves;  /* [3 * blocks], in the order in which they are made */
+    double flops; /* of a step with all kept */
+    mx_error *e;
+} chooser;
+
+/* Arena of a step at the present levels. */
+static size_t peak(chooser *x) {
+    mx_trainer_replan(x->t, x->save, x->e);
+    return x->t->session.planned;
+}
+
+static size_t kept(const chooser *x, int block) {
+    const mx_block_saved *s = &x->t->model.saved[block];
+    return s->top - s->mark;
+}
+
+/* The moves of one block: those of the lower convex hull of work over bytes saved, so that a later one never
+ * gives more for less. */
+static void add_moves(chooser *x, int block) {
+    double saved[MX_SAVE_LEVELS] = {0}, work[MX_SAVE_LEVELS] = {0};
+    size_t all = kept(x, block);
+    for (int level = 1; level < MX_SAVE_LEVELS && !x->e->status; level++) {
+        x->save[block] = (uint8_t)level;
+        peak(x);
+        saved[level] = (double)(all - kept(x, block));
+        work[level] = MX_WORK_A_BYTE * saved[1] + x->t->session.flops - x->flops;
+    }
+    x->save[block] = MX_SAVE_ALL;
+    for (int from = 0; from < MX_SAVE_LEVELS - 1;) {
+        int best = from + 1;
+        double least = INFINITY;
+        for (int to = from + 1; to < MX_SAVE_LEVELS; to++) {
+            double price = (work[to] - work[from]) / (saved[to] - saved[from]);
+            if (price < least) least = price, best = to;
+        }
+        x->moves[x->count++] =
+            (move){block, (uint8_t)from, (uint8_t)best, saved[best] - saved[from], work[best] - work[from]};
+        from = best;
+    }
+}
+
+/* By work a byte; among equals the first blocks first: what they keep stays longest. */
+static int by_price(const void *a, const void *b) {
+    const move *m = a, *n = b;
+    double p = m->work / m->bytes, q = n->work / n->bytes;
+    if (fabs(p - q) > 1e-9 * (p + q)) return p < q ? -1 : 1;
+    return m->block - n->block ? m->block - n->block : m->from - n->from;
+}
+
+/* Makes moves until the step fits; if it never does, only those up to the least peak. Returns the peak. */
+static size_t make_moves(chooser *x, size_t limit) {
+    size_t now = peak(x), least = now;
+    int at = 0, made = 0;
+    while (now > limit && at < x->count && !x->e->status) {
+        const move *m = &x->moves[at++];
+        x->save[m->block] = m->to;
+        now = peak(x);
+        if (now < least) least = now, made = at;
+    }
+    for (; at > made; at--) x->save[x->moves[at - 1].block] = x->moves[at - 1].from;
+    return least;
+}
+
+/* Takes back what is not needed, the dearest first. */
+static void take_back(chooser *x, size_t limit) {
+    for (int i = x->count - 1; i >= 0 && !x->e->status; i--) {
+        const move *m = &x->moves[i];
+        if (x->save[m->block] != m->to) continue;
+        x->save[m->block] = m->from;
+        if (peak(x) > limit) x->save[m->block] = m->to;
+    }
+}
+
+/* Is move i the last one made of its block (made), or the next one to make (not made)? */
+static bool at_edge(const chooser *x, int i, bool made) {
+    const move *m = &x->moves[i];
+    return x->save[m->block] == (made ? m->to : m->from);
+}
+
+/* Moves that are made for cheaper ones that are not, as long as that fits: what matters where blocks are few
+ * and large. Tried only where the saved bytes promise it. */
+static bool exchange(chooser *x, size_t limit) {
+    double slack = (double)limit - (double)peak(x);
+    for (int i = x->count - 1; i >= 0; i--)
+        for (int j = 0; j < x->count && at_edge(x, i, true); j++) {
+            const move *off = &x->moves[i], *on = &x->moves[j];
+            bool worth = off->block != on->block && on->work < off->work && on->bytes + slack >= off->bytes;
+            if (!worth || !at_edge(x, j, false)) continue;
+            x->save[off->block] = off->from, x->save[on->block] = on->to;
+            if (peak(x) <= limit && !x->e->status) return true;
+            x->save[off->block] = off->to, x->save[on->block] = on->from;
+        }
+    return false;
+}
+
+static double work_again(const chooser *x) {
+    double work = 0;
+    for (int i = 0; i < x->count; i++)
+        if (x->save[x->moves[i].block] >= x->moves[i].to) work += x->moves[i].work;
+    return work;
+}
+
+mx_status mx_memory_choose(mx_trainer *t, size_t arena, uint8_t *save, double *work, double *again,
+                           mx_error *e) {
+    int blocks = mx_model_blocks(&t->model);
+    chooser x = {.t = t, .save = save, .blocks = blocks < MX_MAX_SAVED ? blocks : MX_MAX_SAVED, .e = e};
+    memset(save, MX_SAVE_ALL, MX_MAX_SAVED);
+    *work = *again = 0;
+    if (!(x.moves = calloc((size_t)x.blocks * (MX_SAVE_LEVELS - 1), sizeof *x.moves)))
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory while fitting %d blocks into memory", blocks);
+    size_t now = peak(&x);
+    *work = x.flops = t->session.flops;
+    if (now > arena) {
+        for (int i = 0; i < x.blocks && !e->status; i++) peak(&x), add_moves(&x, i);
+        qsort(x.moves, (size_t)x.count, sizeof *x.moves, by_price);
+        if (make_moves(&x, arena) <= arena) do
+                take_back(&x, arena);
+            while (exchange(&x, arena));
+        peak(&x);
+        *again = work_again(&x);
+    }
+    free(x.moves);
+    return e->status;
+}
+
+mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset *held, mx_error *e) {
+    mx_trainer t;
+    mx_memory_plan m;
+    double work, again;
+    memset(s->save, MX_SAVE_ALL, sizeof s->save);
+    s->again = 0;
+    if (!s->memory) return MX_OK;
+    if (mx_trainer_make(&t, s, true, NULL, e)) goto done;
+    mx_plan_memory(&m, &t, data, held);
+    size_t beside = m.total - m.arena;
+    if (mx_memory_choose(&t, s->memory > beside ? s->memory - beside : 0, s->save, &work, &again, e))
+        goto done;
+    s->again = again / work;
+    if (beside + t.session.planned > s->memory)
+        mx_fail(e, MX_ERR_ARGUMENT,
+                "--memory of %.0f MB is too small: with everything computed again that can be, --batch-size "
+                "%d needs %.0f MB (%.0f MB whatever the batch: weights, gradients, moments, program); give "
+                "--memory %.0fM or a smaller --batch-size with more --accum-steps",
+                (double)s->memory / 1e6, s->batch, ceil((double)(beside + t.session.planned) / 1e6),
+                (double)(m.state + m.process) / 1e6, ceil((double)(beside + t.session.planned) / 1e6));
+done:
+    mx_trainer_free(&t);
+    return e->status;
+}
+
+void mx_memory_text(const mx_settings *s, int blocks, char *out, size_t size) {
+    static const char *const what[MX_SAVE_LEVELS] = {"", "norms and GELU", "the MLP up to GELU",
+                                                     "the whole block"};
+    size_t n = 0;
+    out[0] = 0;
+    for (int level = 1; level < MX_SAVE_LEVELS; level++) {
+        int count = 0;
+        for (int i = 0; i < blocks && i < MX_MAX_SAVED; i++) count += s->save[i] == level;
+        if (count && n < size)
+            n += (size_t)snprintf(out + n, size - n, "%s%s in %d", n ? ", " : "", what[level], count);
+    }
+    if (n && n < size)
+        snprintf(out + n, size - n, " of %d blocks: %.1f %% more work", blocks, 100 * s->again);
+}
