@@ -1,131 +1,7 @@
-/* The cpu backend against the reference, op by op: random input, odd sizes, one instruction set a process
- * (MIXMAE_ISA, see with_isa.c; without it the machine's best).
- *
- * Each op runs with 1, 2, 3, 8 and 16 threads: bytes must be equal. Outputs lie between canaries, off any
- * alignment; scratch memory is poisoned with NaN, so a sum that starts from it shows. Limits are relative to
- * the largest element of the reference's output: f32 rounding of the sums in question, with about a factor 3
- * to spare. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "ops/backend.h"
-
+/* The cpu backend against the reference in f32, op by op: random input, odd sizes (ops_cases.h). Limits are
+ * f32 rounding of the sums in question, with about a factor 3 to spare. */
 #ifdef MX_WITH_CPU
-#include "ops/cpu/cpu.h"
-
-#define GUARD      67 /* floats before and after an output */
-#define CANARY     1.2345e-30f
-#define MAX_OUT    4
-#define MAX_TENSOR 9
-
-static uint64_t state = 1;
-
-static float uniform(void) { /* in [-1, 1) */
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (float)((double)(state >> 40) / 8388608.0 - 1.0);
-}
-
-static mx_tensor make(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, float scale) {
-    mx_tensor t = mx_view((void *)1, MX_F32, a, b, c, d, e);
-    float *x = malloc(mx_bytes(t) + 1);
-    for (int64_t i = 0; i < mx_count(t); i++) x[i] = scale * uniform();
-    t.data = x;
-    return t;
-}
-
-/* One op: t[0..outs) are outputs (or updated), the rest inputs. */
-typedef struct {
-    const char *name;
-    void (*op)(mx_ctx *c, const mx_tensor *t, const void *more);
-    int outs, tensors;
-    mx_tensor t[MAX_TENSOR];
-    const void *more;
-    double limit;
-} test_case;
-
-typedef struct {
-    float *block[MAX_OUT], *data[MAX_OUT];
-} outputs;
-
-static void run(const test_case *k, const mx_backend *backend, int threads, outputs *o) {
-    mx_arena arena;
-    mx_ctx c = {.backend = backend, .arena = &arena, .threads = threads};
-    assert_int_equal(mx_arena_make(&arena, (size_t)256 << 20, &c.error), MX_OK);
-    mx_tensor t[MAX_TENSOR];
-    memcpy(t, k->t, sizeof t);
-    for (int i = 0; i < k->outs; i++) {
-        const int64_t n = mx_count(t[i]) * (int64_t)(mx_dtype_size(t[i].type) / 4);
-        o->block[i] = aligned_alloc(64, (size_t)((n + 2 * GUARD + 16) / 16 * 64));
-        const int64_t guard = t[i].type == MX_F64 ? 68 : GUARD;
-        for (int64_t j = 0; j < n + 2 * GUARD; j++) o->block[i][j] = CANARY;
-        o->data[i] = o->block[i] + guard;
-        memcpy(o->data[i], t[i].data, mx_bytes(t[i]));
-        t[i].data = o->data[i];
-    }
-    memset(arena.base, 0xff, (size_t)2 << 20);
-    k->op(&c, t, k->more);
-    if (c.error.status != MX_OK) fail_msg("%s: %s", k->name, c.error.text);
-    for (int i = 0; i < k->outs; i++) {
-        const int64_t n = (int64_t)mx_bytes(t[i]) / 4, guard = o->data[i] - o->block[i];
-        for (int64_t j = 0; j < n + 2 * GUARD; j++)
-            if ((j < guard || j >= guard + n) && o->block[i][j] != CANARY)
-                fail_msg("%s: output %d written at %lld of %lld", k->name, i, (long long)(j - guard),
-                         (long long)n);
-    }
-    mx_arena_free(&arena);
-}
-
-static void release(const test_case *k, outputs *o) {
-    for (int i = 0; i < k->outs; i++) free(o->block[i]);
-}
-
-static double element(const test_case *k, const outputs *o, int i, int64_t j) {
-    return k->t[i].type == MX_F64 ? ((double *)(void *)o->data[i])[j] : (double)o->data[i][j];
-}
-
-static void compare(const test_case *k, const outputs *want, const outputs *got, const char *isa) {
-    for (int i = 0; i < k->outs; i++) {
-        double largest = 1e-30, worst = 0;
-        int64_t at = 0;
-        for (int64_t j = 0; j < mx_count(k->t[i]); j++) {
-            const double w = element(k, want, i, j), d = fabs(element(k, got, i, j) - w);
-            if (fabs(w) > largest) largest = fabs(w);
-            if (!(d <= worst)) worst = d, at = j; /* NaN too */
-        }
-        if (!(worst <= k->limit * largest))
-            fail_msg("%s (%s): output %d differs at %lld by %g of %g (limit %g): %g, expected %g", k->name,
-                     isa, i, (long long)at, worst, largest, k->limit * largest, element(k, got, i, at),
-                     element(k, want, i, at));
-    }
-}
-
-static void check(test_case k) {
-    static const int threads[] = {2, 3, 8, 16};
-    const mx_backend *backend = mx_backend_cpu();
-    outputs want, one, many;
-    run(&k, &mx_backend_ref, 1, &want);
-    run(&k, backend, 1, &one);
-    compare(&k, &want, &one, mx_backend_isa(backend));
-    for (int n = 0; n < 4; n++) {
-        run(&k, backend, threads[n], &many);
-        for (int i = 0; i < k.outs; i++)
-            if (memcmp(one.data[i], many.data[i], mx_bytes(k.t[i])))
-                fail_msg("%s (%s): output %d has other bytes with %d threads", k.name,
-                         mx_backend_isa(backend), i, threads[n]);
-        release(&k, &many);
-    }
-    release(&k, &one);
-    release(&k, &want);
-    for (int i = 0; i < k.tensors; i++) free(k.t[i].data);
-}
+#include "ops_cases.h"
 
 /* ---- linear layers */
 
@@ -267,45 +143,6 @@ static void test_layernorm(void **unused) {
                 add ? &yes : &no,
                 2e-6});
     }
-}
-
-/* ---- layouts */
-
-typedef struct {
-    mx_layout lay;
-    int32_t segment[130], raster[1024];
-    uint8_t group[1024];
-} map;
-
-/* Windows in order; inside a window the tokens of group 0, then of group 1; ratio: share of group 1, 0 for
- * none. */
-static map *make_map(int h, int w, int wh, int ww, double ratio) {
-    map *m = calloc(1, sizeof *m);
-    int at = 0, segments = 0;
-    for (int wy = 0; wy < h; wy += wh)
-        for (int wx = 0; wx < w; wx += ww) {
-            uint8_t mask[1024];
-            for (int i = 0; i < wh * ww; i++) mask[i] = (double)uniform() * 0.5 + 0.5 < ratio;
-            for (uint8_t g = 0; g < 2; g++) {
-                const int first = at;
-                for (int i = 0; i < wh * ww; i++)
-                    if (mask[i] == g) m->raster[at] = (wy + i / ww) * w + wx + i % ww, m->group[at++] = g;
-                if (at > first) m->segment[segments++] = first;
-            }
-        }
-    m->segment[segments] = at;
-    m->lay = (mx_layout){.grid_h = h,
-                         .grid_w = w,
-                         .window_h = wh,
-                         .window_w = ww,
-                         .tokens = h * w,
-                         .segments = segments,
-                         .max_segment = wh * ww,
-                         .max_segments = 2 * (h / wh) * (w / ww),
-                         .segment = m->segment,
-                         .raster = m->raster,
-                         .group = ratio > 0 ? m->group : NULL};
-    return m;
 }
 
 /* ---- attention */
@@ -553,11 +390,7 @@ int main(void) {
         cmocka_unit_test(test_memory),      cmocka_unit_test(test_losses),
         cmocka_unit_test(test_optimiser),   cmocka_unit_test(test_square_sum_extremes),
     };
-    mx_error e = {0};
-    if (mx_backend_check(mx_backend_cpu(), &e)) {
-        fprintf(stderr, "%s\n", e.text);
-        return EXIT_FAILURE;
-    }
+    if (!has_isa()) return EXIT_FAILURE;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 #else

@@ -36,10 +36,13 @@ void mx_block_add(mx_block *b, mx_params *p, const char *prefix, int width, int 
 static mx_tensor W(const mx_block *b, mx_pid id) { return mx_weight(b->params, id); }
 static mx_tensor G(const mx_block *b, mx_pid id) { return mx_grad(b->params, id); }
 
-/* Room for *t where nothing was kept: the same leading dimensions as x, another width. */
-static bool room(mx_ctx *c, mx_tensor *t, mx_tensor x, int64_t width) {
+/* Room for *t where nothing was kept: the same leading dimensions as x, another width. The stream x, mid and
+ * the gradient d are f32; what products read and make inside a branch is of the context's type, which may be
+ * bf16. */
+static bool room(mx_ctx *c, mx_tensor *t, mx_tensor x, int64_t width, mx_dtype type) {
     if (mx_present(*t)) return false;
     x.dim[x.ndim - 1] = width;
+    x.type = type;
     *t = mx_alloc_like(c, x);
     return true;
 }
@@ -48,8 +51,7 @@ static bool norm_room(mx_ctx *c, mx_norm_saved *n, mx_tensor x) {
     if (mx_present(n->y)) return false;
     int64_t rows = mx_rows(x);
     n->mean = mx_alloc(c, MX_F32, 1, &rows), n->rstd = mx_alloc(c, MX_F32, 1, &rows);
-    n->y = mx_alloc_like(c, x);
-    return true;
+    return room(c, &n->y, x, mx_width(x), c->activations);
 }
 
 /* The shape of the stream behind the attention: x's, or that of the rows that matter. */
@@ -60,12 +62,12 @@ static mx_tensor behind(const mx_block_saved *s) {
 }
 
 static void attention_room(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
-    room(c, &s->qkv, s->x, 3 * b->width);
-    room(c, &s->attended, s->x, b->width);
+    room(c, &s->qkv, s->x, 3 * b->width, c->activations);
+    room(c, &s->attended, s->x, b->width, c->activations);
     if (!mx_present(s->lse)) s->lse = mx_alloc(c, MX_F32, 3, (int64_t[]){s->x.dim[0], b->heads, s->x.dim[1]});
     if (!s->rows.count) s->kept = s->attended;
-    room(c, &s->kept, behind(s), b->width);
-    room(c, &s->mid, behind(s), b->width);
+    room(c, &s->kept, behind(s), b->width, c->activations);
+    room(c, &s->mid, behind(s), b->width, MX_F32);
 }
 
 /* [B,L,3C] seen as [B,L,3,heads,D] */
@@ -109,8 +111,8 @@ static void attention_forward(mx_ctx *c, const mx_block *b, const mx_layout *lay
 static void mlp_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_block_saved *s) {
     if (!mx_ok(c)) return;
     norm_room(c, &s->norm2, s->mid);
-    room(c, &s->hidden, s->mid, 4 * b->width);
-    room(c, &s->act, s->mid, 4 * b->width);
+    room(c, &s->hidden, s->mid, 4 * b->width, c->activations);
+    room(c, &s->act, s->mid, 4 * b->width, c->activations);
     if (!mx_ok(c)) return;
     norm2(c, b, s);
     mx_linear_gelu(c, s->act, s->hidden, s->norm2.y, W(b, b->fc1_w), W(b, b->fc1_b));
@@ -134,8 +136,8 @@ static void keep_room(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     if (s->save == MX_SAVE_ALL) norm_room(c, &s->norm1, s->x);
     s->mlp_mark = c->arena->used;
     if (s->save == MX_SAVE_ALL) norm_room(c, &s->norm2, s->mid);
-    if (s->save <= MX_SAVE_PRODUCTS) room(c, &s->hidden, s->mid, 4 * b->width);
-    if (s->save == MX_SAVE_ALL) room(c, &s->act, s->mid, 4 * b->width);
+    if (s->save <= MX_SAVE_PRODUCTS) room(c, &s->hidden, s->mid, 4 * b->width, c->activations);
+    if (s->save == MX_SAVE_ALL) room(c, &s->act, s->mid, 4 * b->width, c->activations);
     s->top = c->arena->used;
 }
 
@@ -145,7 +147,7 @@ mx_tensor mx_block_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_tenso
     if (!saved) return infer(c, b, x, lay);
     *saved = (mx_block_saved){.save = saved->save, .x = x, .keep = keep, .rows = rows};
     keep_room(c, b, saved);
-    room(c, &out, behind(saved), b->width);
+    room(c, &out, behind(saved), b->width, MX_F32);
     if (!mx_ok(c)) return MX_ABSENT;
     size_t mark = c->arena->used;
     mx_block_saved s = *saved; /* with what is not kept: above the mark, gone behind the block */
@@ -169,11 +171,11 @@ static size_t mlp_again(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     bool again = !mx_present(s->hidden);
     if (again) {
         norm_room(c, &s->norm2, s->mid);
-        room(c, &s->hidden, s->mid, 4 * b->width);
+        room(c, &s->hidden, s->mid, 4 * b->width, c->activations);
         if (mx_ok(c)) norm2(c, b, s);
     }
     size_t mark = c->arena->used;
-    bool passing = room(c, &s->act, s->mid, 4 * b->width);
+    bool passing = room(c, &s->act, s->mid, 4 * b->width, c->activations);
     if (again)
         mx_linear_gelu(c, s->act, s->hidden, s->norm2.y, W(b, b->fc1_w), W(b, b->fc1_b));
     else if (passing)
@@ -188,7 +190,7 @@ static void mlp_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, mx_ten
     mx_linear_gelu_back(c, dhidden, G(b, b->fc2_w), G(b, b->fc2_b), dout, s->act, s->hidden, W(b, b->fc2_w));
     mx_arena_release(c->arena, mark);
     if (norm_room(c, &s->norm2, s->mid) && mx_ok(c)) norm2(c, b, s);
-    mx_tensor dy2 = mx_alloc_like(c, d);
+    mx_tensor dy2 = mx_alloc_like(c, s->norm2.y);
     mx_linear_back(c, dy2, G(b, b->fc1_w), G(b, b->fc1_b), dhidden, s->norm2.y, W(b, b->fc1_w));
     mx_layernorm_back(c, d, G(b, b->norm2_w), G(b, b->norm2_b), dy2, s->mid, s->norm2.mean, s->norm2.rstd,
                       W(b, b->norm2_w), true);

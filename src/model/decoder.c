@@ -82,7 +82,7 @@ mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features
     }
     if (!mx_ok(c)) return MX_ABSENT;
     int64_t n = mx_rows(x), pixels = mx_count(W(de, de->pred_b));
-    s->stream = x, s->y = mx_alloc_like(c, x);
+    s->stream = x, s->y = mx_alloc(c, c->activations, x.ndim, x.dim);
     s->mean = mx_alloc(c, MX_F32, 1, &n), s->rstd = mx_alloc(c, MX_F32, 1, &n);
     s->pred = mx_alloc(c, MX_F32, 2, (int64_t[]){n, pixels});
     if (!mx_ok(c)) return MX_ABSENT;

@@ -102,7 +102,7 @@ static void merge_forward(mx_ctx *c, const mx_encoder *en, int k, mx_tensor out,
     int64_t batch = x.dim[0], cells = x.dim[1] / 4, width = 4 * x.dim[2];
     const mx_merging *g = &en->merging[k];
     s->mark = c->arena->used;
-    s->cells = alloc3(c, batch, cells, width), s->y = mx_alloc_like(c, s->cells);
+    s->cells = alloc3(c, batch, cells, width), s->y = mx_alloc(c, c->activations, 3, s->cells.dim);
     s->mean = alloc1(c, batch * cells), s->rstd = alloc1(c, batch * cells);
     if (!mx_ok(c)) return;
     mx_gather_rows(c, mx_reshape(s->cells, batch, x.dim[1], x.dim[2], 0, 0), x, index);

@@ -9,6 +9,11 @@
  * tensor. */
 bool mx_need(mx_ctx *c, const char *op, const char *what, mx_tensor t, mx_dtype type, int64_t rows,
              int64_t width);
+/* The same for an activation, which may be f32 or bf16. */
+bool mx_need_activation(mx_ctx *c, const char *op, const char *what, mx_tensor t, int64_t rows,
+                        int64_t width);
+/* True when a and b have one type; names what they are. */
+bool mx_need_same_type(mx_ctx *c, const char *op, const char *what, mx_tensor a, mx_tensor b);
 /* True for f32 tensors of that many elements, whatever the shape. */
 bool mx_need_count(mx_ctx *c, const char *op, const char *what, mx_tensor t, int64_t count);
 /* True for f32 tensors of that many dimensions. */

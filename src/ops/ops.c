@@ -66,6 +66,18 @@ bool mx_need(mx_ctx *c, const char *op, const char *what, mx_tensor t, mx_dtype 
     return false;
 }
 
+bool mx_need_activation(mx_ctx *c, const char *op, const char *what, mx_tensor t, int64_t rows,
+                        int64_t width) {
+    return mx_need(c, op, what, t, t.type == MX_BF16 ? MX_BF16 : MX_F32, rows, width);
+}
+
+bool mx_need_same_type(mx_ctx *c, const char *op, const char *what, mx_tensor a, mx_tensor b) {
+    if (!mx_ok(c) || a.type == b.type) return mx_ok(c);
+    mx_fail(&c->error, MX_ERR_UNSUPPORTED, "%s: %s have element types %d and %d, expected one", op, what,
+            (int)a.type, (int)b.type);
+    return false;
+}
+
 bool mx_need_count(mx_ctx *c, const char *op, const char *what, mx_tensor t, int64_t count) {
     if (!mx_ok(c)) return false;
     if (mx_present(t) && t.type == MX_F32 && mx_count(t) == count) return true;

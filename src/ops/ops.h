@@ -10,7 +10,9 @@
  *   - In planning mode nothing is computed: shapes are checked, workspaces reserved, FLOPs and products
  * counted.
  *   - [..., C] means any leading dimensions, taken as rows N.
- * Types: f32 throughout in this version; the type is a property of each tensor so that bf16 can follow. */
+ * Types: f32, except that activations may be bf16 where a contract says [bf16]. A product whose x is bf16
+ * rounds each of its operands to bf16 (nearest even) and sums in f32; norms, softmax, losses, bias and
+ * parameter gradients are f32 inside whatever the tensors are (as PyTorch's autocast keeps them). */
 #ifndef MX_OPS_OPS_H
 #define MX_OPS_OPS_H
 
@@ -49,6 +51,7 @@ typedef struct {
     const mx_backend *backend;
     mx_arena *arena;
     int threads;   /* >= 1 */
+    mx_dtype activations; /* MX_F32, or MX_BF16 in mixed precision: what the model multiplies (model/block.c) */
     bool planning; /* arena->planning too */
     uint64_t seed, step;
     uint32_t micro; /* micro-batch of the step */
@@ -82,10 +85,10 @@ void mx_fill(mx_ctx *c, mx_tensor t, float value);
 void mx_copy(mx_ctx *c, mx_tensor y, mx_tensor x);
 /* y[b,...] = keep[b] * x[b,...].  y, x [B,...], keep [B]; y may alias x.  Drop path's gradient. */
 void mx_scale_samples(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor keep);
-/* y[b,j,:] = x[b,index[j],:].  x [B,L,C], y [B,M,C], index[M] in [0,L) (host memory). */
+/* y[b,j,:] = x[b,index[j],:].  x [B,L,C], y [B,M,C] of one type [bf16], index[M] in [0,L) (host memory). */
 void mx_gather_rows(mx_ctx *c, mx_tensor y, mx_tensor x, const int32_t *index);
 /* dx[b,index[j],:] = dy[b,j,:], rows that no index names become 0; indices are distinct.
- * dx [B,L,C], dy [B,M,C].  Backward of mx_gather_rows. */
+ * dx [B,L,C], dy [B,M,C] of one type [bf16].  Backward of mx_gather_rows. */
 void mx_scatter_rows(mx_ctx *c, mx_tensor dx, mx_tensor dy, const int32_t *index);
 
 /* ---- images to tokens --------------------------------------------------------------------------------- */
@@ -99,13 +102,14 @@ void mx_patch_rows(mx_ctx *c, mx_tensor y, mx_tensor images, const mx_layout *la
 void mx_add_position(mx_ctx *c, mx_tensor x, mx_tensor pos, const mx_layout *lay);
 
 /* ---- linear layers: w [O,I], b [O] or absent, x [...,I] (N rows), y [...,O] ------------------------------
- */
+ * x, y, h, dx, dy and dh may be [bf16], each by itself; h and y are of one type, dh and h too. GELU reads h
+ * as stored. */
 
 /* y = x wᵀ + b */
 void mx_linear(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor w, mx_tensor b);
 /* h = x wᵀ + b;  y = GELU(h), the erf form.  y, h [...,O] */
 void mx_linear_gelu(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor x, mx_tensor w, mx_tensor b);
-/* y = GELU(h), the very bytes that mx_linear_gelu made of h.  y, h [N] of any shape */
+/* y = GELU(h), the very bytes that mx_linear_gelu made of h.  y, h of one count and type [bf16], any shape */
 void mx_gelu(mx_ctx *c, mx_tensor y, mx_tensor h);
 /* y = r + keep[sample] * (x wᵀ + b).  r [...,O] (may be y itself), keep [S] or absent; the N rows are S equal
  * runs, one a sample. */
@@ -123,10 +127,11 @@ void mx_linear_gelu_back(mx_ctx *c, mx_tensor dh, mx_tensor dw, mx_tensor db, mx
 /* ---- LayerNorm over the last dimension, eps MX_NORM_EPS -------------------------------------------------
  */
 
-/* y = (x - mean) * rstd * gamma + beta, biased variance.  x, y [...,C], mean, rstd [N], gamma, beta [C]. */
+/* y [bf16] = (x - mean) * rstd * gamma + beta, biased variance.  x, y [...,C], mean, rstd [N], gamma, beta
+ * [C]. */
 void mx_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx_tensor x, mx_tensor gamma,
                   mx_tensor beta);
-/* dx = or += (add) the gradient; dgamma += ; dbeta +=.  dx may alias dy when add is false. */
+/* dx = or += (add) the gradient; dgamma += ; dbeta +=.  dy [bf16]; an f32 dy may be dx when add is false. */
 void mx_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbeta, mx_tensor dy, mx_tensor x,
                        mx_tensor mean, mx_tensor rstd, mx_tensor gamma, bool add);
 
@@ -135,7 +140,8 @@ void mx_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbet
 /* out_i = softmax_j(q_i·k_j/√D + table[h, pos_i - pos_j]) v_j over j in i's segment;
  * lse_i = log Σ_j exp(logit_ij).  qkv [B,L,3,heads,D], out [B,L,heads*D], lse [B,heads,L],
  * table [(2 window_h - 1)(2 window_w - 1), heads] or absent, entry row (Δrow + window_h - 1)(2 window_w - 1)
- * + (Δcol + window_w - 1), Δ = query - key (objective.md "Encoder" 3). */
+ * + (Δcol + window_w - 1), Δ = query - key (objective.md "Encoder" 3). qkv and out are of one type [bf16],
+ * and so are their gradients. */
 void mx_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table,
                   const mx_layout *lay);
 /* dqkv [B,L,3,heads,D] overwritten; dtable += (absent when table is). out and lse as the forward left them.

@@ -6,10 +6,14 @@ static void forward(mx_ctx *c, const char *op, mx_tensor y, mx_tensor h, mx_tens
                     mx_tensor w, mx_tensor b, mx_tensor keep) {
     if (!mx_need_dims(c, op, "w", w, 2)) return;
     int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
-    if (!mx_need(c, op, "x", x, MX_F32, rows, in) || !mx_need(c, op, "y", y, MX_F32, rows, out)) return;
+    if (!mx_need_activation(c, op, "x", x, rows, in) || !mx_need_activation(c, op, "y", y, rows, out)) return;
     if (mx_present(b) && !mx_need_count(c, op, "b", b, out)) return;
-    if (mx_present(h) && !mx_need(c, op, "h", h, MX_F32, rows, out)) return;
-    if (mx_present(r) && !mx_need(c, op, "r", r, MX_F32, rows, out)) return;
+    if (mx_present(h) &&
+        (!mx_need_activation(c, op, "h", h, rows, out) || !mx_need_same_type(c, op, "h and y", h, y)))
+        return;
+    if (mx_present(r) &&
+        (!mx_need(c, op, "r", r, MX_F32, rows, out) || !mx_need_same_type(c, op, "r and y", r, y)))
+        return;
     if (mx_present(keep) && (mx_count(keep) < 1 || rows % mx_count(keep))) {
         mx_fail(&c->error, MX_ERR_SHAPE, "%s: %lld rows are not %lld equal samples", op, (long long)rows,
                 (long long)mx_count(keep));
@@ -32,7 +36,8 @@ void mx_linear_gelu(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor x, mx_tensor 
 }
 
 void mx_gelu(mx_ctx *c, mx_tensor y, mx_tensor h) {
-    if (mx_need_count(c, "gelu", "h", h, mx_count(h)) && mx_need_count(c, "gelu", "y", y, mx_count(h)))
+    if (mx_need_activation(c, "gelu", "h", h, mx_rows(h), mx_width(h)) &&
+        mx_need(c, "gelu", "y", mx_slice(y, 0, mx_count(y)), h.type, 1, mx_count(h)))
         MX_DO(c, "gelu", 0, gelu(c, y, h));
 }
 
@@ -46,11 +51,14 @@ static void backward(mx_ctx *c, const char *op, mx_tensor dx, mx_tensor dw, mx_t
                      mx_tensor x, mx_tensor h, mx_tensor w) {
     if (!mx_need_dims(c, op, "w", w, 2) || !mx_need_dims(c, op, "dw", dw, 2)) return;
     int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
-    if (!mx_need(c, op, "x", x, MX_F32, rows, in) || !mx_need(c, op, "dy", dy, MX_F32, rows, out)) return;
+    if (!mx_need_activation(c, op, "x", x, rows, in) || !mx_need_activation(c, op, "dy", dy, rows, out))
+        return;
     if (!mx_need(c, op, "dw", dw, MX_F32, out, in)) return;
-    if (mx_present(dx) && !mx_need(c, op, "dx", dx, MX_F32, rows, in)) return;
+    if (mx_present(dx) && !mx_need_activation(c, op, "dx", dx, rows, in)) return;
     if (mx_present(db) && !mx_need_count(c, op, "db", db, out)) return;
-    if (mx_present(h) && !mx_need(c, op, "h", h, MX_F32, rows, in)) return;
+    if (mx_present(h) &&
+        (!mx_need_activation(c, op, "h", h, rows, in) || !mx_need_same_type(c, op, "dh and h", dx, h)))
+        return;
     double one = 2.0 * (double)rows * (double)out * (double)in;
     if (mx_present(dx)) mx_note_product(c, rows, in, out, false, false);
     mx_note_product(c, out, in, rows, true, false);
@@ -68,7 +76,8 @@ void mx_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tens
 
 void mx_linear_gelu_back(mx_ctx *c, mx_tensor dh, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor a,
                          mx_tensor h, mx_tensor w) {
-    if (mx_need_count(c, "linear_gelu_back", "h", h, mx_count(a)) &&
-        mx_need_count(c, "linear_gelu_back", "dh", dh, mx_count(a)))
-        backward(c, "linear_gelu_back", dh, dw, db, dy, a, h, w);
+    const char *op = "linear_gelu_back";
+    if (mx_need_activation(c, op, "h", h, mx_rows(a), mx_width(a)) &&
+        mx_need_activation(c, op, "dh", dh, mx_rows(a), mx_width(a)))
+        backward(c, op, dh, dw, db, dy, a, h, w);
 }

@@ -20,8 +20,11 @@ void mx_scale_samples(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor keep) {
 }
 
 static bool rows_fit(mx_ctx *c, const char *op, mx_tensor few, mx_tensor all, const int32_t *index) {
-    if (!mx_need_dims(c, op, "few", few, 3) || !mx_need_dims(c, op, "all", all, 3)) return false;
-    if (few.dim[0] != all.dim[0] || few.dim[2] != all.dim[2] || !index) {
+    if (!mx_need_activation(c, op, "few", few, mx_rows(few), mx_width(few)) ||
+        !mx_need_activation(c, op, "all", all, mx_rows(all), mx_width(few)) ||
+        !mx_need_same_type(c, op, "x and y", few, all))
+        return false;
+    if (few.ndim != 3 || all.ndim != 3 || few.dim[0] != all.dim[0] || few.dim[2] != all.dim[2] || !index) {
         mx_fail(&c->error, MX_ERR_SHAPE, "%s: %lld maps of width %lld from %lld of width %lld", op,
                 (long long)few.dim[0], (long long)few.dim[2], (long long)all.dim[0], (long long)all.dim[2]);
         return false;
@@ -61,7 +64,7 @@ void mx_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx_ten
                   mx_tensor beta) {
     const char *op = "layernorm";
     int64_t n = mx_rows(x), w = mx_width(x);
-    if (mx_need(c, op, "x", x, MX_F32, n, w) && mx_need(c, op, "y", y, MX_F32, n, w) &&
+    if (mx_need(c, op, "x", x, MX_F32, n, w) && mx_need_activation(c, op, "y", y, n, w) &&
         mx_need_count(c, op, "mean", mean, n) && mx_need_count(c, op, "rstd", rstd, n) &&
         mx_need_count(c, op, "gamma", gamma, w) && mx_need_count(c, op, "beta", beta, w))
         MX_DO(c, op, 0, layernorm(c, y, mean, rstd, x, gamma, beta));
@@ -72,7 +75,7 @@ void mx_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbet
     const char *op = "layernorm_back";
     int64_t n = mx_rows(x), w = mx_width(x);
     if (!mx_need(c, op, "x", x, MX_F32, n, w) || !mx_need(c, op, "dx", dx, MX_F32, n, w) ||
-        !mx_need(c, op, "dy", dy, MX_F32, n, w) || !mx_need_count(c, op, "mean", mean, n) ||
+        !mx_need_activation(c, op, "dy", dy, n, w) || !mx_need_count(c, op, "mean", mean, n) ||
         !mx_need_count(c, op, "rstd", rstd, n) || !mx_need_count(c, op, "gamma", gamma, w) ||
         !mx_need_count(c, op, "dgamma", dgamma, w) || !mx_need_count(c, op, "dbeta", dbeta, w))
         return;
@@ -96,15 +99,16 @@ static double pairs(const mx_ctx *c, const mx_layout *lay) {
 
 static bool attention_fits(mx_ctx *c, const char *op, mx_tensor out, mx_tensor lse, mx_tensor qkv,
                            mx_tensor table, const mx_layout *lay) {
-    if (!mx_need_dims(c, op, "qkv", qkv, 5)) return false;
+    if (!mx_need_activation(c, op, "qkv", qkv, mx_rows(qkv), mx_width(qkv))) return false;
     int64_t b = qkv.dim[0], l = qkv.dim[1], heads = qkv.dim[3], d = qkv.dim[4];
-    if (qkv.dim[2] != 3 || l != lay->tokens) {
+    if (qkv.ndim != 5 || qkv.dim[2] != 3 || l != lay->tokens) {
         mx_fail(&c->error, MX_ERR_SHAPE, "%s: qkv has %lld tokens and %lld parts, expected %d and 3", op,
                 (long long)l, (long long)qkv.dim[2], lay->tokens);
         return false;
     }
     int64_t entries = (int64_t)(2 * lay->window_h - 1) * (2 * lay->window_w - 1);
-    return mx_need(c, op, "out", out, MX_F32, b * l, heads * d) &&
+    return mx_need_activation(c, op, "out", out, b * l, heads * d) &&
+           mx_need_same_type(c, op, "qkv and out", qkv, out) &&
            mx_need_count(c, op, "lse", lse, b * heads * l) &&
            (!mx_present(table) || mx_need(c, op, "table", table, MX_F32, entries, heads));
 }
@@ -130,8 +134,8 @@ void mx_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tensor do
                        mx_tensor lse, mx_tensor qkv, mx_tensor table, const mx_layout *lay) {
     const char *op = "attention_back";
     if (!attention_fits(c, op, out, lse, qkv, table, lay) ||
-        !mx_need_count(c, op, "dqkv", dqkv, mx_count(qkv)) ||
-        !mx_need_count(c, op, "dout", dout, mx_count(out)))
+        !mx_need(c, op, "dqkv", dqkv, qkv.type, mx_rows(qkv), mx_width(qkv)) ||
+        !mx_need(c, op, "dout", dout, qkv.type, mx_rows(out), mx_width(out)))
         return;
     if (mx_present(table) && !mx_need_count(c, op, "dtable", dtable, mx_count(table))) return;
     double flops = 10 * pairs(c, lay) * (double)(qkv.dim[0] * qkv.dim[3] * qkv.dim[4]);

@@ -9,6 +9,7 @@
 
 #define MX_MAX_DIM 5
 
+/* MX_BF16: the upper half of an f32, rounded to nearest even; activations and products of mixed precision. */
 typedef enum { MX_F32, MX_BF16, MX_F64, MX_I32, MX_U8 } mx_dtype;
 
 typedef struct {
@@ -46,6 +47,11 @@ static inline float *mx_f32(mx_tensor t) {
 }
 
 static inline bool mx_present(mx_tensor t) { return t.data != NULL; }
+
+/* Address of element i, whatever the type; NULL for an absent tensor. */
+static inline void *mx_at(mx_tensor t, int64_t i) {
+    return t.data ? (char *)t.data + (size_t)i * mx_dtype_size(t.type) : NULL;
+}
 
 /* A tensor over memory that lives elsewhere; trailing dimensions of 0 are cut: mx_view(p, MX_F32, B, L, C, 0,
  * 0). */

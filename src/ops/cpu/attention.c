@@ -53,8 +53,9 @@ size_t mx_cpu_attention_work(const mx_ctx *c, const mx_layout *lay, int64_t batc
 typedef struct {
     const mx_kernels *k;
     const mx_layout *lay;
-    const float *qkv, *dout, *table;
-    float *out, *lse, *dqkv, *dtable, *partial, *work;
+    mx_tensor qkv, dout, out, dqkv;
+    const float *table;
+    float *lse, *dtable, *partial, *work;
     int64_t batch, heads, d, run, runs, entries;
     spread spread;
 } call;
@@ -93,16 +94,16 @@ static void point_at(const call *a, mx_attention_task *t, int64_t first, int64_t
     const int64_t width = a->heads * a->d, tokens = a->lay->tokens;
     const int64_t qkv = (b * tokens + first) * 3 * width + head * a->d;
     const int64_t out = (b * tokens + first) * width + head * a->d;
-    t->q = a->qkv + qkv;
-    t->k = t->q + width;
-    t->v = t->k + width;
-    t->out = a->out + out;
+    t->q = mx_at(a->qkv, qkv);
+    t->k = mx_at(a->qkv, qkv + width);
+    t->v = mx_at(a->qkv, qkv + 2 * width);
+    t->out = mx_at(a->out, out);
     t->lse = a->lse + (b * a->heads + head) * tokens + first;
-    if (!a->dqkv) return;
-    t->dout = a->dout + out;
-    t->dq = a->dqkv + qkv;
-    t->dk = t->dq + width;
-    t->dv = t->dk + width;
+    if (!mx_present(a->dqkv)) return;
+    t->dout = mx_at(a->dout, out);
+    t->dq = mx_at(a->dqkv, qkv);
+    t->dk = mx_at(a->dqkv, qkv + width);
+    t->dv = mx_at(a->dqkv, qkv + 2 * width);
 }
 
 static void run_task(void *arg, int64_t task, int thread) {
@@ -118,6 +119,7 @@ static void run_task(void *arg, int64_t task, int thread) {
                            .padded = mx_round_up(tokens, a->k->lanes),
                            .qkv_row = 3 * a->heads * a->d,
                            .out_row = a->heads * a->d,
+                           .half = a->qkv.type == MX_BF16,
                            .scratch = mine};
     int64_t base = 0;
     if (a->table) {
@@ -131,7 +133,7 @@ static void run_task(void *arg, int64_t task, int thread) {
     }
     for (int64_t b = run * a->run; b < mx_min64(a->batch, (run + 1) * a->run); b++) {
         point_at(a, &t, first, head, b);
-        if (a->dqkv)
+        if (mx_present(a->dqkv))
             a->k->attention_back(&t);
         else
             a->k->attention(&t);
@@ -146,9 +148,9 @@ static call prepare(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_t
                     const mx_layout *lay, bool backward, void *work) {
     call a = {.k = mx_cpu_kernels(c),
               .lay = lay,
-              .qkv = mx_f32(qkv),
+              .qkv = qkv,
               .table = NULL,
-              .out = mx_f32(out),
+              .out = out,
               .lse = mx_f32(lse),
               .work = work,
               .batch = qkv.dim[0],
@@ -185,8 +187,8 @@ static void table_task(void *arg, int64_t head, int thread) {
 void mx_cpu_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tensor dout, mx_tensor out,
                            mx_tensor lse, mx_tensor qkv, mx_tensor table, const mx_layout *lay, void *work) {
     call a = prepare(c, out, lse, qkv, table, lay, true, work);
-    a.dqkv = mx_f32(dqkv);
-    a.dout = mx_f32(dout);
+    a.dqkv = dqkv;
+    a.dout = dout;
     if (a.table) a.partial = a.work + c->threads * a.spread.thread;
     mx_parallel(c->threads, lay->segments * a.heads * a.runs, run_task, &a);
     if (!a.table) return;

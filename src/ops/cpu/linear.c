@@ -41,10 +41,15 @@ size_t mx_cpu_linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in
     return (size_t)c->threads * sizeof(mx_gemm_scratch);
 }
 
+/* How a product reads t: x says whether it is a bf16 one (ops.h). */
+static mx_read read_as(mx_tensor t, mx_tensor x) {
+    return t.type == MX_BF16 ? MX_READ_BF16 : x.type == MX_BF16 ? MX_READ_ROUNDED : MX_READ_F32;
+}
+
 typedef struct {
     const mx_kernels *k;
-    float *y, *h;
-    const float *r, *x, *w, *bias, *keep;
+    mx_tensor y, h, x, w;
+    const float *r, *bias, *keep;
     int64_t out, in, per_sample;
     tiling tiles;
     mx_gemm_scratch *scratch; /* one a thread */
@@ -55,30 +60,34 @@ static void forward_task(void *arg, int64_t task, int thread) {
     const block b = block_at(&f->tiles, task);
     mx_gemm_scratch *work = f->scratch + thread;
     const int64_t at = b.i * f->out + b.j;
-    /* a residual may be y itself, so its product waits in a tile */
-    float *c = f->r ? work->tile : f->h ? f->h + at : f->y + at;
-    const int64_t ldc = f->r ? MX_NC : f->out;
+    /* a residual may be y itself and bf16 holds no sums, so then the product waits in a tile */
+    const bool half = f->y.type == MX_BF16, wait = f->r || half;
+    float *c = wait ? work->tile : mx_present(f->h) ? mx_f32(f->h) + at : mx_f32(f->y) + at;
+    const int64_t ldc = wait ? MX_NC : f->out;
     const mx_gemm_block g = {.m = b.m,
                              .n = b.n,
                              .k = f->in,
-                             .a = f->x + b.i * f->in,
-                             .b = f->w + b.j * f->in,
+                             .a = mx_at(f->x, b.i * f->in),
+                             .b = mx_at(f->w, b.j * f->in),
+                             .a_read = read_as(f->x, f->x),
+                             .b_read = read_as(f->w, f->x),
                              .a_row = f->in,
                              .a_col = 1,
                              .b_row = 1,
                              .b_col = f->in,
                              .c = c,
                              .ldc = ldc};
-    const mx_epilogue e = {.y = f->y + at,
+    const mx_epilogue e = {.y = mx_at(f->y, at),
                            .bias = f->bias ? f->bias + b.j : NULL,
                            .r = f->r ? f->r + at : NULL,
-                           .h = f->h ? f->h + at : NULL,
+                           .h = mx_at(f->h, at),
+                           .half = half,
                            .keep = f->keep,
                            .row0 = b.i,
                            .per_sample = f->per_sample,
                            .ld = f->out};
     f->k->gemm(&g, work);
-    if (f->bias || f->h || f->r) f->k->epilogue(&e, c, ldc, b.m, b.n);
+    if (f->bias || mx_present(f->h) || wait) f->k->epilogue(&e, c, ldc, b.m, b.n);
 }
 
 static float *maybe(mx_tensor t) { return mx_present(t) ? mx_f32(t) : NULL; }
@@ -88,11 +97,11 @@ void mx_cpu_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x
     const int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
     if (rows == 0) return;
     forward f = {.k = mx_cpu_kernels(c),
-                 .y = mx_f32(y),
-                 .h = maybe(h),
+                 .y = y,
+                 .h = h,
+                 .x = x,
+                 .w = w,
                  .r = maybe(r),
-                 .x = mx_f32(x),
-                 .w = mx_f32(w),
                  .bias = maybe(b),
                  .keep = maybe(keep),
                  .out = out,
@@ -130,8 +139,8 @@ size_t mx_cpu_linear_back_work(const mx_ctx *c, int64_t rows, int64_t out, int64
 
 typedef struct {
     const mx_kernels *k;
-    float *dx, *dw, *db, *partial; /* partial [runs][out*in + out]: dW and db of a run of rows, or NULL */
-    const float *dy, *x, *h, *w;
+    mx_tensor dx, dy, x, h, w;
+    float *dw, *db, *partial; /* partial [runs][out*in + out]: dW and db of a run of rows, or NULL */
     int64_t out, in;
     weight_plan plan;
     int64_t weights;          /* tasks of dW: plan's tiles times runs */
@@ -142,13 +151,16 @@ typedef struct {
 
 static void input_block(const backward *f, block b, mx_gemm_scratch *work) {
     const int64_t at = b.i * f->in + b.j;
-    float *c = f->h ? work->tile : f->dx + at; /* dx may be h, so the product waits in a tile */
-    const int64_t ldc = f->h ? MX_NC : f->in;
+    const bool half = f->dx.type == MX_BF16, slope = mx_present(f->h), wait = slope || half;
+    float *c = wait ? work->tile : mx_f32(f->dx) + at; /* dx may be h, so the product waits in a tile */
+    const int64_t ldc = wait ? MX_NC : f->in;
     const mx_gemm_block g = {.m = b.m,
                              .n = b.n,
                              .k = f->out,
-                             .a = f->dy + b.i * f->out,
-                             .b = f->w + b.j,
+                             .a = mx_at(f->dy, b.i * f->out),
+                             .b = mx_at(f->w, b.j),
+                             .a_read = read_as(f->dy, f->x),
+                             .b_read = read_as(f->w, f->x),
                              .a_row = f->out,
                              .a_col = 1,
                              .b_row = f->in,
@@ -156,7 +168,11 @@ static void input_block(const backward *f, block b, mx_gemm_scratch *work) {
                              .c = c,
                              .ldc = ldc};
     f->k->gemm(&g, work);
-    if (f->h) f->k->gelu_back(f->dx + at, f->h + at, f->in, c, ldc, b.m, b.n);
+    const mx_epilogue store = {.y = mx_at(f->dx, at), .half = half, .ld = f->in};
+    if (slope)
+        f->k->gelu_back(store.y, mx_at(f->h, at), half, f->in, c, ldc, b.m, b.n);
+    else if (wait)
+        f->k->epilogue(&store, c, ldc, b.m, b.n);
 }
 
 /* The bias gradient goes with the first tile of each row of tiles: it reads the same dy. */
@@ -174,8 +190,10 @@ static void weight_block(const backward *f, int64_t task, mx_gemm_scratch *work)
     const mx_gemm_block g = {.m = b.m,
                              .n = b.n,
                              .k = mx_cut_length(p->runs, run),
-                             .a = f->dy + row * f->out + b.i,
-                             .b = f->x + row * f->in + b.j,
+                             .a = mx_at(f->dy, row * f->out + b.i),
+                             .b = mx_at(f->x, row * f->in + b.j),
+                             .a_read = read_as(f->dy, f->x),
+                             .b_read = read_as(f->x, f->x),
                              .a_row = 1,
                              .a_col = f->out,
                              .b_row = f->in,
@@ -221,13 +239,13 @@ void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_
     const int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
     if (rows == 0) return;
     backward f = {.k = mx_cpu_kernels(c),
-                  .dx = maybe(dx),
+                  .dx = dx,
+                  .dy = dy,
+                  .x = x,
+                  .h = h,
+                  .w = w,
                   .dw = mx_f32(dw),
                   .db = maybe(db),
-                  .dy = mx_f32(dy),
-                  .x = mx_f32(x),
-                  .h = maybe(h),
-                  .w = mx_f32(w),
                   .out = out,
                   .in = in,
                   .plan = plan_weight(rows, out, in),
@@ -235,15 +253,16 @@ void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_
                   .scratch = work};
     if (f.plan.runs.count > 1) f.partial = (float *)(f.scratch + c->threads);
     f.weights = f.plan.tiles.count * f.plan.runs.count;
-    mx_parallel(c->threads, f.weights + (f.dx ? f.inputs.count : 0), backward_task, &f);
+    mx_parallel(c->threads, f.weights + (mx_present(f.dx) ? f.inputs.count : 0), backward_task, &f);
     if (f.partial) add_partials(c, &f);
 }
 
 void mx_cpu_input_gradient(mx_ctx *c, mx_tensor dx, mx_tensor dy, mx_tensor w, void *work) {
     backward f = {.k = mx_cpu_kernels(c),
-                  .dx = mx_f32(dx),
-                  .dy = mx_f32(dy),
-                  .w = mx_f32(w),
+                  .dx = dx,
+                  .dy = dy,
+                  .x = dy,
+                  .w = w,
                   .out = w.dim[0],
                   .in = w.dim[1],
                   .inputs = tile(mx_rows(dy), w.dim[1]),

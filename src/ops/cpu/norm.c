@@ -9,8 +9,9 @@
 /* y is dx, and x the forward's x, in backward. */
 typedef struct {
     const mx_kernels *k;
-    float *y, *mean, *rstd, *partial; /* partial [count][2][ld] */
-    const float *x, *dy, *gamma, *beta;
+    mx_tensor y, dy;
+    float *mean, *rstd, *partial; /* partial [count][2][ld] */
+    const float *x, *gamma, *beta;
     int64_t width, ld;
     bool add;
     mx_cut cut;
@@ -20,8 +21,8 @@ static void forward_task(void *arg, int64_t task, int thread) {
     const norm *n = arg;
     const int64_t r = task * n->cut.size;
     (void)thread;
-    n->k->layernorm(n->y + r * n->width, n->mean + r, n->rstd + r, n->x + r * n->width, n->gamma, n->beta,
-                    mx_cut_length(n->cut, task), n->width);
+    n->k->layernorm(mx_at(n->y, r * n->width), n->y.type == MX_BF16, n->mean + r, n->rstd + r,
+                    n->x + r * n->width, n->gamma, n->beta, mx_cut_length(n->cut, task), n->width);
 }
 
 void mx_cpu_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx_tensor x, mx_tensor gamma,
@@ -29,7 +30,7 @@ void mx_cpu_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx
     const int64_t rows = mx_rows(x), width = mx_width(x);
     if (rows == 0) return;
     norm n = {.k = mx_cpu_kernels(c),
-              .y = mx_f32(y),
+              .y = y,
               .mean = mx_f32(mean),
               .rstd = mx_f32(rstd),
               .x = mx_f32(x),
@@ -51,8 +52,9 @@ static void backward_task(void *arg, int64_t task, int thread) {
     float *sums = n->partial + 2 * task * n->ld;
     (void)thread;
     memset(sums, 0, sizeof(float) * (size_t)(2 * n->ld));
-    n->k->layernorm_back(n->y + r * n->width, sums, sums + n->ld, n->dy + r * n->width, n->x + r * n->width,
-                         n->mean + r, n->rstd + r, n->gamma, n->add, mx_cut_length(n->cut, task), n->width);
+    n->k->layernorm_back(mx_f32(n->y) + r * n->width, sums, sums + n->ld, mx_at(n->dy, r * n->width),
+                         n->dy.type == MX_BF16, n->x + r * n->width, n->mean + r, n->rstd + r, n->gamma,
+                         n->add, mx_cut_length(n->cut, task), n->width);
 }
 
 void mx_cpu_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbeta, mx_tensor dy,
@@ -61,12 +63,12 @@ void mx_cpu_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor 
     const int64_t rows = mx_rows(x), width = mx_width(x), ld = mx_line_floats(width);
     if (rows == 0) return;
     norm n = {.k = mx_cpu_kernels(c),
-              .y = mx_f32(dx),
+              .y = dx,
               .mean = mx_f32(mean),
               .rstd = mx_f32(rstd),
               .partial = work,
               .x = mx_f32(x),
-              .dy = mx_f32(dy),
+              .dy = dy,
               .gamma = mx_f32(gamma),
               .width = width,
               .ld = ld,

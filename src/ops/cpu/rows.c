@@ -5,14 +5,12 @@
 
 #define CHUNK 65536 /* elements of one task in flat loops */
 
-/* y from x, `cut` into pieces (of the whole, of a sample or of a sample's rows); what a, b and index are is
- * each op's own business. */
+/* y from x, `cut` into pieces (of the whole, of a sample or of a sample's rows). */
 typedef struct {
     const mx_kernels *k;
     float *y;
     const float *x, *keep;
-    const int32_t *index;
-    int64_t a, b, width;
+    int64_t a, width;
     float value;
     mx_cut cut;
 } move;
@@ -63,51 +61,60 @@ void mx_cpu_scale_samples(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor keep) {
     mx_parallel(c->threads, samples * m.cut.count, scale_task, &m);
 }
 
+/* Rows of any type as bytes, `width` of them. */
+typedef struct {
+    char *y;
+    const char *x;
+    const int32_t *index;
+    int64_t a, b, width;
+    mx_cut cut;
+} row_move;
+
 /* a rows of x a sample, b of y */
 static void gather_task(void *arg, int64_t task, int thread) {
-    const move *m = arg;
+    const row_move *m = arg;
     const int64_t sample = task / m->cut.count, j0 = task % m->cut.count * m->cut.size;
     (void)thread;
     for (int64_t j = j0; j < mx_min64(m->b, j0 + m->cut.size); j++)
         memcpy(m->y + (sample * m->b + j) * m->width, m->x + (sample * m->a + m->index[j]) * m->width,
-               sizeof(float) * (size_t)m->width);
+               (size_t)m->width);
 }
 
 void mx_cpu_gather_rows(mx_ctx *c, mx_tensor y, mx_tensor x, const int32_t *index) {
     const int64_t batch = x.dim[0], to = y.dim[1];
     if (batch == 0 || to == 0) return;
-    move m = {.y = mx_f32(y),
-              .x = mx_f32(x),
-              .index = index,
-              .a = x.dim[1],
-              .b = to,
-              .width = x.dim[2],
-              .cut = mx_cut_even(to, 64, 1)};
+    row_move m = {.y = y.data,
+                  .x = x.data,
+                  .index = index,
+                  .a = x.dim[1],
+                  .b = to,
+                  .width = x.dim[2] * (int64_t)mx_dtype_size(x.type),
+                  .cut = mx_cut_even(to, 64, 1)};
     mx_parallel(c->threads, batch * m.cut.count, gather_task, &m);
 }
 
 /* a rows of dx (y) a sample, b of dy (x) */
 static void scatter_task(void *arg, int64_t task, int thread) {
-    const move *m = arg;
+    const row_move *m = arg;
     const int64_t sample = task / m->cut.count, j0 = task % m->cut.count * m->cut.size;
     (void)thread;
     for (int64_t j = j0; j < mx_min64(m->b, j0 + m->cut.size); j++)
         memcpy(m->y + (sample * m->a + m->index[j]) * m->width, m->x + (sample * m->b + j) * m->width,
-               sizeof(float) * (size_t)m->width);
+               (size_t)m->width);
 }
 
 void mx_cpu_scatter_rows(mx_ctx *c, mx_tensor dx, mx_tensor dy, const int32_t *index) {
     const int64_t batch = dx.dim[0], to = dx.dim[1], from = dy.dim[1];
     if (batch == 0) return;
-    if (from < to) mx_cpu_fill(c, dx, 0);
+    if (from < to) memset(dx.data, 0, mx_bytes(dx));
     if (from == 0) return;
-    move m = {.y = mx_f32(dx),
-              .x = mx_f32(dy),
-              .index = index,
-              .a = to,
-              .b = from,
-              .width = dx.dim[2],
-              .cut = mx_cut_even(from, 64, 1)};
+    row_move m = {.y = dx.data,
+                  .x = dy.data,
+                  .index = index,
+                  .a = to,
+                  .b = from,
+                  .width = dx.dim[2] * (int64_t)mx_dtype_size(dx.type),
+                  .cut = mx_cut_even(from, 64, 1)};
     mx_parallel(c->threads, batch * m.cut.count, scatter_task, &m);
 }
 

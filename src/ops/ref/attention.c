@@ -5,7 +5,8 @@
 #include <string.h>
 
 typedef struct {
-    const float *q, *k, *v; /* of image and head; consecutive tokens are `stride` apart */
+    mx_tensor qkv;
+    int64_t q, k, v; /* of image and head: first elements; consecutive tokens are `stride` apart */
     int64_t stride, d, heads, head;
     const float *table;
     const mx_layout *lay;
@@ -14,8 +15,9 @@ typedef struct {
 
 static view make_view(mx_tensor qkv, mx_tensor table, const mx_layout *lay, int64_t b, int64_t head) {
     int64_t l = qkv.dim[1], heads = qkv.dim[3], d = qkv.dim[4];
-    const float *base = mx_f32(qkv) + b * l * 3 * heads * d + head * d;
-    return (view){.q = base,
+    int64_t base = b * l * 3 * heads * d + head * d;
+    return (view){.qkv = qkv,
+                  .q = base,
                   .k = base + heads * d,
                   .v = base + 2 * heads * d,
                   .stride = 3 * heads * d,
@@ -37,15 +39,16 @@ static int64_t entry(const view *a, int i, int j) {
     return row * a->heads + a->head;
 }
 
-static double dot(const float *x, const float *y, int64_t n) {
+/* of n elements from x[i], y[j] */
+static double dot(mx_tensor x, int64_t i, mx_tensor y, int64_t j, int64_t n) {
     double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += (double)x[i] * (double)y[i];
+    for (int64_t e = 0; e < n; e++) sum += mx_get(x, i + e) * mx_get(y, j + e);
     return sum;
 }
 
 static double logit(const view *a, int i, int j) {
     double bias = a->table ? (double)a->table[entry(a, i, j)] : 0;
-    return dot(a->q + i * a->stride, a->k + j * a->stride, a->d) * a->scale + bias;
+    return dot(a->qkv, a->q + i * a->stride, a->qkv, a->k + j * a->stride, a->d) * a->scale + bias;
 }
 
 /* work: one row of probabilities and one output row (forward); and dlogits, sums of dk and dv, dtable
@@ -57,15 +60,16 @@ size_t mx_ref_attention_work(const mx_ctx *c, const mx_layout *lay, int64_t batc
     return sizeof(double) * (size_t)(lay->max_segment + d + (backward ? 2 * lay->tokens * d + table : 0));
 }
 
-static void forward_row(const view *a, float *out, float *lse, int i, int first, int end, double *p,
-                        double *sum) {
+static void forward_row(const view *a, mx_tensor out, int64_t row, float *lse, int i, int first, int end,
+                        double *p, double *sum) {
     double top = -INFINITY, total = 0;
     for (int j = first; j < end; j++) top = fmax(top, p[j - first] = logit(a, i, j));
     for (int j = first; j < end; j++) total += p[j - first] = exp(p[j - first] - top);
     for (int64_t e = 0; e < a->d; e++) sum[e] = 0;
     for (int j = first; j < end; j++)
-        for (int64_t e = 0; e < a->d; e++) sum[e] += p[j - first] / total * (double)a->v[j * a->stride + e];
-    for (int64_t e = 0; e < a->d; e++) out[e] = (float)sum[e];
+        for (int64_t e = 0; e < a->d; e++)
+            sum[e] += p[j - first] / total * mx_get(a->qkv, a->v + j * a->stride + e);
+    for (int64_t e = 0; e < a->d; e++) mx_put(out, row + e, sum[e]);
     *lse = (float)(top + log(total));
 }
 
@@ -79,7 +83,7 @@ void mx_ref_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx
             view a = make_view(qkv, table, lay, b, h);
             for (int s = 0; s < lay->segments; s++)
                 for (int i = lay->segment[s]; i < lay->segment[s + 1]; i++)
-                    forward_row(&a, mx_f32(out) + (b * l + i) * heads * d + h * d,
+                    forward_row(&a, out, (b * l + i) * heads * d + h * d,
                                 mx_f32(lse) + (b * heads + h) * l + i, i, lay->segment[s],
                                 lay->segment[s + 1], p, sum);
         }
@@ -89,16 +93,18 @@ typedef struct {
     double *dq, *dk, *dv, *dtable;
 } sums; /* dq [d], dk, dv [L,d], dtable [entries] */
 
-static void backward_row(const view *a, const float *dout, const float *out, double lse, int i, int first,
-                         int end, sums *g) {
-    double inner = dot(dout, out, a->d); /* Σ_j p_j dp_j */
+/* row: of dout and out */
+static void backward_row(const view *a, mx_tensor dout, mx_tensor out, int64_t row, double lse, int i,
+                         int first, int end, sums *g) {
+    double inner = dot(dout, row, out, row, a->d); /* Σ_j p_j dp_j */
     for (int64_t e = 0; e < a->d; e++) g->dq[e] = 0;
     for (int j = first; j < end; j++) {
-        double p = exp(logit(a, i, j) - lse), ds = p * (dot(dout, a->v + j * a->stride, a->d) - inner);
+        double p = exp(logit(a, i, j) - lse),
+               ds = p * (dot(dout, row, a->qkv, a->v + j * a->stride, a->d) - inner);
         for (int64_t e = 0; e < a->d; e++) {
-            g->dv[j * a->d + e] += p * (double)dout[e];
-            g->dq[e] += ds * a->scale * (double)a->k[j * a->stride + e];
-            g->dk[j * a->d + e] += ds * a->scale * (double)a->q[i * a->stride + e];
+            g->dv[j * a->d + e] += p * mx_get(dout, row + e);
+            g->dq[e] += ds * a->scale * mx_get(a->qkv, a->k + j * a->stride + e);
+            g->dk[j * a->d + e] += ds * a->scale * mx_get(a->qkv, a->q + i * a->stride + e);
         }
         if (a->table) g->dtable[entry(a, i, j)] += ds;
     }
@@ -109,19 +115,18 @@ static void backward_head(mx_tensor dqkv, mx_tensor dout, mx_tensor out, mx_tens
     const mx_layout *lay = a->lay;
     int64_t l = lay->tokens, d = a->d, heads = a->heads, h = a->head;
     memset(g->dk, 0, sizeof(double) * (size_t)(2 * l * d)); /* dk and dv are neighbours */
-    float *to = mx_f32(dqkv) + b * l * a->stride + h * d;
+    int64_t to = b * l * a->stride + h * d;
     for (int s = 0; s < lay->segments; s++)
         for (int i = lay->segment[s]; i < lay->segment[s + 1]; i++) {
             int64_t row = (b * l + i) * heads * d + h * d;
-            backward_row(a, mx_f32(dout) + row, mx_f32(out) + row,
-                         (double)mx_f32(lse)[(b * heads + h) * l + i], i, lay->segment[s],
+            backward_row(a, dout, out, row, (double)mx_f32(lse)[(b * heads + h) * l + i], i, lay->segment[s],
                          lay->segment[s + 1], g);
-            for (int64_t e = 0; e < d; e++) to[i * a->stride + e] = (float)g->dq[e];
+            for (int64_t e = 0; e < d; e++) mx_put(dqkv, to + i * a->stride + e, g->dq[e]);
         }
     for (int64_t i = 0; i < l; i++)
         for (int64_t e = 0; e < d; e++) {
-            to[i * a->stride + heads * d + e] = (float)g->dk[i * d + e];
-            to[i * a->stride + 2 * heads * d + e] = (float)g->dv[i * d + e];
+            mx_put(dqkv, to + i * a->stride + heads * d + e, g->dk[i * d + e]);
+            mx_put(dqkv, to + i * a->stride + 2 * heads * d + e, g->dv[i * d + e]);
         }
 }
 

@@ -13,37 +13,38 @@ void mx_ref_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x
                    mx_tensor keep, void *work) {
     (void)c, (void)work;
     int64_t rows = mx_rows(x), in = mx_width(x), out = mx_width(y);
+    bool half = x.type == MX_BF16;
     for (int64_t n = 0; n < rows; n++)
         for (int64_t o = 0; o < out; o++) {
             double sum = mx_present(b) ? (double)mx_f32(b)[o] : 0;
-            for (int64_t i = 0; i < in; i++)
-                sum += (double)mx_f32(x)[n * in + i] * (double)mx_f32(w)[o * in + i];
+            for (int64_t i = 0; i < in; i++) sum += mx_get(x, n * in + i) * mx_operand(w, o * in + i, half);
             if (mx_present(keep)) sum *= (double)mx_f32(keep)[n / (rows / mx_count(keep))];
             if (mx_present(r)) sum += (double)mx_f32(r)[n * out + o];
             if (mx_present(h)) {
-                mx_f32(h)[n * out + o] = (float)sum;
-                sum = gelu((double)(float)sum);
+                mx_put(h, n * out + o, sum);
+                sum = gelu(mx_get(h, n * out + o));
             }
-            mx_f32(y)[n * out + o] = (float)sum;
+            mx_put(y, n * out + o, sum);
         }
 }
 
 void mx_ref_gelu(mx_ctx *c, mx_tensor y, mx_tensor h) {
     (void)c;
-    for (int64_t i = 0; i < mx_count(h); i++) mx_f32(y)[i] = (float)gelu((double)mx_f32(h)[i]);
+    for (int64_t i = 0; i < mx_count(h); i++) mx_put(y, i, gelu(mx_get(h, i)));
 }
 
 /* dw [O,I] += dyᵀ x, db [O] += column sums: before dx, which may overwrite what x was made from */
 static void parameters(mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x) {
     int64_t rows = mx_rows(x), in = mx_width(x), out = mx_width(dy);
+    bool half = x.type == MX_BF16;
     for (int64_t o = 0; o < out; o++) {
         double bias = 0;
-        for (int64_t n = 0; n < rows; n++) bias += (double)mx_f32(dy)[n * out + o];
+        for (int64_t n = 0; n < rows; n++) bias += mx_get(dy, n * out + o);
         if (mx_present(db)) mx_f32(db)[o] += (float)bias;
         for (int64_t i = 0; i < in; i++) {
             double sum = 0;
             for (int64_t n = 0; n < rows; n++)
-                sum += (double)mx_f32(dy)[n * out + o] * (double)mx_f32(x)[n * in + i];
+                sum += mx_operand(dy, n * out + o, half) * mx_get(x, n * in + i);
             mx_f32(dw)[o * in + i] += (float)sum;
         }
     }
@@ -53,14 +54,15 @@ void mx_ref_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_
                         mx_tensor h, mx_tensor w, void *work) {
     (void)c, (void)work;
     int64_t rows = mx_rows(x), in = mx_width(x), out = mx_width(dy);
+    bool half = x.type == MX_BF16;
     parameters(dw, db, dy, x);
     if (!mx_present(dx)) return;
     for (int64_t n = 0; n < rows; n++)
         for (int64_t i = 0; i < in; i++) {
             double sum = 0;
             for (int64_t o = 0; o < out; o++)
-                sum += (double)mx_f32(dy)[n * out + o] * (double)mx_f32(w)[o * in + i];
-            if (mx_present(h)) sum *= gelu_slope((double)mx_f32(h)[n * in + i]);
-            mx_f32(dx)[n * in + i] = (float)sum;
+                sum += mx_operand(dy, n * out + o, half) * mx_operand(w, o * in + i, half);
+            if (mx_present(h)) sum *= gelu_slope(mx_get(h, n * in + i));
+            mx_put(dx, n * in + i, sum);
         }
 }

@@ -24,8 +24,8 @@ void mx_ref_gather_rows(mx_ctx *c, mx_tensor y, mx_tensor x, const int32_t *inde
     int64_t m = y.dim[1], l = x.dim[1], w = x.dim[2];
     for (int64_t b = 0; b < y.dim[0]; b++)
         for (int64_t j = 0; j < m; j++)
-            memcpy(mx_f32(y) + (b * m + j) * w, mx_f32(x) + (b * l + index[j]) * w,
-                   sizeof(float) * (size_t)w);
+            memcpy(mx_at(y, (b * m + j) * w), mx_at(x, (b * l + index[j]) * w),
+                   mx_dtype_size(x.type) * (size_t)w);
 }
 
 void mx_ref_scatter_rows(mx_ctx *c, mx_tensor dx, mx_tensor dy, const int32_t *index) {
@@ -34,6 +34,6 @@ void mx_ref_scatter_rows(mx_ctx *c, mx_tensor dx, mx_tensor dy, const int32_t *i
     memset(dx.data, 0, mx_bytes(dx));
     for (int64_t b = 0; b < dy.dim[0]; b++)
         for (int64_t j = 0; j < m; j++)
-            memcpy(mx_f32(dx) + (b * l + index[j]) * w, mx_f32(dy) + (b * m + j) * w,
-                   sizeof(float) * (size_t)w);
+            memcpy(mx_at(dx, (b * l + index[j]) * w), mx_at(dy, (b * m + j) * w),
+                   mx_dtype_size(dx.type) * (size_t)w);
 }

@@ -3,7 +3,48 @@
 #ifndef MX_OPS_REF_REF_H
 #define MX_OPS_REF_REF_H
 
+#include <string.h>
+
 #include "ops/backend.h"
+
+typedef __typeof__(1.0f) mx_single; /* f32 also where a test compiles this file with float as double */
+
+/* x rounded to bf16, nearest even; what is not a number stays so. */
+static inline double mx_round_bf16(double x) {
+    mx_single f = (mx_single)x;
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    if (x == x) bits += 0x7fff + (bits >> 16 & 1);
+    bits &= 0xffff0000u;
+    if (x != x) bits |= 0x400000;
+    memcpy(&f, &bits, sizeof f);
+    return (double)f;
+}
+
+/* Element i of an activation, f32 or bf16. */
+static inline double mx_get(mx_tensor t, int64_t i) {
+    if (t.type == MX_F32) return (double)((const float *)t.data)[i];
+    uint32_t bits = (uint32_t)((const uint16_t *)t.data)[i] << 16;
+    mx_single f;
+    memcpy(&f, &bits, sizeof f);
+    return (double)f;
+}
+
+static inline void mx_put(mx_tensor t, int64_t i, double x) {
+    if (t.type == MX_F32) {
+        ((float *)t.data)[i] = (float)x;
+        return;
+    }
+    mx_single f = (mx_single)mx_round_bf16(x);
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    ((uint16_t *)t.data)[i] = (uint16_t)(bits >> 16);
+}
+
+/* Element i as a product reads it: rounded where the product is a bf16 one. */
+static inline double mx_operand(mx_tensor t, int64_t i, bool half) {
+    return half ? mx_round_bf16(mx_get(t, i)) : mx_get(t, i);
+}
 
 /* memory.c */
 void mx_ref_fill(mx_ctx *c, mx_tensor t, float value);

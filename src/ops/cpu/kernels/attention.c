@@ -19,21 +19,40 @@ static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t round_up(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
 
 /* y [T, dp]: rows of x, zero-padded */
-static void pack_rows(float *y, const float *x, int64_t ld, int64_t tokens, int64_t d, int64_t dp) {
-    for (int64_t t = 0; t < tokens; t++, x += ld, y += dp)
-        for (int64_t i = 0; i < dp; i += MX_VW) mx_store(y + i, mx_load_n(x + i, d - i > 0 ? d - i : 0));
+MX_INLINE void rows_as(float *y, const void *x, const mx_read how, int64_t ld, int64_t tokens, int64_t d,
+                       int64_t dp) {
+    for (int64_t t = 0; t < tokens; t++, y += dp)
+        for (int64_t i = 0; i < dp; i += MX_VW)
+            mx_store(y + i, mx_read_n(x, t * ld + i, d - i > 0 ? d - i : 0, how));
+}
+
+static void pack_rows(float *y, const void *x, bool half, int64_t ld, int64_t tokens, int64_t d, int64_t dp) {
+    if (half)
+        rows_as(y, x, MX_READ_BF16, ld, tokens, d, dp);
+    else
+        rows_as(y, x, MX_READ_F32, ld, tokens, d, dp);
 }
 
 /* y [d, padded]: x transposed, zero-padded */
-static void pack_columns(float *y, const float *x, int64_t ld, int64_t tokens, int64_t d, int64_t padded) {
+MX_INLINE void columns_as(float *y, const void *x, const mx_read how, int64_t ld, int64_t tokens, int64_t d,
+                          int64_t padded) {
     const int64_t even = d / 8 * 8;
     int64_t t = 0;
     for (; t + 8 <= tokens; t += 8)
-        for (int64_t i = 0; i < even; i += 8) mx_transpose8(x + t * ld + i, ld, y + i * padded + t, padded);
+        for (int64_t i = 0; i < even; i += 8)
+            mx_transpose8(mx_read_at(x, t * ld + i, how), ld, how, y + i * padded + t, padded);
     for (; t < padded; t++)
-        for (int64_t i = 0; i < even; i++) y[i * padded + t] = t < tokens ? x[t * ld + i] : 0;
+        for (int64_t i = 0; i < even; i++) y[i * padded + t] = t < tokens ? mx_read1(x, t * ld + i, how) : 0;
     for (int64_t i = even; i < d; i++)
-        for (t = 0; t < padded; t++) y[i * padded + t] = t < tokens ? x[t * ld + i] : 0;
+        for (t = 0; t < padded; t++) y[i * padded + t] = t < tokens ? mx_read1(x, t * ld + i, how) : 0;
+}
+
+static void pack_columns(float *y, const void *x, bool half, int64_t ld, int64_t tokens, int64_t d,
+                         int64_t padded) {
+    if (half)
+        columns_as(y, x, MX_READ_BF16, ld, tokens, d, padded);
+    else
+        columns_as(y, x, MX_READ_F32, ld, tokens, d, padded);
 }
 
 /* c [m,n] = or += a b with inner length k; n a multiple of the register width; strip by strip under each
@@ -65,7 +84,7 @@ static void product_columns(int64_t m, int64_t n, int64_t k, const float *a, int
 
 size_t mx_k_attention_scratch(int64_t tokens, int64_t d, bool backward) {
     const int64_t padded = round_up(tokens, MX_VW), dp = round_up(d, MX_VW);
-    if (!backward) return (size_t)(d * padded + tokens * dp + ROWS_FORWARD * (padded + dp));
+    if (!backward) return (size_t)(d * padded + tokens * dp + ROWS_FORWARD * (padded + 2 * dp));
     return (size_t)(2 * d * padded + 5 * tokens * dp + ROWS_BACKWARD * (2 * padded + dp));
 }
 
@@ -95,22 +114,41 @@ static float softmax_row(float *s, const float *bias, float scale, int64_t token
     return mx_sum(sum);
 }
 
-static void store_rows(float *y, int64_t ld, const float *x, int64_t dp, int64_t rows, int64_t d) {
+/* rows from the first-th of y */
+static void store_rows(void *y, bool half, int64_t first, int64_t ld, const float *x, int64_t dp,
+                       int64_t rows, int64_t d) {
     for (int64_t t = 0; t < rows; t++)
-        for (int64_t i = 0; i < d; i += MX_VW) mx_store_n(y + t * ld + i, mx_load(x + t * dp + i), d - i);
+        for (int64_t i = 0; i < d; i += MX_VW) {
+            const mx_vf v = mx_load(x + t * dp + i);
+            if (half)
+                mx_put(y, (first + t) * ld + i, v, d - i, true);
+            else
+                mx_put(y, (first + t) * ld + i, v, d - i, false);
+        }
+}
+
+/* Rows i0.. of the queries: in place when they are f32, else through `buffer` [m, dp]. */
+static const float *query_rows(const mx_attention_task *t, float *buffer, int64_t i0, int64_t m, int64_t dp,
+                               int64_t *row) {
+    *row = t->half ? dp : t->qkv_row;
+    if (!t->half) return (const float *)t->q + i0 * t->qkv_row;
+    pack_rows(buffer, (const uint16_t *)t->q + i0 * t->qkv_row, true, t->qkv_row, m, t->d, dp);
+    return buffer;
 }
 
 void mx_k_attention(const mx_attention_task *t) {
     const int64_t tokens = t->tokens, d = t->d, padded = t->padded, dp = round_up(d, MX_VW);
     const float scale = 1.0f / sqrtf((float)d);
     float *keys = t->scratch, *values = keys + d * padded, *s = values + tokens * dp,
-          *o = s + ROWS_FORWARD * padded;
-    pack_columns(keys, t->k, t->qkv_row, tokens, d, padded);
-    pack_rows(values, t->v, t->qkv_row, tokens, d, dp);
+          *o = s + ROWS_FORWARD * padded, *buffer = o + ROWS_FORWARD * dp;
+    pack_columns(keys, t->k, t->half, t->qkv_row, tokens, d, padded);
+    pack_rows(values, t->v, t->half, t->qkv_row, tokens, d, dp);
     for (int64_t i0 = 0; i0 < tokens; i0 += ROWS_FORWARD) {
         const int64_t m = min64(ROWS_FORWARD, tokens - i0);
         float inverse[ROWS_FORWARD];
-        product_rows(m, padded, d, t->q + i0 * t->qkv_row, t->qkv_row, keys, padded, s, padded);
+        int64_t row;
+        const float *queries = query_rows(t, buffer, i0, m, dp, &row);
+        product_rows(m, padded, d, queries, row, keys, padded, s, padded);
         for (int64_t i = 0; i < m; i++) {
             float largest;
             float sum = softmax_row(s + i * padded, t->bias ? t->bias + (i0 + i) * padded : NULL, scale,
@@ -122,13 +160,16 @@ void mx_k_attention(const mx_attention_task *t) {
         for (int64_t i = 0; i < m; i++)
             for (int64_t j = 0; j < dp; j += MX_VW)
                 mx_store(o + i * dp + j, mx_load(o + i * dp + j) * inverse[i]);
-        store_rows(t->out + i0 * t->out_row, t->out_row, o, dp, m, d);
+        store_rows(t->out, t->half, i0, t->out_row, o, dp, m, d);
     }
 }
 
-static float dot(const float *x, const float *y, int64_t n) {
+/* x · (n elements of y from the first-th) */
+static float dot(const float *x, const void *y, bool half, int64_t first, int64_t n) {
     mx_vf s = {0};
-    for (int64_t i = 0; i < n; i += MX_VW) s += mx_load_n(x + i, n - i) * mx_load_n(y + i, n - i);
+    for (int64_t i = 0; i < n; i += MX_VW)
+        s += mx_load_n(x + i, n - i) *
+             (half ? mx_get(y, first + i, n - i, true) : mx_get(y, first + i, n - i, false));
     return mx_sum(s);
 }
 
@@ -174,12 +215,12 @@ static void back_block(const mx_attention_task *t, const back_tiles *b, int64_t 
     product_rows(m, padded, d, b->douts + i0 * dp, dp, b->values_t, padded, b->ds, padded);
     for (int64_t i = 0; i < m; i++) {
         const int64_t at = (i0 + i) * padded;
-        const float delta = dot(b->douts + (i0 + i) * dp, t->out + (i0 + i) * t->out_row, d);
+        const float delta = dot(b->douts + (i0 + i) * dp, t->out, t->half, (i0 + i) * t->out_row, d);
         softmax_row_back(b->s + i * padded, b->ds + i * padded, t->bias ? t->bias + at : NULL,
                          t->dbias ? t->dbias + at : NULL, scale, t->lse[i0 + i], delta, padded);
     }
     product_rows(m, dp, tokens, b->ds, padded, b->keys, dp, b->dq, dp);
-    store_rows(t->dq + i0 * t->qkv_row, t->qkv_row, b->dq, dp, m, d);
+    store_rows(t->dq, t->half, i0, t->qkv_row, b->dq, dp, m, d);
     product_columns(tokens, dp, m, b->s, padded, b->douts + i0 * dp, dp, b->dv, dp, i0 > 0);
     product_columns(tokens, dp, m, b->ds, padded, b->queries + i0 * dp, dp, b->dk, dp, i0 > 0);
 }
@@ -187,13 +228,13 @@ static void back_block(const mx_attention_task *t, const back_tiles *b, int64_t 
 void mx_k_attention_back(const mx_attention_task *t) {
     const back_tiles b = carve(t);
     const float scale = 1.0f / sqrtf((float)t->d);
-    pack_columns(b.keys_t, t->k, t->qkv_row, t->tokens, t->d, t->padded);
-    pack_columns(b.values_t, t->v, t->qkv_row, t->tokens, t->d, t->padded);
-    pack_rows(b.keys, t->k, t->qkv_row, t->tokens, t->d, b.dp);
-    pack_rows(b.queries, t->q, t->qkv_row, t->tokens, t->d, b.dp);
-    pack_rows(b.douts, t->dout, t->out_row, t->tokens, t->d, b.dp);
+    pack_columns(b.keys_t, t->k, t->half, t->qkv_row, t->tokens, t->d, t->padded);
+    pack_columns(b.values_t, t->v, t->half, t->qkv_row, t->tokens, t->d, t->padded);
+    pack_rows(b.keys, t->k, t->half, t->qkv_row, t->tokens, t->d, b.dp);
+    pack_rows(b.queries, t->q, t->half, t->qkv_row, t->tokens, t->d, b.dp);
+    pack_rows(b.douts, t->dout, t->half, t->out_row, t->tokens, t->d, b.dp);
     for (int64_t i0 = 0; i0 < t->tokens; i0 += ROWS_BACKWARD)
         back_block(t, &b, i0, min64(ROWS_BACKWARD, t->tokens - i0), scale);
-    store_rows(t->dk, t->qkv_row, b.dk, b.dp, t->tokens, t->d);
-    store_rows(t->dv, t->qkv_row, b.dv, b.dp, t->tokens, t->d);
+    store_rows(t->dk, t->half, 0, t->qkv_row, b.dk, b.dp, t->tokens, t->d);
+    store_rows(t->dv, t->half, 0, t->qkv_row, b.dv, b.dp, t->tokens, t->d);
 }

@@ -1,50 +1,64 @@
 /* The matrix product of the linear layers on one block of the result (see mx_gemm_block), one thread.
  *
  * The right operand is packed into panels of MX_NR columns, KC deep, zero-padded to whole panels, so that the
- * micro-kernel reads it in order; the left one is read in place when its rows are contiguous along k (forward
- * and dX) and packed into strips of 6 rows when not (dW). The long sum goes in blocks of KC = 256 through the
- * result: 256 products a register, then one addition, which also keeps the error of 25,088-row sums small.
- * Why not oneDNN's sgemm: docs/SPEED.md, "Products". */
+ * micro-kernel reads it in order; the left one is read in place when it is f32 and its rows are contiguous
+ * along k (forward and dX), and packed when not: rows of f32 from bf16, or strips of 6 rows (dW). Operands
+ * become f32 while they are packed, so there is one micro-kernel; a bf16 product differs in what is packed
+ * only. The long sum goes in blocks of KC = 256 through the result: 256 products a register, then one
+ * addition, which also keeps the error of 25,088-row sums small. Why not oneDNN's sgemm: docs/SPEED.md,
+ * "Products". */
 #include "ops/cpu/kernels/micro.h"
 #include "ops/cpu/kernels/transpose.h"
 
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* One panel whose columns are contiguous along k: n <= MX_NR columns, transposed. */
-static void pack_panel_transposed(float *d, const float *b, int64_t ld, int64_t k, int64_t n) {
+MX_INLINE void pack_panel_transposed(float *d, const void *b, const mx_read how, int64_t ld, int64_t k,
+                                     int64_t n) {
     int64_t j = 0;
     for (; j + 8 <= n; j += 8) {
         int64_t p = 0;
-        for (; p + 8 <= k; p += 8) mx_transpose8(b + j * ld + p, ld, d + p * MX_NR + j, MX_NR);
+        for (; p + 8 <= k; p += 8)
+            mx_transpose8(mx_read_at(b, j * ld + p, how), ld, how, d + p * MX_NR + j, MX_NR);
         for (; p < k; p++)
-            for (int i = 0; i < 8; i++) d[p * MX_NR + j + i] = b[(j + i) * ld + p];
+            for (int i = 0; i < 8; i++) d[p * MX_NR + j + i] = mx_read1(b, (j + i) * ld + p, how);
     }
     for (; j < n; j++)
-        for (int64_t p = 0; p < k; p++) d[p * MX_NR + j] = b[j * ld + p];
+        for (int64_t p = 0; p < k; p++) d[p * MX_NR + j] = mx_read1(b, j * ld + p, how);
     for (; j < MX_NR; j++)
         for (int64_t p = 0; p < k; p++) d[p * MX_NR + j] = 0;
 }
 
 static int64_t panel_size(int64_t k) { return k * MX_NR + 16; }
 
-static void pack_b(float *d, const mx_gemm_block *g, int64_t p0, int64_t k) {
-    const float *b = g->b + p0 * g->b_row;
+MX_INLINE void pack_b_as(float *d, const mx_gemm_block *g, int64_t p0, int64_t k, const mx_read how) {
     const int64_t size = panel_size(k), whole = g->n / MX_NR, rest = g->n % MX_NR;
     if (g->b_col != 1) {
         for (int64_t j = 0; j < g->n; j += MX_NR, d += size)
-            pack_panel_transposed(d, b + j * g->b_col, g->b_col, k, min64(MX_NR, g->n - j));
+            pack_panel_transposed(d, mx_read_at(g->b, p0 + j * g->b_col, how), how, g->b_col, k,
+                                  min64(MX_NR, g->n - j));
         return;
     }
-    for (int64_t p = 0; p < k; p++, b += g->b_row) {
+    for (int64_t p = 0; p < k; p++) {
+        const int64_t at = (p0 + p) * g->b_row;
         float *to = d + p * MX_NR;
         for (int64_t j = 0; j < whole; j++) {
-            mx_store(to + j * size, mx_load(b + j * MX_NR));
-            mx_store(to + j * size + MX_VW, mx_load(b + j * MX_NR + MX_VW));
+            mx_store(to + j * size, mx_read_n(g->b, at + j * MX_NR, MX_VW, how));
+            mx_store(to + j * size + MX_VW, mx_read_n(g->b, at + j * MX_NR + MX_VW, MX_VW, how));
         }
         if (rest) {
             to += whole * size;
-            for (int64_t j = 0; j < MX_NR; j++) to[j] = j < rest ? b[whole * MX_NR + j] : 0;
+            for (int64_t j = 0; j < MX_NR; j++)
+                to[j] = j < rest ? mx_read1(g->b, at + whole * MX_NR + j, how) : 0;
         }
+    }
+}
+
+static void pack_b(float *d, const mx_gemm_block *g, int64_t p0, int64_t k) {
+    switch (g->b_read) {
+    case MX_READ_F32: pack_b_as(d, g, p0, k, MX_READ_F32); break;
+    case MX_READ_BF16: pack_b_as(d, g, p0, k, MX_READ_BF16); break;
+    case MX_READ_ROUNDED: pack_b_as(d, g, p0, k, MX_READ_ROUNDED); break;
     }
 }
 
@@ -52,32 +66,64 @@ static int64_t strip_size(int64_t k) { return k * MX_MR + 16; }
 
 /* Rows [i0, i0+m) of a left operand that is contiguous along its rows. Each step along k copies 8 floats
  * where 6 belong: the next step overwrites the other two, and the last step's fall into the padding. */
-static void pack_a(float *d, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k) {
+MX_INLINE void pack_strips(float *d, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k,
+                           const mx_read how) {
     const int64_t size = strip_size(k);
     for (int64_t p = 0; p < k; p++) {
-        const float *a = g->a + i0 + (p0 + p) * g->a_col;
+        const void *a = mx_read_at(g->a, i0 + (p0 + p) * g->a_col, how);
         float *to = d + p * MX_MR;
         int64_t i = 0;
-        for (; i + 8 <= m; i += MX_MR, to += size) *(mx_v8u *)to = *(const mx_v8u *)(a + i);
+        for (; i + 8 <= m; i += MX_MR, to += size) {
+            mx_v8 v;
+            mx_read8(&v, a, i, how);
+            *(mx_v8u *)to = (mx_v8u)v;
+        }
         for (; i < m; i += MX_MR, to += size)
-            for (int64_t e = 0; e < MX_MR && i + e < m; e++) to[e] = a[i + e];
+            for (int64_t e = 0; e < MX_MR && i + e < m; e++) to[e] = mx_read1(a, i + e, how);
     }
+}
+
+/* Rows [i0, i0+m) of a left operand that is contiguous along k but not f32 as it should be: d [m,k] */
+MX_INLINE void pack_rows(float *d, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k,
+                         const mx_read how) {
+    for (int64_t i = 0; i < m; i++, d += k) {
+        const void *a = mx_read_at(g->a, (i0 + i) * g->a_row + p0, how);
+        for (int64_t p = 0; p < k; p += MX_VW) mx_store_n(d + p, mx_read_n(a, p, k - p, how), k - p);
+    }
+}
+
+static void pack_a(float *d, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k) {
+    const bool strips = g->a_col != 1;
+    if (strips && g->a_read == MX_READ_F32)
+        pack_strips(d, g, i0, m, p0, k, MX_READ_F32);
+    else if (strips && g->a_read == MX_READ_BF16)
+        pack_strips(d, g, i0, m, p0, k, MX_READ_BF16);
+    else if (strips)
+        pack_strips(d, g, i0, m, p0, k, MX_READ_ROUNDED);
+    else if (g->a_read == MX_READ_BF16)
+        pack_rows(d, g, i0, m, p0, k, MX_READ_BF16);
+    else
+        pack_rows(d, g, i0, m, p0, k, MX_READ_ROUNDED);
 }
 
 /* sums[i] += Σ_p of the block, read while it is in cache; 32 at a time, for the same reason as in micro.h */
 static void add_row_sums(float *sums, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k) {
+    const mx_read how = g->a_read == MX_READ_BF16 ? MX_READ_BF16 : MX_READ_F32;
     for (int64_t q = 0; q < k; q += 32) {
-        const float *a = g->a + i0 + (p0 + q) * g->a_col;
+        const void *a = mx_read_at(g->a, i0 + (p0 + q) * g->a_col, how);
         const int64_t depth = min64(32, k - q);
         int64_t i = 0;
         for (; i + MX_VW <= m; i += MX_VW) {
             mx_vf s = {0};
-            for (int64_t p = 0; p < depth; p++) s += mx_load(a + p * g->a_col + i);
+            if (how == MX_READ_F32)
+                for (int64_t p = 0; p < depth; p++) s += mx_read_n(a, p * g->a_col + i, MX_VW, MX_READ_F32);
+            else
+                for (int64_t p = 0; p < depth; p++) s += mx_read_n(a, p * g->a_col + i, MX_VW, MX_READ_BF16);
             mx_store(sums + i, mx_load(sums + i) + s);
         }
         for (; i < m; i++) {
             float s = 0;
-            for (int64_t p = 0; p < depth; p++) s += a[p * g->a_col + i];
+            for (int64_t p = 0; p < depth; p++) s += mx_read1(a, p * g->a_col + i, how);
             sums[i] += s;
         }
     }
@@ -95,9 +141,10 @@ static void micro_edge(int rows, int64_t n, int64_t k, const float *a, int64_t a
         for (int64_t j = 0; j < n; j++) c[i * ldc + j] = t[i * MX_NR + j];
 }
 
-/* Rows [i0, i0+m) over one block of k; a points at the first strip, strips are `strip` floats apart. */
+/* Rows [i0, i0+m) over one block of k; a points at the first strip, strips are `strip` floats apart. A strip
+ * holds 6 rows step by step (by_step), or rows that are `row` floats apart. */
 static void multiply(const mx_gemm_block *g, int64_t i0, int64_t m, int64_t k, const float *a, int64_t strip,
-                     bool packed, const float *b, bool add) {
+                     bool by_step, int64_t row, const float *b, bool add) {
     for (int64_t j = 0; j < g->n; j += MX_NR, b += panel_size(k))
         for (int64_t i = 0; i < m; i += MX_MR) {
             const float *left = a + i / MX_MR * strip;
@@ -106,29 +153,32 @@ static void multiply(const mx_gemm_block *g, int64_t i0, int64_t m, int64_t k, c
             for (int r = 0; r < rows; r++)
                 __builtin_prefetch(c + r * g->ldc, 1); /* needed when the sums are done */
             if (j + MX_NR > g->n)
-                micro_edge(rows, g->n - j, k, left, packed ? 1 : g->a_row, packed ? MX_MR : 1, b, c, g->ldc,
+                micro_edge(rows, g->n - j, k, left, by_step ? 1 : row, by_step ? MX_MR : 1, b, c, g->ldc,
                            add);
-            else if (packed)
+            else if (by_step)
                 mx_micro_rows(rows, 2, k, left, 1, MX_MR, b, MX_NR, c, g->ldc, add);
             else
-                mx_micro_rows(rows, 2, k, left, g->a_row, 1, b, MX_NR, c, g->ldc, add);
+                mx_micro_rows(rows, 2, k, left, row, 1, b, MX_NR, c, g->ldc, add);
         }
 }
 
 void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work) {
-    const bool packed = g->a_col != 1;
+    const bool strips = g->a_col != 1, in_place = !strips && g->a_read == MX_READ_F32;
     for (int64_t p = 0; p < g->k; p += MX_KC) {
         const int64_t k = min64(MX_KC, g->k - p);
         pack_b(work->b, g, p, k);
         for (int64_t i = 0; i < g->m; i += MX_MC) {
             const int64_t m = min64(MX_MC, g->m - i);
-            if (packed) pack_a(work->a, g, i, m, p, k);
+            if (!in_place) pack_a(work->a, g, i, m, p, k);
             if (g->row_sums) add_row_sums(g->row_sums + i, g, i, m, p, k);
-            if (packed)
-                multiply(g, i, m, k, work->a, strip_size(k), true, work->b, g->add || p > 0);
+            const bool add = g->add || p > 0;
+            if (strips)
+                multiply(g, i, m, k, work->a, strip_size(k), true, 0, work->b, add);
+            else if (in_place)
+                multiply(g, i, m, k, (const float *)g->a + i * g->a_row + p, MX_MR * g->a_row, false,
+                         g->a_row, work->b, add);
             else
-                multiply(g, i, m, k, g->a + i * g->a_row + p, MX_MR * g->a_row, false, work->b,
-                         g->add || p > 0);
+                multiply(g, i, m, k, work->a, MX_MR * k, false, k, work->b, add);
         }
     }
 }

@@ -35,40 +35,46 @@ typedef struct {
     float b[MX_PACK_B], a[MX_PACK_A], tile[MX_TILE];
 } mx_gemm_scratch;
 
+/* How a product takes an operand: as it is, f32 or bf16, or f32 rounded to bf16 on the way. */
+typedef enum { MX_READ_F32, MX_READ_BF16, MX_READ_ROUNDED } mx_read;
+
 /* One block of a product: c[i*ldc + j] (+)= Σ_p a[i*a_row + p*a_col] b[p*b_row + j*b_col], i < m, j < n, p <
- * k. One of a_row, a_col and one of b_row, b_col is 1. n <= MX_NC. */
+ * k. One of a_row, a_col and one of b_row, b_col is 1. n <= MX_NC. Sums are f32 whatever the operands are. */
 typedef struct {
     int64_t m, n, k;
-    const float *a, *b;
+    const void *a, *b;
+    mx_read a_read, b_read;
     int64_t a_row, a_col, b_row, b_col;
     float *c;
     int64_t ldc;
     bool add;        /* c is added to */
-    float *row_sums; /* [m] += Σ_p a[i,p], or NULL; only with a_row == 1 (bias gradient) */
+    float *row_sums; /* [m] += Σ_p a[i,p], not rounded, or NULL; only with a_row == 1 (bias gradient) */
 } mx_gemm_block;
 
 /* What follows a block of a linear layer while it is in cache; pointers are to the block's first element, all
  * with leading dimension ld except bias. */
 typedef struct {
-    float *y;
+    void *y;
     const float *bias;        /* [n] or NULL */
     const float *r;           /* residual or NULL; may be y */
-    float *h;                 /* pre-activation or NULL */
+    void *h;                  /* pre-activation or NULL */
+    bool half;                /* y and h are bf16 */
     const float *keep;        /* [samples] or NULL */
     int64_t row0, per_sample; /* sample of row i is (row0 + i) / per_sample */
     int64_t ld;
 } mx_epilogue;
 
-/* One (segment, head) of attention. Strides are of rows (tokens), in floats. */
+/* One (segment, head) of attention. Strides are of rows (tokens), in elements. */
 typedef struct {
     int64_t tokens, d, padded; /* padded: tokens rounded up to lanes, row length of bias and of tiles */
     int64_t qkv_row, out_row;
-    const float *q, *k, *v;
-    float *out;        /* forward: written; backward: read */
+    bool half; /* q, k, v, out and their gradients are bf16, else f32 */
+    const void *q, *k, *v;
+    void *out;         /* forward: written; backward: read */
     float *lse;        /* [tokens] */
     const float *bias; /* [tokens, padded], or NULL */
-    const float *dout;
-    float *dq, *dk, *dv;
+    const void *dout;
+    void *dq, *dk, *dv;
     float *dbias; /* [tokens, padded] added to, or NULL */
     float *scratch;
 } mx_attention_task;
@@ -80,14 +86,17 @@ typedef struct {
     void (*gemm)(const mx_gemm_block *g, mx_gemm_scratch *work);
     /* t [m,n] (leading dimension MX_NC) → outputs of e */
     void (*epilogue)(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n);
-    /* dx = t * GELU'(h); dx may be h */
-    void (*gelu_back)(float *dx, const float *h, int64_t ld, const float *t, int64_t ldt, int64_t m,
+    /* y = GELU(h) as the epilogue makes it; half: both are bf16 */
+    void (*gelu)(void *y, const void *h, bool half, int64_t n);
+    /* dx = t * GELU'(h); dx may be h; half: both are bf16 */
+    void (*gelu_back)(void *dx, const void *h, bool half, int64_t ld, const float *t, int64_t ldt, int64_t m,
                       int64_t n);
 
-    void (*layernorm)(float *y, float *mean, float *rstd, const float *x, const float *gamma,
+    /* half: y is bf16 */
+    void (*layernorm)(void *y, bool half, float *mean, float *rstd, const float *x, const float *gamma,
                       const float *beta, int64_t rows, int64_t width);
-    /* dgamma, dbeta [width] += over these rows; dx may be dy when !add */
-    void (*layernorm_back)(float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,
+    /* dgamma, dbeta [width] += over these rows; half: dy is bf16; else dx may be dy when !add */
+    void (*layernorm_back)(float *dx, float *dgamma, float *dbeta, const void *dy, bool half, const float *x,
                            const float *mean, const float *rstd, const float *gamma, bool add, int64_t rows,
                            int64_t width);
 
@@ -120,6 +129,7 @@ extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512;
 /* Same signatures as the table's members. */
 #define mx_k_gemm              MX_ISA_NAME(mx_k_gemm)
 #define mx_k_epilogue          MX_ISA_NAME(mx_k_epilogue)
+#define mx_k_gelu              MX_ISA_NAME(mx_k_gelu)
 #define mx_k_gelu_back         MX_ISA_NAME(mx_k_gelu_back)
 #define mx_k_layernorm         MX_ISA_NAME(mx_k_layernorm)
 #define mx_k_layernorm_back    MX_ISA_NAME(mx_k_layernorm_back)
@@ -137,10 +147,12 @@ extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512;
 
 void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work);
 void mx_k_epilogue(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n);
-void mx_k_gelu_back(float *dx, const float *h, int64_t ld, const float *t, int64_t ldt, int64_t m, int64_t n);
-void mx_k_layernorm(float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta,
-                    int64_t rows, int64_t width);
-void mx_k_layernorm_back(float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,
+void mx_k_gelu(void *y, const void *h, bool half, int64_t n);
+void mx_k_gelu_back(void *dx, const void *h, bool half, int64_t ld, const float *t, int64_t ldt, int64_t m,
+                    int64_t n);
+void mx_k_layernorm(void *y, bool half, float *mean, float *rstd, const float *x, const float *gamma,
+                    const float *beta, int64_t rows, int64_t width);
+void mx_k_layernorm_back(float *dx, float *dgamma, float *dbeta, const void *dy, bool half, const float *x,
                          const float *mean, const float *rstd, const float *gamma, bool add, int64_t rows,
                          int64_t width);
 size_t mx_k_attention_scratch(int64_t tokens, int64_t d, bool backward);

@@ -30,9 +30,9 @@ static float row_variance(const float *x, float mean, int64_t n) {
     return s / (float)n;
 }
 
-void mx_k_layernorm(float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta,
-                    int64_t rows, int64_t width) {
-    for (int64_t r = 0; r < rows; r++, x += width, y += width) {
+MX_INLINE void layernorm(void *y, const bool half, float *mean, float *rstd, const float *x,
+                         const float *gamma, const float *beta, int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; r++, x += width) {
         const float m = row_mean(x, width);
         const float s = 1.0f / sqrtf(row_variance(x, m, width) + MX_NORM_EPS);
         mean[r] = m;
@@ -40,20 +40,28 @@ void mx_k_layernorm(float *y, float *mean, float *rstd, const float *x, const fl
         for (int64_t i = 0; i < width; i += MX_VW) {
             const int64_t w = width - i;
             mx_vf v = (mx_load_n(x + i, w) - m) * s;
-            mx_store_n(y + i, v * mx_load_n(gamma + i, w) + mx_load_n(beta + i, w), w);
+            mx_put(y, r * width + i, v * mx_load_n(gamma + i, w) + mx_load_n(beta + i, w), w, half);
         }
     }
 }
 
-void mx_k_layernorm_back(float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,
-                         const float *mean, const float *rstd, const float *gamma, bool add, int64_t rows,
-                         int64_t width) {
-    for (int64_t r = 0; r < rows; r++, x += width, dy += width, dx += width) {
+void mx_k_layernorm(void *y, bool half, float *mean, float *rstd, const float *x, const float *gamma,
+                    const float *beta, int64_t rows, int64_t width) {
+    if (half)
+        layernorm(y, true, mean, rstd, x, gamma, beta, rows, width);
+    else
+        layernorm(y, false, mean, rstd, x, gamma, beta, rows, width);
+}
+
+MX_INLINE void layernorm_back(float *dx, float *dgamma, float *dbeta, const void *dy, const bool half,
+                              const float *x, const float *mean, const float *rstd, const float *gamma,
+                              bool add, int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; r++, x += width, dx += width) {
         const float m = mean[r], s = rstd[r];
         mx_vf g_sum = {0}, gx_sum = {0};
         for (int64_t i = 0; i < width; i += MX_VW) {
             const int64_t w = width - i;
-            mx_vf d = mx_load_n(dy + i, w), g = d * mx_load_n(gamma + i, w);
+            mx_vf d = mx_get(dy, r * width + i, w, half), g = d * mx_load_n(gamma + i, w);
             mx_vf normal = (mx_load_n(x + i, w) - m) * s; /* in a part beyond the row: times g = 0 */
             g_sum += g;
             gx_sum += g * normal;
@@ -63,11 +71,20 @@ void mx_k_layernorm_back(float *dx, float *dgamma, float *dbeta, const float *dy
         const float a = mx_sum(g_sum) / (float)width, b = mx_sum(gx_sum) / (float)width;
         for (int64_t i = 0; i < width; i += MX_VW) {
             const int64_t w = width - i;
-            mx_vf g = mx_load_n(dy + i, w) * mx_load_n(gamma + i, w);
+            mx_vf g = mx_get(dy, r * width + i, w, half) * mx_load_n(gamma + i, w);
             mx_vf normal = (mx_load_n(x + i, w) - m) * s;
             mx_vf d = s * (g - a - normal * b);
             if (add) d += mx_load_n(dx + i, w);
             mx_store_n(dx + i, d, w);
         }
     }
+}
+
+void mx_k_layernorm_back(float *dx, float *dgamma, float *dbeta, const void *dy, bool half, const float *x,
+                         const float *mean, const float *rstd, const float *gamma, bool add, int64_t rows,
+                         int64_t width) {
+    if (half)
+        layernorm_back(dx, dgamma, dbeta, dy, true, x, mean, rstd, gamma, add, rows, width);
+    else
+        layernorm_back(dx, dgamma, dbeta, dy, false, x, mean, rstd, gamma, add, rows, width);
 }

@@ -6,6 +6,7 @@
 #ifndef MX_OPS_CPU_SIMD_H
 #define MX_OPS_CPU_SIMD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -50,6 +51,48 @@ MX_INLINE void mx_store_n(float *p, mx_vf v, int64_t n) {
 
 /* lane by lane: m ? a : b, m from a comparison */
 MX_INLINE mx_vf mx_select(mx_vi m, mx_vf a, mx_vf b) { return (mx_vf)((m & (mx_vi)a) | (~m & (mx_vi)b)); }
+
+/* bf16: the upper half of an f32. Rounding is to nearest even; what is not a number stays so. */
+typedef uint32_t mx_vu __attribute__((vector_size(4 * MX_VW)));
+typedef uint16_t mx_vh __attribute__((vector_size(2 * MX_VW)));
+typedef uint16_t mx_vhu __attribute__((vector_size(2 * MX_VW), aligned(2), may_alias));
+MX_INLINE mx_vf mx_widen(mx_vh h) { return (mx_vf)(__builtin_convertvector(h, mx_vu) << 16); }
+MX_INLINE mx_vu mx_round_bits(mx_vf v) {
+    mx_vu bits = (mx_vu)v, rounded = bits + 0x7fff + (bits >> 16 & 1);
+    return (mx_vu)mx_select(v != v, (mx_vf)(bits | 0x400000), (mx_vf)rounded);
+}
+MX_INLINE mx_vf mx_round(mx_vf v) { return (mx_vf)(mx_round_bits(v) & 0xffff0000u); }
+MX_INLINE mx_vh mx_narrow(mx_vf v) { return __builtin_convertvector(mx_round_bits(v) >> 16, mx_vh); }
+
+MX_INLINE float mx_widen1(uint16_t h) {
+    const uint32_t bits = (uint32_t)h << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+MX_INLINE float mx_round1(float x) { return mx_round(mx_set(x))[0]; }
+
+/* Elements i.. of an activation that is f32 or, half, bf16; n as above. */
+MX_INLINE mx_vf mx_get(const void *p, int64_t i, int64_t n, const bool half) {
+    if (!half) return mx_load_n((const float *)p + i, n);
+    const uint16_t *h = (const uint16_t *)p + i;
+    if (n >= MX_VW) return mx_widen((mx_vh) * (const mx_vhu *)h);
+    mx_vf v = {0};
+    for (int64_t j = 0; j < n; j++) v[j] = mx_widen1(h[j]);
+    return v;
+}
+MX_INLINE void mx_put(void *p, int64_t i, mx_vf v, int64_t n, const bool half) {
+    if (!half) {
+        mx_store_n((float *)p + i, v, n);
+        return;
+    }
+    uint16_t *to = (uint16_t *)p + i;
+    const mx_vh h = mx_narrow(v);
+    if (n >= MX_VW)
+        *(mx_vhu *)to = (mx_vhu)h;
+    else
+        for (int64_t j = 0; j < n; j++) to[j] = h[j];
+}
 /* The larger, the smaller; b where one is not a number. GCC 12 finds no single operation for the comparison.
  */
 #if defined(__AVX512F__)

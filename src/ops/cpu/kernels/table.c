@@ -7,6 +7,7 @@ const mx_kernels MX_ISA_NAME(mx_kernels) = {
     .lanes = MX_VW,
     .gemm = mx_k_gemm,
     .epilogue = mx_k_epilogue,
+    .gelu = mx_k_gelu,
     .gelu_back = mx_k_gelu_back,
     .layernorm = mx_k_layernorm,
     .layernorm_back = mx_k_layernorm_back,
