@@ -1,5 +1,5 @@
 # mixmae: everything a person types. CMake does the work underneath (CMakePresets.json).
-.PHONY: all build setup test test-interop demo bench fuzz format install uninstall clean
+.PHONY: all build setup test test-interop demo bench bench-torch fuzz format install uninstall clean
 
 all: build
 
@@ -23,6 +23,10 @@ demo: build
 bench: build
 	build/mixmae bench --model base --batch-size 8
 	build/mixmae bench --model tiny --batch-size 16
+
+# Beside PyTorch (5 GB the first time). ARGS="--models base --threads 1": see tools/bench-torch and bench/compare --help.
+bench-torch: setup
+	@tools/bench-torch $(ARGS)
 
 fuzz:
 	@tools/fuzz
