@@ -14,11 +14,18 @@ static void print_text(void *user, const char *line) {
     fflush(stdout);
 }
 
+/* Has all that was printed arrived? A full disk behind a redirection is an error, or results are lost. */
+static int end_of_output(int code) {
+    if (!fflush(stdout) && !ferror(stdout)) return code;
+    fprintf(stderr, "mixmae: cannot write to standard output\n");
+    return code ? code : MIXMAE_EXIT_DATA;
+}
+
 /* Prints and frees text. */
 static int print_made(char *text) {
     fputs(text, stdout);
     free(text);
-    return MIXMAE_EXIT_OK;
+    return end_of_output(MIXMAE_EXIT_OK);
 }
 
 /* A command's help or manual page; NULL: there is no such command. */
@@ -51,13 +58,15 @@ static int run(const char *command, int argc, char **argv) {
         code = print_help(command);
     else {
         progress_line live;
-        /* only a training run has something to save before it stops; the others end at the first Ctrl-C */
-        bool trains = !strcmp(command, "pretrain") || !strcmp(command, "finetune");
-        progress_begin(&live, mixmae_options_flag(options, "quiet"), trains);
+        /* these have something to save or a half-written file to remove; the others end at once */
+        bool stoppable = !strcmp(command, "pretrain") || !strcmp(command, "finetune") ||
+                         !strcmp(command, "embed") || !strcmp(command, "pack");
+        progress_begin(&live, mixmae_options_flag(options, "quiet"), stoppable);
         const mixmae_sink sink = {&live, print_text, progress_notice, progress_show, progress_stop_asked};
         code = mixmae_run(command, options, &sink, message, sizeof message);
         progress_end(&live);
         if (code) fprintf(stderr, "mixmae %s: %s\n", command, message);
+        code = end_of_output(code);
     }
     mixmae_options_free(options);
     return code;

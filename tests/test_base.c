@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/escape.h"
 #include "base/rng.h"
 #include "base/status.h"
 
@@ -74,9 +75,39 @@ static void the_first_error_stays(void **state) {
     assert_string_equal(mx_status_name(MX_ERR_DATA), "data");
 }
 
+static void assert_escaped(const char *text, const char *want, char *make(const char *)) {
+    char *got = make(text);
+    assert_string_equal(got, want);
+    free(got);
+}
+
+/* What RFC 3629 allows stays; the shortest and longest of each length, and what is just beyond. */
+static void names_are_escaped(void **state) {
+    (void)state;
+    static const char *const good[] = {"",
+                                       "a\n\\",
+                                       "\x7f",
+                                       "\xc2\x80",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xef\xbf\xbf",
+                                       "\xf0\x90\x80\x80",
+                                       "\xf4\x8f\xbf\xbf"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) assert_escaped(good[i], good[i], mx_escape_utf8);
+    assert_escaped("caf\xe9", "caf\\xe9", mx_escape_utf8);
+    assert_escaped("\xc1\xbf|\xe0\x9f\xbf", "\\xc1\\xbf|\\xe0\\x9f\\xbf", mx_escape_utf8); /* too long */
+    assert_escaped("\xed\xa0\x80|\xf0\x8f\xbf\xbf", "\\xed\\xa0\\x80|\\xf0\\x8f\\xbf\\xbf", mx_escape_utf8);
+    assert_escaped("\xf4\x90\x80\x80|\xf5|\x80", "\\xf4\\x90\\x80\\x80|\\xf5|\\x80", mx_escape_utf8);
+    assert_escaped("\xe6\x97", "\\xe6\\x97", mx_escape_utf8); /* cut off */
+    assert_escaped("a\nb\x1b[31m\xe9", "a\\x0ab\\x1b[31m\xe9", mx_escape_control);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_known_answers), cmocka_unit_test(streams_differ_and_repeat),
-        cmocka_unit_test(arena_plans_what_it_uses), cmocka_unit_test(the_first_error_stays)};
+        cmocka_unit_test(names_are_escaped), cmocka_unit_test(philox_known_answers),
+        cmocka_unit_test(streams_differ_and_repeat), cmocka_unit_test(arena_plans_what_it_uses),
+        cmocka_unit_test(the_first_error_stays)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,6 +208,10 @@ static void votes_weigh_by_similarity(void **state) {
     assert_true(a[0].top1 == 100); /* exp(.995/.07) > 2 exp(.894/.07) */
     assert_int_equal(mx_knn(a, &train, &test, 2, (const int[]){3}, 1, 10, &c, &e), MX_OK);
     assert_true(a[0].top1 == 0);
+    assert_int_equal(mx_knn(a, &train, &test, 2, (const int[]){3}, 1, 1e-4, &c, &e), MX_OK);
+    assert_true(a[0].top1 == 100); /* the nearest alone counts; its vote is a number, not infinity */
+    assert_int_equal(mx_knn(a, &train, &test, 2, (const int[]){3}, 1, 1e-6, &c, &e), MX_OK);
+    assert_true(a[0].top1 == 100);
 }
 
 static void probe_learns(void **state) {

@@ -96,6 +96,9 @@ typedef struct {
      * folder is always allowed, and the first 1000 images (or the first pass, if shorter) are judged as if
      * all seen: bad_count > max(passes begun, bad_share * max(bad_seen, min(1000, count))). */
     double bad_share;
+    /* For evaluation: a broken image is not replaced by another. Its place holds zeros, its index and label
+     * are -1. */
+    bool no_replacement;
     int64_t bad_seen,
         bad_count; /* counters to continue from (resume): samples consumed and broken files met */
     void (*log)(

@@ -116,6 +116,11 @@ static void produce(mx_loader *l, const ticket *t, mx_scratch *scratch) {
             }
             note(w, file, &e);
         }
+        if (l->c.no_replacement) {
+            memset(chw, 0, l->image_size * sizeof *chw);
+            s->index[place] = s->label[place] = -1;
+            return;
+        }
         file = (int64_t)mx_rng_below(&replace, (uint64_t)l->count);
     }
     w->empty = true;
@@ -171,7 +176,7 @@ static void list_broken(mx_loader *l, int64_t file) {
 static void say(mx_loader *l, const trouble *w, int i, int64_t used) {
     char line[2 * MX_QUOTE + 1200], bad[MX_QUOTE], good[MX_QUOTE], end[MX_QUOTE + 32] = "";
     if (!l->c.log) return;
-    if (i == w->count - 1 && !w->empty)
+    if (i == w->count - 1 && !w->empty && used >= 0)
         snprintf(end, sizeof end, " (used instead: %s)", mx_quote(good, mx_dataset_path(l->c.data, used)));
     snprintf(line, sizeof line, "broken file: %s: %s%s",
              mx_quote(bad, mx_dataset_path(l->c.data, w->file[i])), w->text[i] ? w->text[i] : "out of memory",

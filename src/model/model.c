@@ -1,6 +1,8 @@
 /* A whole model, see model.h. */
 #include "model/model.h"
 
+#include "base/escape.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +39,8 @@ mx_status mx_model_name_classes(mx_model *m, const char *const *names, mx_error 
     if (!names || !m->config.classes) return MX_OK;
     m->class_name = calloc((size_t)m->config.classes, sizeof *m->class_name);
     bool whole = m->class_name;
-    for (int i = 0; whole && i < m->config.classes; i++) whole = (m->class_name[i] = strdup(names[i]));
+    for (int i = 0; whole && i < m->config.classes; i++)
+        whole = (m->class_name[i] = mx_escape_utf8(names[i]));
     return whole ? MX_OK
                  : mx_fail(e, MX_ERR_MEMORY, "out of memory for the names of %d classes", m->config.classes);
 }

@@ -26,7 +26,8 @@ void mx_model_free(mx_model *m);
 /* Blocks that a training pass goes through, encoder and decoder. */
 int mx_model_blocks(const mx_model *m);
 
-/* Takes copies of the classes' names; NULL: none. */
+/* Takes copies of the classes' names, as mx_escape_utf8 makes them (a checkpoint holds them in JSON); NULL:
+ * none. */
 mx_status mx_model_name_classes(mx_model *m, const char *const *names, mx_error *e);
 /* A fresh head for a pretrained encoder: weights N(0, std²) from the seed, bias 0 (objective.md
  * "Fine-tuning"; the authors' std is 2e-5, the linear probe's 0.01). */

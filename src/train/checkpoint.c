@@ -106,13 +106,11 @@ mx_status mx_pixels_from_json(mx_pixels *px, const char *text, int channels, mx_
 char *mx_class_names_to_json(const mx_model *m, bool *failed) {
     if (!m->class_name) return NULL;
     json_t *a = json_array();
-    for (int i = 0; i < m->config.classes; i++) {
-        json_t *name = json_string(m->class_name[i]); /* NULL where it is not UTF-8 */
-        json_array_append_new(a, name ? name : json_sprintf("class %d", i));
-    }
+    for (int i = 0; i < m->config.classes; i++)
+        if (json_array_append_new(a, json_string(m->class_name[i]))) *failed = true;
     char *text = json_dumps(a, JSON_COMPACT);
     json_decref(a);
-    *failed = !text;
+    if (!text) *failed = true;
     return text;
 }
 

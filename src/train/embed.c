@@ -80,6 +80,12 @@ static mx_status put_row(embedder *m, int64_t i, int k, bool whole, mx_error *e)
     return put_name(m, i, e);
 }
 
+static mx_status check_stop(const embedder *m, int64_t done, mx_error *e) {
+    if (!m->sink->stop || !m->sink->stop(m->sink->user)) return e->status;
+    return mx_fail(e, MX_ERR_INTERRUPTED,
+                   "stopped after %" PRId64 " of %" PRId64 " images: nothing is written", done, m->count);
+}
+
 static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
 
 static mx_status from_data(embedder *m, mx_error *e) {
@@ -89,9 +95,10 @@ static mx_status from_data(embedder *m, mx_error *e) {
     if (mx_loader_open(&loader, &config, e)) return e->status;
     for (int64_t at = 0; at < m->count && !e->status; at += m->f.batch) {
         mx_batch b;
-        if (mx_loader_next(loader, &b, e) || mx_inference_run(&m->f, b.images, e)) break;
+        if (check_stop(m, at, e) || mx_loader_next(loader, &b, e) || mx_inference_run(&m->f, b.images, e))
+            break;
         for (int k = 0; k < m->f.batch && at + k < m->count && !e->status; k++)
-            put_row(m, at + k, k, b.index[k] == at + k, e);
+            put_row(m, at + k, k, b.index[k] >= 0, e);
     }
     mx_loader_close(loader);
     return e->status;
@@ -103,6 +110,7 @@ static mx_status from_files(embedder *m, mx_error *e) {
     if (!whole) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     for (int64_t at = 0; at < m->count && !e->status; at += f->batch) {
         int n = m->count - at < f->batch ? (int)(m->count - at) : f->batch;
+        if (check_stop(m, at, e)) break;
         for (int k = 0; k < n; k++) {
             mx_image im = {0};
             mx_error broken = {0};

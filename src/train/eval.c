@@ -1,15 +1,19 @@
 /* `mixmae eval`: a classifier against labelled images. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
+#include "base/escape.h"
 #include "train/eval_report.h"
 #include "train/inference.h"
 #include "train/open_data.h"
 
-static int class_by_name(const mx_model *m, const char *name) {
+/* The class of that name; `first` where it has it, as several may share one (ImageNet's two cranes). */
+static int class_by_name(const mx_model *m, const char *name, int first) {
+    if (first < m->config.classes && !strcmp(m->class_name[first], name)) return first;
     for (int i = 0; i < m->config.classes; i++)
         if (!strcmp(m->class_name[i], name)) return i;
     return -1;
@@ -30,11 +34,16 @@ static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_
                        "the model has %d classes without names, the data has %d: they must be equal",
                        m->config.classes, n);
     if (!(*map = malloc(sizeof **map * (size_t)n))) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    for (int i = 0; i < n; i++)
-        if (((*map)[i] = class_by_name(m, mx_dataset_class_name(data, i))) < 0)
-            return mx_fail(e, MX_ERR_DATA, "class %s of the data is none of the model's %d classes (%s, ...)",
-                           mx_dataset_class_name(data, i), m->config.classes, m->class_name[0]);
-    return MX_OK;
+    for (int i = 0; i < n && !e->status; i++) {
+        char *name = mx_escape_utf8(mx_dataset_class_name(data, i)); /* as the model has it */
+        if (!name)
+            mx_fail(e, MX_ERR_MEMORY, "out of memory");
+        else if (((*map)[i] = class_by_name(m, name, i)) < 0)
+            mx_fail(e, MX_ERR_DATA, "class %s of the data is none of the model's %d classes (%s, ...)", name,
+                    m->config.classes, m->class_name[0]);
+        free(name);
+    }
+    return e->status;
 }
 
 static mx_status write_report(const mx_inference *f, const mx_evaluation *v, const mx_dataset *data,
@@ -54,8 +63,9 @@ static mx_status write_report(const mx_inference *f, const mx_evaluation *v, con
 
 static void print(const mx_evaluation *v, bool as_json, const mixmae_sink *sink) {
     if (as_json) {
-        json_t *o = json_pack("{s:I,s:I,s:f,s:f,s:f}", "images", (json_int_t)v->images, "broken",
-                              (json_int_t)v->broken, "top1", v->top1, "top5", v->top5, "loss", v->loss);
+        json_t *o = json_pack("{s:I,s:I,s:f,s:f,s:o}", "images", (json_int_t)v->images, "broken",
+                              (json_int_t)v->broken, "top1", v->top1, "top5", v->top5, "loss",
+                              isfinite(v->loss) ? json_real(v->loss) : json_null());
         char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
         mx_say(sink, "%s", text ? text : "{}");
         free(text);

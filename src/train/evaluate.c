@@ -64,7 +64,8 @@ mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_m
     if (!out->label || !out->predicted || !out->index)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the predictions of %lld images",
                        (long long)count);
-    lc.transform.augment = false, lc.batch = mix->batch, lc.first_batch = lc.bad_seen = lc.bad_count = 0;
+    lc.transform.augment = false, lc.no_replacement = true, lc.batch = mix->batch,
+    lc.first_batch = lc.bad_seen = lc.bad_count = 0;
     lc.batches_per_epoch = (count + lc.batch - 1) / lc.batch;
     if (mx_loader_open(&loader, &lc, e)) return e->status;
     for (int64_t n = 0; n < lc.batches_per_epoch && !e->status; n++) {
@@ -75,7 +76,7 @@ mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_m
                            mix);
         mx_session_error(s, e);
         for (int i = 0; i < lc.batch && n * lc.batch + i < count && !e->status; i++) {
-            if (b.index[i] != n * lc.batch + i) { /* another file was read in its place */
+            if (b.index[i] < 0) {
                 out->broken++;
                 continue;
             }

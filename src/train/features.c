@@ -21,13 +21,30 @@ static mx_status one_view(mx_features *out, float *x, mx_inference *f, const mx_
         mx_batch b;
         if (mx_loader_next(loader, &b, e) || mx_inference_run(f, b.images, e)) break;
         for (int k = 0; k < c.batch && n * c.batch + k < out->count; k++) {
-            /* in the plain pass a replaced image keeps its own place, with its replacement's label */
-            int64_t row = view < 0 ? n * c.batch + k : b.index[k];
+            int64_t row = b.index[k];
+            if (row < 0) continue; /* broken */
             memcpy(x + (size_t)row * each, f->out + (size_t)k * each, sizeof *x * each);
             out->label[row] = b.label[k];
         }
     }
     mx_loader_close(loader);
+    return e->status;
+}
+
+/* Rows of images that could not be read leave; the others keep their order. */
+static mx_status keep_read(mx_features *f, mx_error *e) {
+    int64_t kept = 0;
+    float *to = f->x;
+    for (int64_t v = 0; v < f->views; v++)
+        for (int64_t i = 0; i < f->count; i++) {
+            if (f->label[i] < 0) continue;
+            memmove(to, f->x + (v * f->count + i) * f->width, sizeof *to * (size_t)f->width);
+            to += f->width;
+        }
+    for (int64_t i = 0; i < f->count; i++)
+        if (f->label[i] >= 0) f->label[kept++] = f->label[i];
+    if (!kept) mx_fail(e, MX_ERR_DATA, "none of the %lld images could be read", (long long)f->count);
+    f->count = kept;
     return e->status;
 }
 
@@ -39,13 +56,14 @@ mx_status mx_features_make(mx_features *out, mx_inference *f, const mx_dataset *
     *out = (mx_features){.count = mx_dataset_count(data), .width = f->each_out, .views = views ? views : 1};
     size_t rows = (size_t)out->count * (size_t)out->views;
     out->x = calloc(rows * (size_t)out->width, sizeof *out->x);
-    out->label = calloc((size_t)out->count, sizeof *out->label);
+    out->label = malloc(sizeof *out->label * (size_t)out->count);
     if (!out->x || !out->label)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for %zu x %lld features", rows,
                        (long long)out->width);
+    for (int64_t i = 0; i < out->count; i++) out->label[i] = -1;
     for (int64_t v = 0; v < out->views && !e->status; v++)
         one_view(out, out->x + v * out->count * out->width, f, &config, views ? v : -1, e);
-    return e->status;
+    return e->status ? e->status : keep_read(out, e);
 }
 
 void mx_features_free(mx_features *x) {

@@ -12,7 +12,7 @@ typedef struct {
 
 /* views 0: each image once, through the evaluation transform. Else so many random crops of each (one-shot
  * crops of 0.08 to 1 of the area, mirrored half the time: schedule.md 7), from the seed. Images that cannot
- * be read are replaced as in training, so every row holds numbers. Free with mx_features_free, also after a
+ * be read are left out (count says how many rows there are). Free with mx_features_free, also after a
  * failure. */
 mx_status mx_features_make(mx_features *out, mx_inference *f, const mx_dataset *data, int64_t views,
                            uint64_t seed, void (*log)(void *user, const char *line), void *user, mx_error *e);

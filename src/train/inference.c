@@ -118,6 +118,7 @@ mx_loader_config mx_inference_loader(const mx_inference *f, const mx_dataset *da
                               .batches_per_epoch = (count + f->batch - 1) / f->batch,
                               .workers = f->workers,
                               .ahead = 2,
+                              .no_replacement = true,
                               .bad_share = 1};
 }
 

@@ -42,7 +42,8 @@ static bool votes_for(const search *s, const float *row, const int *best, int k,
                       double *vote, int classes, int label, int places) {
     int before = 0;
     memset(vote, 0, sizeof *vote * (size_t)classes);
-    for (int i = 0; i < k; i++) vote[s->train->label[best[i]]] += exp((double)row[best[i]] / temperature);
+    for (int i = 0; i < k; i++) /* over the nearest's: no temperature is too low for the exponential */
+        vote[s->train->label[best[i]]] += exp(((double)row[best[i]] - (double)row[best[0]]) / temperature);
     for (int c = 0; c < classes; c++)
         before += vote[c] > vote[label] || (vote[c] == vote[label] && c < label);
     return before < places;

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "base/escape.h"
 #include "train/evaluate.h"
 #include "train/inference.h"
 
@@ -28,13 +29,15 @@ static void softmax(double *p, const float *x, int n) {
 }
 
 static void print_json(const predictor *p, const char *path) {
-    char number[16];
-    json_t *o = json_object(), *list = json_array(), *name = json_string(path);
-    json_object_set_new(o, "file", name ? name : json_string("(a name that is not UTF-8)"));
+    char number[16], *name = mx_escape_utf8(path);
+    json_t *o = json_object(), *list = json_array();
+    json_object_set_new(o, "file", json_string(name ? name : "(out of memory for a name)"));
+    free(name);
     for (int k = 0; k < p->top; k++) {
         json_t *item = json_object();
         json_object_set_new(item, "class", json_string(mx_inference_class(&p->f, p->best[k], number)));
-        json_object_set_new(item, "probability", json_real(p->chance[p->best[k]]));
+        double chance = p->chance[p->best[k]];
+        json_object_set_new(item, "probability", isfinite(chance) ? json_real(chance) : json_null());
         json_array_append_new(list, item);
     }
     json_object_set_new(o, "predictions", list);

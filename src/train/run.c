@@ -3,8 +3,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "train/commands.h"
 
 typedef mx_status run_function(const mixmae_options *, const mixmae_sink *, mx_error *);
@@ -40,17 +42,23 @@ mixmae_exit mixmae_run(const char *command, const mixmae_options *options, const
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(commands[i].name, command)) continue;
         mx_status status = commands[i].run(options, sink, &e);
-        snprintf(message, size, "%s", e.text);
+        char *plain = mx_escape_control(e.text);
+        snprintf(message, size, "%s", plain ? plain : "out of memory");
+        free(plain);
         return exit_code(status);
     }
     snprintf(message, size, "there is no command %s", command);
     return MIXMAE_EXIT_USAGE;
 }
 
+/* One line, of any length (JSON that is cut is none), whatever is in the names that it tells. */
 static void line(void (*to)(void *, const char *), void *user, const char *format, va_list ap) {
-    char text[2048];
-    vsnprintf(text, sizeof text, format, ap);
-    if (to) to(user, text);
+    char *text = NULL, *plain;
+    if (!to) return;
+    if (vasprintf(&text, format, ap) < 0) text = NULL;
+    plain = text ? mx_escape_control(text) : NULL;
+    to(user, plain ? plain : "(out of memory for a line)");
+    free(text), free(plain);
 }
 
 void mx_say(const mixmae_sink *sink, const char *format, ...) {

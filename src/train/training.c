@@ -58,7 +58,7 @@ static void describe(mx_training *p) {
         mx_notice(
             sink,
             "warning: that is more than there is; a smaller --batch-size with more --accum-steps takes less");
-    if (s->batch % 2)
+    if (s->batch % 2 && s->task == MX_TASK_PRETRAIN)
         mx_notice(
             sink,
             "warning: an odd batch mixes its middle image with itself; an even --batch-size wastes nothing");
@@ -95,7 +95,8 @@ static mx_status prepare(mx_training *p, const bool *given, mx_error *e) {
     if (!stored &&
         (mx_settings_effective(&p->settings, &p->o, e) || mx_run_folder_start(&p->paths, command, &p->o, e)))
         return e->status;
-    if (load_everything(p, e) && !stored) mx_run_folder_undo(&p->paths);
+    if (load_everything(p, e) || (!p->state.finished && open_loader(p, e)))
+        if (!stored) mx_run_folder_undo(&p->paths);
     return e->status;
 }
 
@@ -130,7 +131,7 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
     }
     describe(p);
     p->started = p->last_saved = p->last_logged = mx_clock_now();
-    if (mx_observe_begin(p, e) || open_loader(p, e)) goto done;
+    if (mx_observe_begin(p, e)) goto done;
     mx_status status = mx_training_loop(p, e);
     if (status == MX_OK)
         finish(p, e);

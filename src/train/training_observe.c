@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
 #include "train/process.h"
 #include "train/report.h"
 
@@ -35,7 +36,9 @@ void mx_observe_put(json_t *o, const char *key, double v) {
 
 void mx_observe_event(mx_training *p, const char *line) {
     json_t *o = json_object();
-    json_object_set_new(o, "event", json_string(line));
+    char *text = mx_escape_utf8(line); /* it names files */
+    json_object_set_new(o, "event", json_string(text ? text : "out of memory"));
+    free(text);
     mx_observe_append(p, o, NULL); /* the log is a convenience here: what matters is said through the sink */
     mx_notice(p->sink, "%s", line);
 }

@@ -1,0 +1,42 @@
+/* Escaping names, see escape.h. */
+#include "base/escape.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes of the character at p; 0: this byte begins none. Neither longer than needed, nor surrogates, nor
+ * past U+10FFFF: what JSON readers refuse. */
+static size_t character(const unsigned char *p) {
+    size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : 4;
+    if (n == 4 && (*p < 0xf0 || *p > 0xf4)) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0; /* also the text's end */
+    if (*p == 0xe0 && p[1] < 0xa0) return 0;
+    if (*p == 0xed && p[1] > 0x9f) return 0;
+    if (*p == 0xf0 && p[1] < 0x90) return 0;
+    return *p == 0xf4 && p[1] > 0x8f ? 0 : n;
+}
+
+static size_t printable(const unsigned char *p) { return *p >= 32; }
+
+/* Copies text; where whole() says 0, a byte is written as \xNN. */
+static char *escape(const char *text, size_t whole(const unsigned char *)) {
+    static const char hex[] = "0123456789abcdef";
+    char *out = malloc(4 * strlen(text) + 1), *to = out;
+    const unsigned char *p = (const unsigned char *)text;
+    while (out && *p) {
+        size_t n = whole(p);
+        if (n)
+            memcpy(to, p, n), to += n, p += n;
+        else {
+            memcpy(to, (char[]){'\\', 'x', hex[*p >> 4], hex[*p & 15]}, 4);
+            to += 4, p++;
+        }
+    }
+    if (out) *to = 0;
+    return out;
+}
+
+char *mx_escape_utf8(const char *text) { return escape(text, character); }
+char *mx_escape_control(const char *text) { return escape(text, printable); }
