@@ -92,7 +92,7 @@ int main(int argc, char **argv) {
     float *x = malloc(sizeof *x * (size_t)pixels);
     for (int64_t i = 0; i < pixels; i++) x[i] = (float)(i * 7919 % 1000) * 2e-3f - 1;
     w.images = mx_view(x, MX_F32, batch, config.channels, config.image_h, config.image_w, 0);
-    if (mx_session_make(&s, "cpu", threads, step, &w, &products, &e))
+    if (mx_session_make(&s, &(mx_compute){.backend = "cpu", .threads = threads}, step, &w, &products, &e))
         return fprintf(stderr, "%s\n", e.text), 1;
     uint8_t *mask = calloc((size_t)w.mix.units, 1);
     for (int i = 0; i < w.mix.units; i++) mask[i] = (uint8_t)(i * 31 % 7 % 2);

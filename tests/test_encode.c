@@ -73,7 +73,9 @@ static void run(trial *t, int batch) {
             calloc((size_t)(batch * t->mix.layout[k].tokens * mx_stage_width(m, k)), sizeof(float));
     t->pooled = calloc((size_t)(batch * mx_stage_width(m, m->stages - 1)), sizeof(float));
     t->logits = calloc((size_t)(batch * (m->classes + 1)), sizeof(float));
-    assert_int_equal(mx_session_make(&t->session, "ref", 1, work, t, NULL, &e), MX_OK);
+    assert_int_equal(
+        mx_session_make(&t->session, &(mx_compute){.backend = "ref", .threads = 1}, work, t, NULL, &e),
+        MX_OK);
     work(&t->session.ctx, t);
     assert_string_equal(t->session.ctx.error.text, "");
     assert_int_equal(t->session.arena.peak, t->session.planned);

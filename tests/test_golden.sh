@@ -23,6 +23,26 @@ for backend in $backends; do
     grep -E "past|safetensors" <<<"$out"
     [ $code = 0 ] || failed=1
 done
+
+# Mixed precision. In pretrain_64_edge a few gradients of the first stage are ill-conditioned: rounding nothing but the
+# weights of the forward products to bf16, all else exact, moves patch_embed.norm.bias by 10 % (docs/MODEL.md), so no
+# bf16 program can hold 6e-2 there. All else must hold, everywhere.
+for backend in $backends; do
+    for file in "${files[@]}"; do
+        past=$("$mixmae" verify --backend $backend --dtype bf16 --threads 2 --quiet "$file" 2>/dev/null)
+        code=$?
+        [ $code = 0 ] && continue
+        "$mixmae" verify --backend $backend tests/golden/interpolate* >/dev/null 2>&1 || continue # not in this build
+        past=$(grep "PAST THE LIMIT" <<<"$past")
+        if [[ $file == *pretrain_64_edge* ]] && [ -n "$past" ] &&
+            ! grep -vE '^ *grad\.(patch_embed|layers\.0\.blocks\.0)\.[a-z0-9_.]*bias ' <<<"$past"; then
+            echo "$backend bf16: $file: $(wc -l <<<"$past") ill-conditioned gradients past the limit, as expected"
+            continue
+        fi
+        echo "$backend bf16: $file: $past"
+        failed=1
+    done
+done
 [ "$backends" != cpu ] || exit $failed
 
 # A wrong number must be seen: one weight of a copy is changed and verify has to object.

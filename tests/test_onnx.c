@@ -102,7 +102,8 @@ static job start(mx_model *m) {
     mx_error e = {0};
     mx_session s;
     if (mx_mixing_make(&j.mix, c, BATCH, false, &e)) fail_msg("%s", e.text);
-    if (mx_session_make(&s, "ref", 1, run, &j, NULL, &e)) fail_msg("%s", e.text);
+    if (mx_session_make(&s, &(mx_compute){.backend = "ref", .threads = 1}, run, &j, NULL, &e))
+        fail_msg("%s", e.text);
     run(&s.ctx, &j);
     if (mx_session_error(&s, &e)) fail_msg("%s", e.text);
     mx_session_free(&s);

@@ -156,6 +156,32 @@ static void every_level_gives_the_same_bytes(void **state) {
     }
 }
 
+/* In mixed precision too: what is computed again reads the same bf16 bytes. */
+static void mixed_precision_gives_the_same_bytes(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        if (!mx_backend_find(backends[i / 2])) continue;
+        mx_settings s = settings(backends[i / 2], i % 2 ? MX_TASK_FINETUNE : MX_TASK_PRETRAIN);
+        outcome full = run(&s);
+        s.activations = MX_BF16;
+        outcome all = run(&s);
+        assert_true(all.planned < full.planned);
+        assert_true(memcmp(all.weight, full.weight, all.bytes) != 0);
+        for (int level = 1; level < MX_SAVE_LEVELS; level++) {
+            memset(s.save, level, sizeof s.save);
+            outcome o = run(&s);
+            same(&all, &o);
+            forget(&o);
+        }
+        s.threads = 5;
+        outcome o = run(&s);
+        same(&all, &o);
+        forget(&o);
+        forget(&all);
+        forget(&full);
+    }
+}
+
 /* Each block its own level, in many combinations. */
 static void mixed_levels_give_the_same_bytes(void **state) {
     (void)state;
@@ -177,6 +203,7 @@ static void mixed_levels_give_the_same_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(gelu_repeats_the_epilogue),
                                        cmocka_unit_test(every_level_gives_the_same_bytes),
-                                       cmocka_unit_test(mixed_levels_give_the_same_bytes)};
+                                       cmocka_unit_test(mixed_levels_give_the_same_bytes),
+                                       cmocka_unit_test(mixed_precision_gives_the_same_bytes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 #include "train/api_model.h"
 
 static mx_status transform(const mixmae_model *m, const mx_image *im, float *image, mx_error *e) {

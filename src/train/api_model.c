@@ -171,9 +171,9 @@ static mx_status make_memory(mixmae_model *m, const mixmae_load_options *o, mx_e
     for (int k = 0; k < m->model.config.stages; k++) all.out.stage[k] = fake;
     all.out.features = all.out.tokens = fake;
     if (m->model.config.classes) all.out.logits = all.out.probabilities = fake;
-    const char *backend = o->backend ? o->backend : mx_backend_find("cpu") ? "cpu" : "ref";
+    const mx_compute how = {.backend = o->backend, .threads = o->threads};
     if (mx_mixing_make(&m->mix, &m->model.config, m->max_batch, false, e)) return e->status;
-    return mx_session_make(&m->session, backend, o->threads, forward, &all, NULL, e);
+    return mx_session_make(&m->session, &how, forward, &all, NULL, e);
 }
 
 static mx_status load(mixmae_model *m, const char *path, const mixmae_load_options *o, mx_error *e) {

@@ -30,12 +30,11 @@ mx_status mx_run_verify(const mixmae_options *options, const mixmae_sink *sink, 
     if (o->output && o->image_count > 1)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--output takes the recomputed tensors of one file; found %d files", o->image_count);
-    if (o->dtype && strcmp(o->dtype, "f32"))
-        return mx_fail(e, MX_ERR_UNSUPPORTED, "--dtype %s: this build computes in f32 only", o->dtype);
-    const char *backend = o->backend ? o->backend : mx_backend_find("cpu") ? "cpu" : "ref";
+    mx_compute how;
+    if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
     for (int i = 0; i < o->image_count && !e->status; i++) {
         mx_report_card card;
-        if (!mx_verify_file(&card, o->images[i], backend, (int)o->threads, e)) {
+        if (!mx_verify_file(&card, o->images[i], &how, e)) {
             print_card(&card, o->images[i], o->quiet, sink);
             if (o->output) mx_verify_write(&card, o->output, e);
         }
@@ -43,8 +42,8 @@ mx_status mx_run_verify(const mixmae_options *options, const mixmae_sink *sink, 
         mx_report_card_free(&card);
     }
     if (!e->status && failed)
-        mx_fail(e, MX_ERR_MISMATCH, "%d of %d comparisons are past their limit (backend %s)", failed, checked,
-                backend);
+        mx_fail(e, MX_ERR_MISMATCH, "%d of %d comparisons are past their limit (backend %s, %s)", failed,
+                checked, how.backend, mx_dtype_name(how.activations));
     return e->status;
 }
 

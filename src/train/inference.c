@@ -91,8 +91,9 @@ mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output outp
         return mx_fail(e, MX_ERR_MEMORY,
                        "out of memory for a batch of %d images: a smaller --batch-size takes less", f->batch);
     if (mx_mixing_make(&f->mix, m, f->batch, false, e)) return e->status;
-    const char *backend = o->backend ? o->backend : mx_backend_find("cpu") ? "cpu" : "ref";
-    return mx_session_make(&f->session, backend, threads, work, f, NULL, e);
+    mx_compute how;
+    if (mx_compute_make(&how, o->backend, o->dtype, threads, e)) return e->status;
+    return mx_session_make(&f->session, &how, work, f, NULL, e);
 }
 
 void mx_inference_free(mx_inference *f) {

@@ -62,6 +62,7 @@ static void count_row(const search *s, mx_accuracy *out, const float *row, int l
 mx_status mx_knn(mx_accuracy *out, const mx_features *train, const mx_features *test, int classes,
                  const int *ks, int n, double temperature, const mx_ctx *like, mx_error *e) {
     int64_t chunk = MX_KNN_CELLS / train->count > 0 ? MX_KNN_CELLS / train->count : 1;
+    const mx_compute how = mx_compute_like(like);
     search s = {.train = train, .chunk = (int)(chunk < test->count ? chunk : test->count)};
     float *queries = normalised(test);
     int *best = malloc(sizeof *best * (size_t)ks[n - 1]);
@@ -73,7 +74,7 @@ mx_status mx_knn(mx_accuracy *out, const mx_features *train, const mx_features *
     if (!queries || !best || !vote || !s.known || !s.asked || !s.similar)
         mx_fail(e, MX_ERR_MEMORY, "out of memory for the neighbours of %lld images", (long long)train->count);
     else
-        mx_session_make(&s.session, mx_backend_name(like->backend), like->threads, compare, &s, NULL, e);
+        mx_session_make(&s.session, &how, compare, &s, NULL, e);
     for (int64_t at = 0; at < test->count && !e->status; at += s.chunk) {
         int64_t rows = test->count - at < s.chunk ? test->count - at : s.chunk;
         memcpy(s.asked, queries + at * test->width, sizeof *queries * (size_t)(rows * test->width));

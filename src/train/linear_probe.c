@@ -158,15 +158,14 @@ static bool make_buffers(probe *p, uint64_t seed) {
 mx_status mx_linear_probe(mx_linear_probe_result *out, const mx_features *train, const mx_features *test,
                           int classes, const mx_linear_probe_config *config, const mx_ctx *like,
                           mx_error *e) {
+    const mx_compute how = mx_compute_like(like);
     probe p = {
         .train = train, .classes = classes, .width = train->width, .batch = choose_batch(train->count)};
     *out = (mx_linear_probe_result){.batch = p.batch};
     if (!make_buffers(&p, config->seed))
         mx_fail(e, MX_ERR_MEMORY, "out of memory for a linear probe of %d x %lld", classes,
                 (long long)train->width);
-    else if (!mx_session_make(&p.session, mx_backend_name(like->backend), like->threads, learn, &p, NULL,
-                              e) &&
-             !train_probe(&p, config, out, e)) {
+    else if (!mx_session_make(&p.session, &how, learn, &p, NULL, e) && !train_probe(&p, config, out, e)) {
         test_probe(&p, test, &out->test);
         mx_session_error(&p.session, e);
     }

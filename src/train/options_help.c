@@ -77,7 +77,8 @@ static const mx_command_text commands[] = {
      "images, images a second and the time to the end.",
      "  mixmae plan --data photos --model base --batch-size 8\n  mixmae plan --model large --batch-size 4 "
      "--steps 0\n"
-     "  mixmae plan --task finetune --init base.safetensors --image-size 384 --window-size 16,16,24,12 --batch-size "
+     "  mixmae plan --task finetune --init base.safetensors --image-size 384 --window-size 16,16,24,12 "
+     "--batch-size "
      "8\n"},
     {MX_CMD_RECONSTRUCT, "reconstruct", "pictures of what a checkpoint sees and rebuilds",
      "mixmae reconstruct --checkpoint FILE --images FILE... --output GRID.png",

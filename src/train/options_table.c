@@ -180,7 +180,8 @@ static const mx_option_row table[] = {
      "as "
      "will do. Results do not depend on it"},
     {"device", "NAME", MX_VALUE_TEXT, 0, 1, SHAPE, AT(device), 0, 0, "cpu", "cpu"},
-    {"dtype", "TYPE", MX_VALUE_TEXT, 0, 1, SHAPE | MX_CMD_VERIFY, AT(dtype), 0, 0, "f32", "f32"},
+    {"dtype", "TYPE", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT | MX_CMD_VERIFY, AT(dtype), 0, 0,
+     "f32", "f32, or bf16: mixed precision, activations and products in bf16, sums and weights in f32"},
     {"backend", "NAME", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT | MX_CMD_VERIFY, AT(backend),
      0, 0, NULL, "cpu (fast) or ref (plain C, one thread); default cpu"},
     /* saving and showing */

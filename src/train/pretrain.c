@@ -18,13 +18,17 @@ static mx_status use_data(mx_training *p, mx_error *e) {
     return p->resumed ? MX_OK : mx_settings_pixels(&p->settings, &p->o, p->data, &p->pixels, e);
 }
 
-static void tell(void *user, const char *line) { mx_notice(((mx_training *)user)->sink, "init      %s", line); }
+static void tell(void *user, const char *line) {
+    mx_notice(((mx_training *)user)->sink, "init      %s", line);
+}
 
 static mx_status first_weights(mx_training *p, mx_error *e) {
     const mx_init_config config = {.notice = tell, .user = p};
     if (!p->o.init) return MX_OK;
-    if (mx_model_read_any(&p->source, NULL, p->o.init, MX_PARAMS_WEIGHTS, e)) return mx_fail_where(e, "--init");
-    if (mx_init_from(&p->trainer.model, &p->source, &config, e)) return mx_fail_where(e, "--init %s", p->o.init);
+    if (mx_model_read_any(&p->source, NULL, p->o.init, MX_PARAMS_WEIGHTS, e))
+        return mx_fail_where(e, "--init");
+    if (mx_init_from(&p->trainer.model, &p->source, &config, e))
+        return mx_fail_where(e, "--init %s", p->o.init);
     mx_model_free(&p->source);
     p->source = (mx_model){0};
     return MX_OK;

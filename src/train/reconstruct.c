@@ -176,7 +176,8 @@ static mx_status read_images(showing *s, char **paths, int count, mx_error *e) {
 
 static mx_status show(showing *s, const mx_options *o, mx_image *grid, mx_error *e) {
     uint8_t *mask = NULL;
-    const char *backend = o->backend ? o->backend : mx_backend_find("cpu") ? "cpu" : "ref";
+    mx_compute how;
+    if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
     if (mx_model_read_any(&s->model, &s->pixels, o->checkpoint, MX_PARAMS_WEIGHTS, e)) return e->status;
     if (!s->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
@@ -188,7 +189,7 @@ static mx_status show(showing *s, const mx_options *o, mx_image *grid, mx_error 
     mx_mask_draw(mask, s->mix.units, o->mask_ratio, 0, &r);
     mx_mixing_set(&s->mix, mask);
     free(mask);
-    if (mx_session_make(&s->session, backend, (int)o->threads, view, s, NULL, e)) return e->status;
+    if (mx_session_make(&s->session, &how, view, s, NULL, e)) return e->status;
     return mx_reconstruct_grid(&s->session.ctx, &s->model, &s->mix, s->images, &s->pixels, grid, e);
 }
 

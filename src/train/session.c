@@ -10,15 +10,34 @@ int mx_processors(void) {
     return n > 0 ? n : 1;
 }
 
-mx_status mx_session_plan(mx_session *s, const char *backend, int threads, mx_session_work *work, void *user,
+mx_status mx_compute_make(mx_compute *how, const char *backend, const char *dtype, int64_t threads,
+                          mx_error *e) {
+    *how = (mx_compute){.backend = backend, .threads = (int)threads};
+    if (!backend) how->backend = mx_backend_find("cpu") ? "cpu" : "ref";
+    if (dtype && !strcmp(dtype, "bf16"))
+        how->activations = MX_BF16;
+    else if (dtype && strcmp(dtype, "f32"))
+        return mx_fail(e, MX_ERR_ARGUMENT, "--dtype: expected f32 or bf16, found %s", dtype);
+    return MX_OK;
+}
+
+mx_compute mx_compute_like(const mx_ctx *c) {
+    return (mx_compute){.backend = mx_backend_name(c->backend), .threads = c->threads};
+}
+
+const char *mx_dtype_name(mx_dtype activations) { return activations == MX_BF16 ? "bf16" : "f32"; }
+
+mx_status mx_session_plan(mx_session *s, const mx_compute *how, mx_session_work *work, void *user,
                           mx_products *products, mx_error *e) {
+    const char *backend = how->backend ? how->backend : mx_backend_find("cpu") ? "cpu" : "ref";
     memset(s, 0, sizeof *s);
     s->ctx.backend = mx_backend_find(backend);
     if (!s->ctx.backend)
         return mx_fail(e, MX_ERR_UNSUPPORTED, "backend %s is not part of this build (there are: ref%s)",
                        backend, mx_backend_find("cpu") ? ", cpu" : "");
     if (mx_backend_check(s->ctx.backend, e)) return e->status;
-    s->ctx.threads = threads > 0 ? threads : mx_processors();
+    s->ctx.threads = how->threads > 0 ? how->threads : mx_processors();
+    s->ctx.activations = how->activations;
     s->ctx.arena = &s->arena;
     s->ctx.planning = true;
     s->ctx.products = products;
@@ -30,9 +49,9 @@ mx_status mx_session_plan(mx_session *s, const char *backend, int threads, mx_se
     return mx_session_error(s, e);
 }
 
-mx_status mx_session_make(mx_session *s, const char *backend, int threads, mx_session_work *work, void *user,
+mx_status mx_session_make(mx_session *s, const mx_compute *how, mx_session_work *work, void *user,
                           mx_products *products, mx_error *e) {
-    if (mx_session_plan(s, backend, threads, work, user, products, e)) return e->status;
+    if (mx_session_plan(s, how, work, user, products, e)) return e->status;
     return mx_arena_make(&s->arena, s->planned, e);
 }
 

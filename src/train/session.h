@@ -13,13 +13,27 @@ typedef struct {
 
 typedef void mx_session_work(mx_ctx *c, void *user);
 
-/* Runs `work` dry, then makes an arena of exactly that peak. threads 0: all processors. backend by name.
+/* What computes, and in which precision. Static lifetime or longer than its user's: the name. */
+typedef struct {
+    const char *backend;  /* "cpu" or "ref"; NULL: cpu where this build has it */
+    int threads;          /* 0: all processors */
+    mx_dtype activations; /* MX_F32; MX_BF16: mixed precision */
+} mx_compute;
+
+/* From the options' texts; each may be NULL for its default. dtype "f32" or "bf16". */
+mx_status mx_compute_make(mx_compute *how, const char *backend, const char *dtype, int64_t threads,
+                          mx_error *e);
+/* As a context that runs, in f32. */
+mx_compute mx_compute_like(const mx_ctx *c);
+const char *mx_dtype_name(mx_dtype activations);
+
+/* Runs `work` dry, then makes an arena of exactly that peak.
  * products: NULL, or gets every product of the linear layers. Free with mx_session_free (also after a
  * failure). */
-mx_status mx_session_make(mx_session *s, const char *backend, int threads, mx_session_work *work, void *user,
+mx_status mx_session_make(mx_session *s, const mx_compute *how, mx_session_work *work, void *user,
                           mx_products *products, mx_error *e);
 /* The dry run alone: planned and flops are set, no memory is taken. */
-mx_status mx_session_plan(mx_session *s, const char *backend, int threads, mx_session_work *work, void *user,
+mx_status mx_session_plan(mx_session *s, const mx_compute *how, mx_session_work *work, void *user,
                           mx_products *products, mx_error *e);
 void mx_session_free(mx_session *s);
 

@@ -81,17 +81,17 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, double blr, do
     s->weight_decay = o->weight_decay, s->beta1 = o->betas[0], s->beta2 = o->betas[1];
     s->clip_grad = o->clip_grad > 0 ? o->clip_grad : 0;
     s->seed = (uint64_t)o->seed, s->max_skipped = (int)o->max_skipped;
-    s->threads = o->threads > 0 ? (int)o->threads : mx_processors();
+    mx_compute how;
+    if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
+    s->threads = how.threads > 0 ? how.threads : mx_processors();
     s->workers = choose_workers(o, s->threads);
-    s->backend = o->backend ? o->backend : mx_backend_find("cpu") ? "cpu" : "ref";
+    s->backend = how.backend, s->activations = how.activations;
     s->bad_share = o->max_bad;
     s->log_every = o->log_every > 0 ? (int)o->log_every : 0;
     s->label_fraction = 1;
     fill_transform(s, o);
     if (o->device && strcmp(o->device, "cpu"))
         return mx_fail(e, MX_ERR_UNSUPPORTED, "--device %s: this build knows only cpu", o->device);
-    if (o->dtype && strcmp(o->dtype, "f32"))
-        return mx_fail(e, MX_ERR_UNSUPPORTED, "--dtype %s: this build computes in f32 only", o->dtype);
     if (o->memory && mx_parse_bytes(o->memory, &s->memory, e)) return e->status;
     return mx_parse_interval(o->save_every ? o->save_every : "10m", &s->save_steps, &s->save_seconds, e);
 }
@@ -231,6 +231,10 @@ mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_datas
         return e->status;
     mx_settings_use_pixels(s, px);
     return MX_OK;
+}
+
+mx_compute mx_settings_compute(const mx_settings *s) {
+    return (mx_compute){s->backend, s->threads, s->activations};
 }
 
 mx_adamw_config mx_settings_adamw(const mx_settings *s, double lr) {

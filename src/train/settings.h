@@ -10,6 +10,7 @@
 #include "optim/schedule.h"
 #include "train/checkpoint.h"
 #include "train/options.h"
+#include "train/session.h"
 
 #define MX_MAX_SAVED (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */
 
@@ -33,6 +34,7 @@ typedef struct {
     uint8_t save[MX_MAX_SAVED]; /* mx_save of each block, encoder then decoder; blocks behind keep all */
     double again;               /* work that is done again, as a share of the step's */
     const char *backend;
+    mx_dtype activations;   /* MX_F32, or MX_BF16: mixed precision */
     mx_transform transform; /* training */
     double bad_share;
     int64_t save_steps;  /* 0: by time */
@@ -65,6 +67,7 @@ mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, m
  * defaults. */
 mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e);
 
+mx_compute mx_settings_compute(const mx_settings *s);
 /* Optimiser settings of a step at learning rate lr. */
 mx_adamw_config mx_settings_adamw(const mx_settings *s, double lr);
 

@@ -91,13 +91,15 @@ mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, m
         return e->status;
     if (!(t->mask = malloc((size_t)t->mix.units)))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
-    if (plan_only) return mx_session_plan(&t->session, s->backend, s->threads, dry_step, t, products, e);
-    return mx_session_make(&t->session, s->backend, s->threads, dry_step, t, products, e);
+    const mx_compute how = mx_settings_compute(s);
+    if (plan_only) return mx_session_plan(&t->session, &how, dry_step, t, products, e);
+    return mx_session_make(&t->session, &how, dry_step, t, products, e);
 }
 
 mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e) {
+    const mx_compute how = mx_settings_compute(&t->settings);
     set_levels(t, save);
-    return mx_session_plan(&t->session, t->settings.backend, t->settings.threads, dry_step, t, NULL, e);
+    return mx_session_plan(&t->session, &how, dry_step, t, NULL, e);
 }
 
 void mx_trainer_free(mx_trainer *t) {

@@ -41,11 +41,13 @@ static void describe(mx_training *p) {
               p->held ? ", held-out images beside them" : "");
     mx_notice(sink, "training  %g epochs of %" PRId64 " steps, %d x %d images a step, learning rate %.3g",
               s->epochs, s->steps_per_epoch, s->accum, s->batch, s->schedule.lr);
-    mx_notice(sink,
-              "machine   backend %s %s, %d thread%s, %d loader worker%s, step memory %.0f MB, state %.0f MB",
-              mx_backend_name(p->trainer.session.ctx.backend), mx_backend_isa(p->trainer.session.ctx.backend),
-              s->threads, s->threads > 1 ? "s" : "", s->workers, s->workers == 1 ? "" : "s",
-              (double)p->trainer.session.planned / 1e6, (double)p->trainer.model.params.bytes / 1e6);
+    mx_notice(
+        sink,
+        "machine   backend %s %s, %s, %d thread%s, %d loader worker%s, step memory %.0f MB, state %.0f MB",
+        mx_backend_name(p->trainer.session.ctx.backend), mx_backend_isa(p->trainer.session.ctx.backend),
+        mx_dtype_name(s->activations), s->threads, s->threads > 1 ? "s" : "", s->workers,
+        s->workers == 1 ? "" : "s", (double)p->trainer.session.planned / 1e6,
+        (double)p->trainer.model.params.bytes / 1e6);
     mx_memory_plan memory;
     mx_plan_memory(&memory, &p->trainer, p->data, p->held);
     char again[256];

@@ -60,9 +60,8 @@ void mx_exam_open(mx_exam *x, mx_report_card *card, bool masked) {
     mx_mixing_make(&x->mix, &config, x->batch, masked, &card->error);
 }
 
-void mx_exam_plan(mx_exam *x, const char *backend, int threads, mx_session_work *work) {
-    if (!x->card->error.status)
-        mx_session_make(&x->session, backend, threads, work, x, NULL, &x->card->error);
+void mx_exam_plan(mx_exam *x, const mx_compute *how, mx_session_work *work) {
+    if (!x->card->error.status) mx_session_make(&x->session, how, work, x, NULL, &x->card->error);
 }
 
 void mx_exam_close(mx_exam *x) {
@@ -91,7 +90,7 @@ void mx_exam_compare_gradients(mx_exam *x) {
         const mx_param *q = &p->item[i];
         char name[128];
         snprintf(name, sizeof name, "grad.%s", q->name);
-        if (!q->fixed) mx_card_compare(x->card, name, p->grad + q->offset, q->count, MX_LIMIT_GRADIENT);
+        if (!q->fixed) mx_card_compare(x->card, name, p->grad + q->offset, q->count, MX_CHECK_GRADIENT);
     }
 }
 
@@ -110,8 +109,8 @@ static void compare_qkv_bias(mx_exam *x, const mx_param *q, const char *name) {
             far = fmax(far, fabs((double)after[i] - (double)start[i]));
         memcpy(merged, after, sizeof *merged * (size_t)q->count);
         memcpy(merged + width, golden + width, sizeof *merged * (size_t)width);
-        mx_card_compare(x->card, name, merged, q->count, MX_LIMIT_AFTER);
-        mx_card_add(x->card, row, far, MX_LIMIT_KEY_BIAS);
+        mx_card_compare(x->card, name, merged, q->count, MX_CHECK_AFTER);
+        mx_card_add(x->card, row, far, MX_CHECK_KEY_BIAS);
     } else
         mx_fail(&x->card->error, MX_ERR_SHAPE, "tensor %s does not have %lld elements", name,
                 (long long)q->count);
@@ -129,6 +128,6 @@ void mx_exam_compare_after(mx_exam *x) {
         if (n >= 13 && !strcmp(q->name + n - 13, "attn.qkv.bias"))
             compare_qkv_bias(x, q, name);
         else
-            mx_card_compare(x->card, name, p->weight + q->offset, q->count, MX_LIMIT_AFTER);
+            mx_card_compare(x->card, name, p->weight + q->offset, q->count, MX_CHECK_AFTER);
     }
 }

@@ -23,7 +23,7 @@ typedef struct {
 /* Reads configuration, weights, images and settings. masked: pretraining. */
 void mx_exam_open(mx_exam *x, mx_report_card *card, bool masked);
 /* Plans `work` (user = x) and makes the memory for it. */
-void mx_exam_plan(mx_exam *x, const char *backend, int threads, mx_session_work *work);
+void mx_exam_plan(mx_exam *x, const mx_compute *how, mx_session_work *work);
 void mx_exam_close(mx_exam *x);
 bool mx_exam_ok(mx_exam *x); /* moves context errors to the card */
 
