@@ -74,6 +74,18 @@ printf '\000\000\300\177' | dd of=nan.safetensors bs=1 seek=$((8 + size + begin)
 expect 0 '^\{"images":9,"broken":0,"top1":[0-9.]+,"top5":[0-9.]+,"loss":null\}$' "$mixmae" eval --checkpoint nan.safetensors --data data --json
 expect 0 '"probability":null' "$mixmae" predict --checkpoint nan.safetensors --json "$image"
 
+# a folder without images is named like a broken image, and the others are classified all the same
+mkdir empty
+expect 4 "no images in empty" "$mixmae" predict --checkpoint run/best.safetensors "$image" empty data/val
+[ "$(grep -c '^data/' out)" = 10 ] || { fail "the ten images beside the empty folder:"; cat out; }
+
+# --partial: a file of another program that lacks a tensor (words of ours made others of the same length)
+LC_ALL=C sed 's/"config":/"fig-co":/; s/layers.1.blocks.0.norm1.weight/layers.1.blocks.0.norm1.wright/' run/model.safetensors >misses
+expect 4 "norm1.weight is missing" "$mixmae" $tune --data data --init misses --output x
+expect 0 "missing: layers.1.blocks.0.norm1.weight" "$mixmae" finetune --data data --init misses --partial --batch-size 8 --epochs 1 \
+    --output partial
+grep -q "left out: layers.1.blocks.0.norm1.wright" out || fail "the tensor without a place was not named"
+
 # mostly broken: what can be read is evaluated, what cannot has its row of NaN and no part in a probe
 cp -r data broken
 for class in broken/train/* broken/val/*; do for i in 1 2 3 4; do echo broken >"$class/x$i.png"; done; done

@@ -3,10 +3,14 @@
 #define MX_TRAIN_CONVERT_H
 
 #include "train/checkpoint.h"
+#include "train/foreign.h"
 
 /* Like mx_checkpoint_read, but takes a PyTorch checkpoint too, or a safetensors file without our
  * configuration (foreign.h); told by content. */
 mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use, mx_error *e);
+/* The same; hints are for a file without our configuration. */
+mx_status mx_model_read_with(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
+                             mx_params_use use, mx_error *e);
 /* Likewise mx_checkpoint_config. */
 mx_status mx_model_config_any(mx_model_config *config, const char *path, mx_error *e);
 

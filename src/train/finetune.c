@@ -14,6 +14,10 @@
 
 #define MX_HEAD_STD 2e-5 /* of a fresh head on a pretrained encoder */
 
+static void tell(void *user, const char *line) {
+    mx_notice(((mx_training *)user)->sink, "init      %s", line);
+}
+
 static mx_status settings(mx_training *p, mx_error *e) {
     mx_model_config start;
     if (p->resumed) {
@@ -21,7 +25,9 @@ static mx_status settings(mx_training *p, mx_error *e) {
         return mx_settings_finetune(&p->settings, &p->o, &start, e);
     }
     if (!p->o.init) return mx_settings_finetune(&p->settings, &p->o, NULL, e);
-    if (mx_model_read_any(&p->source, &p->source_pixels, p->o.init, MX_PARAMS_WEIGHTS, e))
+    const mx_foreign_hints partial = {.partial = true, .note = tell, .user = p};
+    if (mx_model_read_with(&p->source, &p->source_pixels, p->o.init, p->o.partial ? &partial : NULL,
+                           MX_PARAMS_WEIGHTS, e))
         return mx_fail_where(e, "--init");
     return mx_settings_finetune(&p->settings, &p->o, &p->source.config, e);
 }
@@ -62,10 +68,6 @@ static mx_status name_classes(mx_training *p, mx_error *e) {
                         : mx_fail(e, MX_ERR_MEMORY, "out of memory for the names of %d classes", n);
     free(names);
     return s;
-}
-
-static void tell(void *user, const char *line) {
-    mx_notice(((mx_training *)user)->sink, "init      %s", line);
 }
 
 static mx_status first_weights(mx_training *p, mx_error *e) {

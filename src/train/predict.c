@@ -97,7 +97,12 @@ static mx_status add_file(predictor *p, const char *path, mx_error *e) {
 /* A folder, or any other data set that lies in one. */
 static mx_status add_folder(predictor *p, const char *root, mx_error *e) {
     mx_dataset *d = NULL;
-    if (mx_dataset_open(&d, root, NULL, e)) return e->status;
+    mx_error unread = {0};
+    if (mx_dataset_open(&d, root, NULL, &unread)) {
+        mx_notice(p->sink, "%s", unread.text);
+        p->broken++;
+        return MX_OK;
+    }
     for (int64_t i = 0; i < mx_dataset_count(d) && !e->status; i++) {
         mx_image im = {0};
         mx_error broken = {0};
@@ -138,7 +143,7 @@ mx_status mx_run_predict(const mixmae_options *options, const mixmae_sink *sink,
             add_file(&p, path, e);
     }
     if (!e->status && !flush(&p, e) && p.broken)
-        mx_fail(e, MX_ERR_DATA, "%lld of the images could not be read", (long long)p.broken);
+        mx_fail(e, MX_ERR_DATA, "%lld of the images or folders could not be read", (long long)p.broken);
 done:
     for (int i = 0; p.path && i < p.f.batch; i++) free(p.path[i]);
     free(p.path), free(p.best), free(p.chance);
