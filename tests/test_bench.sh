@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # bench/steps.c, our side of `make bench-torch`: builds without a warning, does a step a line of input, says what
 # bench/compare reads. The PyTorch side is held against tests/golden by `make bench-torch` itself.
+# mixmae bench --profile: ops stand in their phase, longest first, and all lines add up to the step's time.
 set -u
 build=$(dirname "$(realpath "$1")")
 work=$(mktemp -d)
@@ -21,4 +22,42 @@ awk -v n="$parameters" 'NR == 1 { if ($1 != "READY" || $2 != n || n < 1000) exit
      END { if (NR != 3) exit 1 }' "$work/out" || { fail "steps printed:"; cat "$work/out"; }
 "$work/steps" --no-such-option </dev/null 2>"$work/out" && fail "an unknown option was taken"
 grep -q no-such-option "$work/out" || fail "no message about the option"
+
+# profile NAME OPTIONS...: the table is whole and adds up; $work/NAME gets "phase op calls" lines
+profile() {
+    local name=$1
+    shift
+    "$mixmae" bench "${small[@]}" --threads 2 --steps 2 --profile "$@" >"$work/out" || fail "bench --profile $* exited $?"
+    awk -v ops="$work/$name" '
+        function wrong(what) { print "wrong: " what ": " $0; bad = 1; exit 1 }
+        function near(a, b, by) { return a - b <= by && b - a <= by }
+        /^where a step/ { on = 1; next }
+        !on { next }
+        /^[a-z]/ { phase = $1; phases = phases " " phase; sum = share = n = 0; last = 1e30; next }
+        $1 == "outside" && $2 == "ops" { outside += phase == "step" ? 0 : $3; left = $3; sum += $3; share += $4; if ($3 < -0.001) wrong("less than nothing"); next }
+        $1 == "together" { if (!near(sum, $2, 0.001 * (n + 2))) wrong("phase is " sum); total += $2; next }
+        $1 == "all" { all = $3; next }
+        $1 == "wall" { wall = $3; next }
+        { n++; sum += $3; named += $3; if ($3 > last) wrong("order"); last = $3
+          if ($2 < 1 || $2 != int($2) || $4 !~ /%$/) wrong("columns"); print phase, $1, $2 > ops }
+        END { if (bad) exit 1
+          if (phases != " forward backward update step") wrong("phases" phases)
+          if (!near(all, named, 0.1)) wrong("all ops " all " but lines " named)
+          if (!near(left, outside, 0.1) || !near(all + left, wall, 0.01) || !near(total, wall, 0.1)) wrong("wall " wall " is not " all + left) }' \
+        "$work/out" || { fail "bench --profile $*:"; cat "$work/out"; }
+}
+mixmae=$1
+profile kept
+grep -qx "forward linear_gelu 4" "$work/kept" || fail "the stages' blocks and the decoder's have 4 calls of linear_gelu:" "$(cat "$work/kept")"
+grep -qx "backward linear_gelu_back 4" "$work/kept" || fail "no backward of linear_gelu"
+grep -q "^forward .*_back" "$work/kept" && fail "a gradient in forward"
+grep -qE "^(forward|backward) (adamw|square_sum)" "$work/kept" && fail "the update is in another phase"
+grep -q "^update adamw" "$work/kept" || fail "no adamw"
+grep -q "^backward attention " "$work/kept" && fail "attention was done again although all fits"
+grep -qx "forward pixel_loss 1" "$work/kept" || fail "no loss in forward"
+profile two_batches --accum-steps 2
+grep -qx "forward linear_gelu 8" "$work/two_batches" || fail "micro-batches of a step are not added up"
+small=(--model nano --batch-size 32)
+profile less --memory 60M --dtype f32
+grep -q "^backward layernorm " "$work/less" || fail "what --memory makes backward do again is not shown there"
 exit $failed

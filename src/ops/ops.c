@@ -106,13 +106,20 @@ void mx_op_end(mx_ctx *c, const char *op, double begun, double flops) {
     c->flops += flops;
     if (!p || c->planning) return;
     int i = 0;
-    while (i < p->count && strcmp(p->name[i], op)) i++;
-    if (i == 64) return;
+    while (i < p->count && (p->phase[i] != p->now || strcmp(p->name[i], op))) i++;
+    if (i == MX_PROFILE_OPS) return;
     if (i == p->count) {
-        p->name[i] = op, p->seconds[i] = p->flops[i] = 0, p->calls[i] = 0;
+        p->name[i] = op, p->phase[i] = p->now, p->seconds[i] = p->flops[i] = 0, p->calls[i] = 0;
         p->count++;
     }
     p->seconds[i] += mx_clock_now() - begun, p->flops[i] += flops, p->calls[i]++;
+}
+
+void mx_profile_enter(mx_profile *p, mx_phase phase) {
+    if (!p) return;
+    double time = mx_clock_now();
+    if (p->since > 0) p->wall[p->now] += time - p->since;
+    p->now = phase, p->since = time;
 }
 
 void mx_note_product(mx_ctx *c, int64_t m, int64_t n, int64_t k, bool trans_a, bool trans_b) {

@@ -39,20 +39,30 @@ typedef struct {
     int count, capacity;
 } mx_products;
 
-/* Time by op, filled when mx_ctx.profile is set. */
+/* The parts of a training step. The front end knows one turn itself: behind a loss that writes a gradient,
+ * backward begins. The others are told by whoever runs the step. */
+typedef enum { MX_PHASE_FORWARD, MX_PHASE_BACKWARD, MX_PHASE_UPDATE, MX_PHASES } mx_phase;
+
+#define MX_PROFILE_OPS 128 /* pairs of op and phase; more are not counted */
+
+/* Time by op and phase, filled when mx_ctx.profile is set; begins as zeros. */
 typedef struct {
-    const char *name[64];
-    double seconds[64], flops[64];
-    int64_t calls[64];
+    const char *name[MX_PROFILE_OPS];
+    mx_phase phase[MX_PROFILE_OPS];
+    double seconds[MX_PROFILE_OPS], flops[MX_PROFILE_OPS];
+    int64_t calls[MX_PROFILE_OPS];
     int count;
+    mx_phase now;
+    double since, wall[MX_PHASES]; /* when `now` was entered; time in each phase, in ops or not */
 } mx_profile;
 
 typedef struct {
     const mx_backend *backend;
     mx_arena *arena;
-    int threads;   /* >= 1 */
-    mx_dtype activations; /* MX_F32, or MX_BF16 in mixed precision: what the model multiplies (model/block.c) */
-    bool planning; /* arena->planning too */
+    int threads; /* >= 1 */
+    mx_dtype
+        activations; /* MX_F32, or MX_BF16 in mixed precision: what the model multiplies (model/block.c) */
+    bool planning;   /* arena->planning too */
     uint64_t seed, step;
     uint32_t micro; /* micro-batch of the step */
     mx_error error; /* sticky */
@@ -70,6 +80,9 @@ mx_status mx_backend_check(const mx_backend *b, mx_error *e);
 const char *mx_backend_name(const mx_backend *b);
 /* e.g. "avx2" for cpu; "" for ref. */
 const char *mx_backend_isa(const mx_backend *b);
+
+/* Ends the phase that runs, if one does, and begins another. p may be NULL. */
+void mx_profile_enter(mx_profile *p, mx_phase phase);
 
 static inline bool mx_ok(const mx_ctx *c) { return c->error.status == MX_OK; }
 

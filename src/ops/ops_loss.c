@@ -12,6 +12,7 @@ void mx_pixel_loss(mx_ctx *c, mx_tensor loss, mx_tensor dpred, mx_tensor pred, m
     void *work = mx_work(c, c->backend->pixel_loss_work ? c->backend->pixel_loss_work(c, n, width) : 0);
     if (mx_ok(c)) MX_DO(c, op, 0, pixel_loss(c, loss, dpred, pred, images, targets, scale, work));
     mx_arena_release(c->arena, mark);
+    if (mx_present(dpred)) mx_profile_enter(c->profile, MX_PHASE_BACKWARD);
 }
 
 void mx_soft_cross_entropy(mx_ctx *c, mx_tensor loss, mx_tensor dlogits, mx_tensor logits, mx_tensor targets,
@@ -23,6 +24,7 @@ void mx_soft_cross_entropy(mx_ctx *c, mx_tensor loss, mx_tensor dlogits, mx_tens
         return;
     if (mx_present(dlogits) && !mx_need(c, op, "dlogits", dlogits, MX_F32, n, k)) return;
     MX_DO(c, op, 0, soft_cross_entropy(c, loss, dlogits, logits, targets, scale));
+    if (mx_present(dlogits)) mx_profile_enter(c->profile, MX_PHASE_BACKWARD);
 }
 
 void mx_mean_rows(mx_ctx *c, mx_tensor y, mx_tensor x) {

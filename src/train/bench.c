@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "ops/product.h"
+#include "train/bench_profile.h"
 #include "train/commands.h"
 #include "train/plan.h"
 
@@ -69,16 +70,6 @@ static double matrix_rate(bench *x) {
     return seconds > 0 ? flops / seconds : 0;
 }
 
-static void say_profile(const mixmae_sink *sink, const mx_profile *p) {
-    double all = 0;
-    for (int i = 0; i < p->count; i++) all += p->seconds[i];
-    mx_say(sink, "%-24s %8s %9s %7s %10s", "op", "calls", "seconds", "share", "GFLOP/s");
-    for (int i = 0; i < p->count; i++)
-        mx_say(sink, "%-24s %8lld %9.4f %6.1f%% %10.1f", p->name[i], (long long)p->calls[i], p->seconds[i],
-               100 * p->seconds[i] / all, p->seconds[i] > 0 ? p->flops[i] / p->seconds[i] / 1e9 : 0);
-    mx_say(sink, "%-24s %8s %9.4f", "all ops", "", all);
-}
-
 static void rounds(bench *x, int count, const mixmae_sink *sink) {
     const mx_settings *s = &x->trainer.settings;
     double useful = 6 * mx_model_forward_macs(&s->model) * s->batch * s->accum;
@@ -101,7 +92,6 @@ static void rounds(bench *x, int count, const mixmae_sink *sink) {
 mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_settings s;
-    mx_profile profile = {0};
     bench *x = calloc(1, sizeof *x);
     if (!x) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     if (mx_settings_make(&s, o, e)) goto done;
@@ -113,12 +103,9 @@ mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, m
            s.model.image_w, s.accum, s.batch, s.backend, mx_backend_isa(x->trainer.session.ctx.backend),
            s.threads, mx_dtype_name(s.activations));
     int count = o->steps > 0 ? (int)o->steps : MX_BENCH_ROUNDS;
-    rounds(x, count < MX_MAX_ROUNDS ? count : MX_MAX_ROUNDS, sink);
-    if (o->profile) {
-        x->trainer.session.ctx.profile = &profile;
-        mx_time_step(&x->trainer, &x->state, x->images);
-        say_profile(sink, &profile);
-    }
+    if (count > MX_MAX_ROUNDS) count = MX_MAX_ROUNDS;
+    rounds(x, count, sink);
+    if (o->profile) mx_bench_profile(&x->trainer, &x->state, x->images, count, sink);
     mx_session_error(&x->trainer.session, e);
 done:
     mx_trainer_free(&x->trainer);

@@ -1,0 +1,13 @@
+/* `mixmae bench --profile`: where a step's time goes, op by op. */
+#ifndef MX_TRAIN_BENCH_PROFILE_H
+#define MX_TRAIN_BENCH_PROFILE_H
+
+#include "mixmae.h"
+#include "train/step.h"
+
+/* Does `steps` training steps on these images and says a table: for forward, backward and update each op with
+ * its calls, milliseconds a step, share of the step's wall time and rate, longest first; then what the phase
+ * took outside of ops, and the step's wall time, which all lines add up to. */
+void mx_bench_profile(mx_trainer *t, mx_run_state *state, float *images, int steps, const mixmae_sink *sink);
+
+#endif
