@@ -102,6 +102,9 @@ mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, m
     mx_say(sink, "%s at %dx%d, batch %d x %d, backend %s %s, %d threads, %s", s.model.name, s.model.image_h,
            s.model.image_w, s.accum, s.batch, s.backend, mx_backend_isa(x->trainer.session.ctx.backend),
            s.threads, mx_dtype_name(s.activations));
+    char again[256];
+    mx_memory_text(&s, mx_model_blocks(&x->trainer.model), again, sizeof again);
+    if (again[0]) mx_say(sink, "computed again: %s (counted in b as time only)", again);
     int count = o->steps > 0 ? (int)o->steps : MX_BENCH_ROUNDS;
     if (count > MX_MAX_ROUNDS) count = MX_MAX_ROUNDS;
     rounds(x, count, sink);

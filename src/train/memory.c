@@ -87,8 +87,9 @@ typedef struct {
     mx_trainer *t;
     uint8_t *save;
     int blocks, count;
-    move *moves;  /* [3 * blocks], in the order in which they are made */
-    double flops; /* of a step with all kept */
+    move *moves;        /* [3 * blocks], in the order in which they are made */
+    double flops;       /* of a step with all kept */
+    double work_a_byte; /* of norms and GELU */
     mx_error *e;
 } chooser;
 
@@ -112,7 +113,7 @@ static void add_moves(chooser *x, int block) {
         x->save[block] = (uint8_t)level;
         peak(x);
         saved[level] = (double)(all - kept(x, block));
-        work[level] = MX_WORK_A_BYTE * saved[1] + x->t->session.flops - x->flops;
+        work[level] = x->work_a_byte * saved[1] + x->t->session.flops - x->flops;
     }
     x->save[block] = MX_SAVE_ALL;
     for (int from = 0; from < MX_SAVE_LEVELS - 1;) {
@@ -199,6 +200,7 @@ mx_status mx_memory_choose(mx_trainer *t, size_t arena, uint8_t *save, double *w
         return mx_fail(e, MX_ERR_MEMORY, "out of memory while fitting %d blocks into memory", blocks);
     size_t now = peak(&x);
     *work = x.flops = t->session.flops;
+    x.work_a_byte = MX_WORK_A_BYTE * 4 / (double)mx_dtype_size(t->settings.activations);
     if (now > arena) {
         for (int i = 0; i < x.blocks && !e->status; i++) peak(&x), add_moves(&x, i);
         qsort(x.moves, (size_t)x.count, sizeof *x.moves, by_price);

@@ -21,9 +21,9 @@ mx_status mx_parse_bytes(const char *text, size_t *bytes, mx_error *e);
  * does. data, held: as above. */
 mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset *held, mx_error *e);
 
-/* Work of norms and GELU done again, in FLOPs of a product that take as long, for each byte that this saves:
- * GELU of an element takes 1.1 ns, in which a core does some 90 FLOPs of a product, and saves 4 of the 6
- * floats (docs/SPEED.md "Attention", "Memory"). */
+/* Work of norms and GELU done again, in FLOPs of a product that take as long, for each byte that this saves
+ * in f32: GELU of an element takes 1.1 ns, in which a core does some 90 FLOPs of a product, and saves 4 of
+ * the 6 floats (docs/SPEED.md "Attention", "Memory"). */
 #define MX_WORK_A_BYTE 17.0
 
 /* The same for the arena alone: the best that was found, also when it is above the limit. t was made for

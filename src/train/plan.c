@@ -38,8 +38,8 @@ static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const m
     size_t available = mx_machine_available();
     if (available && m->total > available)
         mx_say(sink,
-               "  warning: only %.1f MB are available on this machine; a smaller --batch-size with more "
-               "--accum-steps takes less",
+               "  warning: only %.1f MB are available on this machine; --memory or a smaller --batch-size "
+               "with more --accum-steps takes less",
                (double)available / 1e6);
 }
 

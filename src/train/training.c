@@ -57,9 +57,8 @@ static void describe(mx_training *p) {
     mx_notice(sink, "memory    %.0f MB expected, %.0f MB available", (double)memory.total / 1e6,
               (double)available / 1e6);
     if (available && memory.total > available)
-        mx_notice(
-            sink,
-            "warning: that is more than there is; a smaller --batch-size with more --accum-steps takes less");
+        mx_notice(sink, "warning: that is more than there is; --memory or a smaller --batch-size with more "
+                        "--accum-steps takes less");
     if (s->batch % 2 && s->task == MX_TASK_PRETRAIN)
         mx_notice(
             sink,
