@@ -97,6 +97,8 @@ static inline file jpeg_make(jpeg_kind k, const uint8_t *pixels) {
     jpeg_set_quality(&c, 100, TRUE);
     for (int i = 0; i < c.num_components; i++)
         c.comp_info[i].h_samp_factor = c.comp_info[i].v_samp_factor = i ? 1 : k.sampling ? k.sampling : 1;
+    if (k.sampling > 9) /* across and down */
+        c.comp_info[0].h_samp_factor = k.sampling / 10, c.comp_info[0].v_samp_factor = k.sampling % 10;
     if (k.progressive) jpeg_simple_progression(&c);
     c.restart_interval = (unsigned)k.restart;
     jpeg_start_compress(&c, TRUE);

@@ -76,6 +76,7 @@ typedef struct {
     mx_randaugment randaugment; /* 8-bit images of 1 or 3 channels only */
     double color_jitter;        /* where randaugment is off; 0: none */
     mx_erase erase;
+    bool scaled_decode; /* JPEGs of large crops at 1/2, 1/4 or 1/8: faster, other pixels (mx_part) */
     bool one_shot_crop; /* the linear probe's: one draw, cut to the image (schedule.md 7) */
     bool augment; /* false: Resize(shorter side) + CenterCrop, no flip, sample n of the run is file n mod
                      count: evaluation */

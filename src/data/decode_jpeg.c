@@ -74,10 +74,9 @@ static bool cut_off(const struct jpeg_decompress_struct *d, size_t size) {
     return !d->arith_code && (uint64_t)d->image_width * d->image_height / 2048 > size;
 }
 
-static mx_status read_rows(struct jpeg_decompress_struct *d, mx_image *im) {
+static void read_rows(struct jpeg_decompress_struct *d, mx_image *im) {
     size_t width = (size_t)im->width, stride = width * (size_t)im->channels;
     JSAMPROW cmyk = NULL; /* the decoder's own memory: freed with it, also after a jump */
-    jpeg_start_decompress(d);
     if (d->out_color_components == 4) cmyk = d->mem->alloc_large((j_common_ptr)d, JPOOL_IMAGE, width * 4);
     while (d->output_scanline < d->output_height) {
         uint8_t *row = (uint8_t *)im->pixels + (size_t)d->output_scanline * stride;
@@ -88,10 +87,66 @@ static mx_status read_rows(struct jpeg_decompress_struct *d, mx_image *im) {
             for (size_t x = 0; x < 4 * width; x++) row[x] = (uint8_t)(255 - cmyk[x]);
     }
     jpeg_finish_decompress(d);
-    return MX_OK;
 }
 
-static mx_status decode(struct jpeg_decompress_struct *d, mx_image *im, size_t size, int channels,
+#ifdef LIBJPEG_TURBO_VERSION
+/* Entropy codes must be read up to the part's last row, but what lies outside is not transformed, upsampled
+ * or converted. Upsampling looks at neighbours, so one MCU more is decoded on each side. Files that need all
+ * of their data first (several scans), and those that may be cut off, are decoded whole. */
+static bool in_part(struct jpeg_decompress_struct *d, const unsigned char *bytes, size_t size) {
+    return !jpeg_has_multiple_scans(d) && d->num_components <= 3 && size > 2 && bytes[size - 2] == 0xff &&
+           bytes[size - 1] == JPEG_EOI;
+}
+
+/* [*first, *end) of n samples grown to whole MCUs of `mcu` and one more on each side */
+static void grow(int *first, int *end, int mcu, int n) {
+    *first = *first / mcu * mcu - mcu;
+    *end = (*end + mcu - 1) / mcu * mcu + mcu;
+    if (*first < 0) *first = 0;
+    if (*end > n) *end = n;
+}
+
+/* Half, a quarter, an eighth: what the library has fast code for. Chroma is repeated, not smoothed. */
+static void go_fast(struct jpeg_decompress_struct *d, mx_box *box, const mx_part *part) {
+    int by = 1;
+    while (by < 8 && box->width / (2 * by) >= part->out_w && box->height / (2 * by) >= part->out_h) by *= 2;
+    d->scale_num = (unsigned)(8 / by), d->scale_denom = 8;
+    d->do_fancy_upsampling = FALSE;
+    d->dct_method = JDCT_IFAST;
+    jpeg_calc_output_dimensions(d);
+    box->left /= by, box->top /= by, box->width /= by, box->height /= by;
+}
+
+/* Rows of the part, and columns as wide as they had to be decoded: *box becomes the part's place in *im. */
+static mx_status read_part(struct jpeg_decompress_struct *d, mx_image *im, mx_box *box, mx_error *e) {
+    const int mcu_w = d->max_h_samp_factor * DCTSIZE, mcu_h = d->max_v_samp_factor * DCTSIZE; /* or smaller */
+    int x0 = box->left, x1 = box->left + box->width, y0 = box->top, y1 = box->top + box->height;
+    jpeg_calc_output_dimensions(d);
+    grow(&x0, &x1, mcu_w, (int)d->output_width);
+    grow(&y0, &y1, mcu_h, (int)d->output_height);
+    jpeg_start_decompress(d);
+    JDIMENSION left = (JDIMENSION)x0, width = (JDIMENSION)(x1 - x0);
+    if (width < d->output_width) jpeg_crop_scanline(d, &left, &width);
+    if (width != d->output_width) left = 0; /* an older library that does not say how wide rows are */
+    if (mx_image_make(im, (int)d->output_width, box->height, d->output_components, MX_PIXEL_U8, e))
+        return e->status;
+    JSAMPROW row = d->mem->alloc_large((j_common_ptr)d, JPOOL_IMAGE,
+                                       (size_t)d->output_width * (size_t)d->output_components);
+    if (y0 > 0) jpeg_skip_scanlines(d, (JDIMENSION)y0);
+    while ((int)d->output_scanline < box->top) jpeg_read_scanlines(d, &row, 1);
+    size_t stride = (size_t)im->width * (size_t)im->channels;
+    for (int y = 0; y < box->height; y++) {
+        JSAMPROW to = (uint8_t *)im->pixels + (size_t)y * stride;
+        jpeg_read_scanlines(d, &to, 1);
+    }
+    *box = (mx_box){0, box->left - (int)left, box->height, box->width};
+    return MX_OK;
+}
+#endif
+
+/* part NULL: the whole */
+static mx_status decode(struct jpeg_decompress_struct *d, mx_image *im, mx_box *box,
+                        const unsigned char *bytes, size_t size, int channels, const mx_part *part,
                         mx_error *e) {
     int stored = d->num_components, made = stored == 4 && channels != 4 ? 3 : stored;
     if (stored != 1 && stored != 3 && stored != 4)
@@ -100,12 +155,28 @@ static mx_status decode(struct jpeg_decompress_struct *d, mx_image *im, size_t s
         return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %ux%u pixels", size, d->image_width,
                        d->image_height);
     d->out_color_space = stored == 4 ? JCS_CMYK : stored == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    if (part) *box = part->choose(part->user, (int)d->image_width, (int)d->image_height);
+#ifdef LIBJPEG_TURBO_VERSION
+    if (part && in_part(d, bytes, size)) {
+        if (part->fast) go_fast(d, box, part);
+        return read_part(d, im, box, e);
+    }
+#else
+    (void)bytes;
+#endif
     if (mx_image_make(im, (int)d->image_width, (int)d->image_height, made, MX_PIXEL_U8, e)) return e->status;
-    return read_rows(d, im);
+    jpeg_start_decompress(d);
+    read_rows(d, im);
+    return MX_OK;
 }
 
 mx_status mx_decode_jpeg(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                          mx_error *e) {
+    return mx_decode_jpeg_part(im, NULL, colours, bytes, size, channels, NULL, e);
+}
+
+mx_status mx_decode_jpeg_part(mx_image *im, mx_box *box, int *colours, const unsigned char *bytes,
+                              size_t size, int channels, const mx_part *part, mx_error *e) {
     struct jpeg_decompress_struct d = {0};
     trap t = {0};
     d.err = jpeg_std_error(&t.base);
@@ -114,7 +185,7 @@ mx_status mx_decode_jpeg(mx_image *im, int *colours, const unsigned char *bytes,
         mx_fail(e, MX_ERR_FORMAT, "%s", t.text);
     else {
         begin(&d, &t, bytes, size);
-        decode(&d, im, size, channels, e);
+        decode(&d, im, box, bytes, size, channels, part, e);
     }
     jpeg_destroy_decompress(&d);
     *colours = im->channels;

@@ -85,15 +85,31 @@ mx_status mx_image_probe(int *width, int *height, int *channels, const void *byt
     return hand_over(e, &own);
 }
 
-mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e) {
+/* part NULL: the whole */
+static mx_status decode(mx_image *im, mx_box *box, const void *bytes, size_t size, int channels,
+                        const mx_part *part, mx_error *e) {
     mx_error own = {0};
     int colours = 0;
     *im = (mx_image){0};
     if (channels < 1) return mx_fail(e, MX_ERR_ARGUMENT, "channels: expected 1 or more, found %d", channels);
     const format *f = find_format(bytes, size, &own);
-    if (f && !f->decode(im, &colours, bytes, size, channels, &own))
-        mx_image_convert(im, channels, colours, &own);
+    bool inside = f && part && f->decode == mx_decode_jpeg;
+    if (inside)
+        mx_decode_jpeg_part(im, box, &colours, bytes, size, channels, part, &own);
+    else if (f)
+        f->decode(im, &colours, bytes, size, channels, &own);
+    if (f && !own.status) mx_image_convert(im, channels, colours, &own);
+    if (part && !inside && !own.status) *box = part->choose(part->user, im->width, im->height);
     if (f) mx_fail_where(&own, "%s", f->name);
     if (own.status) mx_image_free(im);
     return hand_over(e, &own);
+}
+
+mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e) {
+    return decode(im, NULL, bytes, size, channels, NULL, e);
+}
+
+mx_status mx_image_decode_part(mx_image *im, mx_box *box, const void *bytes, size_t size, int channels,
+                               const mx_part *part, mx_error *e) {
+    return decode(im, box, bytes, size, channels, part, e);
 }

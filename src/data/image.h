@@ -41,7 +41,24 @@ mx_status mx_image_probe(int *width, int *height, int *channels, const void *byt
  * rotation, no ICC. Truncated or corrupt data is an error. *im is empty on failure, else the caller frees it.
  */
 mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e);
-/* The same from a file; the message names it. */
+typedef struct {
+    int top, left, height, width;
+} mx_box;
+
+/* A part of a picture, chosen when its size is known but its samples are not decoded yet. */
+typedef struct {
+    mx_box (*choose)(void *user, int width, int height); /* inside the picture, not empty */
+    void *user;
+    bool fast; /* samples may differ a little: JPEGs without smooth upsampling and, as long as the part stays
+                  larger than out_w x out_h, at half, a quarter or an eighth of their size */
+    int out_w, out_h;
+} mx_part;
+/* As mx_image_decode, but *im need only hold the chosen part, at *box. Its samples are those of the whole
+ * decode (unless fast). Only a baseline JPEG that ends with its end marker is decoded in part; damage
+ * outside the part goes unnoticed there. */
+mx_status mx_image_decode_part(mx_image *im, mx_box *box, const void *bytes, size_t size, int channels,
+                               const mx_part *part, mx_error *e);
+/* The whole from a file; the message names it. */
 mx_status mx_image_read(mx_image *im, const char *path, int channels, mx_error *e);
 
 /* 8-bit RGB or grey to a PNG or JPEG file in memory (free(*bytes)) or on disk (written whole or not at all).
@@ -51,9 +68,6 @@ mx_status mx_image_encode_jpeg(void **bytes, size_t *size, const mx_image *im, i
 mx_status mx_image_write_png(const mx_image *im, const char *path, mx_error *e);
 mx_status mx_image_write_jpeg(const mx_image *im, const char *path, int quality, mx_error *e);
 
-typedef struct {
-    int top, left, height, width;
-} mx_box;
 typedef enum { MX_FILTER_BILINEAR, MX_FILTER_BICUBIC } mx_filter;
 
 /* Crops the box out, then resizes that copy to out's size (already made, same channels and type): the filter

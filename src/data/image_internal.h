@@ -19,6 +19,9 @@ bool mx_is_png(const unsigned char *b, size_t n);
 bool mx_is_webp(const unsigned char *b, size_t n);
 bool mx_is_tiff(const unsigned char *b, size_t n);
 bool mx_is_npy(const unsigned char *b, size_t n);
+/* As mx_decode_jpeg, the part at *box only where that can be done. */
+mx_status mx_decode_jpeg_part(mx_image *im, mx_box *box, int *colours, const unsigned char *bytes,
+                              size_t size, int channels, const mx_part *part, mx_error *e);
 mx_decode_function mx_decode_jpeg, mx_decode_png, mx_decode_webp, mx_decode_tiff, mx_decode_npy;
 mx_probe_function mx_probe_jpeg, mx_probe_png, mx_probe_webp, mx_probe_tiff, mx_probe_npy;
 

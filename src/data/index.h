@@ -84,6 +84,8 @@ mx_status mx_dataset_bytes(const mx_dataset *d, int64_t i, void **buffer, size_t
                            mx_error *e);
 /* What mx_dataset_bytes gave, decoded: most are image files; the records of CIFAR's files are bare planes. As
  * mx_image_decode in all else. */
+mx_status mx_dataset_decode_part(const mx_dataset *d, int64_t i, int channels, const void *bytes, size_t size,
+                                 const mx_part *part, mx_image *im, mx_box *box, mx_error *e);
 mx_status mx_dataset_decode(const mx_dataset *d, int64_t i, int channels, const void *bytes, size_t size,
                             mx_image *im, mx_error *e);
 /* Are the samples bare planes, without a file format? */

@@ -95,6 +95,14 @@ mx_status mx_dataset_decode(const mx_dataset *d, int64_t i, int channels, const 
     return mx_image_decode(im, bytes, size, channels, e);
 }
 
+mx_status mx_dataset_decode_part(const mx_dataset *d, int64_t i, int channels, const void *bytes, size_t size,
+                                 const mx_part *part, mx_image *im, mx_box *box, mx_error *e) {
+    if (!mx_dataset_raw(d)) return mx_image_decode_part(im, box, bytes, size, channels, part, e);
+    mx_status s = mx_dataset_decode(d, i, channels, bytes, size, im, e);
+    if (!s) *box = part->choose(part->user, im->width, im->height);
+    return s;
+}
+
 mx_status mx_dataset_read(const mx_dataset *d, int64_t i, int channels, mx_image *im, mx_error *e) {
     void *bytes = NULL;
     size_t room = 0, size = 0;

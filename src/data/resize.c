@@ -6,6 +6,7 @@
  * The box is a pointer and a row length into the source: as good as a copy, since the weights are made for
  * the box alone and so never reach outside it. */
 #include "data/image_internal.h"
+#include "data/resize.h"
 
 #include "base/clones.h"
 
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MX_RESIZE_BITS 22 /* of a weight, behind the point */
 #define MX_LANES       64 /* rows that the horizontal pass takes together; 16 and fewer GCC unrolls to scalars */
 #define MX_RESIZE_HALF (1 << (MX_RESIZE_BITS - 1))
 
@@ -29,13 +29,7 @@ static double bicubic(double x) { /* a = -0.5 */
 
 /* ---- the weights of one axis ---- */
 
-typedef struct {
-    int out;        /* 0: this axis keeps its size, nothing to do */
-    int taps;       /* most weights of one result */
-    int *first, *n; /* [out] first source sample and number of weights */
-    int32_t *fixed; /* [out][taps] weight * 2^22, rounded half away from zero: for bytes */
-    float *real;    /* [out][taps]: for the other types */
-} axis;
+typedef mx_axis axis;
 
 static void axis_free(axis *a) {
     free(a->real), free(a->fixed), free(a->n), free(a->first);
@@ -158,9 +152,12 @@ static mx_status resize8(mx_image *out, const uint8_t *in, size_t stride, mx_box
         st = mx_fail(e, MX_ERR_MEMORY, "cannot allocate memory to resize to %dx%d", out->width, out->height);
         goto done;
     }
-    if (h->out) across8(middle ? middle : out->pixels, in, stride, box.height, n, c, h, turned);
+    if (h->out && !(c == 3 && mx_resize_rgb_across(middle ? middle : out->pixels, in, stride, box.height,
+                                                   box.width, h)))
+        across8(middle ? middle : out->pixels, in, stride, box.height, n, c, h, turned);
     if (middle) in = middle, stride = width;
-    if (v->out) down8(out->pixels, in, stride, width, v, acc);
+    if (v->out && !mx_resize_down(out->pixels, in, stride, width, v))
+        down8(out->pixels, in, stride, width, v, acc);
 done:
     free(acc), free(turned), free(middle);
     return st;

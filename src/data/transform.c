@@ -93,24 +93,38 @@ static mx_status recolour(const mx_transform *t, mx_scratch *s, bool *flip, mx_r
     return mx_randaugment_apply(&t->randaugment, m, &s->spare, fill, r, e);
 }
 
-static mx_status augment(const mx_transform *t, const mx_image *im, mx_rng *r, mx_scratch *s, bool *flip,
-                         mx_error *e) {
+/* What the random stream says of one image before its samples are known. */
+typedef struct {
+    const mx_transform *t;
+    mx_rng *r;
+    bool flip;
+} drawing;
+
+static mx_box draw(void *user, int width, int height) {
+    drawing *w = user;
+    const mx_transform *t = w->t;
+    if (!t->augment) return (mx_box){0, 0, height, width};
     mx_box box =
         t->one_shot_crop
-            ? mx_crop_draw_once(r, im->width, im->height, t->scale_lo, t->scale_hi, t->ratio_lo, t->ratio_hi)
-            : mx_crop_draw(r, im->width, im->height, t->scale_lo, t->scale_hi, t->ratio_lo, t->ratio_hi);
-    *flip = mx_rng_uniform(r) < t->flip;
+            ? mx_crop_draw_once(w->r, width, height, t->scale_lo, t->scale_hi, t->ratio_lo, t->ratio_hi)
+            : mx_crop_draw(w->r, width, height, t->scale_lo, t->scale_hi, t->ratio_lo, t->ratio_hi);
+    w->flip = mx_rng_uniform(w->r) < t->flip;
+    return box;
+}
+
+/* box: where the crop lies in im */
+static mx_status augment(const mx_transform *t, const mx_image *im, mx_box box, mx_rng *r, mx_scratch *s,
+                         bool *flip, mx_error *e) {
     if (make_small(s, t->width, t->height, im, e) ||
         mx_image_resize(&s->small, im, box, MX_FILTER_BICUBIC, e))
         return e->status;
     return recolour(t, s, flip, r, e);
 }
 
-static mx_status apply(const mx_transform *t, const mx_image *im, mx_rng *r, mx_scratch *s, float *chw,
-                       mx_error *e) {
-    bool flip = false;
+static mx_status apply(const mx_transform *t, const mx_image *im, mx_box box, bool flip, mx_rng *r,
+                       mx_scratch *s, float *chw, mx_error *e) {
     if (!mx_image_finite(im)) return mx_fail(e, MX_ERR_DATA, "expected finite values, found NaN or infinity");
-    mx_status st = t->augment ? augment(t, im, r, s, &flip, e) : evaluate(t, im, s, e);
+    mx_status st = t->augment ? augment(t, im, box, r, s, &flip, e) : evaluate(t, im, s, e);
     if (st) return st;
     mx_image_to_tensor(chw, &s->small, flip, mx_value_range(im, t->value_range), t->mean, t->std);
     if (t->augment) mx_random_erase(&t->erase, chw, t->channels, t->height, t->width, r);
@@ -121,9 +135,13 @@ mx_status mx_transform_file(const mx_dataset *d, const mx_transform *t, int64_t 
                             float *chw, mx_error *e) {
     mx_image im = {0};
     size_t size = 0;
+    drawing w = {t, &r, false};
+    mx_box box = {0};
+    mx_part part = {.choose = draw, .user = &w};
+    if (t->scaled_decode && t->augment) part.fast = true, part.out_w = t->width, part.out_h = t->height;
     mx_status st = mx_dataset_bytes(d, i, &s->bytes, &s->room, &size, e);
-    if (!st) st = mx_dataset_decode(d, i, t->channels, s->bytes, size, &im, e);
-    if (!st) st = apply(t, &im, &r, s, chw, e);
+    if (!st) st = mx_dataset_decode_part(d, i, t->channels, s->bytes, size, &part, &im, &box, e);
+    if (!st) st = apply(t, &im, box, w.flip, &r, s, chw, e);
     mx_image_free(&im);
     return st;
 }
@@ -133,7 +151,7 @@ mx_status mx_transform_image(const mx_transform *t, const mx_image *im, float *c
     mx_transform evaluation = *t;
     evaluation.augment = false;
     mx_status st = mx_transform_check(&evaluation, e);
-    if (!st) st = apply(&evaluation, im, NULL, &s, chw, e);
+    if (!st) st = apply(&evaluation, im, (mx_box){0}, false, NULL, &s, chw, e);
     mx_scratch_free(&s);
     return st;
 }

@@ -42,7 +42,7 @@ typedef struct {
     /* saving and showing */
     char *save_every; /* "500" steps, "10m" minutes */
     int64_t log_every, picture_every;
-    bool quiet, profile;
+    bool quiet, profile, scaled_decode;
     /* eval, predict, embed, probe */
     char *split, *layer;
     int64_t top, views;

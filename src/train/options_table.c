@@ -168,6 +168,10 @@ static const mx_option_row table[] = {
      "mean of each channel that the model was trained with; default for 3 channels: ImageNet's"},
     {"std", "X,X,..", MX_VALUE_REALS, 0, 0, MX_CMD_CONVERT, LIST(std), 0, 1e30, NULL,
      "standard deviation of each channel"},
+    {"scaled-decode", NULL, MX_VALUE_SWITCH, 0, 1, FIT, AT(scaled_decode), 0, 0, "false",
+     "JPEGs may be decoded faster where samples then differ a little: at 1/2, 1/4 or 1/8 where the crop "
+     "stays larger "
+     "than the model's input, colour without smoothing"},
     {"max-bad", "SHARE", MX_VALUE_REAL, 0, 1, FIT, AT(max_bad), 0, 1, "0.01",
      "a larger share of unreadable files ends the run with a list"},
     {"workers", "N", MX_VALUE_WHOLE, 0, 0, FIT | READS, AT(workers), 0, 1024, NULL,

@@ -48,6 +48,7 @@ static void fill_transform(mx_settings *s, const mx_options *o) {
                                   .ratio_lo = 3.0 / 4,
                                   .ratio_hi = 4.0 / 3,
                                   .flip = o->flip,
+                                  .scaled_decode = o->scaled_decode,
                                   .augment = true};
 }
 
