@@ -3,6 +3,7 @@
  * kept: its work done again to save memory (model/block.h). */
 #include "train/bench_profile.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
