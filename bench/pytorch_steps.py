@@ -79,7 +79,11 @@ def check(path, compiled, bf16):
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         loss = net(t["images"], t["mask"] > 0)
     loss.backward()
-    worst = {"loss": abs(loss.item() / t["loss"].item() - 1), "gradients": 0, "steps' losses": 0, "after": 0}
+    worst = {"loss": abs(loss.item() / t["loss"].item() - 1), "gradients": 0}
+    if int(about["steps"]):
+        worst |= {"steps' losses": 0, "after": 0}
+    # Twice what mixmae's own f32 gradients are allowed (verify: 1e-5, bf16 6e-2), set after the fact: PyTorch misses that on
+    # the edge file, by 1.5e-5 on patch_embed.norm.bias (in f64 8e-6, so rounding), and its autocast by 8.1e-2.
     limit = [3e-3, 1e-1, 3e-3, None] if bf16 else [1e-6, 2e-5, 1e-6, 1.5e-5]
     for name, p in net.named_parameters():
         found, want = (key_bias_left_out(name, x) for x in (p.grad, t["grad." + name]))
