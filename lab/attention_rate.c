@@ -1,7 +1,7 @@
 /* Rate of the attention kernels on one thread beside that of a product block, in CPU time (other programs may
  * run).
  *
- * gcc -O2 -D_GNU_SOURCE -DMX_WITH_CPU -Isrc lab/attention_rate.c build/libmixmae_core.a -ldnnl -lm -fopenmp \
+ * gcc -O2 -D_GNU_SOURCE -DMX_WITH_CPU -Isrc lab/attention_rate.c build/libmixmae.a -lm \
  *     -o /tmp/attention_rate */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Products of the base model (batch 8): our blocks beside oneDNN's sgemm; best of several runs, every run on
  * cold operands (a buffer larger than the last cache is read between). One thread: processor time.
  *
- * gcc -O2 -D_GNU_SOURCE -Isrc lab/linear_rate.c build/libmixmae_core.a -ldnnl -lm -fopenmp -o
+ * gcc -O2 -D_GNU_SOURCE -Isrc lab/linear_rate.c build/libmixmae.a -lm -o
  * /tmp/linear_rate /tmp/linear_rate 1 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static double rate(const mx_product *p, int threads, bool blocks) {
         volatile float sink = 0;
         for (int i = 0; i < COLD; i += 16) sink += cold[i];
         const double begun = now();
-        mx_product_run(p, c, a, b, threads, blocks);
+        mx_product_run(p, MX_F32, c, a, b, threads, blocks);
         const double t = now() - begun;
         if (t < best) best = t;
     }

@@ -1,6 +1,6 @@
 /* One pretraining step of a named model: time by op, and the rate against that of the step's bare products.
  *
- * gcc -O2 -D_GNU_SOURCE -Isrc lab/step_rate.c build/libmixmae_core.a -ldnnl -ljansson -lm -fopenmp -o
+ * gcc -O2 -D_GNU_SOURCE -Isrc lab/step_rate.c build/libmixmae.a -ljansson -lm -o
  * /tmp/step_rate /tmp/step_rate base 8 2 3      (model, batch, threads, steps) */
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,10 +55,10 @@ static double products_alone(const mx_products *p, int threads, bool blocks) {
         for (int64_t j = 0; j < na; j++) a[j] = (float)(j % 97) * 0.01f - 0.5f;
         for (int64_t j = 0; j < nb; j++) b[j] = (float)(j % 89) * 0.01f - 0.5f;
         double t[5];
-        mx_product_run(q, c, a, b, threads, blocks);
+        mx_product_run(q, MX_F32, c, a, b, threads, blocks);
         for (int r = 0; r < 5; r++) {
             const double begun = now();
-            mx_product_run(q, c, a, b, threads, blocks);
+            mx_product_run(q, MX_F32, c, a, b, threads, blocks);
             t[r] = now() - begun;
         }
         qsort(t, 5, sizeof *t, by_time);

@@ -14,12 +14,14 @@ static void plain(const mx_product *p, float *c, const float *a, const float *b)
 }
 #endif
 
-bool mx_product_run(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks) {
+bool mx_product_run(const mx_product *p, mx_dtype type, float *c, const void *a, const void *b, int threads,
+                    bool blocks) {
 #ifdef MX_WITH_CPU
-    return mx_cpu_product(p, c, a, b, threads, blocks);
+    return mx_cpu_product(p, type, c, a, b, threads, blocks);
 #else
     (void)threads;
-    if (blocks) plain(p, c, a, b);
-    return blocks;
+    if (!blocks || type != MX_F32) return false;
+    plain(p, c, a, b);
+    return true;
 #endif
 }

@@ -22,10 +22,21 @@
 typedef struct {
     mx_trainer trainer;
     mx_products products;
-    float *a, *b, *c; /* large enough for any product of the step */
+    float *a, *b, *c;          /* large enough for any product of the step */
+    uint16_t *half_a, *half_b; /* the same numbers in bf16 */
     float *images;
     mx_run_state state;
 } bench;
+
+/* Numbers in [-0.5, 0.5) that bf16 holds. */
+static void fill(float *x, uint16_t *half, int64_t n, uint32_t factor) {
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        x[i] = (float)(((uint32_t)i * factor >> 8) & 127) / 128 - 0.5f;
+        memcpy(&bits, &x[i], sizeof bits);
+        half[i] = (uint16_t)(bits >> 16);
+    }
+}
 
 static mx_status make_matrices(bench *x, mx_error *e) {
     int64_t a = 1, b = 1, c = 1;
@@ -37,12 +48,21 @@ static mx_status make_matrices(bench *x, mx_error *e) {
     }
     x->a = malloc(sizeof(float) * (size_t)a), x->b = malloc(sizeof(float) * (size_t)b);
     x->c = malloc(sizeof(float) * (size_t)c), x->images = mx_random_images(&x->trainer.settings);
-    if (!x->a || !x->b || !x->c || !x->images)
+    x->half_a = malloc(sizeof *x->half_a * (size_t)a), x->half_b = malloc(sizeof *x->half_b * (size_t)b);
+    if (!x->a || !x->b || !x->c || !x->half_a || !x->half_b || !x->images)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the benchmark's matrices");
-    for (int64_t i = 0; i < a; i++) x->a[i] = (float)((i * 2654435761u >> 8) & 1023) / 1024 - 0.5f;
-    for (int64_t i = 0; i < b; i++) x->b[i] = (float)((i * 2246822519u >> 8) & 1023) / 1024 - 0.5f;
+    fill(x->a, x->half_a, a, 2654435761u);
+    fill(x->b, x->half_b, b, 2246822519u);
     memset(x->c, 0, sizeof(float) * (size_t)c);
     return MX_OK;
+}
+
+/* Our blocks in the run's precision, or oneDNN in f32. */
+static bool multiply(bench *x, const mx_product *p, bool own) {
+    const mx_settings *s = &x->trainer.settings;
+    if (!own || s->activations == MX_F32) return mx_product_run(p, MX_F32, x->c, x->a, x->b, s->threads, own);
+    return mx_product_run(p, MX_BF16, x->c, x->half_a, p->trans_a ? (void *)x->half_b : x->b, s->threads,
+                          own);
 }
 
 /* Seconds of one call of p, the faster of the two ways; small ones are repeated to be measurable. */
@@ -52,8 +72,7 @@ static double time_product(bench *x, const mx_product *p) {
     for (int own = 0; own < 2; own++) {
         double start = mx_clock_now();
         bool done = true;
-        for (int i = 0; i < repeat && done; i++)
-            done = mx_product_run(p, x->c, x->a, x->b, x->trainer.settings.threads, own);
+        for (int i = 0; i < repeat && done; i++) done = multiply(x, p, own);
         double seconds = (mx_clock_now() - start) / repeat;
         if (done && seconds < best) best = seconds;
     }
@@ -113,7 +132,7 @@ mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, m
 done:
     mx_trainer_free(&x->trainer);
     free(x->products.item);
-    free(x->a), free(x->b), free(x->c), free(x->images);
+    free(x->a), free(x->b), free(x->c), free(x->half_a), free(x->half_b), free(x->images);
     free(x);
     return e->status;
 }

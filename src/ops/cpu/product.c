@@ -8,12 +8,14 @@
 #include "ops/cpu/cpu.h"
 #include "ops/cpu/gemm.h"
 
-static mx_tensor matrix(const float *x, int64_t rows, int64_t columns) {
-    return mx_view((void *)(uintptr_t)x, MX_F32, rows, columns, 0, 0, 0);
+static mx_tensor matrix(const void *x, mx_dtype type, int64_t rows, int64_t columns) {
+    return mx_view((void *)(uintptr_t)x, type, rows, columns, 0, 0, 0);
 }
 
-bool mx_cpu_product(const mx_product *p, float *c, const float *a, const float *b, int threads, bool blocks) {
-    if (!blocks) return mx_library_gemm(p->trans_a, p->trans_b, p->m, p->n, p->k, a, b, c, threads);
+bool mx_cpu_product(const mx_product *p, mx_dtype type, float *c, const void *a, const void *b, int threads,
+                    bool blocks) {
+    if (!blocks)
+        return type == MX_F32 && mx_library_gemm(p->trans_a, p->trans_b, p->m, p->n, p->k, a, b, c, threads);
     mx_ctx ctx = {.backend = mx_backend_cpu(), .threads = threads};
     const int64_t m = p->m, n = p->n, k = p->k;
     const size_t need =
@@ -22,13 +24,14 @@ bool mx_cpu_product(const mx_product *p, float *c, const float *a, const float *
     if (!work) return false;
     if (p->trans_a) { /* dW [m,n] += aᵀ b over k rows */
         memset(c, 0, sizeof(float) * (size_t)(m * n));
-        mx_cpu_linear_back(&ctx, MX_ABSENT, matrix(c, m, n), MX_ABSENT, matrix(a, k, m), matrix(b, k, n),
-                           MX_ABSENT, matrix(b, m, n), work);
+        mx_cpu_linear_back(&ctx, MX_ABSENT, matrix(c, MX_F32, m, n), MX_ABSENT, matrix(a, type, k, m),
+                           matrix(b, type, k, n), MX_ABSENT, matrix(b, MX_F32, m, n), work);
     } else if (p->trans_b) {
-        mx_cpu_linear(&ctx, matrix(c, m, n), MX_ABSENT, MX_ABSENT, matrix(a, m, k), matrix(b, n, k),
-                      MX_ABSENT, MX_ABSENT, work);
+        mx_cpu_linear(&ctx, matrix(c, MX_F32, m, n), MX_ABSENT, MX_ABSENT, matrix(a, type, m, k),
+                      matrix(b, MX_F32, n, k), MX_ABSENT, MX_ABSENT, work);
     } else { /* dX [m,n] = a [m,k] w [k,n] */
-        mx_cpu_input_gradient(&ctx, matrix(c, m, n), matrix(a, m, k), matrix(b, k, n), work);
+        mx_cpu_input_gradient(&ctx, matrix(c, MX_F32, m, n), matrix(a, type, m, k), matrix(b, MX_F32, k, n),
+                              work);
     }
     free(work);
     return true;
