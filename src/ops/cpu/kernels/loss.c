@@ -4,35 +4,26 @@
 #include "ops/cpu/kernels/kernels.h"
 #include "ops/cpu/kernels/simd.h"
 
-typedef double vd __attribute__((vector_size(8 * MX_VW)));
-/* a macro: the vector is wider than an argument may be */
-#define widen(v) __builtin_convertvector(v, vd)
-MX_INLINE double sum_wide(const vd *v) {
-    double s = 0;
-    for (int i = 0; i < MX_VW; i++) s += (*v)[i];
-    return s;
-}
-
 static double sum(const float *x, int64_t n) {
-    vd a = {0};
-    for (int64_t i = 0; i < n; i += MX_VW) a += widen(mx_load_n(x + i, n - i));
-    return sum_wide(&a);
+    mx_wide a = {0};
+    for (int64_t i = 0; i < n; i += MX_VW) a += mx_to_wide(mx_load_n(x + i, n - i));
+    return mx_sum_wide(&a);
 }
 
 double mx_k_square_sum(const float *g, int64_t n) {
-    vd a = {0}, b = {0};
+    mx_wide a = {0}, b = {0};
     int64_t i = 0;
     for (; i + 2 * MX_VW <= n; i += 2 * MX_VW) {
-        vd u = widen(mx_load(g + i)), v = widen(mx_load(g + i + MX_VW));
+        mx_wide u = mx_to_wide(mx_load(g + i)), v = mx_to_wide(mx_load(g + i + MX_VW));
         a += u * u;
         b += v * v;
     }
     for (; i < n; i += MX_VW) {
-        vd u = widen(mx_load_n(g + i, n - i));
+        mx_wide u = mx_to_wide(mx_load_n(g + i, n - i));
         a += u * u;
     }
     a += b;
-    return sum_wide(&a);
+    return mx_sum_wide(&a);
 }
 
 /* per patch: unbiased variance, two passes (objective.md "Pretraining" 5) */
@@ -46,29 +37,29 @@ static void normalise_patch(float *t, int64_t n) {
 
 double mx_k_pixel_row(float *dp, const float *p, float *t, int64_t n, bool normalise, float scale) {
     if (normalise) normalise_patch(t, n);
-    vd total = {0};
+    mx_wide total = {0};
     for (int64_t i = 0; i < n; i += MX_VW) {
         mx_vf d = mx_load_n(p + i, n - i) - mx_load_n(t + i, n - i);
-        vd wide = widen(d);
+        mx_wide wide = mx_to_wide(d);
         total += wide * wide;
         if (dp) mx_store_n(dp + i, scale * d, n - i);
     }
-    return sum_wide(&total);
+    return mx_sum_wide(&total);
 }
 
 /* -Σ t (x - L) with L = log Σ e^x;  gradient: (Σt) softmax(x) - t */
 double mx_k_cross_entropy_row(float *dx, const float *x, const float *t, int64_t n, float scale) {
     float largest = x[0];
     for (int64_t i = 1; i < n; i++) largest = x[i] > largest ? x[i] : largest;
-    vd e = {0}, targets = {0}, dot = {0};
+    mx_wide e = {0}, targets = {0}, dot = {0};
     for (int64_t i = 0; i < n; i += MX_VW) {
         mx_vf z = mx_load_n(x + i, n - i) - largest, y = mx_load_n(t + i, n - i), p = mx_exp(z);
         for (int64_t j = n - i; j < MX_VW; j++) p[j] = 0;
-        e += widen(p);
-        targets += widen(y);
-        dot += widen(y) * (widen(mx_load_n(x + i, n - i)) - (double)largest);
+        e += mx_to_wide(p);
+        targets += mx_to_wide(y);
+        dot += mx_to_wide(y) * (mx_to_wide(mx_load_n(x + i, n - i)) - (double)largest);
     }
-    const double total = sum_wide(&e), weight = sum_wide(&targets), log_total = log(total);
+    const double total = mx_sum_wide(&e), weight = mx_sum_wide(&targets), log_total = log(total);
     if (dx) {
         const float factor = (float)(weight / total);
         for (int64_t i = 0; i < n; i += MX_VW) {
@@ -76,7 +67,7 @@ double mx_k_cross_entropy_row(float *dx, const float *x, const float *t, int64_t
             mx_store_n(dx + i, scale * (p * factor - y), n - i);
         }
     }
-    return weight * log_total - sum_wide(&dot);
+    return weight * log_total - mx_sum_wide(&dot);
 }
 
 void mx_k_adamw(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_args *a) {

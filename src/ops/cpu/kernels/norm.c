@@ -1,33 +1,27 @@
 /* LayerNorm on a range of rows, forward and backward: each row is read from memory once and stays in L1 for
- * the second look (two-pass variance, as exact as f32 allows). Backward: x̂ = (x - mean) rstd, g = dy γ:  dx =
- * rstd (g - mean(g) - x̂ mean(g x̂)),  dγ += dy x̂,  dβ += dy. */
+ * the second look (two-pass variance; sums in double, since whatever follows is multiplied by them).
+ * Backward: x̂ = (x - mean) rstd, g = dy γ:  dx = rstd (g - mean(g) - x̂ mean(g x̂)),  dγ += dy x̂,  dβ += dy. */
 #include <math.h>
 
 #include "ops/cpu/kernels/kernels.h"
 #include "ops/cpu/kernels/simd.h"
 
 static float row_mean(const float *x, int64_t n) {
-    mx_vf a = {0}, b = {0};
-    int64_t i = 0;
-    for (; i + 2 * MX_VW <= n; i += 2 * MX_VW) {
-        a += mx_load(x + i);
-        b += mx_load(x + i + MX_VW);
-    }
-    for (; i < n; i += MX_VW) a += mx_load_n(x + i, n - i);
-    return mx_sum(a + b) / (float)n;
+    mx_wide a = {0};
+    for (int64_t i = 0; i < n; i += MX_VW) a += mx_to_wide(mx_load_n(x + i, n - i));
+    return (float)(mx_sum_wide(&a) / (double)n);
 }
 
 static float row_variance(const float *x, float mean, int64_t n) {
-    mx_vf a = {0}, b = {0};
-    int64_t i = 0;
-    for (; i + 2 * MX_VW <= n; i += 2 * MX_VW) {
-        mx_vf u = mx_load(x + i) - mean, v = mx_load(x + i + MX_VW) - mean;
-        a += u * u;
-        b += v * v;
+    mx_wide a = {0};
+    for (int64_t i = 0; i < n; i += MX_VW) {
+        mx_vf u = mx_load_n(x + i, n - i) - mean;
+        if (n - i < MX_VW)
+            for (int64_t j = n - i; j < MX_VW; j++) u[j] = 0;
+        mx_wide v = mx_to_wide(u);
+        a += v * v;
     }
-    float s = mx_sum(a + b);
-    for (; i < n; i++) s += (x[i] - mean) * (x[i] - mean);
-    return s / (float)n;
+    return (float)(mx_sum_wide(&a) / (double)n);
 }
 
 MX_INLINE void layernorm(void *y, const bool half, float *mean, float *rstd, const float *x,

@@ -123,6 +123,16 @@ MX_INLINE float mx_largest(mx_vf v) {
     return s;
 }
 
+/* A register of floats as doubles, for sums that must be exact to f32. A macro: the vector is wider than an
+ * argument may be. */
+typedef double mx_wide __attribute__((vector_size(8 * MX_VW)));
+#define mx_to_wide(v) __builtin_convertvector(v, mx_wide)
+MX_INLINE double mx_sum_wide(const mx_wide *v) {
+    double s = 0;
+    for (int i = 0; i < MX_VW; i++) s += (*v)[i];
+    return s;
+}
+
 /* e^x, relative error below 2e-7 for x in [-87, 88]; below: 2^-126 instead of less; above: e^88. NaN stays.
  * x = n ln 2 + r, |r| <= ln 2 / 2; 2^n is built in the exponent and multiplied, so a NaN is kept. */
 MX_INLINE mx_vf mx_exp(mx_vf x) {
