@@ -6,24 +6,19 @@
 
 static double sum(const float *x, int64_t n) {
     mx_wide a = {0};
-    for (int64_t i = 0; i < n; i += MX_VW) a += mx_to_wide(mx_load_n(x + i, n - i));
-    return mx_sum_wide(&a);
+    for (int64_t i = 0; i < n; i += MX_VW) mx_wide_add(&a, mx_load_n(x + i, n - i));
+    return mx_wide_sum(&a);
 }
 
 double mx_k_square_sum(const float *g, int64_t n) {
     mx_wide a = {0}, b = {0};
     int64_t i = 0;
     for (; i + 2 * MX_VW <= n; i += 2 * MX_VW) {
-        mx_wide u = mx_to_wide(mx_load(g + i)), v = mx_to_wide(mx_load(g + i + MX_VW));
-        a += u * u;
-        b += v * v;
+        mx_wide_add_square(&a, mx_load(g + i));
+        mx_wide_add_square(&b, mx_load(g + i + MX_VW));
     }
-    for (; i < n; i += MX_VW) {
-        mx_wide u = mx_to_wide(mx_load_n(g + i, n - i));
-        a += u * u;
-    }
-    a += b;
-    return mx_sum_wide(&a);
+    for (; i < n; i += MX_VW) mx_wide_add_square(&a, mx_load_n(g + i, n - i));
+    return mx_wide_sum(&a) + mx_wide_sum(&b);
 }
 
 /* per patch: unbiased variance, two passes (objective.md "Pretraining" 5) */
@@ -40,11 +35,10 @@ double mx_k_pixel_row(float *dp, const float *p, float *t, int64_t n, bool norma
     mx_wide total = {0};
     for (int64_t i = 0; i < n; i += MX_VW) {
         mx_vf d = mx_load_n(p + i, n - i) - mx_load_n(t + i, n - i);
-        mx_wide wide = mx_to_wide(d);
-        total += wide * wide;
+        mx_wide_add_square(&total, d);
         if (dp) mx_store_n(dp + i, scale * d, n - i);
     }
-    return mx_sum_wide(&total);
+    return mx_wide_sum(&total);
 }
 
 /* -Σ t (x - L) with L = log Σ e^x;  gradient: (Σt) softmax(x) - t */
@@ -55,11 +49,11 @@ double mx_k_cross_entropy_row(float *dx, const float *x, const float *t, int64_t
     for (int64_t i = 0; i < n; i += MX_VW) {
         mx_vf z = mx_load_n(x + i, n - i) - largest, y = mx_load_n(t + i, n - i), p = mx_exp(z);
         for (int64_t j = n - i; j < MX_VW; j++) p[j] = 0;
-        e += mx_to_wide(p);
-        targets += mx_to_wide(y);
-        dot += mx_to_wide(y) * (mx_to_wide(mx_load_n(x + i, n - i)) - (double)largest);
+        mx_wide_add(&e, p);
+        mx_wide_add(&targets, y);
+        mx_wide_add_product(&dot, y, z);
     }
-    const double total = mx_sum_wide(&e), weight = mx_sum_wide(&targets), log_total = log(total);
+    const double total = mx_wide_sum(&e), weight = mx_wide_sum(&targets), log_total = log(total);
     if (dx) {
         const float factor = (float)(weight / total);
         for (int64_t i = 0; i < n; i += MX_VW) {
@@ -67,7 +61,7 @@ double mx_k_cross_entropy_row(float *dx, const float *x, const float *t, int64_t
             mx_store_n(dx + i, scale * (p * factor - y), n - i);
         }
     }
-    return weight * log_total - mx_sum_wide(&dot);
+    return weight * log_total - mx_wide_sum(&dot);
 }
 
 void mx_k_adamw(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_args *a) {

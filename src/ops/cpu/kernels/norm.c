@@ -8,20 +8,19 @@
 
 static float row_mean(const float *x, int64_t n) {
     mx_wide a = {0};
-    for (int64_t i = 0; i < n; i += MX_VW) a += mx_to_wide(mx_load_n(x + i, n - i));
-    return (float)(mx_sum_wide(&a) / (double)n);
+    int64_t i = 0;
+    for (; i + MX_VW <= n; i += MX_VW) mx_wide_add(&a, mx_load(x + i));
+    if (i < n) mx_wide_add(&a, mx_load_part(x + i, n - i));
+    return (float)(mx_wide_sum(&a) / (double)n);
 }
 
 static float row_variance(const float *x, float mean, int64_t n) {
     mx_wide a = {0};
-    for (int64_t i = 0; i < n; i += MX_VW) {
-        mx_vf u = mx_load_n(x + i, n - i) - mean;
-        if (n - i < MX_VW)
-            for (int64_t j = n - i; j < MX_VW; j++) u[j] = 0;
-        mx_wide v = mx_to_wide(u);
-        a += v * v;
-    }
-    return (float)(mx_sum_wide(&a) / (double)n);
+    int64_t i = 0;
+    for (; i + MX_VW <= n; i += MX_VW) mx_wide_add_square(&a, mx_load(x + i) - mean);
+    double s = mx_wide_sum(&a);
+    for (; i < n; i++) s += (double)(x[i] - mean) * (double)(x[i] - mean);
+    return (float)(s / (double)n);
 }
 
 MX_INLINE void layernorm(void *y, const bool half, float *mean, float *rstd, const float *x,

@@ -123,13 +123,35 @@ MX_INLINE float mx_largest(mx_vf v) {
     return s;
 }
 
-/* A register of floats as doubles, for sums that must be exact to f32. A macro: the vector is wider than an
- * argument may be. */
-typedef double mx_wide __attribute__((vector_size(8 * MX_VW)));
-#define mx_to_wide(v) __builtin_convertvector(v, mx_wide)
-MX_INLINE double mx_sum_wide(const mx_wide *v) {
+/* The halves of a register as doubles, for sums that must be exact to f32. Two registers and not one wide
+ * vector: GCC keeps what is wider than a register in memory. */
+typedef double mx_vd __attribute__((vector_size(4 * MX_VW)));
+#if MX_VW == 16
+#define MX_LOW(v)  __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7)
+#define MX_HIGH(v) __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)
+#elif MX_VW == 8
+#define MX_LOW(v)  __builtin_shufflevector(v, v, 0, 1, 2, 3)
+#define MX_HIGH(v) __builtin_shufflevector(v, v, 4, 5, 6, 7)
+#else
+#define MX_LOW(v)  __builtin_shufflevector(v, v, 0, 1)
+#define MX_HIGH(v) __builtin_shufflevector(v, v, 2, 3)
+#endif
+typedef struct {
+    mx_vd low, high;
+} mx_wide;
+MX_INLINE void mx_wide_add(mx_wide *a, mx_vf v) {
+    a->low += __builtin_convertvector(MX_LOW(v), mx_vd);
+    a->high += __builtin_convertvector(MX_HIGH(v), mx_vd);
+}
+MX_INLINE void mx_wide_add_product(mx_wide *a, mx_vf u, mx_vf v) {
+    a->low += __builtin_convertvector(MX_LOW(u), mx_vd) * __builtin_convertvector(MX_LOW(v), mx_vd);
+    a->high += __builtin_convertvector(MX_HIGH(u), mx_vd) * __builtin_convertvector(MX_HIGH(v), mx_vd);
+}
+MX_INLINE void mx_wide_add_square(mx_wide *a, mx_vf v) { mx_wide_add_product(a, v, v); }
+MX_INLINE double mx_wide_sum(const mx_wide *a) {
+    const mx_vd both = a->low + a->high;
     double s = 0;
-    for (int i = 0; i < MX_VW; i++) s += (*v)[i];
+    for (int i = 0; i < MX_VW / 2; i++) s += both[i];
     return s;
 }
 
