@@ -88,19 +88,26 @@ size_t mx_k_attention_scratch(int64_t tokens, int64_t d, bool backward) {
     return (size_t)(2 * d * padded + 5 * tokens * dp + ROWS_BACKWARD * (2 * padded + dp));
 }
 
-/* s = softmax without its division; returns the sum, *largest the largest logit. bias may be NULL. */
-static float softmax_row(float *s, const float *bias, float scale, int64_t tokens, float *largest) {
-    mx_vf top = mx_set(-3e38f), sum = {0};
+/* Logits from a row of q·k, one rounding each: forward and backward must make the same bits, since a
+ * probability that differs between them is an error of the whole row's gradient. */
+MX_INLINE mx_vf logits(const float *s, const float *bias, int64_t j, float scale) {
+    const mx_vf none = {0};
+    return mx_fma(mx_load(s + j), mx_set(scale), bias ? mx_load(bias + j) : none);
+}
+
+/* s = softmax without its division; returns the sum, in double so that it is the same for every register
+ * width; *largest the largest logit. bias may be NULL. */
+static double softmax_row(float *s, const float *bias, float scale, int64_t tokens, float *largest) {
+    mx_vf top = mx_set(-3e38f);
+    mx_wide sum = {0};
     int64_t j = 0;
     for (; j + MX_VW <= tokens; j += MX_VW) {
-        mx_vf v = mx_load(s + j) * scale;
-        if (bias) v += mx_load(bias + j);
+        mx_vf v = logits(s, bias, j, scale);
         mx_store(s + j, v);
         top = mx_max(v, top);
     }
     if (j < tokens) { /* lanes beyond the segment must not win */
-        mx_vf v = mx_load(s + j) * scale;
-        if (bias) v += mx_load(bias + j);
+        mx_vf v = logits(s, bias, j, scale);
         for (int64_t i = tokens - j; i < MX_VW; i++) v[i] = -3e38f;
         mx_store(s + j, v);
         top = mx_max(v, top);
@@ -109,9 +116,9 @@ static float softmax_row(float *s, const float *bias, float scale, int64_t token
     for (j = 0; j < tokens; j += MX_VW) {
         mx_vf p = mx_exp(mx_load(s + j) - *largest);
         mx_store(s + j, p);
-        sum += p;
+        mx_wide_add(&sum, p);
     }
-    return mx_sum(sum);
+    return mx_wide_sum(&sum);
 }
 
 /* rows from the first-th of y */
@@ -151,10 +158,10 @@ void mx_k_attention(const mx_attention_task *t) {
         product_rows(m, padded, d, queries, row, keys, padded, s, padded);
         for (int64_t i = 0; i < m; i++) {
             float largest;
-            float sum = softmax_row(s + i * padded, t->bias ? t->bias + (i0 + i) * padded : NULL, scale,
-                                    tokens, &largest);
-            inverse[i] = 1.0f / sum;
-            t->lse[i0 + i] = largest + logf(sum);
+            double sum = softmax_row(s + i * padded, t->bias ? t->bias + (i0 + i) * padded : NULL, scale,
+                                     tokens, &largest);
+            inverse[i] = (float)(1.0 / sum);
+            t->lse[i0 + i] = (float)((double)largest + log(sum));
         }
         product_rows(m, dp, tokens, s, padded, values, dp, o, dp);
         for (int64_t i = 0; i < m; i++)
@@ -177,9 +184,7 @@ static float dot(const float *x, const void *y, bool half, int64_t first, int64_
 static void softmax_row_back(float *s, float *dp, const float *bias, float *dbias, float scale, float lse,
                              float delta, int64_t padded) {
     for (int64_t j = 0; j < padded; j += MX_VW) {
-        mx_vf v = mx_load(s + j) * scale - lse;
-        if (bias) v += mx_load(bias + j);
-        mx_vf p = mx_exp(v), g = p * (mx_load(dp + j) - delta);
+        mx_vf p = mx_exp(logits(s, bias, j, scale) - lse), g = p * (mx_load(dp + j) - delta);
         mx_store(s + j, p);
         mx_store(dp + j, g * scale);
         if (dbias) mx_store(dbias + j, mx_load(dbias + j) + g);

@@ -51,17 +51,18 @@ MX_INLINE void layernorm_back(float *dx, float *dgamma, float *dbeta, const void
                               bool add, int64_t rows, int64_t width) {
     for (int64_t r = 0; r < rows; r++, x += width, dx += width) {
         const float m = mean[r], s = rstd[r];
-        mx_vf g_sum = {0}, gx_sum = {0};
+        mx_wide g_sum = {0}, gx_sum = {0};
         for (int64_t i = 0; i < width; i += MX_VW) {
             const int64_t w = width - i;
             mx_vf d = mx_get(dy, r * width + i, w, half), g = d * mx_load_n(gamma + i, w);
             mx_vf normal = (mx_load_n(x + i, w) - m) * s; /* in a part beyond the row: times g = 0 */
-            g_sum += g;
-            gx_sum += g * normal;
+            mx_wide_add(&g_sum, g);
+            mx_wide_add_product(&gx_sum, g, normal);
             mx_store_n(dgamma + i, mx_load_n(dgamma + i, w) + d * normal, w);
             mx_store_n(dbeta + i, mx_load_n(dbeta + i, w) + d, w);
         }
-        const float a = mx_sum(g_sum) / (float)width, b = mx_sum(gx_sum) / (float)width;
+        const float a = (float)(mx_wide_sum(&g_sum) / (double)width),
+                    b = (float)(mx_wide_sum(&gx_sum) / (double)width);
         for (int64_t i = 0; i < width; i += MX_VW) {
             const int64_t w = width - i;
             mx_vf g = mx_get(dy, r * width + i, w, half) * mx_load_n(gamma + i, w);

@@ -109,6 +109,20 @@ MX_INLINE mx_vf mx_max(mx_vf a, mx_vf b) { return mx_select(a > b, a, b); }
 MX_INLINE mx_vf mx_min(mx_vf a, mx_vf b) { return mx_select(a < b, a, b); }
 #endif
 
+/* a b + c with one rounding where the machine has it. The compiler contracts by itself, but not the same way
+ * in every place: this is for what must have the same bits in two of them. */
+#if defined(__AVX512F__)
+MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) {
+    return (mx_vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+#elif defined(__FMA__)
+MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) {
+    return (mx_vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+#else
+MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) { return a * b + c; }
+#endif
+
 /* pairwise, so that the order is one and the depth is small */
 MX_INLINE float mx_sum(mx_vf v) {
     float s[MX_VW];
