@@ -44,6 +44,7 @@ size_t mx_params_bytes(const mx_params *p, mx_params_use use) {
 mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e) {
     if (p->capacity < 0) return mx_fail(e, MX_ERR_MEMORY, "out of memory while listing a model's parameters");
     p->bytes = use == MX_PARAMS_PLAN ? 0 : mx_params_bytes(p, use);
+    if (use == MX_PARAMS_MAPPED) return MX_OK;
     char *base = (char *)((uintptr_t)1 << 42); /* never read: a plan needs only addresses */
     if (use != MX_PARAMS_PLAN) {
         if (!(base = p->memory = mx_pages_alloc(p->bytes)))
@@ -60,6 +61,7 @@ mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e) {
 
 void mx_params_free(mx_params *p) {
     if (!p) return;
+    if (p->close) p->close(p->file);
     free(p->memory);
     free(p->item);
     memset(p, 0, sizeof *p);
@@ -128,7 +130,10 @@ static mx_tensor view(const mx_param *q, float *base) {
 
 mx_tensor mx_weight(const mx_params *p, mx_pid id) {
     if (id < 0) return MX_ABSENT;
-    return view(&p->item[id], p->item[id].fixed ? p->fixed : p->weight);
+    const mx_param *q = &p->item[id];
+    if (q->mapped) /* only read: the ops' inputs */
+        return mx_view((void *)(uintptr_t)q->mapped, MX_F32, q->dim[0], q->dim[1], q->dim[2], q->dim[3], 0);
+    return view(q, q->fixed ? p->fixed : p->weight);
 }
 
 mx_tensor mx_grad(const mx_params *p, mx_pid id) {

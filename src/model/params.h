@@ -31,9 +31,10 @@ typedef struct {
     int64_t count, offset; /* elements; offset into the trainable or the fixed buffer */
     mx_init init;
     int fan, fan2;
-    bool fixed; /* not trained */
-    bool decay; /* weight decay applies: trainable and more than one dimension */
-    int layer;  /* id for layer-wise learning-rate decay (schedule.md 4) */
+    const float *mapped; /* where the tensor lies when not in a buffer of mx_params (MX_PARAMS_MAPPED) */
+    bool fixed;          /* not trained */
+    bool decay;          /* weight decay applies: trainable and more than one dimension */
+    int layer;           /* id for layer-wise learning-rate decay (schedule.md 4) */
 } mx_param;
 
 typedef struct {
@@ -44,6 +45,8 @@ typedef struct {
     float *fixed;                 /* [fixed_total] */
     void *memory;                 /* what was allocated for the five */
     size_t bytes;
+    void *file;                /* what `mapped` points into, closed by mx_params_free with ... */
+    void (*close)(void *file); /* ... this; NULL: nothing is mapped */
 } mx_params;
 
 /* Registers a tensor; dims of 0 are cut. Returns its id. Out of memory: a sticky failure that
@@ -52,8 +55,16 @@ mx_pid mx_params_add(mx_params *p, mx_init init, int fan, const char *name, int6
                      int64_t d);
 
 /* What the buffers are for; moments and gradients cost memory that a reader of checkpoints need not pay. */
-typedef enum { MX_PARAMS_PLAN, MX_PARAMS_WEIGHTS, MX_PARAMS_GRADS, MX_PARAMS_TRAIN } mx_params_use;
-/* Allocates zeroed buffers; MX_PARAMS_PLAN only sets addresses that must not be read. */
+typedef enum {
+    MX_PARAMS_PLAN,
+    MX_PARAMS_MAPPED, /* weights to be read only, where they lie in a file: nothing is allocated or copied.
+                         Who cannot map them may take MX_PARAMS_WEIGHTS instead */
+    MX_PARAMS_WEIGHTS,
+    MX_PARAMS_GRADS,
+    MX_PARAMS_TRAIN
+} mx_params_use;
+/* Allocates zeroed buffers; MX_PARAMS_PLAN only sets addresses that must not be read, MX_PARAMS_MAPPED none.
+ */
 mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e);
 /* Bytes that mx_params_allocate would take. */
 size_t mx_params_bytes(const mx_params *p, mx_params_use use);

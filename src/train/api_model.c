@@ -185,7 +185,7 @@ static mx_status load(mixmae_model *m, const char *path, const mixmae_load_optio
                        m->max_batch);
     if (o->threads < 0 || o->threads > 1024)
         return mx_fail(e, MX_ERR_ARGUMENT, "threads: expected 0 to 1024, found %d", o->threads);
-    if (mx_model_read_any(&m->model, &m->pixels, path, MX_PARAMS_WEIGHTS, e)) return e->status;
+    if (mx_model_read_any(&m->model, &m->pixels, path, MX_PARAMS_MAPPED, e)) return e->status;
     return make_memory(m, o, e);
 }
 

@@ -51,8 +51,9 @@ static mx_status load_set(const mx_params *p, float *base, const mx_st *st, cons
     return MX_OK;
 }
 
-mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool partial, mx_error *e) {
-    if (load_set(&m->params, m->params.weight, st, prefix, true, e)) return e->status;
+/* What has no place in the model. */
+static mx_status refuse_others(const mx_model *m, const mx_st *st, const char *prefix, bool partial,
+                               mx_error *e) {
     size_t n = strlen(prefix);
     for (int i = 0; i < mx_st_count(st) && !partial; i++) {
         const char *name = mx_st_at(st, i)->name;
@@ -61,6 +62,38 @@ mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool
             return mx_fail(e, MX_ERR_FORMAT, "tensor %s has no place in this model", name);
     }
     return MX_OK;
+}
+
+mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool partial, mx_error *e) {
+    if (load_set(&m->params, m->params.weight, st, prefix, true, e)) return e->status;
+    return refuse_others(m, st, prefix, partial, e);
+}
+
+/* May every tensor be used where it lies? */
+static bool mappable(const mx_st *st) {
+    for (int i = 0; i < mx_st_count(st); i++) {
+        const mx_st_tensor *t = mx_st_at(st, i);
+        if (strcmp(t->dtype, "F32") || (uintptr_t)t->data % sizeof(float)) return false;
+    }
+    return true;
+}
+
+static void close_file(void *st) { mx_st_close(st); }
+
+/* As mx_weights_load, without a copy; the model keeps st, also after a failure. */
+static mx_status map_weights(mx_model *m, mx_st *st, const char *prefix, bool partial, mx_error *e) {
+    mx_params *p = &m->params;
+    p->file = st, p->close = close_file;
+    for (int i = 0; i < p->count; i++) {
+        mx_param *q = &p->item[i];
+        char name[160];
+        snprintf(name, sizeof name, "%s%s", prefix, q->name);
+        const mx_st_tensor *t = mx_st_find(st, name);
+        if (!t) return mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing", name);
+        if (!same_shape(q, t)) return shape_error(q, t, e);
+        q->mapped = t->data;
+    }
+    return refuse_others(m, st, prefix, partial, e);
 }
 
 /* ---- metadata -------------------------------------------------------------------------------------------
@@ -246,6 +279,10 @@ mx_status mx_state_write(const char *path, const mx_model *m, const mx_run_state
     return write_file(path, m, s, pixels, e);
 }
 
+static mx_status copy_weights(mx_model *m, mx_st *st, const char *prefix, bool partial, mx_error *e) {
+    return mx_weights_load(m, st, prefix, partial, e);
+}
+
 mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
                              mx_error *e) {
     mx_st *st = NULL;
@@ -254,13 +291,16 @@ mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, m
     if (mx_st_open(&st, path, e)) return e->status;
     const char *text = mx_st_meta(st, "config"), *kind = mx_st_meta(st, "kind");
     bool state = kind && !strcmp(kind, "state");
+    if (use == MX_PARAMS_MAPPED && !mappable(st)) use = MX_PARAMS_WEIGHTS;
+    mx_status (*load)(mx_model *, mx_st *, const char *, bool, mx_error *) =
+        use == MX_PARAMS_MAPPED ? map_weights : copy_weights;
     if (!text)
         mx_fail(e, MX_ERR_FORMAT, "no \"config\" in the metadata: this is not a checkpoint of this program");
     else if (!mx_config_from_json(&config, text, e) && !mx_model_make(m, &config, use, e) &&
-             !mx_weights_load(m, st, state ? "param." : "", state, e) &&
+             !load(m, st, state ? "param." : "", state, e) &&
              !mx_class_names_from_json(m, mx_st_meta(st, "classes"), e) && pixels)
         mx_pixels_from_json(pixels, mx_st_meta(st, "pixels"), config.channels, e);
-    mx_st_close(st);
+    if (!m->params.close) mx_st_close(st);
     return mx_fail_where(e, "%s", path);
 }
 

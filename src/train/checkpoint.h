@@ -34,7 +34,8 @@ mx_status mx_pixels_from_json(mx_pixels *pixels, const char *json, int channels,
 /* model.safetensors: weights, configuration, pixel statistics, class names; bytes depend on these alone. */
 mx_status mx_checkpoint_write(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e);
 /* Opens a checkpoint, or a resume state (whose weights are param.*). The model is made with `use`. *pixels
- * may be NULL. */
+ * may be NULL. MX_PARAMS_MAPPED: the file stays mapped as long as the model lives and must not be changed in
+ * place (renaming another over it is fine: that is how this program writes). */
 mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
                              mx_error *e);
 

@@ -33,7 +33,7 @@ mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx
 mx_status mx_model_read_with(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
                              mx_params_use use, mx_error *e) {
     if (is_ours(path)) return mx_checkpoint_read(m, pixels, path, use, e);
-    return mx_foreign_read(m, pixels, path, hints, use, e);
+    return mx_foreign_read(m, pixels, path, hints, use == MX_PARAMS_MAPPED ? MX_PARAMS_WEIGHTS : use, e);
 }
 
 mx_status mx_model_config_any(mx_model_config *config, const char *path, mx_error *e) {

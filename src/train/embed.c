@@ -95,7 +95,8 @@ static mx_status from_data(embedder *m, mx_error *e) {
     if (mx_loader_open(&loader, &config, e)) return e->status;
     for (int64_t at = 0; at < m->count && !e->status; at += m->f.batch) {
         mx_batch b;
-        if (check_stop(m, at, e) || mx_loader_next(loader, &b, e) || mx_inference_run(&m->f, b.images, e))
+        if (check_stop(m, at, e) || mx_loader_next(loader, &b, e) ||
+            mx_inference_run(&m->f, b.images, m->count - at, e))
             break;
         for (int k = 0; k < m->f.batch && at + k < m->count && !e->status; k++)
             put_row(m, at + k, k, b.index[k] >= 0, e);
@@ -120,7 +121,7 @@ static mx_status from_files(embedder *m, mx_error *e) {
             if (!whole[k]) mx_notice(m->sink, "%s", broken.text);
             mx_image_free(&im);
         }
-        if (mx_inference_run(f, f->images, e)) break;
+        if (mx_inference_run(f, f->images, n, e)) break;
         for (int k = 0; k < n && !e->status; k++) put_row(m, at + k, k, whole[k], e);
     }
     free(whole);

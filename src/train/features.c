@@ -19,7 +19,8 @@ static mx_status one_view(mx_features *out, float *x, mx_inference *f, const mx_
     if (mx_loader_open(&loader, &c, e)) return e->status;
     for (int64_t n = 0; n < c.batches_per_epoch && !e->status; n++) {
         mx_batch b;
-        if (mx_loader_next(loader, &b, e) || mx_inference_run(f, b.images, e)) break;
+        if (mx_loader_next(loader, &b, e) || mx_inference_run(f, b.images, out->count - n * c.batch, e))
+            break;
         for (int k = 0; k < c.batch && n * c.batch + k < out->count; k++) {
             int64_t row = b.index[k];
             if (row < 0) continue; /* broken */

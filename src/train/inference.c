@@ -15,8 +15,8 @@ static void work(mx_ctx *c, void *user) {
     const mx_model_config *m = &f->model.config;
     mx_encode_views views;
     size_t mark = c->arena->used;
-    mx_tensor images = mx_view(f->images, MX_F32, f->batch, m->channels, m->image_h, m->image_w, 0);
-    mx_tensor out = mx_view(f->out, MX_F32, f->batch, f->each_out, 0, 0, 0);
+    mx_tensor images = mx_view(f->images, MX_F32, f->now, m->channels, m->image_h, m->image_w, 0);
+    mx_tensor out = mx_view(f->out, MX_F32, f->now, f->each_out, 0, 0, 0);
     if (f->output == MX_OUT_LOGITS)
         mx_classify_logits(c, &f->model, out, images, &f->mix);
     else {
@@ -53,7 +53,7 @@ static mx_status open_model(mx_inference *f, const mx_options *o, int stage, mx_
     if (!o->checkpoint)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--checkpoint FILE is needed: a model.safetensors or best.safetensors");
-    if (mx_model_read_any(&f->model, &f->pixels, o->checkpoint, MX_PARAMS_WEIGHTS, e)) return e->status;
+    if (mx_model_read_any(&f->model, &f->pixels, o->checkpoint, MX_PARAMS_MAPPED, e)) return e->status;
     const mx_model_config *m = &f->model.config;
     if (f->output == MX_OUT_LOGITS && !m->classes)
         return mx_fail(
@@ -91,6 +91,7 @@ mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output outp
         return mx_fail(e, MX_ERR_MEMORY,
                        "out of memory for a batch of %d images: a smaller --batch-size takes less", f->batch);
     if (mx_mixing_make(&f->mix, m, f->batch, false, e)) return e->status;
+    f->now = f->batch;
     mx_compute how;
     if (mx_compute_make(&how, o->backend, o->dtype, threads, e)) return e->status;
     return mx_session_make(&f->session, &how, work, f, NULL, e);
@@ -104,9 +105,9 @@ void mx_inference_free(mx_inference *f) {
     free(f->images), free(f->out);
 }
 
-mx_status mx_inference_run(mx_inference *f, const float *images, mx_error *e) {
-    if (images != f->images)
-        memcpy(f->images, images, sizeof *images * (size_t)f->batch * (size_t)f->each_in);
+mx_status mx_inference_run(mx_inference *f, const float *images, int64_t n, mx_error *e) {
+    f->now = n < f->batch ? (int)n : f->batch;
+    if (images != f->images) memcpy(f->images, images, sizeof *images * (size_t)f->now * (size_t)f->each_in);
     work(&f->session.ctx, f);
     return mx_session_error(&f->session, e);
 }

@@ -1,6 +1,5 @@
 /* A finished model put to use: images in, logits or features out, forward only. Shared by eval, predict,
- * embed and probe. One batch size; a shorter batch is computed with whatever stood in the buffer behind it.
- */
+ * embed and probe. Weights are used where they lie in the file. */
 #ifndef MX_TRAIN_INFERENCE_H
 #define MX_TRAIN_INFERENCE_H
 
@@ -26,6 +25,7 @@ typedef struct {
     int64_t each_in, each_out; /* floats of an image, of its output */
     int64_t shape[3];          /* of an output; shape_count numbers */
     int shape_count;
+    int now;       /* images of the batch that is being computed */
     float *images; /* [batch, each_in]: the caller fills it ... */
     float *out;    /* [batch, each_out]: ... and finds the result here */
 } mx_inference;
@@ -35,8 +35,8 @@ typedef struct {
  * failure. */
 mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage, mx_error *e);
 void mx_inference_free(mx_inference *f);
-/* f->out from these images [batch, each_in]. */
-mx_status mx_inference_run(mx_inference *f, const float *images, mx_error *e);
+/* f->out [n, ..] from images [n, each_in], n <= f->batch: how many go together changes no bit. */
+mx_status mx_inference_run(mx_inference *f, const float *images, int64_t n, mx_error *e);
 /* Loader that reads every image of data once in order (mx_batch.index tells which are whole). */
 mx_loader_config mx_inference_loader(const mx_inference *f, const mx_dataset *data);
 /* Name of a class, or its number as text. */

@@ -57,7 +57,7 @@ static void print_table(const predictor *p, const char *path) {
 
 static mx_status flush(predictor *p, mx_error *e) {
     int classes = p->f.model.config.classes;
-    if (!p->waiting || mx_inference_run(&p->f, p->f.images, e)) return e->status;
+    if (!p->waiting || mx_inference_run(&p->f, p->f.images, p->waiting, e)) return e->status;
     for (int i = 0; i < p->waiting; i++) {
         const float *logits = p->f.out + (size_t)i * (size_t)classes;
         softmax(p->chance, logits, classes);

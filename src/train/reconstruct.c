@@ -178,7 +178,7 @@ static mx_status show(showing *s, const mx_options *o, mx_image *grid, mx_error 
     uint8_t *mask = NULL;
     mx_compute how;
     if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
-    if (mx_model_read_any(&s->model, &s->pixels, o->checkpoint, MX_PARAMS_WEIGHTS, e)) return e->status;
+    if (mx_model_read_any(&s->model, &s->pixels, o->checkpoint, MX_PARAMS_MAPPED, e)) return e->status;
     if (!s->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
     if (read_images(s, o->images, o->image_count, e) ||
