@@ -2,8 +2,9 @@
  * limits, interleaved, so that the ratios hold on a noisy machine.
  *
  * gcc -O2 -D_GNU_SOURCE -Isrc -Iinclude lab/memory_rate.c build/libmixmae.a $(pkg-config --libs libjpeg
- * libpng libwebp libtiff-4 jansson inih libprotobuf-c libzip libarchive) -lm -pthread -ldl -o /tmp/memory_rate
- * /tmp/memory_rate base 8 3 3000 2500 2200     (model, batch, rounds, limits of the total in MB) */
+ * libpng libwebp libtiff-4 jansson inih libprotobuf-c libzip libarchive) -lm -pthread -ldl -o
+ * /tmp/memory_rate /tmp/memory_rate base 8 3 3000 2500 2200     (model, batch, rounds, limits of the total in
+ * MB) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

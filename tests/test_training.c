@@ -1,5 +1,6 @@
-/* Training properties that no golden file sees: initial values, drop path, clipping, order of decay and update, not-finite
- * handling, accumulation, schedule, isolation of mixed images, planned memory (model/, optim/, train/step.h). */
+/* Training properties that no golden file sees: initial values, drop path, clipping, order of decay and
+ * update, not-finite handling, accumulation, schedule, isolation of mixed images, planned memory (model/,
+ * optim/, train/step.h). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,15 +21,38 @@
 static const char *const backends[] = {"ref", "cpu"};
 
 static mx_model_config config(void) {
-    return (mx_model_config){.name = "test", .image_h = 32, .image_w = 32, .patch = 2, .channels = 3, .stages = 3,
-                             .embed_dim = 16, .depths = {1, 1, 2}, .heads = {1, 2, 4}, .windows = {8, 4, 4},
-                             .decoder_dim = 32, .decoder_depth = 2, .decoder_heads = 2, .norm_pix = true};
+    return (mx_model_config){.name = "test",
+                             .image_h = 32,
+                             .image_w = 32,
+                             .patch = 2,
+                             .channels = 3,
+                             .stages = 3,
+                             .embed_dim = 16,
+                             .depths = {1, 1, 2},
+                             .heads = {1, 2, 4},
+                             .windows = {8, 4, 4},
+                             .decoder_dim = 32,
+                             .decoder_depth = 2,
+                             .decoder_heads = 2,
+                             .norm_pix = true};
 }
 
 static mx_settings settings(const char *backend, int threads) {
-    return (mx_settings){.model = config(), .batch = 4, .accum = 2, .epochs = 4, .schedule = {1e-3, 0, 1, 4},
-                         .weight_decay = 0.05, .beta1 = 0.9, .beta2 = 0.95, .mask_ratio = 0.5, .seed = 7,
-                         .max_skipped = 3, .threads = threads, .backend = backend, .steps_per_epoch = 8, .steps = 32};
+    return (mx_settings){.model = config(),
+                         .batch = 4,
+                         .accum = 2,
+                         .epochs = 4,
+                         .schedule = {1e-3, 0, 1, 4},
+                         .weight_decay = 0.05,
+                         .beta1 = 0.9,
+                         .beta2 = 0.95,
+                         .mask_ratio = 0.5,
+                         .seed = 7,
+                         .max_skipped = 3,
+                         .threads = threads,
+                         .backend = backend,
+                         .steps_per_epoch = 8,
+                         .steps = 32};
 }
 
 static float *make_images(int count, uint64_t seed) {
@@ -59,7 +83,8 @@ static void moments(const mx_params *p, const char *name, double *mean, double *
     const float *w = p->weight + q->offset;
     double s = 0, ss = 0;
     *far = 0;
-    for (int64_t i = 0; i < q->count; i++) s += (double)w[i], ss += (double)w[i] * (double)w[i], *far = fmax(*far, fabs((double)w[i]));
+    for (int64_t i = 0; i < q->count; i++)
+        s += (double)w[i], ss += (double)w[i] * (double)w[i], *far = fmax(*far, fabs((double)w[i]));
     *mean = s / (double)q->count, *std = sqrt(ss / (double)q->count - *mean * *mean);
 }
 
@@ -74,7 +99,8 @@ static void initial_values(void **state) {
     mx_params_init(&m.params, 1);
     moments(&m.params, "layers.1.blocks.0.attn.qkv.weight", &mean, &std, &far);
     bound = sqrt(6.0 / (128 + 3 * 128)); /* qkv is one 3C x C matrix */
-    assert_true(far <= bound && far > 0.99 * bound && fabs(std / (bound / sqrt(3)) - 1) < 0.02 && fabs(mean) < 0.002);
+    assert_true(far <= bound && far > 0.99 * bound && fabs(std / (bound / sqrt(3)) - 1) < 0.02 &&
+                fabs(mean) < 0.002);
     moments(&m.params, "patch_embed.proj.weight", &mean, &std, &far);
     bound = 1 / sqrt(12.0);
     assert_true(far <= bound && fabs(std / (bound / sqrt(3)) - 1) < 0.1);
@@ -112,10 +138,12 @@ static void drop_path_keeps_the_expectation(void **state) {
 static void schedule_as_published(void **state) {
     (void)state;
     const mx_schedule pre = {1.2e-3, 0, 40, 600}, fine = {2e-3, 1e-6, 5, 100};
-    const double cases[][2] = {{0, 0}, {1.0 / 625, 4.8e-8}, {20, 6e-4}, {40, 1.2e-3}, {320, 6e-4}, {599, 9.44e-9}};
+    const double cases[][2] = {{0, 0},       {1.0 / 625, 4.8e-8}, {20, 6e-4},
+                               {40, 1.2e-3}, {320, 6e-4},         {599, 9.44e-9}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_true(fabs(mx_schedule_at(&pre, cases[i][0]) - cases[i][1]) <= 1e-3 * cases[i][1]);
-    assert_true(fabs(mx_schedule_at(&fine, 2.5) - 1e-3) < 1e-12 && fabs(mx_schedule_at(&fine, 52.5) - 1.0005e-3) < 1e-9);
+    assert_true(fabs(mx_schedule_at(&fine, 2.5) - 1e-3) < 1e-12 &&
+                fabs(mx_schedule_at(&fine, 52.5) - 1.0005e-3) < 1e-9);
 }
 
 /* One update on one number by hand: decay first, then the corrected step with eps outside the root. */
@@ -207,7 +235,8 @@ static void accumulation_is_a_mean(void **state) {
     mx_trainer_free(&t);
 }
 
-/* Pixels of the paired image under mask 1 never reach the tokens of the own image: no leak through windows or merging. */
+/* Pixels of the paired image under mask 1 never reach the tokens of the own image: no leak through windows or
+ * merging. */
 static void mixed_images_do_not_see_each_other(void **state) {
     (void)state;
     for (int b = 0; b < 2; b++) {
@@ -226,7 +255,8 @@ static void mixed_images_do_not_see_each_other(void **state) {
         float *before = malloc(mx_bytes(v.features));
         memcpy(before, v.features.data, mx_bytes(v.features));
         mx_arena_release(&t.session.arena, 0);
-        for (size_t i = 0; i < 3 * 32 * 32; i++) images[3 * 3 * 32 * 32 + i] += 1; /* image 3, the partner of image 0 */
+        for (size_t i = 0; i < 3 * 32 * 32; i++)
+            images[3 * 3 * 32 * 32 + i] += 1; /* image 3, the partner of image 0 */
         mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &t.show);
         assert_true(mx_ok(&t.session.ctx));
         for (size_t u = 0; u < units; u++) {
@@ -273,8 +303,10 @@ static void training_learns_and_repeats(void **state) {
             train(&t, &run, images, 23);
             assert_true((double)t.loss < 0.95 * (double)first);
             size_t n = sizeof(float) * (size_t)t.model.params.total;
-            if (again) assert_memory_equal(bytes, t.model.params.weight, n);
-            else memcpy(bytes = malloc(n), t.model.params.weight, n);
+            if (again)
+                assert_memory_equal(bytes, t.model.params.weight, n);
+            else
+                memcpy(bytes = malloc(n), t.model.params.weight, n);
             free(images);
             mx_trainer_free(&t);
         }
@@ -283,11 +315,15 @@ static void training_learns_and_repeats(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(initial_values),          cmocka_unit_test(drop_path_keeps_the_expectation),
-        cmocka_unit_test(schedule_as_published),   cmocka_unit_test(adamw_by_hand),
-        cmocka_unit_test(not_finite_skips_the_update), cmocka_unit_test(clipping_bounds_the_gradient),
-        cmocka_unit_test(accumulation_is_a_mean),  cmocka_unit_test(mixed_images_do_not_see_each_other),
-        cmocka_unit_test(planned_memory_is_used_memory), cmocka_unit_test(training_learns_and_repeats)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(initial_values),
+                                       cmocka_unit_test(drop_path_keeps_the_expectation),
+                                       cmocka_unit_test(schedule_as_published),
+                                       cmocka_unit_test(adamw_by_hand),
+                                       cmocka_unit_test(not_finite_skips_the_update),
+                                       cmocka_unit_test(clipping_bounds_the_gradient),
+                                       cmocka_unit_test(accumulation_is_a_mean),
+                                       cmocka_unit_test(mixed_images_do_not_see_each_other),
+                                       cmocka_unit_test(planned_memory_is_used_memory),
+                                       cmocka_unit_test(training_learns_and_repeats)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
