@@ -25,11 +25,54 @@ static inline double across(const source *s, int y, const int x[4], int c, doubl
     return t == 0 ? p[x[1]] : cubic(p[x[0]], p[x[1]], p[x[2]], p[x[3]], t);
 }
 
+/* floor of a number above -1; the C library's is a call on machines without SSE 4.1. */
+static inline int floor_small(double t) {
+    int i = (int)t;
+    return t < i ? i - 1 : i;
+}
+
+/* Rows y0-1 to y0+2 at column offset x, where columns fall on pixels: one pass down. */
+static inline void down(uint8_t *out, const source *s, int x, int y0, double ty) {
+    const uint8_t *row[4];
+    for (int i = 0; i < 4; i++)
+        row[i] =
+            s->pixels + (size_t)clamp(y0 - 1 + i, s->height) * (size_t)s->width * (size_t)s->channels + x;
+    for (int c = 0; c < s->channels; c++) {
+        double v = cubic(row[0][c], row[1][c], row[2][c], row[3][c], ty);
+        out[c] = (uint8_t)(v <= 0 ? 0 : v >= 255 ? 255 : (int)v);
+    }
+}
+
+/* All 16 taps lie inside: no clamping. channels is a constant where this is called. */
+static inline void inside(uint8_t *out, const source *s, int x0, int y0, double tx, double ty,
+                          const int channels) {
+    const size_t stride = (size_t)s->width * (size_t)channels;
+    const uint8_t *p = s->pixels + (size_t)(y0 - 1) * stride + (size_t)(x0 - 1) * (size_t)channels;
+    for (int c = 0; c < channels; c++) {
+        double row[4];
+        for (int i = 0; i < 4; i++) {
+            const uint8_t *q = p + (size_t)i * stride + c;
+            row[i] = cubic(q[0], q[channels], q[2 * channels], q[3 * channels], tx);
+        }
+        double v = cubic(row[0], row[1], row[2], row[3], ty);
+        out[c] = (uint8_t)(v <= 0 ? 0 : v >= 255 ? 255 : (int)v);
+    }
+}
+
 /* The pixel at (X, Y), pixel centres at halves. */
 static inline void sample(uint8_t *out, const source *s, double X, double Y) {
-    int x0 = (int)floor(X - 0.5), y0 = (int)floor(Y - 0.5), x[4];
+    int x0 = floor_small(X - 0.5), y0 = floor_small(Y - 0.5), x[4];
     double tx = X - 0.5 - x0, ty = Y - 0.5 - y0;
+    if (s->channels == 3 && tx != 0 && ty != 0 && x0 >= 1 && x0 + 2 < s->width && y0 >= 1 &&
+        y0 + 2 < s->height) {
+        inside(out, s, x0, y0, tx, ty, 3);
+        return;
+    }
     for (int i = 0; i < 4; i++) x[i] = clamp(x0 - 1 + i, s->width) * s->channels;
+    if (tx == 0 && ty != 0) {
+        down(out, s, x[1], y0, ty);
+        return;
+    }
     for (int c = 0; c < s->channels; c++) {
         double v = ty == 0 ? across(s, y0, x, c, tx)
                            : cubic(across(s, y0 - 1, x, c, tx), across(s, y0, x, c, tx),
