@@ -90,12 +90,21 @@ static void read_rows(struct jpeg_decompress_struct *d, mx_image *im) {
 }
 
 #ifdef LIBJPEG_TURBO_VERSION
+/* Luma at 1 or 2 times chroma's size each way, or one component: what encoders write, and what is tested. */
+static bool usual_sampling(const struct jpeg_decompress_struct *d) {
+    const jpeg_component_info *c = d->comp_info;
+    if (d->num_components == 1) return true;
+    return d->num_components == 3 && c[0].h_samp_factor <= 2 && c[0].v_samp_factor <= 2 &&
+           c[1].h_samp_factor == 1 && c[1].v_samp_factor == 1 && c[2].h_samp_factor == 1 &&
+           c[2].v_samp_factor == 1;
+}
+
 /* Entropy codes must be read up to the part's last row, but what lies outside is not transformed, upsampled
  * or converted. Upsampling looks at neighbours, so one MCU more is decoded on each side. Files that need all
- * of their data first (several scans), and those that may be cut off, are decoded whole. */
+ * of their data first (several scans), those that may be cut off and unusual ones are decoded whole. */
 static bool in_part(struct jpeg_decompress_struct *d, const unsigned char *bytes, size_t size) {
-    return !jpeg_has_multiple_scans(d) && d->num_components <= 3 && size > 2 && bytes[size - 2] == 0xff &&
-           bytes[size - 1] == JPEG_EOI;
+    return !jpeg_has_multiple_scans(d) && !d->arith_code && usual_sampling(d) && size > 2 &&
+           bytes[size - 2] == 0xff && bytes[size - 1] == JPEG_EOI;
 }
 
 /* [*first, *end) of n samples grown to whole MCUs of `mcu` and one more on each side */

@@ -77,27 +77,33 @@ __attribute__((target("avx2"))) static void two_rows(uint8_t *to_a, uint8_t *to_
 
 static bool usable(const mx_axis *a) { return __builtin_cpu_supports("avx2") && a->taps <= 250; }
 
+/* Row y, with MX_PAD readable bytes behind it: in place where the rows below are long enough, else copied. */
+static const uint8_t *padded_row(uint8_t *copy, const uint8_t *in, size_t stride, int rows, size_t bytes,
+                                 int y) {
+    if ((size_t)(rows - 1 - y) * stride >= MX_PAD) return in + (size_t)y * stride;
+    memcpy(copy, in + (size_t)y * stride, bytes);
+    memset(copy + bytes, 0, MX_PAD);
+    return copy;
+}
+
 bool mx_resize_rgb_across(uint8_t *out, const uint8_t *in, size_t stride, int rows, int columns,
                           const mx_axis *a) {
     const size_t bytes = (size_t)columns * 3, width = (size_t)a->out * 3;
     halves s = {0};
     if (!usable(a)) return false;
-    uint8_t *last = malloc(bytes + MX_PAD); /* the last row: nothing readable may lie behind it */
-    uint8_t *none = malloc(width);
-    bool done = last && none && split(&s, a);
-    if (done) {
-        memcpy(last, in + (size_t)(rows - 1) * stride, bytes);
-        memset(last + bytes, 0, MX_PAD);
-    }
+    uint8_t *copy = malloc(2 * (bytes + MX_PAD)), *none = malloc(width);
+    bool done = copy && none && split(&s, a);
     for (int y = 0; done && y < rows; y += 2) {
-        const uint8_t *p = y + 1 < rows ? in + (size_t)y * stride : last;
-        const uint8_t *q = y + 2 < rows ? in + (size_t)(y + 1) * stride : last;
+        const bool two = y + 1 < rows;
+        const uint8_t *p = padded_row(copy, in, stride, rows, bytes, y);
+        const uint8_t *q = two ? padded_row(copy + bytes + MX_PAD, in, stride, rows, bytes, y + 1) : p;
         uint8_t *to = out + (size_t)y * width;
-        two_rows(to, y + 1 < rows ? to + width : none, p, q, a, &s);
+        two_rows(to, two ? to + width : none, p, q, a, &s);
     }
-    free(s.low), free(none), free(last);
+    free(s.low), free(none), free(copy);
     return done;
 }
+
 /* 8 columns of two rows with their two weights */
 __attribute__((target("avx2"))) static inline void add_pair(__m256i *lows, __m256i *highs, __m128i both,
                                                             __m256i low, __m256i high) {

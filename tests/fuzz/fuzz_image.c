@@ -1,5 +1,6 @@
 /* libFuzzer target: any bytes as an image file. Decoding either fails with a message or gives an image whose
- * every sample may be read and which has the shape that the header said; a crop of it is resized too. */
+ * every sample may be read and which has the shape that the header said; a crop of it is resized too. A part
+ * of what decodes whole decodes as well, to the same samples; fast, to as many as it says. */
 #include "data/image.h"
 
 #include <stdlib.h>
@@ -29,7 +30,45 @@ static void use(const mx_image *im, int width, int height) {
     mx_image_free(&out);
 }
 
+static unsigned seed; /* of the part, from the file's last bytes */
+
+static mx_box choose(void *user, int width, int height) {
+    mx_box *b = user;
+    b->width = 1 + (int)(seed % (unsigned)width), b->height = 1 + (int)(seed / 7 % (unsigned)height);
+    b->left = (int)(seed / 31 % (unsigned)(width - b->width + 1));
+    b->top = (int)(seed / 131 % (unsigned)(height - b->height + 1));
+    return *b;
+}
+
+static void use_part(const mx_image *whole, const void *bytes, size_t size, int channels, int fast) {
+    mx_image part;
+    mx_box chosen = {0}, at = {0};
+    mx_error e = {0};
+    const mx_part how = {.choose = choose, .user = &chosen, .fast = fast, .out_w = 1, .out_h = 3};
+    mx_status got = mx_image_decode_part(&part, &at, bytes, size, channels, &how, &e);
+    expect(got == e.status && (got == MX_OK) == (part.pixels != NULL));
+    expect(!whole->pixels || !got);
+    if (!got) {
+        expect(at.left >= 0 && at.top >= 0 && at.width > 0 && at.height > 0);
+        expect(at.left + at.width <= part.width && at.top + at.height <= part.height);
+        use(&part, part.width, part.height);
+    }
+    if (!got && !fast && whole->pixels) {
+        size_t pixel = bytes_of(whole) / (size_t)whole->width / (size_t)whole->height;
+        expect(at.width == chosen.width && at.height == chosen.height);
+        for (int y = 0; y < at.height; y++)
+            expect(!memcmp(
+                (char *)part.pixels + ((size_t)(at.top + y) * (size_t)part.width + (size_t)at.left) * pixel,
+                (char *)whole->pixels +
+                    ((size_t)(chosen.top + y) * (size_t)whole->width + (size_t)chosen.left) * pixel,
+                pixel * (size_t)at.width));
+    }
+    mx_image_free(&part);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
+    seed = 0;
+    for (size_t i = 0; i < size; i++) seed = seed * 31 + bytes[i];
     int width, height, channels;
     mx_error e = {0};
     mx_status st = mx_image_probe(&width, &height, &channels, bytes, size, &e);
@@ -43,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         expect(got == why.status && (got == MX_OK) == (im.pixels != NULL));
         expect(!st || got); /* what decodes has a header that is understood */
         if (!got) use(&im, width, height);
+        for (int fast = 0; fast < 2; fast++) use_part(&im, bytes, size, want[i], fast);
         mx_image_free(&im);
     }
     return 0;
