@@ -175,8 +175,8 @@ void mx_k_attention(const mx_attention_task *t) {
 static float dot(const float *x, const void *y, bool half, int64_t first, int64_t n) {
     mx_vf s = {0};
     for (int64_t i = 0; i < n; i += MX_VW)
-        s += mx_load_n(x + i, n - i) *
-             (half ? mx_get(y, first + i, n - i, true) : mx_get(y, first + i, n - i, false));
+        s = mx_fma(mx_load_n(x + i, n - i),
+                   half ? mx_get(y, first + i, n - i, true) : mx_get(y, first + i, n - i, false), s);
     return mx_sum(s);
 }
 

@@ -22,7 +22,7 @@ MX_INLINE void mx_micro_body(const int rows, const int regs, int64_t k, const fl
         for (int j = 0; j < regs; j++) column[j] = mx_load(b + p * ldb + j * MX_VW);
         for (int i = 0; i < rows; i++) {
             mx_vf s = mx_set(a[i * a_row + p * a_col]);
-            for (int j = 0; j < regs; j++) sum[i][j] += s * column[j];
+            for (int j = 0; j < regs; j++) sum[i][j] = mx_fma(s, column[j], sum[i][j]);
         }
     }
     for (int i = 0; i < rows; i++)

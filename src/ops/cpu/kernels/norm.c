@@ -33,7 +33,7 @@ MX_INLINE void layernorm(void *y, const bool half, float *mean, float *rstd, con
         for (int64_t i = 0; i < width; i += MX_VW) {
             const int64_t w = width - i;
             mx_vf v = (mx_load_n(x + i, w) - m) * s;
-            mx_put(y, r * width + i, v * mx_load_n(gamma + i, w) + mx_load_n(beta + i, w), w, half);
+            mx_put(y, r * width + i, mx_fma(v, mx_load_n(gamma + i, w), mx_load_n(beta + i, w)), w, half);
         }
     }
 }
@@ -58,7 +58,7 @@ MX_INLINE void layernorm_back(float *dx, float *dgamma, float *dbeta, const void
             mx_vf normal = (mx_load_n(x + i, w) - m) * s; /* in a part beyond the row: times g = 0 */
             mx_wide_add(&g_sum, g);
             mx_wide_add_product(&gx_sum, g, normal);
-            mx_store_n(dgamma + i, mx_load_n(dgamma + i, w) + d * normal, w);
+            mx_store_n(dgamma + i, mx_fma(d, normal, mx_load_n(dgamma + i, w)), w);
             mx_store_n(dbeta + i, mx_load_n(dbeta + i, w) + d, w);
         }
         const float a = (float)(mx_wide_sum(&g_sum) / (double)width),
@@ -67,7 +67,7 @@ MX_INLINE void layernorm_back(float *dx, float *dgamma, float *dbeta, const void
             const int64_t w = width - i;
             mx_vf g = mx_get(dy, r * width + i, w, half) * mx_load_n(gamma + i, w);
             mx_vf normal = (mx_load_n(x + i, w) - m) * s;
-            mx_vf d = s * (g - a - normal * b);
+            mx_vf d = s * mx_fnma(normal, mx_set(b), g - a);
             if (add) d += mx_load_n(dx + i, w);
             mx_store_n(dx + i, d, w);
         }

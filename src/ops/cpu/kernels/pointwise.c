@@ -10,7 +10,7 @@ MX_INLINE mx_vf gelu(mx_vf x) {
 
 MX_INLINE mx_vf gelu_slope(mx_vf x) {
     mx_vf density, phi = mx_normal(x, &density);
-    return phi + x * density;
+    return mx_fma(x, density, phi);
 }
 
 /* One register of the result: w floats of it when that is less than a register. */
@@ -21,7 +21,7 @@ MX_INLINE void finish(const mx_epilogue *e, mx_vf v, int64_t at, int64_t j, floa
         mx_put(e->h, at + j, v, w, half);
         v = gelu(half ? mx_round(v) : v);
     }
-    if (e->r) v = mx_load_n(e->r + at + j, w) + keep * v;
+    if (e->r) v = mx_fma(mx_set(keep), v, mx_load_n(e->r + at + j, w));
     mx_put(e->y, at + j, v, w, half);
 }
 

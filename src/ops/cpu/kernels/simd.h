@@ -1,7 +1,6 @@
 /* One register of floats, and exp and erf on it, for whichever instruction set this file is compiled.
  *
- * GCC's vector types: the compiler turns them into SSE2, AVX2 or AVX-512 code, -ffp-contract=fast makes a*b+c
- * one operation. exp and the normal distribution are our own fits (least maximum error, Lawson's algorithm).
+ * GCC's vector types: the compiler turns them into SSE2, AVX2 or AVX-512 code. exp and the normal distribution are our own fits (least maximum error, Lawson's algorithm).
  */
 #ifndef MX_OPS_CPU_SIMD_H
 #define MX_OPS_CPU_SIMD_H
@@ -109,19 +108,26 @@ MX_INLINE mx_vf mx_max(mx_vf a, mx_vf b) { return mx_select(a > b, a, b); }
 MX_INLINE mx_vf mx_min(mx_vf a, mx_vf b) { return mx_select(a < b, a, b); }
 #endif
 
-/* a b + c with one rounding where the machine has it. The compiler contracts by itself, but not the same way
- * in every place: this is for what must have the same bits in two of them. */
+/* a b + c, and c - a b, with one rounding where the instruction set has it. Written out wherever it is meant:
+ * left to itself (-ffp-contract=fast) the compiler contracts differently from place to place and from one
+ * optimisation level to the next, and a build would have its own numbers. */
 #if defined(__AVX512F__)
 MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) {
     return (mx_vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
-#elif defined(__FMA__)
+#elif defined(__AVX__) && defined(__FMA__)
 MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) {
     return (mx_vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+#elif defined(__FP_FAST_FMAF) /* not x86: the compiler makes one operation of the loop */
+MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) {
+    for (int i = 0; i < MX_VW; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    return c;
 }
 #else
 MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) { return a * b + c; }
 #endif
+MX_INLINE mx_vf mx_fnma(mx_vf a, mx_vf b, mx_vf c) { return mx_fma(-a, b, c); }
 
 /* pairwise, so that the order is one and the depth is small */
 MX_INLINE float mx_sum(mx_vf v) {
@@ -174,15 +180,15 @@ MX_INLINE double mx_wide_sum(const mx_wide *a) {
 MX_INLINE mx_vf mx_exp(mx_vf x) {
     const mx_vf round = mx_set(12582912.0f); /* 1.5 * 2^23 */
     x = mx_min(mx_set(88.0f), mx_max(mx_set(-87.3f), x));
-    mx_vf shifted = x * 1.44269504f + round;
+    mx_vf shifted = mx_fma(x, mx_set(1.44269504f), round);
     mx_vf n = shifted - round;
     mx_vf r = x - n * 0.693359375f; /* exact: 9 bits times at most 8 */
-    r = r + n * 2.12194440e-4f;
-    mx_vf p = 0.0083689009770751f + r * 0.0013814229751005769f;
-    p = 0.04166840761899948f + r * p;
-    p = 0.1666651964187622f + r * p;
-    p = 0.4999999403953552f + r * p;
-    p = 1.0f + (r + r * r * p);
+    r = mx_fma(n, mx_set(2.12194440e-4f), r);
+    mx_vf p = mx_fma(r, mx_set(0.0013814229751005769f), mx_set(0.0083689009770751f));
+    p = mx_fma(r, p, mx_set(0.04166840761899948f));
+    p = mx_fma(r, p, mx_set(0.1666651964187622f));
+    p = mx_fma(r, p, mx_set(0.4999999403953552f));
+    p = 1.0f + mx_fma(r * r, p, r);
     mx_vi bits = (mx_vi)shifted << 23; /* the low bits of shifted hold n */
     return p * (mx_vf)(bits + 0x3f800000);
 }
@@ -194,11 +200,11 @@ MX_INLINE mx_vf mx_abs(mx_vf x) { return (mx_vf)((mx_vi)x & 0x7fffffff); }
  * returns e v R(v), so that erf(t) = (1 - e) + it. */
 MX_INLINE mx_vf mx_erf_rest(mx_vf t, mx_vf e) {
     mx_vf s = 0.52f * mx_min(mx_set(16.0f), t), v = s / (1.0f + s); /* infinity too */
-    mx_vf p = 0.05917051061987877f - v * 0.1118670254945755f;
-    p = v * p + 0.2818259000778198f;
-    p = v * p + 0.1241096779704094f;
-    p = v * p - 1.528298020362854f;
-    p = v * p + 2.1699604988098145f;
+    mx_vf p = mx_fnma(v, mx_set(0.1118670254945755f), mx_set(0.05917051061987877f));
+    p = mx_fma(v, p, mx_set(0.2818259000778198f));
+    p = mx_fma(v, p, mx_set(0.1241096779704094f));
+    p = mx_fma(v, p, mx_set(-1.528298020362854f));
+    p = mx_fma(v, p, mx_set(2.1699604988098145f));
     return v * p * e;
 }
 
