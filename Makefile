@@ -1,5 +1,5 @@
 # mixmae: everything a person types. CMake does the work underneath (CMakePresets.json).
-.PHONY: all build setup test test-interop demo bench bench-torch fuzz format install uninstall clean
+.PHONY: all build setup test test-interop demo bench bench-torch fuzz format install uninstall bundle clean
 
 all: build
 
@@ -46,6 +46,11 @@ install: build
 uninstall:
 	@test -f build/installed.txt || { echo "nothing was installed from here"; exit 1; }
 	@while IFS= read -r f || [ -n "$$f" ]; do echo "removing $(DESTDIR)$$f"; rm -f "$(DESTDIR)$$f"; done <build/installed.txt
+
+# build/mixmae-VERSION-linux-ARCHITECTURE and its .tar.gz: runs on machines where nothing is installed.
+bundle: build
+	@cmake --build --preset release --target mixmae mixmae_core mixmae_shared
+	@tools/bundle
 
 clean:
 	rm -rf build build-debug build-asan build-tsan build-fuzz demo

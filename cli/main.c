@@ -37,6 +37,13 @@ static int print_about(char *text, const char *command) {
 
 static int print_help(const char *command) { return print_about(mixmae_help(command), command); }
 
+static int print_version(void) {
+    char about[512];
+    mixmae_about(about, sizeof about);
+    printf("mixmae %s\n%s", mixmae_version(), about);
+    return end_of_output(MIXMAE_EXIT_OK);
+}
+
 static int print_completion(const char *shell) {
     char *text = shell ? mixmae_completion(shell) : NULL;
     if (text) return print_made(text);
@@ -82,9 +89,6 @@ int main(int argc, char **argv) {
     const char *next = argc > 2 ? argv[2] : NULL;
     if (!strcmp(argv[1], "--help-man")) return print_about(mixmae_man(next), next); /* for `make install` */
     if (!strcmp(argv[1], "--completion")) return print_completion(next);
-    if (!strcmp(argv[1], "--version")) {
-        printf("mixmae %s\n", mixmae_version());
-        return MIXMAE_EXIT_OK;
-    }
+    if (!strcmp(argv[1], "--version")) { return print_version(); }
     return run(argv[1], argc - 2, argv + 2);
 }

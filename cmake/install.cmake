@@ -19,7 +19,10 @@ endif()
 # uses the .so needs no development package but this one.
 file(RELATIVE_PATH MX_UP /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 string(REGEX REPLACE "/$" "" MX_UP "${MX_UP}")
-set(MX_PRIVATE -ljpeg -lpng ${WEBP_LDFLAGS} ${TIFF_LDFLAGS} ${JANSSON_LDFLAGS} ${INIH_LDFLAGS} ${PROTOBUFC_LDFLAGS}
+foreach(format ${MX_FORMATS_FOUND})
+  list(APPEND MX_PRIVATE ${${format}_LDFLAGS})
+endforeach()
+list(APPEND MX_PRIVATE ${JANSSON_LDFLAGS} ${INIH_LDFLAGS} ${PROTOBUFC_LDFLAGS}
                ${LIBZIP_LDFLAGS} ${LIBARCHIVE_LDFLAGS})
 list(REMOVE_DUPLICATES MX_PRIVATE)
 foreach(dir ${CMAKE_C_IMPLICIT_LINK_DIRECTORIES})

@@ -19,6 +19,10 @@ extern "C" {
 /* Program version, e.g. "0.1.0". Static. */
 const char *mixmae_version(void);
 
+/* What this build has and lacks, by name: lines "backends  ...", "images  ..." and, where something is
+ * missing, "missing  ...", each ended by a newline. Cut to size bytes, the closing 0 included. */
+void mixmae_about(char *text, size_t size);
+
 /* Exit codes of the command, also returned by the run functions below. */
 typedef enum {
     MIXMAE_EXIT_OK = 0,

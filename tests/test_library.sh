@@ -20,7 +20,7 @@ pc=$(find "$root" -name mixmae.pc)
 [ -n "$pc" ] || { fail "no mixmae.pc"; exit 1; }
 export PKG_CONFIG_PATH=${pc%/*}
 lib=$(pkg-config --variable=libdir mixmae)
-[ "$(pkg-config --modversion mixmae)" = "$("$mixmae" --version | cut -d' ' -f2)" ] || fail "version of mixmae.pc"
+[ "$(pkg-config --modversion mixmae)" = "$("$mixmae" --version | sed -n '1s/mixmae //p')" ] || fail "version of mixmae.pc"
 "$root/bin/mixmae" --version >/dev/null || fail "the installed command does not start"
 
 cmp recipes/pretrain_base.ini "$root/share/mixmae/recipes/pretrain_base.ini" || fail "recipes are not installed"

@@ -17,9 +17,10 @@ enum { MOST = 5000 };
 typedef struct {
     int64_t tasks;
     int threads;
-    int count[MOST];        /* plain: two threads in one task would be seen by ThreadSanitizer */
-    atomic_int busy[64];    /* by thread index */
-    atomic_int wrong, seen; /* seen: which thread indices, as bits */
+    int count[MOST];     /* plain: two threads in one task would be seen by ThreadSanitizer */
+    atomic_int busy[64]; /* by thread index */
+    atomic_int wrong;
+    atomic_uint seen; /* which thread indices, as bits */
     int64_t work;
 } loop;
 
@@ -40,7 +41,7 @@ static void task(void *arg, int64_t t, int thread) {
     if (atomic_exchange(&l->busy[thread], 1)) atomic_fetch_add(&l->wrong, 1); /* an index in use twice */
     l->count[t]++;
     spin(l->work);
-    atomic_fetch_or(&l->seen, 1 << (thread < 31 ? thread : 31));
+    atomic_fetch_or(&l->seen, 1u << (thread < 31 ? thread : 31));
     atomic_store(&l->busy[thread], 0);
 }
 

@@ -119,6 +119,16 @@ done:
     return s;
 }
 
+/* A format that this build lacks is no damage: said before anything is counted as broken. */
+static mx_status check_formats(const mx_dataset *d, mx_error *e) {
+    char path[MX_QUOTE];
+    if (mx_image_all_formats()) return MX_OK;
+    for (int64_t i = 0; i < d->index.files; i++)
+        if (mx_image_name_check(mx_dataset_path(d, i), e))
+            return mx_fail_where(e, "%s", mx_quote(path, mx_dataset_path(d, i)));
+    return MX_OK;
+}
+
 static mx_status keep_holders(mx_dataset *d, mx_error *e) {
     int64_t n = d->index.folders;
     if (d->source.kind == MX_SOURCE_FOLDER || n > MX_HOLDERS_KEPT) return MX_OK;
@@ -140,6 +150,7 @@ static mx_status open_source(mx_dataset **out, mx_source *source, const char *ca
     d->root_fd = -1;
     mx_status s = open_root(d, e);
     if (!s) s = make_index(d, cache_path, e);
+    if (!s) s = check_formats(d, e);
     if (!s) s = keep_holders(d, e);
     if (!s) s = mx_dataset_settle(d, e);
     if (s)

@@ -24,10 +24,6 @@ typedef struct {
     char text[JMSG_LENGTH_MAX];
 } trap;
 
-bool mx_is_jpeg(const unsigned char *b, size_t n) {
-    return n >= 3 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff;
-}
-
 static void leave(j_common_ptr c) {
     trap *t = (trap *)(void *)c->err;
     c->err->format_message(c, t->text);

@@ -15,8 +15,6 @@ typedef struct {
     size_t data; /* offset of the samples */
 } npy_header;
 
-bool mx_is_npy(const unsigned char *b, size_t n) { return n >= 6 && !memcmp(b, "\x93NUMPY", 6); }
-
 /* The text behind 'key': in the header, or "". */
 static const char *value_of(const char *text, const char *key) {
     const char *p = strstr(text, key);

@@ -18,8 +18,6 @@ typedef struct {
     png_bytep *rows; /* here, not in a variable of the frame that an error jumps back to */
 } source;
 
-bool mx_is_png(const unsigned char *b, size_t n) { return n >= 8 && !memcmp(b, "\x89PNG\r\n\x1a\n", 8); }
-
 static void read_bytes(png_structp png, png_bytep out, size_t n) {
     source *s = png_get_io_ptr(png);
     if (n > s->left) png_error(png, "the file ends too early");

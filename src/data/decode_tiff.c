@@ -34,11 +34,6 @@ typedef struct {
     mx_pixel type;
 } tiff_info;
 
-bool mx_is_tiff(const unsigned char *b, size_t n) {
-    return n >= 8 && (!memcmp(b, "II*\0", 4) || !memcmp(b, "MM\0*", 4) || !memcmp(b, "II+\0", 4) ||
-                      !memcmp(b, "MM\0+", 4));
-}
-
 /* ---- libtiff reading from memory ---- */
 
 static tmsize_t read_some(thandle_t h, void *out, tmsize_t n) {

@@ -6,10 +6,6 @@
 
 #include <webp/decode.h>
 
-bool mx_is_webp(const unsigned char *b, size_t n) {
-    return n >= 12 && !memcmp(b, "RIFF", 4) && !memcmp(b + 8, "WEBP", 4);
-}
-
 static mx_status features(WebPBitstreamFeatures *f, const unsigned char *bytes, size_t size, mx_error *e) {
     VP8StatusCode code = WebPGetFeatures(bytes, size, f);
     if (code == VP8_STATUS_NOT_ENOUGH_DATA) return mx_fail(e, MX_ERR_FORMAT, "the file ends in its header");

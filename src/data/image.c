@@ -1,11 +1,10 @@
-/* Images in memory: making, freeing, and telling formats apart by content. The first stage of the input
+/* Images in memory: making, freeing, decoding. The first stage of the input
  * pipeline: bytes of a file in, samples out; files may be hostile, so every size is checked before it is
  * used. Source: augment.md (a), "Decode". */
 #include "data/image_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 size_t mx_pixel_size(mx_pixel type) { return type == MX_PIXEL_U8 ? 1 : type == MX_PIXEL_U16 ? 2 : 4; }
 
@@ -32,40 +31,6 @@ mx_status mx_image_make(mx_image *im, int width, int height, int channels, mx_pi
     return MX_OK;
 }
 
-bool mx_image_name_known(const char *name) {
-    static const char *const known[] = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".npy"};
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strrchr(base, '.');
-    for (size_t i = 0; dot && dot > base && i < sizeof known / sizeof *known; i++)
-        if (!strcasecmp(dot, known[i])) return true;
-    return false;
-}
-
-typedef struct {
-    const char *name;
-    bool (*is)(const unsigned char *bytes, size_t size);
-    mx_decode_function *decode;
-    mx_probe_function *probe;
-} format;
-
-/* NULL and an error when none fits. */
-static const format *find_format(const unsigned char *b, size_t n, mx_error *e) {
-    static const format formats[] = {{"JPEG", mx_is_jpeg, mx_decode_jpeg, mx_probe_jpeg},
-                                     {"PNG", mx_is_png, mx_decode_png, mx_probe_png},
-                                     {"WebP", mx_is_webp, mx_decode_webp, mx_probe_webp},
-                                     {"TIFF", mx_is_tiff, mx_decode_tiff, mx_probe_tiff},
-                                     {".npy", mx_is_npy, mx_decode_npy, mx_probe_npy}};
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (formats[i].is(b, n)) return &formats[i];
-    if (!n)
-        mx_fail(e, MX_ERR_FORMAT, "expected an image, found no bytes");
-    else
-        mx_fail(e, MX_ERR_FORMAT,
-                "expected a JPEG, PNG, WebP, TIFF or .npy image, found something that begins with "
-                "%02x%02x%02x%02x",
-                b[0], n > 1 ? b[1] : 0, n > 2 ? b[2] : 0, n > 3 ? b[3] : 0);
-    return NULL;
-}
-
 /* Decoders work with an error of their own: the caller's may be NULL. */
 static mx_status hand_over(mx_error *e, const mx_error *own) {
     return own->status ? mx_fail(e, own->status, "%s", own->text) : MX_OK;
@@ -76,7 +41,7 @@ mx_status mx_image_probe(int *width, int *height, int *channels, const void *byt
     mx_error own = {0};
     int w = 0, h = 0, c = 0;
     *width = *height = *channels = 0;
-    const format *f = find_format(bytes, size, &own);
+    const mx_format *f = mx_format_find(bytes, size, &own);
     if (f && !f->probe(&w, &h, &c, bytes, size, &own) && !size_possible(w, h, c))
         mx_fail(&own, MX_ERR_FORMAT, "expected an image of 1 to %lld samples, found %dx%d pixels of %d",
                 (long long)MX_IMAGE_MAX_SAMPLES, w, h, c);
@@ -92,10 +57,10 @@ static mx_status decode(mx_image *im, mx_box *box, const void *bytes, size_t siz
     int colours = 0;
     *im = (mx_image){0};
     if (channels < 1) return mx_fail(e, MX_ERR_ARGUMENT, "channels: expected 1 or more, found %d", channels);
-    const format *f = find_format(bytes, size, &own);
-    bool inside = f && part && f->decode == mx_decode_jpeg;
+    const mx_format *f = mx_format_find(bytes, size, &own);
+    bool inside = f && part && f->decode_part;
     if (inside)
-        mx_decode_jpeg_part(im, box, &colours, bytes, size, channels, part, &own);
+        f->decode_part(im, box, &colours, bytes, size, channels, part, &own);
     else if (f)
         f->decode(im, &colours, bytes, size, channels, &own);
     if (f && !own.status) mx_image_convert(im, channels, colours, &own);

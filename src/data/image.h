@@ -30,6 +30,13 @@ mx_status mx_image_make(mx_image *im, int width, int height, int channels, mx_pi
  * format.) */
 bool mx_image_name_known(const char *name);
 
+/* Libraries that were missing when the program was built take their format away (formats.c). An error names
+ * the format that the name's extension stands for when this build lacks it. */
+mx_status mx_image_name_check(const char *name, mx_error *e);
+bool mx_image_all_formats(void); /* none is missing */
+/* "JPEG, PNG": those that are there, or those that are not; cut to the room. */
+void mx_image_format_names(char *text, size_t room, bool there);
+
 /* Width and height from the header alone, for planning memory. */
 mx_status mx_image_probe(int *width, int *height, int *channels, const void *bytes, size_t size, mx_error *e);
 
@@ -65,6 +72,8 @@ mx_status mx_image_read(mx_image *im, const char *path, int channels, mx_error *
  */
 mx_status mx_image_encode_png(void **bytes, size_t *size, const mx_image *im, mx_error *e);
 mx_status mx_image_encode_jpeg(void **bytes, size_t *size, const mx_image *im, int quality, mx_error *e);
+mx_status mx_image_png_check(mx_error *e); /* can this build write them? */
+mx_status mx_image_jpeg_check(mx_error *e);
 mx_status mx_image_write_png(const mx_image *im, const char *path, mx_error *e);
 mx_status mx_image_write_jpeg(const mx_image *im, const char *path, int quality, mx_error *e);
 

@@ -14,16 +14,39 @@ typedef mx_status mx_decode_function(mx_image *im, int *colours, const unsigned 
 typedef mx_status mx_probe_function(int *width, int *height, int *channels, const unsigned char *bytes,
                                     size_t size, mx_error *e);
 
+/* A file of *size bytes in memory, for the caller to free. im: 8-bit grey or RGB. quality: JPEG's 1..100. */
+typedef mx_status mx_encode_function(void **bytes, size_t *size, const mx_image *im, int quality,
+                                     mx_error *e);
+/* As mx_decode_function, the part at *box only where that can be done. */
+typedef mx_status mx_decode_part_function(mx_image *im, mx_box *box, int *colours, const unsigned char *bytes,
+                                          size_t size, int channels, const mx_part *part, mx_error *e);
+
+#define MX_FORMAT_EXTENSIONS 2
+
+typedef struct {
+    const char *name, *library;
+    const char *extension[MX_FORMAT_EXTENSIONS]; /* the first is what we write; then NULL */
+    bool (*is)(const unsigned char *bytes, size_t size);
+    mx_decode_function *decode; /* NULL, as all below: the library was not there when this was built */
+    mx_decode_part_function *decode_part; /* NULL: only whole */
+    mx_probe_function *probe;
+    mx_encode_function *encode; /* NULL: never written */
+} mx_format;
+
+/* The format by the file's first bytes, also one that this build lacks; NULL: none. */
+const mx_format *mx_format_told(const unsigned char *bytes, size_t size);
+/* The same, one that this build has; else NULL and an error. */
+const mx_format *mx_format_find(const unsigned char *bytes, size_t size, mx_error *e);
+
 bool mx_is_jpeg(const unsigned char *b, size_t n);
 bool mx_is_png(const unsigned char *b, size_t n);
 bool mx_is_webp(const unsigned char *b, size_t n);
 bool mx_is_tiff(const unsigned char *b, size_t n);
 bool mx_is_npy(const unsigned char *b, size_t n);
-/* As mx_decode_jpeg, the part at *box only where that can be done. */
-mx_status mx_decode_jpeg_part(mx_image *im, mx_box *box, int *colours, const unsigned char *bytes,
-                              size_t size, int channels, const mx_part *part, mx_error *e);
+mx_decode_part_function mx_decode_jpeg_part;
 mx_decode_function mx_decode_jpeg, mx_decode_png, mx_decode_webp, mx_decode_tiff, mx_decode_npy;
 mx_probe_function mx_probe_jpeg, mx_probe_png, mx_probe_webp, mx_probe_tiff, mx_probe_npy;
+mx_encode_function mx_encode_jpeg, mx_encode_png;
 
 size_t mx_pixel_size(mx_pixel type); /* bytes of a sample */
 

@@ -8,14 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *extension_of(const unsigned char *b, size_t n) {
-    return mx_is_jpeg(b, n)   ? "jpg"
-           : mx_is_png(b, n)  ? "png"
-           : mx_is_webp(b, n) ? "webp"
-           : mx_is_tiff(b, n) ? "tif"
-                              : "npy";
-}
-
 /* Channels to decode with: colour for what has an alpha or ink channel more, else as many as there are. */
 static int channels_of(const unsigned char *b, size_t n, int stored) {
     bool picture = mx_is_jpeg(b, n) || mx_is_png(b, n) || mx_is_webp(b, n);
@@ -66,7 +58,7 @@ mx_status mx_pack_sample(const mx_dataset *d, int64_t i, int shorter, int qualit
         *extension = "jpg";
         if (!s) s = mx_image_encode_jpeg(bytes, size, &im, quality, &own);
     } else if (!s) {
-        *extension = extension_of(file, n);
+        *extension = mx_format_told(file, n)->extension[0]; /* it was decoded */
         *bytes = file, *size = n, file = NULL;
     }
     mx_image_free(&im);

@@ -66,6 +66,7 @@ mx_status mx_run_synth(const mixmae_options *options, const mixmae_sink *sink, m
     const mx_options *o = &options->o;
     printer p = {sink};
     if (!o->output) return mx_fail(e, MX_ERR_ARGUMENT, "synth needs --output DIR");
+    if (mx_image_png_check(e)) return e->status;
     return mx_synth_write(o->output, (int)o->classes, (int)o->images_per_class, (int)o->size,
                           (uint64_t)o->seed, print_notice, &p, e);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "data/index.h"
 #include "data/pack.h"
 #include "io/file.h"
 #include "train/commands.h"
@@ -220,6 +221,8 @@ static mx_status check(const mx_options *o, mx_error *e) {
         return mx_fail(e, MX_ERR_ARGUMENT, "pack needs both: mixmae pack --data DATA --output DIR");
     if (mx_path_exists(o->output) && !mx_folder_empty(o->output))
         return mx_fail(e, MX_ERR_ARGUMENT, "--output %s: expected a new or empty folder", o->output);
+    if (o->size > 0 && mx_image_jpeg_check(e))
+        return mx_fail_where(e, "--size %lld (0 keeps files as they are)", (long long)o->size);
     return MX_OK;
 }
 
@@ -230,6 +233,7 @@ mx_status mx_run_pack(const mixmae_options *options, const mixmae_sink *sink, mx
         mx_dataset_open_split(&val, o->val_data ? o->val_data : o->data, MX_SPLIT_VAL, NULL, e))
         goto done;
     if (!val && o->val_data && mx_dataset_open_split(&val, o->val_data, MX_SPLIT_TRAIN, NULL, e)) goto done;
+    if (mx_dataset_raw(train) && mx_image_png_check(e)) goto done;
     bool labels = mx_dataset_classes(train) > 0;
     if (val && labels != (mx_dataset_classes(val) > 0)) {
         mx_fail(e, MX_ERR_DATA, "expected both parts labelled or neither, found labels only in %s",

@@ -50,6 +50,9 @@ static void describe(mx_training *p) {
         (double)p->trainer.model.params.bytes / 1e6);
     mx_memory_plan memory;
     mx_plan_memory(&memory, &p->trainer, p->data, p->held);
+    mx_error no_pictures = {0};
+    if (p->task->picture && s->picture_every >= 0 && mx_image_png_check(&no_pictures))
+        mx_notice(sink, "pictures  none: %s", no_pictures.text);
     char again[256];
     mx_memory_text(s, mx_model_blocks(&p->trainer.model), again, sizeof again);
     if (again[0]) mx_notice(sink, "recompute %s", again);

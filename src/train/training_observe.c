@@ -90,7 +90,7 @@ static mx_status write_log(mx_training *p, const mx_step_result *r, mx_error *e)
 
 static bool picture_due(const mx_training *p) {
     int64_t every = p->settings.picture_every;
-    if (every < 0 || !p->task->picture) return false;
+    if (every < 0 || !p->task->picture || mx_image_png_check(NULL)) return false;
     if (every == 0) every = p->settings.steps / MX_PICTURES > 0 ? p->settings.steps / MX_PICTURES : 1;
     return p->state.step % every == 0 || p->state.step == p->settings.steps;
 }
