@@ -90,9 +90,11 @@ static int tear_down(void **state) {
     return rmdir(folder);
 }
 
+static const char *backend; /* all tests run with the default and, in builds that have it, with "far" */
+
 static mixmae_model *load(const char *path, int max_batch, int threads) {
     mixmae_model *m;
-    const mixmae_load_options o = {.max_batch = max_batch, .threads = threads};
+    const mixmae_load_options o = {.max_batch = max_batch, .threads = threads, .backend = backend};
     if (mixmae_model_load(&m, path, &o, text, sizeof text)) fail_msg("%s", text);
     return m;
 }
@@ -175,6 +177,15 @@ static void any_batch_gives_the_same(void **state) {
     float *images = make_images(MANY + 1);
     mixmae_model *m = load(with_head, MANY, 1);
     answers *all = ask(m, images);
+    if (backend) {
+        const char *was = backend;
+        backend = NULL;
+        mixmae_model *n = load(with_head, MANY, 1);
+        answers *near = ask(n, images);
+        same(all, near);
+        free(near), mixmae_model_free(n);
+        backend = was;
+    }
     for (int r = 0; r < MANY; r++) { /* probabilities are the logits' softmax */
         double sum = 0, z = 0;
         for (int k = 0; k < 7; k++)
@@ -336,7 +347,9 @@ static void threads_share_handles(void **state) {
 
 static mixmae_trainer *make_trainer(int argc, char **argv) {
     mixmae_trainer *t;
-    mixmae_options *o = mixmae_options_make("pretrain", argc, argv, NULL, text, sizeof text);
+    char *all[32] = {"--backend", (char *)(uintptr_t)(backend ? backend : "cpu")};
+    memcpy(all + 2, argv, sizeof *argv * (size_t)argc);
+    mixmae_options *o = mixmae_options_make("pretrain", argc + 2, all, NULL, text, sizeof text);
     if (!o) fail_msg("%s", text);
     if (mixmae_trainer_make(&t, o, 10, text, sizeof text)) fail_msg("%s", text);
     mixmae_options_free(o);
@@ -443,5 +456,10 @@ int main(void) {
                                        cmocka_unit_test(threads_share_handles),
                                        cmocka_unit_test(trains_and_goes_on),
                                        cmocka_unit_test(trainer_says_what_is_wrong)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    char about[512];
+    int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+    mixmae_about(about, sizeof about);
+    if (!strstr(about, ", far")) return failed;
+    backend = "far";
+    return failed + cmocka_run_group_tests_name("far", tests, set_up, tear_down);
 }

@@ -34,9 +34,21 @@ mx_status mx_arena_make(mx_arena *a, size_t capacity, mx_error *e) {
     return MX_OK;
 }
 
+mx_status mx_arena_reserve(mx_arena *a, size_t capacity, mx_error *e) {
+    memset(a, 0, sizeof *a);
+    void *p =
+        mmap(NULL, capacity ? capacity : 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return mx_fail(e, MX_ERR_MEMORY, "cannot reserve %zu bytes of addresses", capacity);
+    a->base = p, a->capacity = capacity, a->reserved = true;
+    return MX_OK;
+}
+
 void mx_arena_free(mx_arena *a) {
     if (!a) return;
-    free(a->base);
+    if (a->reserved)
+        munmap(a->base, a->capacity ? a->capacity : 1);
+    else
+        free(a->base);
     memset(a, 0, sizeof *a);
 }
 

@@ -20,13 +20,15 @@ typedef struct {
     char *base;      /* NULL while planning */
     size_t capacity; /* bytes; no limit while planning */
     size_t used, peak;
-    bool planning;
+    bool planning, reserved;
 } mx_arena;
 
 /* A planning arena: measures only. */
 void mx_arena_plan(mx_arena *a);
 /* A real arena of capacity bytes, page aligned and untouched; free with mx_arena_free. */
 mx_status mx_arena_make(mx_arena *a, size_t capacity, mx_error *e);
+/* The same with addresses only, which name memory of a device: touching them ends the program. */
+mx_status mx_arena_reserve(mx_arena *a, size_t capacity, mx_error *e);
 void mx_arena_free(mx_arena *a);
 /* bytes rounded up to MX_ALIGN. NULL (and an error) when the capacity would be passed; while planning a
  * distinct non-NULL address that must not be read. Valid until released below it. */

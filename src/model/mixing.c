@@ -72,6 +72,7 @@ mx_status mx_mixing_make(mx_mixing *m, const mx_model_config *config, int batch,
     if (!(m->memory = aligned_alloc(MX_ALIGN, bytes)))
         return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu bytes for a step's index tables", bytes);
     memset(m->memory, 0, bytes);
+    m->bytes = bytes;
     carver c = {.next = m->memory};
     lay_out(m, config, batch, &c);
     if (!masked)
@@ -82,6 +83,9 @@ mx_status mx_mixing_make(mx_mixing *m, const mx_model_config *config, int batch,
     mx_mixing_set(m, NULL);
     return MX_OK;
 }
+
+void mx_mixing_attach(mx_ctx *c, const mx_mixing *m) { mx_attach(c, m->memory, m->bytes); }
+void mx_mixing_upload(mx_ctx *c, const mx_mixing *m) { mx_upload(c, m->memory, m->memory, m->bytes); }
 
 void mx_mixing_free(mx_mixing *m) {
     if (!m) return;

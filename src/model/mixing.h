@@ -2,7 +2,8 @@
  * its tokens, which decoder rows are masked and what they must predict.
  *
  * Source: objective.md "Pretraining" 1-6 and "Consequences". Sizes depend on the model and the batch only,
- * contents on the mask, so one object serves all steps and a plan needs no mask. Host memory. */
+ * contents on the mask, so one object serves all steps and a plan needs no mask. Made in host memory; a pass
+ * of the model uploads it to where ops read (mx_mixing_upload). */
 #ifndef MX_MODEL_MIXING_H
 #define MX_MODEL_MIXING_H
 
@@ -21,6 +22,7 @@ typedef struct {
     uint8_t *mask;                  /* [L] raster order */
     int32_t *scratch;               /* [L_0] */
     void *memory;
+    size_t bytes;
 } mx_mixing;
 
 /* batch images of the model; masked: two groups a window (pretraining), else one (classifier, features).
@@ -28,6 +30,9 @@ typedef struct {
 mx_status mx_mixing_make(mx_mixing *m, const mx_model_config *config, int batch, bool masked, mx_error *e);
 void mx_mixing_free(mx_mixing *m);
 size_t mx_mixing_bytes(const mx_model_config *config, int batch);
+
+void mx_mixing_attach(mx_ctx *c, const mx_mixing *m);
+void mx_mixing_upload(mx_ctx *c, const mx_mixing *m);
 
 /* mask [L] raster order, 1 = replaced by the paired image (B-1-i). */
 void mx_mixing_set(mx_mixing *m, const uint8_t *mask);

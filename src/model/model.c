@@ -68,6 +68,8 @@ static void pretrain(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, c
     size_t mark = c->arena->used;
     mx_encoder_saved es = {.block = m->saved};
     mx_decoder_saved ds = {.block = (backward ? m->saved : m->passing) + m->encoder.blocks};
+    mx_mixing_upload(c, mix);
+    images = mx_stage(c, images);
     mx_tensor features = mx_encoder_forward(c, &m->encoder, images, mix, NULL, backward ? &es : NULL);
     mx_tensor dfeatures = mx_ok(c) && backward ? mx_alloc_like(c, features) : MX_ABSENT;
     mx_tensor pred = mx_ok(c) ? mx_decoder_forward(c, &m->decoder, features, mix, false, &ds) : MX_ABSENT;
@@ -95,6 +97,8 @@ void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor 
                       const mx_mixing *mix) {
     mx_encoder_saved es = {.block = m->passing};
     mx_decoder_saved ds = {.block = m->passing + m->encoder.blocks};
+    mx_mixing_upload(c, mix);
+    images = mx_stage(c, images);
     out->features = mx_encoder_forward(c, &m->encoder, images, mix, NULL, &es);
     if (!mx_ok(c)) return;
     out->reconstruction = mx_decoder_forward(c, &m->decoder, out->features, mix, true, &ds);
@@ -111,6 +115,8 @@ static mx_tensor mean_tokens(mx_ctx *c, mx_tensor features) {
 void mx_encode(mx_ctx *c, const mx_model *m, mx_encode_views *out, mx_tensor images, const mx_mixing *mix) {
     mx_encoder_saved inference = {0};
     *out = (mx_encode_views){0};
+    mx_mixing_upload(c, mix);
+    images = mx_stage(c, images);
     out->tokens = mx_encoder_forward(c, &m->encoder, images, mix, NULL, &inference);
     out->pooled = mean_tokens(c, out->tokens);
     if (mx_ok(c)) memcpy(out->stage, inference.map, sizeof out->stage);
@@ -123,6 +129,8 @@ void mx_map_to_raster(mx_ctx *c, mx_tensor raster, mx_tensor map, const mx_layou
 
 static mx_tensor pooled_features(mx_ctx *c, mx_model *m, mx_tensor images, const mx_mixing *mix,
                                  const mx_keep *keep, mx_encoder_saved *saved) {
+    mx_mixing_upload(c, mix);
+    images = mx_stage(c, images);
     mx_tensor features = mx_encoder_forward(c, &m->encoder, images, mix, keep, saved);
     return mean_tokens(c, features);
 }
@@ -136,7 +144,7 @@ void mx_classify_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor logits, 
     if (mx_ok(c)) dlogits = mx_alloc_like(c, logits);
     if (mx_ok(c)) {
         mx_linear(c, logits, pooled, mx_weight(p, m->head_w), mx_weight(p, m->head_b));
-        mx_soft_cross_entropy(c, loss, dlogits, logits, targets, scale);
+        mx_soft_cross_entropy(c, loss, dlogits, logits, mx_stage(c, targets), scale);
         mx_tensor dpooled = mx_alloc_like(c, pooled), dfeatures = mx_alloc_like(c, es.stage[mix->stages - 1]);
         mx_linear_back(c, dpooled, mx_grad(p, m->head_w), mx_grad(p, m->head_b), dlogits, pooled,
                        mx_weight(p, m->head_w));

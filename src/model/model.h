@@ -33,6 +33,10 @@ mx_status mx_model_name_classes(mx_model *m, const char *const *names, mx_error 
  * "Fine-tuning"; the authors' std is 2e-5, the linear probe's 0.01). */
 void mx_head_init(mx_model *m, uint64_t seed, double std);
 
+/* Of what the passes below take, images and targets lie in host memory; loss, logits, the drop-path factors
+ * and mix are named memory (ops.h "memory of a device"), which whoever owns them attaches; mix is uploaded
+ * here. */
+
 /* One micro-batch of pretraining: forward, loss, backward.  images [B,Ch,H,W]; loss[0] += scale * mean
  * squared error; parameter gradients += scale * gradient. */
 void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_mixing *mix,

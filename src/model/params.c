@@ -59,6 +59,16 @@ mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e) {
     return MX_OK;
 }
 
+void mx_params_attach(mx_ctx *c, const mx_params *p) {
+    if (p->memory) mx_attach(c, p->memory, p->bytes);
+}
+void mx_params_upload(mx_ctx *c, const mx_params *p) {
+    if (p->memory) mx_upload(c, p->memory, p->memory, p->bytes);
+}
+void mx_params_download(mx_ctx *c, mx_params *p) {
+    if (p->memory) mx_download(c, p->memory, p->memory, p->bytes);
+}
+
 void mx_params_free(mx_params *p) {
     if (!p) return;
     if (p->close) p->close(p->file);

@@ -7,9 +7,7 @@
 #ifndef MX_MODEL_PARAMS_H
 #define MX_MODEL_PARAMS_H
 
-#include "ops/tensor.h"
-
-#include "base/status.h"
+#include "ops/ops.h"
 
 typedef int mx_pid; /* index into mx_params.item; MX_NO_PARAM where a module has none */
 #define MX_NO_PARAM (-1)
@@ -69,6 +67,11 @@ mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e);
 /* Bytes that mx_params_allocate would take. */
 size_t mx_params_bytes(const mx_params *p, mx_params_use use);
 void mx_params_free(mx_params *p);
+/* Where numbers lie on a device: attach once a context, upload after the host has written weights or moments,
+ * download before it reads what ops have written. Nothing happens for ref and cpu. */
+void mx_params_attach(mx_ctx *c, const mx_params *p);
+void mx_params_upload(mx_ctx *c, const mx_params *p);
+void mx_params_download(mx_ctx *c, mx_params *p);
 
 /* Draws every initial value: a function of (seed, parameter index, element). */
 void mx_params_init(mx_params *p, uint64_t seed);

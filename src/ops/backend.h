@@ -14,6 +14,14 @@ typedef size_t mx_work_rows(const mx_ctx *c, int64_t rows, int64_t width);
 struct mx_backend {
     const char *name, *isa;
 
+    /* Memory of a device (ops.h); all NULL: host memory. device_make leaves an error in e. attach, upload and
+     * download fail by the context's error. */
+    mx_device *(*device_make)(mx_error *e);
+    void (*device_free)(mx_device *d); /* with all its blocks */
+    void (*attach)(mx_ctx *c, const void *name, size_t bytes);
+    void (*upload)(mx_ctx *c, const void *name, const void *from, size_t bytes);
+    void (*download)(mx_ctx *c, void *to, const void *name, size_t bytes);
+
     void (*fill)(mx_ctx *c, mx_tensor t, float value);
     void (*copy)(mx_ctx *c, mx_tensor y, mx_tensor x);
     void (*scale_samples)(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor keep);
@@ -70,6 +78,9 @@ extern const mx_backend mx_backend_ref;
 /* The cpu backend compiled for the best instruction set that this machine runs (or what MIXMAE_ISA names). */
 const mx_backend *mx_backend_cpu(void);
 mx_status mx_backend_cpu_check(const mx_backend *b, mx_error *e); /* mx_backend_check for the cpu backend */
+#endif
+#ifdef MX_WITH_FAR
+const mx_backend *mx_backend_test_far(void); /* the cpu backend's kernels, but numbers lie elsewhere */
 #endif
 
 #endif

@@ -25,6 +25,7 @@
 #define MX_TARGET_EPS 1e-6f /* normalised-pixel target, objective.md "Pretraining" 5 */
 
 typedef struct mx_backend mx_backend;
+typedef struct mx_device mx_device;
 
 /* One matrix product of the step, for plans and the benchmark's matrix rate:
  * C[m,n] = A B with inner length k. trans_a/b as in BLAS on row-major matrices. */
@@ -59,7 +60,8 @@ typedef struct {
 typedef struct {
     const mx_backend *backend;
     mx_arena *arena;
-    int threads; /* >= 1 */
+    mx_device *device; /* where the numbers lie when not in host memory, see "memory of a device"; or NULL */
+    int threads;       /* >= 1 */
     mx_dtype
         activations; /* MX_F32, or MX_BF16 in mixed precision: what the model multiplies (model/block.c) */
     bool planning;   /* arena->planning too */
@@ -71,8 +73,8 @@ typedef struct {
     mx_profile *profile;   /* or NULL */
 } mx_ctx;
 
-/* A backend by name: "ref" (plain C, defines every op) or "cpu" (oneDNN and vectorised, threaded C).
- * NULL when this build lacks it. Static lifetime. */
+/* A backend by name: "ref" (plain C, defines every op), "cpu" (vectorised, threaded C) or, in builds for
+ * tests, "far" (cpu on memory of its own). NULL when this build lacks it. Static lifetime. */
 const mx_backend *mx_backend_find(const char *name);
 /* MX_ERR_UNSUPPORTED: the environment's MIXMAE_ISA names an instruction set that this machine does not run.
  */
@@ -90,6 +92,29 @@ static inline bool mx_ok(const mx_ctx *c) { return c->error.status == MX_OK; }
 mx_tensor mx_alloc(mx_ctx *c, mx_dtype type, int ndim, const int64_t *dim);
 mx_tensor mx_alloc_like(mx_ctx *c, mx_tensor t);
 
+/* ---- memory of a device ---------------------------------------------------------------------------------
+ * ref and cpu compute on host memory. A device has its own. Host code calls a block of that by a host
+ * address: the block's NAME. Tensors, layouts and index tables hold names, arithmetic on them holds as
+ * everywhere, and only the backend knows what lies behind. Numbers move by upload, download, stage and fetch
+ * alone; the memory under a name may be the host's own copy (parameters, tables) or none at all (the arena).
+ * For ref and cpu a name is the place itself: then nothing here copies, but for a download to another
+ * address. All calls are in order with the ops; download and fetch wait for what they read. Dry runs may call
+ * all of them. */
+
+bool mx_backend_far(const mx_backend *b); /* has memory of its own */
+/* c->device of c->backend, NULL for host memory; closing takes all blocks along. */
+mx_status mx_device_open(mx_ctx *c, mx_error *e);
+void mx_device_close(mx_ctx *c);
+/* Memory for [name, name + bytes), zeroed, until the device is closed. Blocks may not overlap. */
+void mx_attach(mx_ctx *c, const void *name, size_t bytes);
+void mx_upload(mx_ctx *c, const void *name, const void *from, size_t bytes);
+void mx_download(mx_ctx *c, void *to, const void *name, size_t bytes);
+/* A tensor in host memory as an input: itself, or a copy on the arena. */
+mx_tensor mx_stage(mx_ctx *c, mx_tensor host);
+/* A tensor in host memory as an output: itself, or a place on the arena that mx_fetch brings home. */
+mx_tensor mx_stage_out(mx_ctx *c, mx_tensor host);
+void mx_fetch(mx_ctx *c, mx_tensor host, mx_tensor staged);
+
 /* ---- memory ------------------------------------------------------------------------------------------- */
 
 /* every element of t [any] = value */
@@ -98,7 +123,7 @@ void mx_fill(mx_ctx *c, mx_tensor t, float value);
 void mx_copy(mx_ctx *c, mx_tensor y, mx_tensor x);
 /* y[b,...] = keep[b] * x[b,...].  y, x [B,...], keep [B]; y may alias x.  Drop path's gradient. */
 void mx_scale_samples(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor keep);
-/* y[b,j,:] = x[b,index[j],:].  x [B,L,C], y [B,M,C] of one type [bf16], index[M] in [0,L) (host memory). */
+/* y[b,j,:] = x[b,index[j],:].  x [B,L,C], y [B,M,C] of one type [bf16], index[M] in [0,L). */
 void mx_gather_rows(mx_ctx *c, mx_tensor y, mx_tensor x, const int32_t *index);
 /* dx[b,index[j],:] = dy[b,j,:], rows that no index names become 0; indices are distinct.
  * dx [B,L,C], dy [B,M,C] of one type [bf16].  Backward of mx_gather_rows. */
@@ -175,7 +200,7 @@ void mx_unmix_back(mx_ctx *c, mx_tensor dz, mx_tensor dtoken, mx_tensor dy, cons
 /* ---- losses ---------------------------------------------------------------------------------------------
  */
 
-/* Which image and which patch each row of a prediction is about (host memory). */
+/* Which image and which patch each row of a prediction is about. */
 typedef struct {
     const int32_t *image, *patch; /* [N]; patch = raster index in the grid of patches */
     int side;                     /* patch side in pixels */

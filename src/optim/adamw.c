@@ -23,14 +23,21 @@ static int run_end(const mx_params *p, int i, int64_t *end) {
     return p->count;
 }
 
-mx_update mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config, int64_t t, double loss) {
+static double gradient_square_sum(mx_ctx *c, const mx_params *p) {
     double sum = 0;
-    mx_square_sum(c, mx_view(&sum, MX_F64, 1, 0, 0, 0, 0), flat(p->grad, 0, p->total));
-    mx_update u = {.norm = sqrt(sum)};
+    size_t mark = c->arena->used;
+    mx_tensor host = mx_view(&sum, MX_F64, 1, 0, 0, 0, 0), staged = mx_stage(c, host); /* it is added to */
+    if (mx_ok(c)) mx_square_sum(c, staged, flat(p->grad, 0, p->total));
+    mx_fetch(c, host, staged);
+    mx_arena_release(c->arena, mark);
+    return sum;
+}
+
+mx_update mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config, int64_t t, double loss) {
+    mx_update u = {.norm = sqrt(gradient_square_sum(c, p))};
     u.finite = isfinite(u.norm) && isfinite(loss);
     if (!mx_ok(c) || !(u.finite || c->planning)) return u;
-    mx_adamw_args a = {
-        .beta1 = config->beta1, .beta2 = config->beta2, .eps = config->eps, .t = t};
+    mx_adamw_args a = {.beta1 = config->beta1, .beta2 = config->beta2, .eps = config->eps, .t = t};
     double clip = config->clip_grad > 0 ? config->clip_grad / (u.norm + 1e-6) : 1;
     a.grad_scale = clip < 1 ? clip : 1;
     for (int i = 0; i < p->count;) {

@@ -33,32 +33,37 @@ typedef struct {
 } piece;
 
 static void copy_out(mx_ctx *c, float *to, mx_tensor from) {
-    if (!c->planning && mx_ok(c)) memcpy(to, from.data, mx_bytes(from));
+    if (mx_ok(c)) mx_download(c, to, from.data, mx_bytes(from));
 }
 
 /* p [N,K] = softmax(logits), in double: the probabilities sum to 1 */
 static void softmax_out(mx_ctx *c, float *p, mx_tensor logits) {
+    copy_out(c, p, logits);
     if (c->planning || !mx_ok(c)) return;
     int64_t width = mx_width(logits);
     for (int64_t r = 0; r < mx_rows(logits); r++) {
-        const float *x = mx_f32(logits) + r * width;
+        float *x = p + r * width;
         double most = (double)x[0], sum = 0;
         for (int64_t k = 1; k < width; k++) most = fmax(most, (double)x[k]);
         for (int64_t k = 0; k < width; k++) sum += exp((double)x[k] - most);
-        for (int64_t k = 0; k < width; k++) p[r * width + k] = (float)(exp((double)x[k] - most) / sum);
+        for (int64_t k = 0; k < width; k++) x[k] = (float)(exp((double)x[k] - most) / sum);
     }
+}
+
+static void map_out(mx_ctx *c, float *to, mx_tensor map, const mx_layout *lay) {
+    mx_tensor raster = map;
+    if (!(raster.data = to) || !mx_ok(c)) return;
+    size_t mark = c->arena->used;
+    mx_tensor staged = mx_stage_out(c, raster);
+    mx_map_to_raster(c, staged, map, lay);
+    mx_fetch(c, raster, staged);
+    mx_arena_release(c->arena, mark);
 }
 
 static void write_maps(mx_ctx *c, const piece *p, const mx_encode_views *v) {
     const mx_mixing *mix = &p->handle->mix;
-    for (int k = 0; k < mix->stages && mx_ok(c); k++) {
-        mx_tensor raster = v->stage[k];
-        if (!(raster.data = p->out.stage[k])) continue;
-        mx_map_to_raster(c, raster, v->stage[k], &mix->layout[k]);
-    }
-    mx_tensor tokens = v->tokens;
-    tokens.data = p->out.tokens;
-    if (tokens.data) mx_map_to_raster(c, tokens, v->tokens, &mix->layout[mix->stages - 1]);
+    for (int k = 0; k < mix->stages; k++) map_out(c, p->out.stage[k], v->stage[k], &mix->layout[k]);
+    map_out(c, p->out.tokens, v->tokens, &mix->layout[mix->stages - 1]);
 }
 
 static void forward(mx_ctx *c, void *user) {
@@ -165,15 +170,19 @@ mixmae_status mixmae_model_classify(mixmae_model *model, const float *images, in
  */
 
 /* Plans a pass that wants everything; addresses of a dry run are not read. */
-static mx_status make_memory(mixmae_model *m, const mixmae_load_options *o, mx_error *e) {
+static mx_status make_memory(mixmae_model *m, const mx_compute *how, mx_error *e) {
     float *fake = (float *)(void *)m;
     piece all = {.handle = m, .images = fake, .n = m->max_batch};
     for (int k = 0; k < m->model.config.stages; k++) all.out.stage[k] = fake;
     all.out.features = all.out.tokens = fake;
     if (m->model.config.classes) all.out.logits = all.out.probabilities = fake;
-    const mx_compute how = {.backend = o->backend, .threads = o->threads};
-    if (mx_mixing_make(&m->mix, &m->model.config, m->max_batch, false, e)) return e->status;
-    return mx_session_make(&m->session, &how, forward, &all, NULL, e);
+    if (mx_mixing_make(&m->mix, &m->model.config, m->max_batch, false, e) ||
+        mx_session_make(&m->session, how, forward, &all, NULL, e))
+        return e->status;
+    mx_params_attach(&m->session.ctx, &m->model.params);
+    mx_params_upload(&m->session.ctx, &m->model.params);
+    mx_mixing_attach(&m->session.ctx, &m->mix);
+    return mx_session_error(&m->session, e);
 }
 
 static mx_status load(mixmae_model *m, const char *path, const mixmae_load_options *o, mx_error *e) {
@@ -185,8 +194,9 @@ static mx_status load(mixmae_model *m, const char *path, const mixmae_load_optio
                        m->max_batch);
     if (o->threads < 0 || o->threads > 1024)
         return mx_fail(e, MX_ERR_ARGUMENT, "threads: expected 0 to 1024, found %d", o->threads);
-    if (mx_model_read_any(&m->model, &m->pixels, path, MX_PARAMS_MAPPED, e)) return e->status;
-    return make_memory(m, o, e);
+    const mx_compute how = {.backend = o->backend, .threads = o->threads};
+    if (mx_model_read_any(&m->model, &m->pixels, path, mx_compute_reading(&how), e)) return e->status;
+    return make_memory(m, &how, e);
 }
 
 mixmae_status mixmae_model_load(mixmae_model **out, const char *path, const mixmae_load_options *options,

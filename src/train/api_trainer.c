@@ -96,6 +96,8 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
     t->trainer.settings.backend = mx_backend_name(t->trainer.session.ctx.backend);
     mx_params_init(&t->trainer.model.params, s.seed);
     if (o->init) take_weights(&t->trainer.model, &init, o->init, e);
+    mx_trainer_upload(&t->trainer);
+    mx_session_error(&t->trainer.session, e);
 done:
     mx_model_free(&init);
     return e->status;
@@ -190,7 +192,9 @@ mixmae_status mixmae_trainer_step(mixmae_trainer *t, const float *images, mixmae
 mixmae_status mixmae_trainer_save(mixmae_trainer *t, const char *path, char *message, size_t size) {
     mx_error e = {0};
     pthread_mutex_lock(&t->lock);
-    mx_checkpoint_write(path, &t->trainer.model, &t->pixels, &e);
+    mx_trainer_download(&t->trainer);
+    if (!mx_session_error(&t->trainer.session, &e))
+        mx_checkpoint_write(path, &t->trainer.model, &t->pixels, &e);
     pthread_mutex_unlock(&t->lock);
     return mx_public_status(&e, message, size);
 }
@@ -198,7 +202,9 @@ mixmae_status mixmae_trainer_save(mixmae_trainer *t, const char *path, char *mes
 mixmae_status mixmae_trainer_save_state(mixmae_trainer *t, const char *path, char *message, size_t size) {
     mx_error e = {0};
     pthread_mutex_lock(&t->lock);
-    mx_state_write(path, &t->trainer.model, &t->state, &t->pixels, &e);
+    mx_trainer_download(&t->trainer);
+    if (!mx_session_error(&t->trainer.session, &e))
+        mx_state_write(path, &t->trainer.model, &t->state, &t->pixels, &e);
     pthread_mutex_unlock(&t->lock);
     return mx_public_status(&e, message, size);
 }
@@ -206,7 +212,7 @@ mixmae_status mixmae_trainer_save_state(mixmae_trainer *t, const char *path, cha
 mixmae_status mixmae_trainer_load_state(mixmae_trainer *t, const char *path, char *message, size_t size) {
     mx_error e = {0};
     pthread_mutex_lock(&t->lock);
-    mx_state_read(&t->trainer.model, &t->state, &t->pixels, path, &e);
+    if (!mx_state_read(&t->trainer.model, &t->state, &t->pixels, path, &e)) mx_trainer_upload(&t->trainer);
     pthread_mutex_unlock(&t->lock);
     return mx_public_status(&e, message, size);
 }

@@ -118,6 +118,7 @@ mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, m
     if (mx_memory_fit(&s, NULL, NULL, e)) goto done;
     if (mx_trainer_make(&x->trainer, &s, false, &x->products, e) || make_matrices(x, e)) goto done;
     mx_params_init(&x->trainer.model.params, s.seed);
+    mx_trainer_upload(&x->trainer);
     mx_say(sink, "%s at %dx%d, batch %d x %d, backend %s %s, %d threads, %s", s.model.name, s.model.image_h,
            s.model.image_w, s.accum, s.batch, s.backend, mx_backend_isa(x->trainer.session.ctx.backend),
            s.threads, mx_dtype_name(s.activations));

@@ -71,9 +71,11 @@ mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_m
     for (int64_t n = 0; n < lc.batches_per_epoch && !e->status; n++) {
         mx_batch b;
         if (mx_loader_next(loader, &b, e)) break;
-        mx_classify_logits(&s->ctx, m, mx_view(logits, MX_F32, lc.batch, mc->classes, 0, 0, 0),
+        mx_tensor scores = mx_view(logits, MX_F32, lc.batch, mc->classes, 0, 0, 0);
+        mx_classify_logits(&s->ctx, m, scores,
                            mx_view(b.images, MX_F32, lc.batch, mc->channels, mc->image_h, mc->image_w, 0),
                            mix);
+        mx_fetch(&s->ctx, scores, scores);
         mx_session_error(s, e);
         for (int i = 0; i < lc.batch && n * lc.batch + i < count && !e->status; i++) {
             if (b.index[i] < 0) {

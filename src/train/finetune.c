@@ -102,6 +102,7 @@ static mx_status held_out(mx_training *p, mx_error *e) {
     bool better = !e->status && v.top1 > p->state.best;
     if (better) {
         p->state.best = v.top1;
+        mx_trainer_download(t);
         mx_checkpoint_write(p->paths.best, &t->model, &p->pixels, e);
     }
     if (!e->status)

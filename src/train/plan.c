@@ -85,6 +85,7 @@ static mx_status time_steps(const mx_settings *s, int steps, const mixmae_sink *
     if (!images) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a batch of images");
     if (!mx_trainer_make(&t, s, false, NULL, e)) {
         mx_params_init(&t.model.params, s->seed);
+        mx_trainer_upload(&t);
         mx_time_step(&t, &state, images);
         for (int i = 0; i < steps; i++) seconds[i] = mx_time_step(&t, &state, images);
         mx_session_error(&t.session, e);

@@ -41,9 +41,11 @@ static mx_status held_out_loss(mx_training *p, double *loss, mx_error *e) {
     int64_t images = mx_dataset_count(p->held) < MX_HELD_OUT ? mx_dataset_count(p->held) : MX_HELD_OUT;
     int64_t batches = images / p->settings.batch > 0 ? images / p->settings.batch : 1;
     mx_loader *loader = NULL;
-    float sum = 0;
+    mx_ctx *c = &t->session.ctx;
     config.transform.augment = false, config.batches_per_epoch = batches, config.log = NULL;
     if (mx_loader_open(&loader, &config, e)) return e->status;
+    t->held_loss = 0;
+    mx_upload(c, &t->held_loss, &t->held_loss, sizeof t->held_loss);
     for (int64_t i = 0; i < batches && !e->status; i++) {
         mx_batch b;
         if (mx_loader_next(loader, &b, e)) break;
@@ -52,13 +54,14 @@ static mx_status held_out_loss(mx_training *p, double *loss, mx_error *e) {
         mx_mixing_set(&t->mix, t->mask);
         const mx_model_config *m = &t->model.config;
         mx_pretrain_loss(
-            &t->session.ctx, &t->model, mx_view(&sum, MX_F32, 1, 0, 0, 0, 0),
+            c, &t->model, mx_view(&t->held_loss, MX_F32, 1, 0, 0, 0, 0),
             mx_view((void *)b.images, MX_F32, p->settings.batch, m->channels, m->image_h, m->image_w, 0),
             &t->mix, 1.0f / (float)batches);
         mx_session_error(&t->session, e);
     }
     mx_loader_close(loader);
-    *loss = (double)sum;
+    mx_download(c, &t->held_loss, &t->held_loss, sizeof t->held_loss);
+    *loss = (double)t->held_loss;
     return e->status;
 }
 

@@ -89,16 +89,18 @@ mx_status mx_reconstruct_grid(mx_ctx *c, mx_model *m, const mx_mixing *mix, cons
         mx_view((void *)images, MX_F32, mix->batch, config->channels, config->image_h, config->image_w, 0);
     k.drawn = malloc(sizeof(float) * 3 * (size_t)mix->batch * k.each);
     k.prediction = malloc(sizeof(float) * patch * patch * (size_t)config->channels);
-    if (!k.drawn || !k.prediction)
+    float *rebuilt = NULL;
+    mx_pretrain_view(c, m, &views, x, mix);
+    if (mx_ok(c) && (rebuilt = malloc(mx_bytes(views.reconstruction))))
+        mx_download(c, rebuilt, views.reconstruction.data, mx_bytes(views.reconstruction));
+    if (!mx_ok(c))
+        mx_fail(e, c->error.status, "%s", c->error.text);
+    else if (!k.drawn || !k.prediction || !rebuilt)
         mx_fail(e, MX_ERR_MEMORY, "out of memory for a picture");
-    else {
-        mx_pretrain_view(c, m, &views, x, mix);
-        if (!mx_ok(c))
-            mx_fail(e, c->error.status, "%s", c->error.text);
-        else
-            draw(&k, mx_f32(views.reconstruction), pixels, out, e);
-    }
+    else
+        draw(&k, rebuilt, pixels, out, e);
     mx_arena_release(c->arena, mark);
+    free(rebuilt);
     free(k.prediction);
     free(k.drawn);
     return e->status;
@@ -178,7 +180,8 @@ static mx_status show(showing *s, const mx_options *o, mx_image *grid, mx_error 
     uint8_t *mask = NULL;
     mx_compute how;
     if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
-    if (mx_model_read_any(&s->model, &s->pixels, o->checkpoint, MX_PARAMS_MAPPED, e)) return e->status;
+    if (mx_model_read_any(&s->model, &s->pixels, o->checkpoint, mx_compute_reading(&how), e))
+        return e->status;
     if (!s->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
     if (read_images(s, o->images, o->image_count, e) ||
@@ -190,6 +193,9 @@ static mx_status show(showing *s, const mx_options *o, mx_image *grid, mx_error 
     mx_mixing_set(&s->mix, mask);
     free(mask);
     if (mx_session_make(&s->session, &how, view, s, NULL, e)) return e->status;
+    mx_params_attach(&s->session.ctx, &s->model.params);
+    mx_params_upload(&s->session.ctx, &s->model.params);
+    mx_mixing_attach(&s->session.ctx, &s->mix);
     return mx_reconstruct_grid(&s->session.ctx, &s->model, &s->mix, s->images, &s->pixels, grid, e);
 }
 

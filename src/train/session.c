@@ -22,7 +22,13 @@ mx_status mx_compute_make(mx_compute *how, const char *backend, const char *dtyp
 }
 
 mx_compute mx_compute_like(const mx_ctx *c) {
-    return (mx_compute){.backend = mx_backend_name(c->backend), .threads = c->threads};
+    const char *name = mx_backend_far(c->backend) ? NULL : mx_backend_name(c->backend);
+    return (mx_compute){.backend = name, .threads = c->threads};
+}
+
+mx_params_use mx_compute_reading(const mx_compute *how) {
+    const mx_backend *b = how->backend ? mx_backend_find(how->backend) : NULL;
+    return b && mx_backend_far(b) ? MX_PARAMS_WEIGHTS : MX_PARAMS_MAPPED;
 }
 
 const char *mx_dtype_name(mx_dtype activations) { return activations == MX_BF16 ? "bf16" : "f32"; }
@@ -52,11 +58,15 @@ mx_status mx_session_plan(mx_session *s, const mx_compute *how, mx_session_work 
 mx_status mx_session_make(mx_session *s, const mx_compute *how, mx_session_work *work, void *user,
                           mx_products *products, mx_error *e) {
     if (mx_session_plan(s, how, work, user, products, e)) return e->status;
-    return mx_arena_make(&s->arena, s->planned, e);
+    if (!mx_backend_far(s->ctx.backend)) return mx_arena_make(&s->arena, s->planned, e);
+    if (mx_arena_reserve(&s->arena, s->planned, e) || mx_device_open(&s->ctx, e)) return e->status;
+    mx_attach(&s->ctx, s->arena.base, s->planned);
+    return mx_session_error(s, e);
 }
 
 void mx_session_free(mx_session *s) {
     if (!s) return;
+    mx_device_close(&s->ctx);
     if (!s->arena.planning) mx_arena_free(&s->arena);
 }
 

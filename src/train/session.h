@@ -2,6 +2,7 @@
 #ifndef MX_TRAIN_SESSION_H
 #define MX_TRAIN_SESSION_H
 
+#include "model/params.h"
 #include "ops/ops.h"
 
 typedef struct {
@@ -23,9 +24,12 @@ typedef struct {
 /* From the options' texts; each may be NULL for its default. dtype "f32" or "bf16". */
 mx_status mx_compute_make(mx_compute *how, const char *backend, const char *dtype, int64_t threads,
                           mx_error *e);
-/* As a context that runs, in f32. */
+/* As a context that runs, in f32; on host memory, where the caller has its numbers. */
 mx_compute mx_compute_like(const mx_ctx *c);
 const char *mx_dtype_name(mx_dtype activations);
+/* How weights are read that such a session will only read: a device takes a copy, so they need not be mapped.
+ */
+mx_params_use mx_compute_reading(const mx_compute *how);
 
 /* Runs `work` dry, then makes an arena of exactly that peak.
  * products: NULL, or gets every product of the linear layers. Free with mx_session_free (also after a

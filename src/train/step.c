@@ -75,6 +75,24 @@ static void set_levels(mx_trainer *t, const uint8_t *save) {
         t->model.saved[i].save = (mx_save)save[i];
 }
 
+/* Bytes of the factors of dropped paths. */
+static size_t keep_bytes(const mx_trainer *t) {
+    return sizeof *t->keep_memory * 2 * (size_t)t->model.encoder.blocks * (size_t)t->settings.batch;
+}
+
+static void attach(mx_trainer *t) {
+    mx_ctx *c = &t->session.ctx;
+    mx_params_attach(c, &t->model.params);
+    mx_mixing_attach(c, &t->mix);
+    mx_attach(c, &t->loss, sizeof t->loss);
+    mx_attach(c, &t->held_loss, sizeof t->held_loss);
+    if (classifies(t)) {
+        mx_attach(c, t->keep_memory, keep_bytes(t));
+        mx_attach(c, t->logits, mx_bytes(classes_tensor(t, t->logits)));
+    } else
+        mx_mixing_attach(c, &t->show);
+}
+
 mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, mx_products *products,
                           mx_error *e) {
     memset(t, 0, sizeof *t);
@@ -93,8 +111,12 @@ mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, m
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
     const mx_compute how = mx_settings_compute(s);
     if (plan_only) return mx_session_plan(&t->session, &how, dry_step, t, products, e);
-    return mx_session_make(&t->session, &how, dry_step, t, products, e);
+    if (!mx_session_make(&t->session, &how, dry_step, t, products, e)) attach(t);
+    return mx_session_error(&t->session, e);
 }
+
+void mx_trainer_upload(mx_trainer *t) { mx_params_upload(&t->session.ctx, &t->model.params); }
+void mx_trainer_download(mx_trainer *t) { mx_params_download(&t->session.ctx, &t->model.params); }
 
 mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e) {
     const mx_compute how = mx_settings_compute(&t->settings);
@@ -131,6 +153,7 @@ static void draw_mixup(mx_trainer *t, int64_t step, int j, float *images, const 
                    m->classes, s->seed, (uint64_t)step, (uint32_t)j, &t->session.ctx.error);
     mx_drop_path_draw(t->keep, t->keep_memory, t->model.encoder.blocks, s->batch, s->drop_path, s->seed,
                       (uint64_t)step, (uint32_t)j);
+    mx_upload(&t->session.ctx, t->keep_memory, t->keep_memory, keep_bytes(t));
 }
 
 void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels) {
@@ -138,6 +161,7 @@ void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int3
     c->seed = t->settings.seed, c->step = (uint64_t)step, c->micro = (uint32_t)j;
     if (j == 0) {
         t->loss = 0;
+        mx_upload(c, &t->loss, &t->loss, sizeof t->loss);
         mx_gradients_zero(c, &t->model.params);
     }
     if (classifies(t))
@@ -149,6 +173,7 @@ void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int3
 
 mx_step_result mx_step_update(mx_trainer *t, mx_run_state *s) {
     mx_ctx *c = &t->session.ctx;
+    mx_download(c, &t->loss, &t->loss, sizeof t->loss);
     mx_step_result r = {.loss = t->loss, .lr = mx_trainer_lr(t, s->step)};
     mx_adamw_config a = mx_settings_adamw(&t->settings, r.lr);
     mx_update u = mx_adamw_update(c, &t->model.params, &a, s->updates + 1, r.loss);

@@ -20,7 +20,8 @@ typedef struct {
     int shown;
     mx_session session;
     uint8_t *mask;
-    float loss; /* of the step so far */
+    float loss;      /* of the step so far */
+    float held_loss; /* for whoever measures held-out images between steps */
     /* fine-tuning */
     float *targets, *logits; /* [batch,classes] */
     mx_keep *keep;           /* [encoder blocks] drop-path factors, which live in keep_memory */
@@ -41,6 +42,11 @@ mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, m
 void mx_trainer_free(mx_trainer *t);
 /* Plans a plan_only trainer's step again with save[MX_MAX_SAVED] levels (settings.h). */
 mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e);
+
+/* With a device: the state in host memory is what files are read into and written from. Upload after it was
+ * written, before the next step; download before it is read. */
+void mx_trainer_upload(mx_trainer *t);
+void mx_trainer_download(mx_trainer *t);
 
 /* Learning rate of a step (schedule.md 1: at the step's first micro-batch). */
 double mx_trainer_lr(const mx_trainer *t, int64_t step);

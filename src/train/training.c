@@ -86,6 +86,7 @@ static mx_status load_everything(mx_training *p, mx_error *e) {
     if (mx_memory_fit(&p->settings, p->data, p->held, e) ||
         mx_trainer_make(&p->trainer, &p->settings, false, NULL, e) || fill_state(p, e))
         return e->status;
+    mx_trainer_upload(&p->trainer);
     p->trainer.settings = p->settings;
     return MX_OK;
 }

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 
 mx_status mx_training_save(mx_training *p, mx_error *e) {
+    mx_trainer_download(&p->trainer);
+    if (mx_session_error(&p->trainer.session, e)) return e->status;
     /* The export first: a state marked finished then always has its model beside it. */
     if (mx_checkpoint_write(p->paths.model, &p->trainer.model, &p->pixels, e)) return e->status;
     if (mx_state_write(p->paths.state, &p->trainer.model, &p->state, &p->pixels, e)) return e->status;

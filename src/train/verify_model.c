@@ -61,7 +61,13 @@ void mx_exam_open(mx_exam *x, mx_report_card *card, bool masked) {
 }
 
 void mx_exam_plan(mx_exam *x, const mx_compute *how, mx_session_work *work) {
-    if (!x->card->error.status) mx_session_make(&x->session, how, work, x, NULL, &x->card->error);
+    mx_ctx *c = &x->session.ctx;
+    if (x->card->error.status || mx_session_make(&x->session, how, work, x, NULL, &x->card->error)) return;
+    mx_params_attach(c, &x->model.params);
+    mx_mixing_attach(c, &x->mix);
+    mx_attach(c, &x->loss, sizeof x->loss);
+    if (x->logits) mx_attach(c, x->logits, sizeof *x->logits * (size_t)(x->batch * x->model.config.classes));
+    mx_params_upload(c, &x->model.params);
 }
 
 void mx_exam_close(mx_exam *x) {
@@ -69,7 +75,7 @@ void mx_exam_close(mx_exam *x) {
     mx_mixing_free(&x->mix);
     mx_model_free(&x->model);
     free(x->images);
-    free(x->targets);
+    free(x->targets), free(x->logits);
 }
 
 bool mx_exam_ok(mx_exam *x) {
@@ -82,10 +88,12 @@ void mx_exam_reset(mx_exam *x) {
     mx_weights_load(&x->model, x->card->golden, "param.", false, &x->card->error);
     memset(p->m, 0, sizeof(float) * (size_t)p->total);
     memset(p->v, 0, sizeof(float) * (size_t)p->total);
+    if (x->session.ctx.backend) mx_params_upload(&x->session.ctx, p);
 }
 
 void mx_exam_compare_gradients(mx_exam *x) {
     const mx_params *p = &x->model.params;
+    mx_params_download(&x->session.ctx, &x->model.params);
     for (int i = 0; i < p->count; i++) {
         const mx_param *q = &p->item[i];
         char name[128];
@@ -119,6 +127,7 @@ static void compare_qkv_bias(mx_exam *x, const mx_param *q, const char *name) {
 
 void mx_exam_compare_after(mx_exam *x) {
     const mx_params *p = &x->model.params;
+    mx_params_download(&x->session.ctx, &x->model.params);
     for (int i = 0; i < p->count && !x->card->error.status; i++) {
         const mx_param *q = &p->item[i];
         size_t n = strlen(q->name);

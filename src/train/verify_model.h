@@ -15,7 +15,7 @@ typedef struct {
     mx_session session;
     mx_adamw_config adamw;
     int batch, steps;
-    float *images, *targets; /* targets: classifier only */
+    float *images, *targets, *logits; /* the last two: classifier only */
     mx_tensor image_tensor;
     float loss;
 } mx_exam;
