@@ -25,17 +25,20 @@ typedef struct {
     mx_mixing mix;
     mx_tensor images;
     float loss;
+    double update[MX_UPDATE];
 } work;
 
 static const mx_adamw_config adamw = {
-    .lr = 1e-4, .weight_decay = 0.05, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .layer_decay = 1};
+    .weight_decay = 0.05, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .layer_decay = 1};
 
 static void step(mx_ctx *c, void *user) {
     work *w = user;
     w->loss = 0;
     mx_gradients_zero(c, &w->model.params);
     mx_pretrain_pass(c, &w->model, mx_view(&w->loss, MX_F32, 1, 0, 0, 0, 0), w->images, &w->mix, 1.0f);
-    mx_adamw_update(c, &w->model.params, &adamw, 1, 1.0);
+    w->update[MX_UPDATE_LR] = 1e-4;
+    mx_adamw_update(c, &w->model.params, &adamw, mx_view(w->update, MX_F64, MX_UPDATE, 0, 0, 0, 0),
+                    mx_view(&w->loss, MX_F32, 1, 0, 0, 0, 0));
 }
 
 static int by_time(const void *a, const void *b) {

@@ -299,7 +299,7 @@ static void op_square_sum(mx_ctx *c, const mx_tensor *t, const void *m) {
     mx_square_sum(c, t[0], t[1]);
 }
 static void op_adamw(mx_ctx *c, const mx_tensor *t, const void *args) {
-    mx_adamw(c, t[0], t[1], t[2], t[3], args);
+    mx_adamw(c, t[0], t[1], t[2], t[3], t[4], args);
 }
 
 static void test_losses(void **unused) {
@@ -325,20 +325,58 @@ static void test_losses(void **unused) {
                           1e-6});
 }
 
+static void op_update_begin(mx_ctx *c, const mx_tensor *t, const void *clip) {
+    mx_update_begin(c, t[0], t[1], *(const double *)clip);
+}
+
+/* Norm, clipping, count and the verdict, by hand; and that nothing moves after a bad verdict. */
+static void test_update(void **unused) {
+    (void)unused;
+    static const double clips[] = {0, 0.5, 100};
+    const struct {
+        double square;
+        float loss;
+        bool finite;
+    } given[] = {{9, 1, true}, {9, NAN, false}, {INFINITY, 1, false}, {(double)NAN, 1, false}, {0, 1, true}};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        for (size_t j = 0; j < 3; j++) {
+            double u[MX_UPDATE] = {
+                [MX_UPDATE_LR] = 0.25, [MX_UPDATE_COUNT] = 6, [MX_UPDATE_SQUARE] = given[i].square};
+            float loss = given[i].loss, w[3] = {1, 2, 3}, m[3] = {0}, v[3] = {0}, g[3] = {1, 1, 1};
+            const mx_adamw_args args = {.lr_scale = 1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8};
+            mx_ctx c = {.backend = mx_backend_find("cpu"), .threads = 1};
+            mx_tensor U = mx_view(u, MX_F64, MX_UPDATE, 0, 0, 0, 0), W = mx_view(w, MX_F32, 3, 0, 0, 0, 0);
+            mx_update_begin(&c, U, mx_view(&loss, MX_F32, 1, 0, 0, 0, 0), clips[j]);
+            mx_adamw(&c, W, mx_view(m, MX_F32, 3, 0, 0, 0, 0), mx_view(v, MX_F32, 3, 0, 0, 0, 0),
+                     mx_view(g, MX_F32, 3, 0, 0, 0, 0), U, &args);
+            assert_true(mx_ok(&c) && u[MX_UPDATE_LR] == 0.25 && u[MX_UPDATE_SQUARE] == 0);
+            assert_true(u[MX_UPDATE_FINITE] == given[i].finite && u[MX_UPDATE_COUNT] == 6 + given[i].finite);
+            assert_true((w[0] != 1) == given[i].finite && (m[2] != 0) == given[i].finite);
+            if (i == 0) assert_true(u[MX_UPDATE_NORM] == 3);
+            if (i == 0 && j != 1) assert_true(u[MX_UPDATE_SCALE] == 1);
+            if (i == 0 && j == 1) assert_true(u[MX_UPDATE_SCALE] == 0.5 / (3 + 1e-6));
+        }
+}
+
 static void test_optimiser(void **unused) {
     (void)unused;
-    static const mx_adamw_args args = {.lr = 1e-2,
-                                       .weight_decay = 0.05,
-                                       .beta1 = 0.9,
-                                       .beta2 = 0.95,
-                                       .eps = 1e-8,
-                                       .t = 3,
-                                       .grad_scale = 0.5};
+    static const mx_adamw_args args = {
+        .lr_scale = 0.5, .weight_decay = 0.05, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8};
+    static const double clip = 0.125;
     for (int64_t n = 1; n < 300000; n = 7 * n + 2) {
         mx_tensor sum = {malloc(8), {1}, 1, MX_F64};
         *(double *)sum.data = 0.25;
         check((test_case){"square_sum", op_square_sum, 1, 2, {sum, ROW(n, 1)}, NULL, 1e-12});
-        test_case k = {"adamw", op_adamw, 3, 4, {ROW(n, 1), ROW(n, 1), ROW(n, 1), ROW(n, 1)}, &args, 1e-6};
+        mx_tensor u[2];
+        for (int i = 0; i < 2; i++) {
+            u[i] = (mx_tensor){calloc(MX_UPDATE, 8), {MX_UPDATE}, 1, MX_F64};
+            double *x = u[i].data;
+            x[MX_UPDATE_LR] = 2e-2, x[MX_UPDATE_COUNT] = 3, x[MX_UPDATE_SQUARE] = (double)n;
+            x[MX_UPDATE_SCALE] = 0.5, x[MX_UPDATE_FINITE] = 1;
+        }
+        check((test_case){"update_begin", op_update_begin, 1, 2, {u[0], ROW(1, 1)}, &clip, 1e-15});
+        test_case k = {"adamw", op_adamw, 3, 5, {ROW(n, 1), ROW(n, 1), ROW(n, 1), ROW(n, 1), u[1]},
+                       &args,   1e-6};
         for (int64_t i = 0; i < n; i++) mx_f32(k.t[2])[i] = fabsf(mx_f32(k.t[2])[i]) + 1e-3f;
         check(k);
     }
@@ -384,11 +422,17 @@ static void test_functions(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_functions),   cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_linear_back), cmocka_unit_test(test_layernorm),
-        cmocka_unit_test(test_attention),   cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_memory),      cmocka_unit_test(test_losses),
-        cmocka_unit_test(test_optimiser),   cmocka_unit_test(test_square_sum_extremes),
+        cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_linear_back),
+        cmocka_unit_test(test_layernorm),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_update),
+        cmocka_unit_test(test_optimiser),
+        cmocka_unit_test(test_square_sum_extremes),
     };
     if (!has_isa()) return EXIT_FAILURE;
     return cmocka_run_group_tests(tests, NULL, NULL);

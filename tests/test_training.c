@@ -154,10 +154,12 @@ static void adamw_by_hand(void **state) {
         mx_arena arena = {0};
         mx_ctx c = {.backend = mx_backend_find(backends[b]), .arena = &arena, .threads = 1};
         float w = 2, m = 0.1f, v = 1e-9f, g = 3e-5f;
-        mx_adamw_args a = {0.1, 0.5, 0.9, 0.95, 1e-8, 3, 0.5};
+        mx_adamw_args a = {0.5, 0.5, 0.9, 0.95, 1e-8};
+        double u[MX_UPDATE] = {
+            [MX_UPDATE_LR] = 0.2, [MX_UPDATE_COUNT] = 3, [MX_UPDATE_SCALE] = 0.5, [MX_UPDATE_FINITE] = 1};
         mx_tensor W = mx_view(&w, MX_F32, 1, 0, 0, 0, 0), M = W, V = W, G = W;
         M.data = &m, V.data = &v, G.data = &g;
-        mx_adamw(&c, W, M, V, G, &a);
+        mx_adamw(&c, W, M, V, G, mx_view(u, MX_F64, MX_UPDATE, 0, 0, 0, 0), &a);
         double grad = 0.5 * 3e-5, m1 = 0.9 * 0.1 + 0.1 * grad, v1 = 0.95 * 1e-9 + 0.05 * grad * grad;
         double p = 2 * (1 - 0.1 * 0.5);
         p -= 0.1 / (1 - pow(0.9, 3)) * m1 / (sqrt(v1) / sqrt(1 - pow(0.95, 3)) + 1e-8);

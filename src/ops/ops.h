@@ -227,14 +227,31 @@ void mx_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy);
  */
 void mx_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g);
 
+/* What of an update is known only when its gradients are: numbers in named memory, f64 [MX_UPDATE], so that
+ * the host need not look before the next step. */
+typedef enum {
+    MX_UPDATE_LR,     /* learning rate of this step: the caller's */
+    MX_UPDATE_COUNT,  /* updates done, this one included; skipped ones are none */
+    MX_UPDATE_SQUARE, /* sum of squares so far: where mx_square_sum adds */
+    MX_UPDATE_NORM,   /* of all gradients, before clipping */
+    MX_UPDATE_SCALE,  /* gradients are multiplied by this first (clipping) */
+    MX_UPDATE_FINITE, /* 1: norm and loss are finite; 0: nothing is updated */
+    MX_UPDATE
+} mx_update_slot;
+
+/* The gradients are whole: NORM = √SQUARE; FINITE; SCALE = min(1, clip/(NORM + 1e-6)), 1 when clip is 0;
+ * COUNT += FINITE; SQUARE = 0.  u [MX_UPDATE] f64, loss [1]. */
+void mx_update_begin(mx_ctx *c, mx_tensor u, mx_tensor loss, double clip);
+
 typedef struct {
-    double lr, weight_decay, beta1, beta2, eps;
-    int64_t t;         /* update number, from 1: bias corrections 1 - beta^t in double */
-    double grad_scale; /* gradients are multiplied by this first (clipping) */
+    double lr_scale; /* layer decay: the rate is LR times this */
+    double weight_decay, beta1, beta2, eps;
 } mx_adamw_args;
 
-/* PyTorch's AdamW in one pass (augment.md f): w ← w(1 - lr wd); m, v ← moments; w ← w - lr/(1-β1^t) m /
- * (sqrt(v)/sqrt(1-β2^t) + eps).  w, m, v, g [n] f32. */
-void mx_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, const mx_adamw_args *a);
+/* PyTorch's AdamW in one pass (augment.md f), with t = COUNT, lr = LR lr_scale and gradients times SCALE:
+ * w ← w(1 - lr wd); m, v ← moments; w ← w - lr/(1-β1^t) m / (sqrt(v)/sqrt(1-β2^t) + eps); bias corrections in
+ * double. Nothing where FINITE is 0.  w, m, v, g [n] f32, u [MX_UPDATE] f64. */
+void mx_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_tensor u,
+              const mx_adamw_args *a);
 
 #endif

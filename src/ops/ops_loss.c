@@ -38,16 +38,3 @@ void mx_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy) {
         mx_need(c, "mean_rows_back", "dy", dy, MX_F32, dx.dim[0], dx.dim[2]))
         MX_DO(c, "mean_rows_back", 0, mean_rows_back(c, dx, dy));
 }
-
-void mx_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g) {
-    if (mx_need(c, "square_sum", "sum", sum, MX_F64, 1, 1) &&
-        mx_need_count(c, "square_sum", "g", g, mx_count(g)))
-        MX_DO(c, "square_sum", 0, square_sum(c, sum, g));
-}
-
-void mx_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, const mx_adamw_args *a) {
-    int64_t n = mx_count(w);
-    if (mx_need_count(c, "adamw", "w", w, n) && mx_need_count(c, "adamw", "m", m, n) &&
-        mx_need_count(c, "adamw", "v", v, n) && mx_need_count(c, "adamw", "g", g, n))
-        MX_DO(c, "adamw", 0, adamw(c, w, m, v, g, a));
-}

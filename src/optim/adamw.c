@@ -23,23 +23,10 @@ static int run_end(const mx_params *p, int i, int64_t *end) {
     return p->count;
 }
 
-static double gradient_square_sum(mx_ctx *c, const mx_params *p) {
-    double sum = 0;
-    size_t mark = c->arena->used;
-    mx_tensor host = mx_view(&sum, MX_F64, 1, 0, 0, 0, 0), staged = mx_stage(c, host); /* it is added to */
-    if (mx_ok(c)) mx_square_sum(c, staged, flat(p->grad, 0, p->total));
-    mx_fetch(c, host, staged);
-    mx_arena_release(c->arena, mark);
-    return sum;
-}
-
-mx_update mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config, int64_t t, double loss) {
-    mx_update u = {.norm = sqrt(gradient_square_sum(c, p))};
-    u.finite = isfinite(u.norm) && isfinite(loss);
-    if (!mx_ok(c) || !(u.finite || c->planning)) return u;
-    mx_adamw_args a = {.beta1 = config->beta1, .beta2 = config->beta2, .eps = config->eps, .t = t};
-    double clip = config->clip_grad > 0 ? config->clip_grad / (u.norm + 1e-6) : 1;
-    a.grad_scale = clip < 1 ? clip : 1;
+void mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config, mx_tensor u, mx_tensor loss) {
+    mx_adamw_args a = {.beta1 = config->beta1, .beta2 = config->beta2, .eps = config->eps};
+    mx_square_sum(c, mx_slice(u, MX_UPDATE_SQUARE, 1), flat(p->grad, 0, p->total));
+    mx_update_begin(c, u, loss, config->clip_grad);
     for (int i = 0; i < p->count;) {
         const mx_param *q = &p->item[i];
         if (q->fixed) {
@@ -48,11 +35,9 @@ mx_update mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config
         }
         int64_t end, first = q->offset;
         i = run_end(p, i, &end);
-        double scale = config->layer_decay == 1 ? 1 : pow(config->layer_decay, config->layers + 1 - q->layer);
-        a.lr = config->lr * scale;
+        a.lr_scale = config->layer_decay == 1 ? 1 : pow(config->layer_decay, config->layers + 1 - q->layer);
         a.weight_decay = q->decay ? config->weight_decay : 0;
         mx_adamw(c, flat(p->weight, first, end - first), flat(p->m, first, end - first),
-                 flat(p->v, first, end - first), flat(p->grad, first, end - first), &a);
+                 flat(p->v, first, end - first), flat(p->grad, first, end - first), u, &a);
     }
-    return u;
 }

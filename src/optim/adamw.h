@@ -6,19 +6,15 @@
 #include "ops/ops.h"
 
 typedef struct {
-    double lr, weight_decay, beta1, beta2, eps;
+    double weight_decay, beta1, beta2, eps;
     double layer_decay; /* rate of layer l is multiplied by layer_decay^(layers + 1 - l); 1: off */
     int layers;         /* encoder blocks in all */
     double clip_grad;   /* largest global gradient norm; 0: no clipping */
 } mx_adamw_config;
 
-typedef struct {
-    double norm; /* of all gradients, before clipping */
-    bool finite; /* norm and loss are finite; the update was skipped otherwise */
-} mx_update;
-
-/* L2 norm of all gradients; then, if it and loss are finite, update number t (from 1). */
-mx_update mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config, int64_t t, double loss);
+/* One update with the gradients as they are, or none where the norm of all gradients or the loss is not
+ * finite; u (ops.h mx_update_slot) takes LR and tells the rest.  u [MX_UPDATE] f64, loss [1]. */
+void mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config, mx_tensor u, mx_tensor loss);
 /* Gradients of all parameters = 0. */
 void mx_gradients_zero(mx_ctx *c, mx_params *p);
 

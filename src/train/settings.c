@@ -238,11 +238,10 @@ mx_compute mx_settings_compute(const mx_settings *s) {
     return (mx_compute){s->backend, s->threads, s->activations};
 }
 
-mx_adamw_config mx_settings_adamw(const mx_settings *s, double lr) {
+mx_adamw_config mx_settings_adamw(const mx_settings *s) {
     int layers = 0; /* blocks of the encoder in all (schedule.md 4) */
     for (int k = 0; k < s->model.stages; k++) layers += s->model.depths[k];
-    return (mx_adamw_config){.lr = lr,
-                             .weight_decay = s->weight_decay,
+    return (mx_adamw_config){.weight_decay = s->weight_decay,
                              .beta1 = s->beta1,
                              .beta2 = s->beta2,
                              .eps = 1e-8,

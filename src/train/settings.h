@@ -68,8 +68,7 @@ mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, m
 mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e);
 
 mx_compute mx_settings_compute(const mx_settings *s);
-/* Optimiser settings of a step at learning rate lr. */
-mx_adamw_config mx_settings_adamw(const mx_settings *s, double lr);
+mx_adamw_config mx_settings_adamw(const mx_settings *s);
 
 /* The loader that a run reads `data` with; the caller sets where it starts and its log. */
 mx_loader_config mx_settings_loader(const mx_settings *s, const mx_dataset *data);

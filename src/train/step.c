@@ -12,12 +12,15 @@ static mx_tensor images_tensor(const mx_trainer *t, const float *images) {
 
 static bool classifies(const mx_trainer *t) { return t->settings.task == MX_TASK_FINETUNE; }
 
+static mx_tensor loss_tensor(mx_trainer *t) { return mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0); }
+static mx_tensor update_tensor(mx_trainer *t) { return mx_view(t->update, MX_F64, MX_UPDATE, 0, 0, 0, 0); }
+
 static mx_tensor classes_tensor(const mx_trainer *t, float *data) {
     return mx_view(data, MX_F32, t->settings.batch, t->model.config.classes, 0, 0, 0);
 }
 
 static void micro(mx_trainer *t, mx_ctx *c, const float *images) {
-    mx_tensor loss = mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0);
+    mx_tensor loss = loss_tensor(t);
     float scale = 1.0f / (float)t->settings.accum;
     if (classifies(t))
         mx_classify_pass(c, &t->model, loss, classes_tensor(t, t->logits), images_tensor(t, images),
@@ -47,10 +50,10 @@ static void dry_between(mx_ctx *c, mx_trainer *t) {
 /* What a step does, for the dry run; the address of the images is never read then. */
 static void dry_step(mx_ctx *c, void *user) {
     mx_trainer *t = user;
-    mx_adamw_config a = mx_settings_adamw(&t->settings, 0);
+    mx_adamw_config a = mx_settings_adamw(&t->settings);
     mx_gradients_zero(c, &t->model.params);
     micro(t, c, (const float *)t);
-    mx_adamw_update(c, &t->model.params, &a, 1, 0);
+    mx_adamw_update(c, &t->model.params, &a, update_tensor(t), loss_tensor(t));
     dry_between(c, t);
 }
 
@@ -86,6 +89,7 @@ static void attach(mx_trainer *t) {
     mx_mixing_attach(c, &t->mix);
     mx_attach(c, &t->loss, sizeof t->loss);
     mx_attach(c, &t->held_loss, sizeof t->held_loss);
+    mx_attach(c, t->update, sizeof t->update);
     if (classifies(t)) {
         mx_attach(c, t->keep_memory, keep_bytes(t));
         mx_attach(c, t->logits, mx_bytes(classes_tensor(t, t->logits)));
@@ -173,13 +177,23 @@ void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int3
 
 mx_step_result mx_step_update(mx_trainer *t, mx_run_state *s) {
     mx_ctx *c = &t->session.ctx;
+    double *u = t->update;
+    mx_adamw_config a = mx_settings_adamw(&t->settings);
+    u[MX_UPDATE_LR] = mx_trainer_lr(t, s->step);
+    mx_upload(c, &u[MX_UPDATE_LR], &u[MX_UPDATE_LR], sizeof *u);
+    if (u[MX_UPDATE_COUNT] != (double)s->updates) { /* a state was read from a file */
+        u[MX_UPDATE_COUNT] = (double)s->updates;
+        mx_upload(c, &u[MX_UPDATE_COUNT], &u[MX_UPDATE_COUNT], sizeof *u);
+    }
+    mx_adamw_update(c, &t->model.params, &a, update_tensor(t), loss_tensor(t));
     mx_download(c, &t->loss, &t->loss, sizeof t->loss);
-    mx_step_result r = {.loss = t->loss, .lr = mx_trainer_lr(t, s->step)};
-    mx_adamw_config a = mx_settings_adamw(&t->settings, r.lr);
-    mx_update u = mx_adamw_update(c, &t->model.params, &a, s->updates + 1, r.loss);
-    r.norm = u.norm, r.skipped = !u.finite;
+    mx_download(c, u, u, sizeof t->update);
+    mx_step_result r = {.loss = t->loss,
+                        .lr = u[MX_UPDATE_LR],
+                        .norm = u[MX_UPDATE_NORM],
+                        .skipped = u[MX_UPDATE_FINITE] == 0};
     s->step++;
-    s->updates += u.finite;
+    s->updates = (int64_t)u[MX_UPDATE_COUNT];
     s->skipped += r.skipped;
     s->skipped_in_row = r.skipped ? s->skipped_in_row + 1 : 0;
     return r;

@@ -20,8 +20,9 @@ typedef struct {
     int shown;
     mx_session session;
     uint8_t *mask;
-    float loss;      /* of the step so far */
-    float held_loss; /* for whoever measures held-out images between steps */
+    float loss;               /* of the step so far */
+    double update[MX_UPDATE]; /* ops.h mx_update_slot */
+    float held_loss;          /* for whoever measures held-out images between steps */
     /* fine-tuning */
     float *targets, *logits; /* [batch,classes] */
     mx_keep *keep;           /* [encoder blocks] drop-path factors, which live in keep_memory */

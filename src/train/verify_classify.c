@@ -20,7 +20,7 @@ static void pass(mx_ctx *c, void *user) {
                      &x->mix, NULL, 1.0f);
     mx_download(c, &x->loss, &x->loss, sizeof x->loss);
     mx_fetch(c, logits, logits);
-    if (c->planning) mx_adamw_update(c, &x->model.params, &x->adamw, 1, 0);
+    if (c->planning) mx_exam_update(x, c);
 }
 
 static bool read_targets(mx_exam *x) {
@@ -64,7 +64,7 @@ static void compare_steps(mx_exam *x) {
     for (int t = 0; losses && t < x->steps; t++) {
         pass(&x->session.ctx, x);
         losses[t] = x->loss;
-        mx_adamw_update(&x->session.ctx, &x->model.params, &x->adamw, t + 1, x->loss);
+        mx_exam_update(x, &x->session.ctx);
     }
     if (losses && mx_exam_ok(x) && x->steps) {
         mx_card_compare(x->card, "steps.losses", losses, x->steps, MX_CHECK_LOSS);

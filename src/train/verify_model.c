@@ -21,10 +21,9 @@ static void read_settings(mx_exam *x) {
     const char *betas = mx_st_meta(card->golden, "betas");
     x->batch = (int)meta_number(card, "batch");
     x->steps = (int)meta_number(card, "steps");
-    x->adamw = (mx_adamw_config){.lr = meta_number(card, "lr"),
-                                 .weight_decay = meta_number(card, "weight_decay"),
-                                 .eps = meta_number(card, "eps"),
-                                 .layer_decay = 1};
+    x->lr = meta_number(card, "lr");
+    x->adamw = (mx_adamw_config){
+        .weight_decay = meta_number(card, "weight_decay"), .eps = meta_number(card, "eps"), .layer_decay = 1};
     if (!betas || sscanf(betas, "%lf,%lf", &x->adamw.beta1, &x->adamw.beta2) != 2)
         mx_fail(&card->error, MX_ERR_FORMAT, "metadata \"betas\" must be two numbers");
     if (mx_st_meta(card->golden, "layer_decay")) x->adamw.layer_decay = meta_number(card, "layer_decay");
@@ -66,8 +65,10 @@ void mx_exam_plan(mx_exam *x, const mx_compute *how, mx_session_work *work) {
     mx_params_attach(c, &x->model.params);
     mx_mixing_attach(c, &x->mix);
     mx_attach(c, &x->loss, sizeof x->loss);
+    mx_attach(c, x->update, sizeof x->update);
     if (x->logits) mx_attach(c, x->logits, sizeof *x->logits * (size_t)(x->batch * x->model.config.classes));
     mx_params_upload(c, &x->model.params);
+    mx_upload(c, x->update, x->update, sizeof x->update);
 }
 
 void mx_exam_close(mx_exam *x) {
@@ -88,7 +89,16 @@ void mx_exam_reset(mx_exam *x) {
     mx_weights_load(&x->model, x->card->golden, "param.", false, &x->card->error);
     memset(p->m, 0, sizeof(float) * (size_t)p->total);
     memset(p->v, 0, sizeof(float) * (size_t)p->total);
-    if (x->session.ctx.backend) mx_params_upload(&x->session.ctx, p);
+    memset(x->update, 0, sizeof x->update);
+    x->update[MX_UPDATE_LR] = x->lr;
+    if (!x->session.ctx.backend) return; /* mx_exam_plan uploads the first time */
+    mx_params_upload(&x->session.ctx, p);
+    mx_upload(&x->session.ctx, x->update, x->update, sizeof x->update);
+}
+
+void mx_exam_update(mx_exam *x, mx_ctx *c) {
+    mx_adamw_update(c, &x->model.params, &x->adamw, mx_view(x->update, MX_F64, MX_UPDATE, 0, 0, 0, 0),
+                    mx_view(&x->loss, MX_F32, 1, 0, 0, 0, 0));
 }
 
 void mx_exam_compare_gradients(mx_exam *x) {

@@ -18,6 +18,7 @@ typedef struct {
     float *images, *targets, *logits; /* the last two: classifier only */
     mx_tensor image_tensor;
     float loss;
+    double lr, update[MX_UPDATE];
 } mx_exam;
 
 /* Reads configuration, weights, images and settings. masked: pretraining. */
@@ -27,6 +28,8 @@ void mx_exam_plan(mx_exam *x, const mx_compute *how, mx_session_work *work);
 void mx_exam_close(mx_exam *x);
 bool mx_exam_ok(mx_exam *x); /* moves context errors to the card */
 
+/* One update at the file's learning rate. */
+void mx_exam_update(mx_exam *x, mx_ctx *c);
 /* grad.* of every trainable parameter. */
 void mx_exam_compare_gradients(mx_exam *x);
 /* Back to param.*, zero moments. */

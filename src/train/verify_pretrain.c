@@ -24,7 +24,7 @@ static void both(mx_ctx *c, void *user) {
     mx_exam *x = user;
     mx_pretrain_views v;
     pass(x, c);
-    mx_adamw_update(c, &x->model.params, &x->adamw, 1, 0);
+    mx_exam_update(x, c);
     size_t mark = c->arena->used;
     mx_pretrain_view(c, &x->model, &v, x->image_tensor, &x->mix);
     mx_arena_release(c->arena, mark);
@@ -86,7 +86,7 @@ static void compare_steps(mx_exam *x) {
         for (int t = 0; t < x->steps && set_mask(x, masks + t * units, units); t++) {
             pass(x, &x->session.ctx);
             losses[t] = x->loss;
-            mx_adamw_update(&x->session.ctx, &x->model.params, &x->adamw, t + 1, x->loss);
+            mx_exam_update(x, &x->session.ctx);
         }
         if (mx_exam_ok(x)) {
             mx_card_compare(x->card, "steps.losses", losses, x->steps, MX_CHECK_LOSS);

@@ -36,6 +36,7 @@
                  .mean_rows = mx_cpu_mean_rows,                                                              \
                  .mean_rows_back = mx_cpu_mean_rows_back,                                                    \
                  .square_sum = mx_cpu_square_sum,                                                            \
+                 .update_begin = mx_host_update_begin,                                                       \
                  .adamw = mx_cpu_adamw},                                                                     \
         .kernels = &mx_kernels_##isa_name                                                                    \
     }

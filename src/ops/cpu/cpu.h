@@ -88,6 +88,7 @@ size_t mx_cpu_pixel_loss_work(const mx_ctx *c, int64_t rows, int64_t width);
 void mx_cpu_soft_cross_entropy(mx_ctx *c, mx_tensor loss, mx_tensor dlogits, mx_tensor logits,
                                mx_tensor targets, float scale);
 void mx_cpu_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g);
-void mx_cpu_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, const mx_adamw_args *a);
+void mx_cpu_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_tensor u,
+                  const mx_adamw_args *a);
 
 #endif

@@ -106,7 +106,7 @@ typedef struct {
     const mx_kernels *k;
     float *w, *m, *v;
     const float *g;
-    const mx_adamw_args *args;
+    mx_adamw_now now;
     mx_cut cut;
 } update;
 
@@ -114,17 +114,17 @@ static void update_task(void *arg, int64_t t, int thread) {
     const update *u = arg;
     const int64_t i = t * u->cut.size;
     (void)thread;
-    u->k->adamw(u->w + i, u->m + i, u->v + i, u->g + i, mx_cut_length(u->cut, t), u->args);
+    u->k->adamw(u->w + i, u->m + i, u->v + i, u->g + i, mx_cut_length(u->cut, t), &u->now);
 }
 
-void mx_cpu_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, const mx_adamw_args *a) {
+void mx_cpu_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_tensor u,
+                  const mx_adamw_args *a) {
     if (mx_count(w) == 0) return;
-    update u = {.k = mx_cpu_kernels(c),
+    update x = {.k = mx_cpu_kernels(c),
                 .w = mx_f32(w),
                 .m = mx_f32(m),
                 .v = mx_f32(v),
                 .g = mx_f32(g),
-                .args = a,
                 .cut = mx_cut_even(mx_count(w), 65536, 64)};
-    mx_parallel(c->threads, u.cut.count, update_task, &u);
+    if (mx_host_adamw(&x.now, u, a)) mx_parallel(c->threads, x.cut.count, update_task, &x);
 }

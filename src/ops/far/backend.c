@@ -223,9 +223,15 @@ static void square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g) {
     RUN(square_sum, sum, g);
 }
 
-static void adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, const mx_adamw_args *a) {
-    NEAR(w), NEAR(m), NEAR(v), NEAR(g);
-    RUN(adamw, w, m, v, g, a);
+static void update_begin(mx_ctx *c, mx_tensor u, mx_tensor loss, double clip) {
+    NEAR(u), NEAR(loss);
+    RUN(update_begin, u, loss, clip);
+}
+
+static void adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_tensor u,
+                  const mx_adamw_args *a) {
+    NEAR(w), NEAR(m), NEAR(v), NEAR(g), NEAR(u);
+    RUN(adamw, w, m, v, g, u, a);
 }
 
 /* ---- scratch memory: the inner backend's ------------------------------------------------------------------
@@ -291,6 +297,7 @@ static mx_backend far_backend = {.name = "far",
                                  .mean_rows = mean_rows,
                                  .mean_rows_back = mean_rows_back,
                                  .square_sum = square_sum,
+                                 .update_begin = update_begin,
                                  .adamw = adamw};
 
 static void begin(void) {

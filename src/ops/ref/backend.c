@@ -26,4 +26,5 @@ const mx_backend mx_backend_ref = {.name = "ref",
                                    .mean_rows = mx_ref_mean_rows,
                                    .mean_rows_back = mx_ref_mean_rows_back,
                                    .square_sum = mx_ref_square_sum,
+                                   .update_begin = mx_host_update_begin,
                                    .adamw = mx_ref_adamw};

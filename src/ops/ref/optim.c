@@ -10,10 +10,13 @@ void mx_ref_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g) {
     *(double *)sum.data += s;
 }
 
-void mx_ref_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, const mx_adamw_args *a) {
+void mx_ref_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_tensor u,
+                  const mx_adamw_args *args) {
     (void)c;
+    mx_adamw_now now, *a = &now;
+    if (!mx_host_adamw(a, u, args)) return;
     double b1 = a->beta1, b2 = a->beta2, lr = a->lr;
-    double step = lr / (1 - pow(b1, (double)a->t)), root = sqrt(1 - pow(b2, (double)a->t));
+    double step = lr / (1 - pow(b1, a->t)), root = sqrt(1 - pow(b2, a->t));
     for (int64_t i = 0; i < mx_count(w); i++) {
         double grad = (double)mx_f32(g)[i] * a->grad_scale;
         double m1 = b1 * (double)mx_f32(m)[i] + (1 - b1) * grad,

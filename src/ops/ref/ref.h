@@ -87,6 +87,7 @@ void mx_ref_soft_cross_entropy(mx_ctx *c, mx_tensor loss, mx_tensor dlogits, mx_
                                mx_tensor targets, float scale);
 /* optim.c */
 void mx_ref_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g);
-void mx_ref_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, const mx_adamw_args *a);
+void mx_ref_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_tensor u,
+                  const mx_adamw_args *args);
 
 #endif

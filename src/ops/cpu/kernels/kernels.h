@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ops/ops.h"
+#include "ops/backend.h"
 
 /* Blocking of the matrix product. A strip of 6 rows by 2 registers fills the 16 registers of AVX2 (12 sums, 2
  * columns, 1 broadcast); KC x NC of the right operand (264 KiB packed) lies in L2, one panel of it (16 KiB)
@@ -110,7 +110,7 @@ typedef struct {
     double (*cross_entropy_row)(float *dx, const float *x, const float *t, int64_t n, float scale);
 
     double (*square_sum)(const float *g, int64_t n);
-    void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_args *a);
+    void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_now *a);
     void (*add)(float *y, const float *x, int64_t n);            /* y += x */
     void (*scale)(float *y, const float *x, float s, int64_t n); /* y = s x, y may be x */
     void (*erf)(float *y, const float *x, int64_t n);            /* for the tests of accuracy */
@@ -161,7 +161,7 @@ void mx_k_attention_back(const mx_attention_task *t);
 double mx_k_pixel_row(float *dp, const float *p, float *t, int64_t n, bool normalise, float scale);
 double mx_k_cross_entropy_row(float *dx, const float *x, const float *t, int64_t n, float scale);
 double mx_k_square_sum(const float *g, int64_t n);
-void mx_k_adamw(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_args *a);
+void mx_k_adamw(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_now *a);
 void mx_k_add(float *y, const float *x, int64_t n);
 void mx_k_scale(float *y, const float *x, float s, int64_t n);
 void mx_k_erf(float *y, const float *x, int64_t n);

@@ -64,11 +64,11 @@ double mx_k_cross_entropy_row(float *dx, const float *x, const float *t, int64_t
     return weight * log_total - mx_wide_sum(&dot);
 }
 
-void mx_k_adamw(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_args *a) {
-    const double t = (double)a->t, beta1 = (double)a->beta1, beta2 = (double)a->beta2;
-    const float step = (float)((double)a->lr / (1.0 - pow(beta1, t)));
+void mx_k_adamw(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_now *a) {
+    const double t = a->t, beta1 = a->beta1, beta2 = a->beta2;
+    const float step = (float)(a->lr / (1.0 - pow(beta1, t)));
     const float root2 = (float)sqrt(1.0 - pow(beta2, t));
-    const float shrink = (float)(1.0 - (double)a->lr * (double)a->weight_decay);
+    const float shrink = (float)(1.0 - a->lr * a->weight_decay);
     const float b1 = (float)beta1, c1 = (float)(1.0 - beta1), b2 = (float)beta2, c2 = (float)(1.0 - beta2);
     const float scale = (float)a->grad_scale, eps = (float)a->eps;
 #pragma GCC ivdep
