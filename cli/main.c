@@ -89,6 +89,6 @@ int main(int argc, char **argv) {
     const char *next = argc > 2 ? argv[2] : NULL;
     if (!strcmp(argv[1], "--help-man")) return print_about(mixmae_man(next), next); /* for `make install` */
     if (!strcmp(argv[1], "--completion")) return print_completion(next);
-    if (!strcmp(argv[1], "--version")) { return print_version(); }
+    if (!strcmp(argv[1], "--version")) return print_version();
     return run(argv[1], argc - 2, argv + 2);
 }

@@ -68,6 +68,11 @@ cmp "$work/before" "$work/run/model.safetensors" || fail "resuming a finished ru
 expect 2 "--batch-size: the run to resume was started with 4, not 8" "$mixmae" pretrain --resume "$work/run" --batch-size 8
 expect 0 "nothing to do" "$mixmae" pretrain --resume "$work/run" --batch-size 4 --threads 3
 expect 4 "no such folder" "$mixmae" pretrain --resume "$work/none"
+touch "$work/run/state.safetensors.7.0.tmp" # half a state, left by a process that was killed
+expect 4 "run/.lock is locked: another program is at work in this folder" flock "$work/run/.lock" "$mixmae" pretrain --resume "$work/run"
+[ -e "$work/run/state.safetensors.7.0.tmp" ] || fail "removed what the holder of the lock may be writing"
+expect 0 "nothing to do" "$mixmae" pretrain --resume "$work/run"
+[ ! -e "$work/run/state.safetensors.7.0.tmp" ] || fail "what a killed process left is still there"
 expect 4 "1 images|--batch-size [0-9]+ works" "$mixmae" pretrain --data "$work/images" --output "$work/r2" "${small[@]}" --batch-size 1000
 expect 0 "layers.0.blocks.0.attn.qkv.weight" "$mixmae" inspect "$work/run/model.safetensors"
 rude='{"__metadata__":{"note":"\u001b[31mred"}}' # a file whose metadata would colour the terminal

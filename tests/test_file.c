@@ -111,6 +111,49 @@ static void disk_full(void **state) {
     free(much);
 }
 
+/* A killed writer's temporaries under our own process number, as in containers: they do not stop us, and
+ * sweeping removes them and nothing else. */
+static void leftovers(void **state) {
+    (void)state;
+    static const char *const stay[] = {"a.tmp",    "b.7.tmp",  "c.1.2.tmpx", "d.x.2.tmp",
+                                       "e.1..tmp", ".1.2.tmp", "1.2.tmp"};
+    char name[64];
+    mx_error e = {0};
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "k/f.%ld.%d.tmp", (long)getpid(), i);
+        put_text(name, "half");
+    }
+    assert_int_equal(mx_file_write(at("k/f"), "whole", 5, &e), MX_OK);
+    holds("k/f", "whole");
+    assert_int_equal(entries("k"), 101);
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) {
+        snprintf(name, sizeof name, "k/%s", stay[i]);
+        put_text(name, "a user's");
+    }
+    mkdir(at("k/g.1.2.tmp"), 0755);
+    mx_folder_sweep(at("k"));
+    mx_folder_sweep(at("absent"));
+    assert_int_equal(entries("k"), 2 + (int)(sizeof stay / sizeof *stay));
+    holds("k/f", "whole");
+}
+
+static void locks(void **state) {
+    (void)state;
+    mx_error e = {0}, f = {0};
+    FILE *one = NULL, *two = NULL;
+    mkdir(at("l"), 0755);
+    assert_int_equal(mx_file_lock(&one, at("l/lock"), &e), MX_OK);
+    assert_non_null(one);
+    refused(mx_file_lock(&two, at("l/lock"), &f), &f, "l/lock is locked");
+    assert_null(two);
+    fclose(one);
+    assert_int_equal(mx_file_lock(&two, at("l/lock"), &e), MX_OK);
+    assert_non_null(two);
+    fclose(two);
+    refused(mx_file_lock(&one, at("l/none/lock"), &e), &e, "l/none/lock");
+    assert_null(one);
+}
+
 static void read_limits(void **state) {
     (void)state;
     void *bytes = NULL;
@@ -161,6 +204,8 @@ int main(void) {
                                        cmocka_unit_test(last_step_fails),
                                        cmocka_unit_test(nowhere_to_write),
                                        cmocka_unit_test(disk_full),
+                                       cmocka_unit_test(leftovers),
+                                       cmocka_unit_test(locks),
                                        cmocka_unit_test(read_limits),
                                        cmocka_unit_test(folders)};
     return cmocka_run_group_tests(tests, new_base, remove_base);

@@ -54,6 +54,7 @@ while [ $kills -lt 20 ] && [ $runs -lt 20 ]; do
         fi
     done
     same_as_whole "$run"
+    compgen -G "$run/*.tmp" && fail "what a killed process had half written is left"
 done
 echo "$kills kills in $runs runs"
 [ $kills = 20 ] || fail "only $kills kills"

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -65,24 +66,42 @@ done:
     return MX_OK;
 }
 
-mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e) {
+static void forget(mx_file *f) {
+    free(f->temporary);
+    free(f->path);
+    free(f);
+}
+
+/* A temporary that nobody has: one of that name may lie there from a killed process with our number (in a
+ * container every process has the same). */
+static void open_temporary(mx_file *f) {
     static atomic_uint counter;
+    f->fd = -1;
+    do {
+        free(f->temporary);
+        if (asprintf(&f->temporary, "%s.%ld.%u.tmp", f->path, (long)getpid(), atomic_fetch_add(&counter, 1)) <
+            0) {
+            f->temporary = NULL;
+            return;
+        }
+        f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (f->fd < 0 && errno == EEXIST);
+}
+
+mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e) {
     mx_file *f = calloc(1, sizeof *f);
     *out = NULL;
-    if (!f || !(f->path = strdup(path)) ||
-        asprintf(&f->temporary, "%s.%ld.%u.tmp", path, (long)getpid(), atomic_fetch_add(&counter, 1)) < 0) {
-        if (f) free(f->path);
-        free(f);
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory while opening %s", path);
+    if (f && (f->path = strdup(path))) open_temporary(f);
+    if (f && f->temporary && f->fd >= 0) {
+        *out = f;
+        return MX_OK;
     }
-    f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (f->fd < 0) {
+    if (f && f->temporary)
         io_error(e, "create", f->temporary);
-        free(f->temporary), free(f->path), free(f);
-        return e->status;
-    }
-    *out = f;
-    return MX_OK;
+    else
+        mx_fail(e, MX_ERR_MEMORY, "out of memory while opening %s", path);
+    if (f) forget(f);
+    return e->status;
 }
 
 mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e) {
@@ -94,12 +113,6 @@ mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e) {
         p += n, size -= (size_t)n;
     }
     return MX_OK;
-}
-
-static void forget(mx_file *f) {
-    free(f->temporary);
-    free(f->path);
-    free(f);
 }
 
 /* The rename itself is only safe on disk once the folder is. */
@@ -199,4 +212,43 @@ bool mx_folder_empty(const char *path) {
         empty = !strcmp(x->d_name, ".") || !strcmp(x->d_name, "..");
     closedir(d);
     return empty;
+}
+
+/* Is this NAME.PID.N.tmp, as open_temporary makes them? */
+static bool is_temporary(const char *name) {
+    size_t n = strlen(name);
+    if (n < 4 || strcmp(name + n - 4, ".tmp")) return false;
+    n -= 4;
+    for (int number = 0; number < 2; number++) {
+        size_t end = n;
+        while (n > 0 && name[n - 1] >= '0' && name[n - 1] <= '9') n--;
+        if (n == end || n < 2 || name[n - 1] != '.') return false;
+        n--;
+    }
+    return true;
+}
+
+void mx_folder_sweep(const char *path) {
+    DIR *d = opendir(path);
+    if (!d) return;
+    for (struct dirent *x; (x = readdir(d));)
+        if (is_temporary(x->d_name)) unlinkat(dirfd(d), x->d_name, 0);
+    closedir(d);
+}
+
+mx_status mx_file_lock(FILE **out, const char *path, mx_error *e) {
+    struct stat held, there;
+    *out = NULL;
+    FILE *f = fopen(path, "ae");
+    if (!f) return errno == EROFS || errno == EACCES ? MX_OK : io_error(e, "open", path);
+    bool mine = !flock(fileno(f), LOCK_EX | LOCK_NB), taken = !mine && errno == EWOULDBLOCK;
+    /* its holder may have removed it with its folder after we had opened it */
+    bool gone = fstat(fileno(f), &held) || stat(path, &there) || held.st_ino != there.st_ino;
+    if (mine && !gone) {
+        *out = f;
+        return MX_OK;
+    }
+    fclose(f);
+    if (!taken && !gone) return MX_OK;
+    return mx_fail(e, MX_ERR_IO, "%s is locked: another program is at work in this folder", path);
 }

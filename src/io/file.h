@@ -5,12 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/status.h"
 
 /* Reads a file of at most limit bytes; a terminating 0 follows the content. The caller frees *bytes. */
 mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *size, mx_error *e);
-/* A plain file's bytes as they lie in it, read as they are touched; each message names path. Give back with munmap. */
+/* A plain file's bytes as they lie in it, read as they are touched; each message names path. Give back with
+ * munmap. */
 mx_status mx_file_map(const char *path, const void **bytes, size_t *size, mx_error *e);
 /* Temporary sibling, write, fsync, rename, fsync of the folder: path is the old or the new content, never a
  * mix. */
@@ -28,5 +30,13 @@ mx_status mx_folder_make(const char *path, mx_error *e);
 /* Does path exist; is it a folder without entries? */
 bool mx_path_exists(const char *path);
 bool mx_folder_empty(const char *path);
+/* Removes what killed writers left in a folder: the temporaries of mx_file. Nobody else may be writing there.
+ */
+void mx_folder_sweep(const char *path);
+
+/* Takes the lock of path, an empty file that is made where there is none, until fclose(*out) or the end of
+ * the process, however it ends. Held by another: MX_ERR_IO. Where nothing can be written, or the file system
+ * has no locks, *out stays NULL without an error. */
+mx_status mx_file_lock(FILE **out, const char *path, mx_error *e);
 
 #endif

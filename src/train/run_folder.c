@@ -23,9 +23,10 @@ mx_status mx_run_paths_make(mx_run_paths *p, const char *root, mx_error *e) {
                         .log = join(root, "log.jsonl"),
                         .pictures = join(root, "pictures"),
                         .report = join(root, "report.html"),
-                        .index = join(root, "index.cache")};
+                        .index = join(root, "index.cache"),
+                        .lock = join(root, ".lock")};
     if (!p->root || !p->options || !p->state || !p->model || !p->best || !p->log || !p->pictures ||
-        !p->report || !p->index)
+        !p->report || !p->index || !p->lock)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     return MX_OK;
 }
@@ -33,11 +34,13 @@ mx_status mx_run_paths_make(mx_run_paths *p, const char *root, mx_error *e) {
 void mx_run_paths_free(mx_run_paths *p) {
     if (!p) return;
     char **all[] = {&p->root, &p->options,  &p->state,  &p->model, &p->best,
-                    &p->log,  &p->pictures, &p->report, &p->index};
+                    &p->log,  &p->pictures, &p->report, &p->index, &p->lock};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         free(*all[i]);
         *all[i] = NULL;
     }
+    if (p->locked) fclose(p->locked);
+    p->locked = NULL;
 }
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
@@ -128,6 +131,13 @@ static mx_status make_data_absolute(char **spec, mx_error *e) {
     return e->status;
 }
 
+static mx_status not_empty(const char *root, mx_error *e) {
+    return mx_fail(
+        e, MX_ERR_IO,
+        "--output %s is not empty: choose another folder, or continue the run in it with --resume %s", root,
+        root);
+}
+
 mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
                              bool *stored, bool *resumed, mx_error *e) {
     const char *root = o->resume ? o->resume : o->output;
@@ -143,32 +153,31 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
     if (o->resume && !mx_path_exists(root))
         return mx_fail(e, MX_ERR_IO, "--resume %s: there is no such folder", root);
     if (o->resume && mx_path_exists(p->options)) {
-        if (take_stored(p, command, o, given, e)) return e->status;
+        if (mx_file_lock(&p->locked, p->lock, e) || take_stored(p, command, o, given, e)) return e->status;
+        if (p->locked) mx_folder_sweep(p->root); /* root was one of the options replaced */
         *stored = true, *resumed = mx_path_exists(p->state);
         return MX_OK;
     }
     if (o->resume && (mx_path_exists(p->state) || !o->data))
         return mx_fail(e, MX_ERR_IO, "--resume %s: options.ini is missing, so this is not a run folder",
                        root);
-    if (!o->resume && mx_path_exists(root) && !mx_folder_empty(root))
-        return mx_fail(
-            e, MX_ERR_IO,
-            "--output %s is not empty: choose another folder, or continue the run in it with --resume %s",
-            root, root);
+    if (!o->resume && mx_path_exists(root) && !mx_folder_empty(root)) return not_empty(root, e);
     if (!o->data)
         return mx_fail(e, MX_ERR_ARGUMENT, "--data DIR is needed: the folder of images to learn from");
     return o->output ? MX_OK : mx_options_set(o, "output", root, e);
 }
 
-mx_status mx_run_folder_start(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
-    if (mx_folder_make(p->root, e) || (command == MX_CMD_PRETRAIN && mx_folder_make(p->pictures, e)))
-        return e->status;
+mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
+    if (mx_folder_make(p->root, e) || mx_file_lock(&p->locked, p->lock, e)) return e->status;
+    if (mx_path_exists(p->options)) return not_empty(p->root, e); /* another was quicker */
+    if (command == MX_CMD_PRETRAIN && mx_folder_make(p->pictures, e)) return e->status;
     return write_options(p, command, o, e);
 }
 
 void mx_run_folder_undo(const mx_run_paths *p) {
     unlink(p->options);
     unlink(p->index);
+    unlink(p->lock);
     rmdir(p->pictures);
     rmdir(p->root);
 }

@@ -2,12 +2,15 @@
 #ifndef MX_TRAIN_RUN_FOLDER_H
 #define MX_TRAIN_RUN_FOLDER_H
 
+#include <stdio.h>
+
 #include "mixmae.h"
 #include "train/commands.h"
 #include "train/options.h"
 
 typedef struct {
-    char *root, *options, *state, *model, *best, *log, *pictures, *report, *index;
+    char *root, *options, *state, *model, *best, *log, *pictures, *report, *index, *lock;
+    FILE *locked; /* from the start of a run in this folder to its end */
 } mx_run_paths;
 
 mx_status mx_run_paths_make(mx_run_paths *p, const char *root, mx_error *e);
@@ -15,12 +18,12 @@ void mx_run_paths_free(mx_run_paths *p);
 
 /* Decides what to do for a run of `command`. With --resume and a stored run: its options replace *o, after
  * those given again have been compared (a different one that matters is refused by name), and *stored is set;
- * *resumed: a saved state exists too. Else the folder must be new or empty. Paths of input are made absolute
- * first. */
+ * *resumed: a saved state exists too. The folder is locked, and what a killed process left half written in it
+ * is removed. Else the folder must be new or empty. Paths of input are made absolute first. */
 mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
                              bool *stored, bool *resumed, mx_error *e);
-/* A new run: makes the folder and writes options.ini, every default filled in. */
-mx_status mx_run_folder_start(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e);
+/* A new run: makes the folder, locks it and writes options.ini, every default filled in. */
+mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e);
 /* The command whose options.ini this is, by its first line; 0: unreadable. */
 mx_command mx_run_command(const char *options_path);
 /* Takes a folder back that was started and never trained in. */
