@@ -377,7 +377,7 @@ static void legacy_forms(void **state) {
 
 static void written_and_read(void **state) {
     (void)state;
-    char path[96], again[96];
+    char path[96], again[96], left[128];
     mx_error e = {0};
     mx_pth *p = NULL;
     int64_t index[] = {7, -8};
@@ -407,7 +407,10 @@ static void written_and_read(void **state) {
 
     void *a, *b;
     size_t size, size2;
+    snprintf(left, sizeof left, "%s.%ld.tmp", again, (long)getpid());
+    if (mx_file_write(left, "from a killed process", 21, &e)) fail_msg("%s", e.text);
     assert_int_equal(mx_pth_write(again, tensors, 4, texts, 2, &e), MX_OK);
+    assert_false(mx_path_exists(left));
     assert_int_equal(mx_file_read(path, 1 << 20, &a, &size, &e), MX_OK);
     assert_int_equal(mx_file_read(again, 1 << 20, &b, &size2, &e), MX_OK);
     assert_true(size == size2 && !memcmp(a, b, size));

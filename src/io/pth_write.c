@@ -152,7 +152,8 @@ static mx_status add_all(archive *a, const char *pickle, size_t size, const mx_s
 static mx_status write_archive(const char *path, const char *pickle, size_t size, const mx_st_tensor *t,
                                int count, mx_error *e) {
     int code = 0;
-    archive a = {.zip = zip_open(path, ZIP_CREATE | ZIP_EXCL, &code), .e = e};
+    /* truncate: a killed process with our number may have left one */
+    archive a = {.zip = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code), .e = e};
     if (!a.zip) {
         zip_error_t why;
         zip_error_init_with_code(&why, code);
