@@ -49,6 +49,21 @@ for b in cpu far; do # saved after every step, killed on the way: resuming reads
 done
 same k/model.safetensors k/state.safetensors
 cmp "$work/cpu/k/model.safetensors" "$work/cpu/pf32/model.safetensors" || fail "resumed to another end"
+# stopped with results of steps unread: nothing of them is lost
+long=(pretrain --data "$work/s" "${small[@]}" --batch-size 4 --epochs 12 --log-every 1000 --picture-every -1 --quiet)
+for b in cpu far; do
+    "$mixmae" "${long[@]}" --backend $b --output "$work/$b/i" >/dev/null 2>&1 &
+    until [ -s "$work/$b/i/log.jsonl" ] || ! kill -0 $! 2>/dev/null; do sleep 0.02; done # held-out loss of the first epoch
+    sleep 0.1
+    kill -INT $!
+    wait $!
+    code=$?
+    [ $code = 3 ] || fail "a stop on $b exited $code"
+    "$mixmae" pretrain --resume "$work/$b/i" --quiet >/dev/null || fail "resume after a stop on $b"
+done
+"$mixmae" "${long[@]}" --backend cpu --output "$work/cpu/whole" >/dev/null 2>&1
+same i/model.safetensors i/state.safetensors
+cmp "$work/cpu/whole/state.safetensors" "$work/far/i/state.safetensors" || fail "a stopped run's state on far"
 both finetune finetune --data "$work/s" --init "$work/cpu/pf32/model.safetensors" --batch-size 4 --accum-steps 2 --epochs 2 --drop-path 0.3 --quiet --output "\$B/t"
 same t/model.safetensors t/best.safetensors t/state.safetensors
 cmp <(numbers cpu/t) <(numbers far/t) || fail "log of fine-tuning"
@@ -70,4 +85,14 @@ both reconstruct reconstruct --checkpoint "$work/cpu/pf32/model.safetensors" --i
 same g.png
 both bench bench "${small[@]}" --batch-size 2 --steps 1
 both plan plan "${small[@]}" --batch-size 2 --steps 2
+part() { awk -v p="$2" '$1 == p { print $2 }' "$work/$1"; } # bytes of a part of the planned memory
+for p in state tables; do [ "$(part plan.far $p)" = "$(part plan.cpu $p)" ] || fail "planned $p differs"; done
+[ "$(part plan.far arena)" -ge "$(part plan.cpu arena)" ] || fail "images are staged on the arena"
+[ "$(part plan.far device)" = $(($(part plan.far arena) + $(part plan.far state) + $(part plan.far tables))) ] || fail "planned device memory"
+[ "$(part plan.far total)" = $(($(part plan.cpu total) - $(part plan.cpu arena))) ] || fail "the arena is the device's"
+[ -z "$(part plan.cpu device)" ] || fail "cpu has no device"
+# --memory is the device's: a limit below what the step takes there, with everything kept
+limit=$(($(part plan.far device) - 50000))
+"$mixmae" plan "${small[@]}" --batch-size 2 --steps 0 --memory $limit --backend far >"$work/limit.far" 2>&1
+[ "$(part limit.far device)" -le $limit ] && grep -q 'recompute.*more work' "$work/limit.far" || fail "--memory on a device: $(cat "$work/limit.far")"
 exit $failed

@@ -326,7 +326,7 @@ static void test_losses(void **unused) {
 }
 
 static void op_update_begin(mx_ctx *c, const mx_tensor *t, const void *clip) {
-    mx_update_begin(c, t[0], t[1], *(const double *)clip);
+    mx_update_begin(c, t[0], t[1], t[2], *(const double *)clip);
 }
 
 /* Norm, clipping, count and the verdict, by hand; and that nothing moves after a bad verdict. */
@@ -340,18 +340,25 @@ static void test_update(void **unused) {
     } given[] = {{9, 1, true}, {9, NAN, false}, {INFINITY, 1, false}, {(double)NAN, 1, false}, {0, 1, true}};
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         for (size_t j = 0; j < 3; j++) {
-            double u[MX_UPDATE] = {
-                [MX_UPDATE_LR] = 0.25, [MX_UPDATE_COUNT] = 6, [MX_UPDATE_SQUARE] = given[i].square};
+            double u[MX_UPDATE] = {[MX_UPDATE_LR] = 0.25,
+                                   [MX_UPDATE_COUNT] = 6,
+                                   [MX_UPDATE_SQUARE] = given[i].square,
+                                   [MX_UPDATE_ROW] = 1};
+            double log[2][MX_UPDATE] = {{-1, -1, -1, -1, -1, -1, -1, -1}};
             float loss = given[i].loss, w[3] = {1, 2, 3}, m[3] = {0}, v[3] = {0}, g[3] = {1, 1, 1};
             const mx_adamw_args args = {.lr_scale = 1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8};
             mx_ctx c = {.backend = mx_backend_find("cpu"), .threads = 1};
             mx_tensor U = mx_view(u, MX_F64, MX_UPDATE, 0, 0, 0, 0), W = mx_view(w, MX_F32, 3, 0, 0, 0, 0);
-            mx_update_begin(&c, U, mx_view(&loss, MX_F32, 1, 0, 0, 0, 0), clips[j]);
+            mx_update_begin(&c, U, mx_view(log, MX_F64, 2, MX_UPDATE, 0, 0, 0),
+                            mx_view(&loss, MX_F32, 1, 0, 0, 0, 0), clips[j]);
             mx_adamw(&c, W, mx_view(m, MX_F32, 3, 0, 0, 0, 0), mx_view(v, MX_F32, 3, 0, 0, 0, 0),
                      mx_view(g, MX_F32, 3, 0, 0, 0, 0), U, &args);
             assert_true(mx_ok(&c) && u[MX_UPDATE_LR] == 0.25 && u[MX_UPDATE_SQUARE] == 0);
             assert_true(u[MX_UPDATE_FINITE] == given[i].finite && u[MX_UPDATE_COUNT] == 6 + given[i].finite);
             assert_true((w[0] != 1) == given[i].finite && (m[2] != 0) == given[i].finite);
+            assert_true(u[MX_UPDATE_LOSS] == (double)loss || isnan(loss));
+            assert_true(u[MX_UPDATE_ROW] == 0 && !memcmp(log[1], u, MX_UPDATE_ROW * sizeof *u));
+            for (int k = 0; k < MX_UPDATE; k++) assert_true(log[0][k] == -1);
             if (i == 0) assert_true(u[MX_UPDATE_NORM] == 3);
             if (i == 0 && j != 1) assert_true(u[MX_UPDATE_SCALE] == 1);
             if (i == 0 && j == 1) assert_true(u[MX_UPDATE_SCALE] == 0.5 / (3 + 1e-6));
@@ -372,9 +379,10 @@ static void test_optimiser(void **unused) {
             u[i] = (mx_tensor){calloc(MX_UPDATE, 8), {MX_UPDATE}, 1, MX_F64};
             double *x = u[i].data;
             x[MX_UPDATE_LR] = 2e-2, x[MX_UPDATE_COUNT] = 3, x[MX_UPDATE_SQUARE] = (double)n;
-            x[MX_UPDATE_SCALE] = 0.5, x[MX_UPDATE_FINITE] = 1;
+            x[MX_UPDATE_SCALE] = 0.5, x[MX_UPDATE_FINITE] = 1, x[MX_UPDATE_ROW] = (double)(n % 3);
         }
-        check((test_case){"update_begin", op_update_begin, 1, 2, {u[0], ROW(1, 1)}, &clip, 1e-15});
+        mx_tensor log = {calloc(3 * MX_UPDATE, 8), {3, MX_UPDATE}, 2, MX_F64};
+        check((test_case){"update_begin", op_update_begin, 2, 3, {u[0], log, ROW(1, 1)}, &clip, 1e-15});
         test_case k = {"adamw", op_adamw, 3, 5, {ROW(n, 1), ROW(n, 1), ROW(n, 1), ROW(n, 1), u[1]},
                        &args,   1e-6};
         for (int64_t i = 0; i < n; i++) mx_f32(k.t[2])[i] = fabsf(mx_f32(k.t[2])[i]) + 1e-3f;

@@ -87,6 +87,7 @@ static outcome run(const mx_settings *s) {
             free(images);
         }
         mx_step_update(&t, &state);
+        assert_true(mx_step_result_next(&t, &state, &(mx_step_result){0}));
     }
     if (!mx_ok(&t.session.ctx)) fail_msg("%s", t.session.ctx.error.text);
     assert_int_equal(state.updates, 3);

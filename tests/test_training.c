@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "model/model.h"
+#include "ops/backend.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "train/step.h"
@@ -72,7 +73,10 @@ static void open_trainer(mx_trainer *t, const mx_settings *s) {
 static void train(mx_trainer *t, mx_run_state *state, const float *images, int steps) {
     for (int i = 0; i < steps; i++) {
         for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, (float *)images, NULL);
+        mx_step_result r;
         mx_step_update(t, state);
+        assert_true(mx_step_results_full(t) && mx_step_result_next(t, state, &r));
+        assert_true(r.step == state->step && !mx_step_result_next(t, state, &r));
     }
     assert_true(mx_ok(&t->session.ctx));
 }
@@ -196,6 +200,80 @@ static void not_finite_skips_the_update(void **state) {
     }
 }
 
+static int downloads; /* of what counted_far brings home */
+static const mx_backend *far_itself;
+static void count_download(mx_ctx *c, void *to, const void *name, size_t bytes) {
+    downloads++;
+    far_itself->download(c, to, name, bytes);
+}
+
+/* 20 steps, the 7th and 8th on images that are not numbers, results read after every `together` steps. */
+static void results_of(mx_step_result out[20], mx_run_state *run, const char *backend, int together) {
+    mx_settings s = settings(backend, 2);
+    mx_trainer t;
+    float *images = make_images(4, 4), good = images[100];
+    mx_backend counted = *mx_backend_find(backend);
+    open_trainer(&t, &s);
+    mx_trainer_upload(&t);
+    if (mx_backend_far(&counted)) {
+        far_itself = t.session.ctx.backend;
+        counted.download = count_download;
+        t.session.ctx.backend = &counted;
+    }
+    *run = (mx_run_state){.step = 3, .updates = 2};
+    downloads = 0;
+    for (int i = 0, told = 0; i < 20; i++) {
+        images[100] = i == 6 || i == 7 ? NAN : good;
+        for (int j = 0; j < s.accum; j++) mx_step_micro(&t, run->step, j, images, NULL);
+        mx_step_update(&t, run);
+        if ((i + 1) % together == 0 || i == 19)
+            while (mx_step_result_next(&t, run, &out[told])) told++;
+        assert_true(told == 20 || told == (i + 1) / together * together);
+    }
+    if (!mx_ok(&t.session.ctx)) fail_msg("%s", t.session.ctx.error.text);
+    free(images);
+    mx_trainer_free(&t);
+}
+
+/* A step needs nothing from the host but images and a rate: its results may be read much later. */
+static void results_can_wait(void **state) {
+    (void)state;
+    static const int together[] = {3, 7, MX_UNREAD};
+    mx_step_result each[20], late[20];
+    mx_run_state one, other;
+    results_of(each, &one, "ref", 1);
+    assert_true(each[5].step == 9 && each[6].skipped && each[7].skipped && !each[8].skipped);
+    assert_true(one.updates == 20 && one.skipped == 2 && one.step == 23 && one.skipped_in_row == 0);
+    for (int b = 0; b < 3; b++) {
+        const char *backend = b == 2 ? "far" : backends[b];
+        if (!has_backend(backend)) continue;
+        results_of(each, &one, backend, 1);
+        for (int k = 0; k < 3; k++) {
+            results_of(late, &other, backend, together[k]);
+            assert_memory_equal(&one, &other, sizeof one);
+            for (int i = 0; i < 20; i++)
+                assert_true(!memcmp(&each[i].loss, &late[i].loss, sizeof(double)) &&
+                            !memcmp(&each[i].norm, &late[i].norm, sizeof(double)) &&
+                            each[i].lr == late[i].lr && each[i].skipped == late[i].skipped &&
+                            each[i].step == late[i].step);
+            if (b == 2) assert_int_equal(downloads, (20 + together[k] - 1) / together[k]);
+        }
+    }
+}
+
+static void unread_results_are_not_lost(void **state) {
+    (void)state;
+    mx_settings s = settings("ref", 1);
+    mx_trainer t;
+    mx_run_state run = {0};
+    open_trainer(&t, &s);
+    for (int i = 0; i < MX_UNREAD; i++) mx_step_update(&t, &run);
+    assert_true(mx_ok(&t.session.ctx) && mx_step_results_full(&t));
+    mx_step_update(&t, &run);
+    assert_int_equal(t.session.ctx.error.status, MX_ERR_ARGUMENT);
+    mx_trainer_free(&t);
+}
+
 static void clipping_bounds_the_gradient(void **state) {
     (void)state;
     mx_settings s = settings("ref", 1);
@@ -205,7 +283,9 @@ static void clipping_bounds_the_gradient(void **state) {
     float *images = make_images(4, 2);
     open_trainer(&t, &s);
     for (int j = 0; j < 2; j++) mx_step_micro(&t, run.step, j, (float *)images, NULL);
-    mx_step_result r = mx_step_update(&t, &run);
+    mx_step_result r;
+    mx_step_update(&t, &run);
+    assert_true(mx_step_result_next(&t, &run, &r));
     double sum = 0; /* after the first update m = (1 - beta1) * clipped gradient */
     for (int64_t i = 0; i < t.model.params.total; i++) sum += pow((double)t.model.params.m[i] / (1 - 0.9), 2);
     assert_true(r.norm > 1e-3 && fabs(sqrt(sum) / 1e-3 - 1) < 2e-3);
@@ -323,6 +403,8 @@ int main(void) {
                                        cmocka_unit_test(adamw_by_hand),
                                        cmocka_unit_test(not_finite_skips_the_update),
                                        cmocka_unit_test(clipping_bounds_the_gradient),
+                                       cmocka_unit_test(results_can_wait),
+                                       cmocka_unit_test(unread_results_are_not_lost),
                                        cmocka_unit_test(accumulation_is_a_mean),
                                        cmocka_unit_test(mixed_images_do_not_see_each_other),
                                        cmocka_unit_test(planned_memory_is_used_memory),

@@ -70,7 +70,7 @@ struct mx_backend {
     void (*mean_rows_back)(mx_ctx *c, mx_tensor dx, mx_tensor dy);
 
     void (*square_sum)(mx_ctx *c, mx_tensor sum, mx_tensor g);
-    void (*update_begin)(mx_ctx *c, mx_tensor u, mx_tensor loss, double clip);
+    void (*update_begin)(mx_ctx *c, mx_tensor u, mx_tensor log, mx_tensor loss, double clip);
     void (*adamw)(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_tensor u,
                   const mx_adamw_args *a);
 };
@@ -80,7 +80,7 @@ struct mx_backend {
 typedef struct {
     double lr, weight_decay, beta1, beta2, eps, t, grad_scale;
 } mx_adamw_now;
-void mx_host_update_begin(mx_ctx *c, mx_tensor u, mx_tensor loss, double clip);
+void mx_host_update_begin(mx_ctx *c, mx_tensor u, mx_tensor log, mx_tensor loss, double clip);
 bool mx_host_adamw(mx_adamw_now *now, mx_tensor u, const mx_adamw_args *a); /* false: nothing is updated */
 
 extern const mx_backend mx_backend_ref;

@@ -236,12 +236,15 @@ typedef enum {
     MX_UPDATE_NORM,   /* of all gradients, before clipping */
     MX_UPDATE_SCALE,  /* gradients are multiplied by this first (clipping) */
     MX_UPDATE_FINITE, /* 1: norm and loss are finite; 0: nothing is updated */
+    MX_UPDATE_LOSS,   /* of this step */
+    MX_UPDATE_ROW,    /* where in the log the next update goes */
     MX_UPDATE
 } mx_update_slot;
 
 /* The gradients are whole: NORM = √SQUARE; FINITE; SCALE = min(1, clip/(NORM + 1e-6)), 1 when clip is 0;
- * COUNT += FINITE; SQUARE = 0.  u [MX_UPDATE] f64, loss [1]. */
-void mx_update_begin(mx_ctx *c, mx_tensor u, mx_tensor loss, double clip);
+ * COUNT += FINITE; SQUARE = 0; LOSS = loss; then log[ROW,:] = u and ROW = (ROW + 1) mod R, so that the host
+ * may read R updates at once.  u [MX_UPDATE] f64, log [R,MX_UPDATE] f64 or absent, loss [1]. */
+void mx_update_begin(mx_ctx *c, mx_tensor u, mx_tensor log, mx_tensor loss, double clip);
 
 typedef struct {
     double lr_scale; /* layer decay: the rate is LR times this */

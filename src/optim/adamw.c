@@ -23,10 +23,11 @@ static int run_end(const mx_params *p, int i, int64_t *end) {
     return p->count;
 }
 
-void mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config, mx_tensor u, mx_tensor loss) {
+void mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config, mx_tensor u, mx_tensor log,
+                     mx_tensor loss) {
     mx_adamw_args a = {.beta1 = config->beta1, .beta2 = config->beta2, .eps = config->eps};
     mx_square_sum(c, mx_slice(u, MX_UPDATE_SQUARE, 1), flat(p->grad, 0, p->total));
-    mx_update_begin(c, u, loss, config->clip_grad);
+    mx_update_begin(c, u, log, loss, config->clip_grad);
     for (int i = 0; i < p->count;) {
         const mx_param *q = &p->item[i];
         if (q->fixed) {

@@ -13,8 +13,9 @@ typedef struct {
 } mx_adamw_config;
 
 /* One update with the gradients as they are, or none where the norm of all gradients or the loss is not
- * finite; u (ops.h mx_update_slot) takes LR and tells the rest.  u [MX_UPDATE] f64, loss [1]. */
-void mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config, mx_tensor u, mx_tensor loss);
+ * finite; u (ops.h mx_update_slot) takes LR and tells the rest.  u, log, loss: of mx_update_begin. */
+void mx_adamw_update(mx_ctx *c, mx_params *p, const mx_adamw_config *config, mx_tensor u, mx_tensor log,
+                     mx_tensor loss);
 /* Gradients of all parameters = 0. */
 void mx_gradients_zero(mx_ctx *c, mx_params *p);
 

@@ -166,7 +166,9 @@ static mx_status step(mixmae_trainer *t, const float *images, mixmae_step *resul
     for (int j = 0; j < s->accum; j++)
         mx_step_micro(&t->trainer, t->state.step, j, (float *)images + (size_t)j * micro,
                       NULL); /* only read */
-    mx_step_result r = mx_step_update(&t->trainer, &t->state);
+    mx_step_result r = {0};
+    mx_step_update(&t->trainer, &t->state);
+    mx_step_result_next(&t->trainer, &t->state, &r);
     if (mx_session_error(&t->trainer.session, e)) return e->status;
     *result = (mixmae_step){t->state.step, r.loss, r.lr, r.norm, r.skipped};
     if (t->state.skipped_in_row < s->max_skipped) return MX_OK;

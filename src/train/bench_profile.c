@@ -29,6 +29,7 @@ static double run(measured *m, mx_trainer *t, mx_run_state *state, float *images
         }
         mx_profile_enter(p, MX_PHASE_UPDATE);
         mx_step_update(t, state);
+        mx_step_result_next(t, state, &(mx_step_result){0});
     }
     mx_profile_enter(p, MX_PHASE_FORWARD); /* ends the update */
     t->session.ctx.profile = NULL;

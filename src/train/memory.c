@@ -41,6 +41,9 @@ void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *da
         m->loader += mx_loader_memory(&config);
     }
     m->total = m->arena + m->state + m->tables + m->loader + m->process;
+    if (!mx_backend_far(t->session.ctx.backend)) return;
+    m->device = m->arena + m->state + m->tables;
+    m->total -= m->arena;
 }
 
 mx_status mx_parse_bytes(const char *text, size_t *bytes, mx_error *e) {
@@ -223,7 +226,7 @@ mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset
     if (!s->memory) return MX_OK;
     if (mx_trainer_make(&t, s, true, NULL, e)) goto done;
     mx_plan_memory(&m, &t, data, held);
-    size_t beside = m.total - m.arena;
+    size_t beside = (m.device ? m.device : m.total) - m.arena, fixed = m.state + (m.device ? 0 : m.process);
     if (mx_memory_choose(&t, s->memory > beside ? s->memory - beside : 0, s->save, &work, &again, e))
         goto done;
     s->again = again / work;
@@ -233,7 +236,7 @@ mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset
                 "%d needs %.0f MB (%.0f MB whatever the batch: weights, gradients, moments, program); give "
                 "--memory %.0fM or a smaller --batch-size with more --accum-steps",
                 (double)s->memory / 1e6, s->batch, ceil((double)(beside + t.session.planned) / 1e6),
-                (double)(m.state + m.process) / 1e6, ceil((double)(beside + t.session.planned) / 1e6));
+                (double)fixed / 1e6, ceil((double)(beside + t.session.planned) / 1e6));
 done:
     mx_trainer_free(&t);
     return e->status;

@@ -4,9 +4,10 @@
 
 #include "train/step.h"
 
-/* What a run takes, in bytes; total is the process's expected peak. */
+/* What a run takes, in bytes; total is the process's expected peak. Where a device computes, its memory holds
+ * the arena and a copy of state and tables, and is what --memory limits; else device is 0. */
 typedef struct {
-    size_t arena, state, tables, loader, process, total;
+    size_t arena, state, tables, loader, process, total, device;
 } mx_memory_plan;
 
 /* Of a planned trainer. data may be NULL: the loader is then not counted; held: the held-out images, whose

@@ -30,9 +30,12 @@ static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const m
     say_bytes(sink, "tables", m->tables, "token order and decoder rows of a mask; targets and logits");
     say_bytes(sink, "loader", m->loader, loader);
     say_bytes(sink, "process", m->process, "program, libraries, threads");
-    say_bytes(sink, "total", m->total, "expected peak");
+    say_bytes(sink, "total", m->total,
+              m->device ? "expected peak of the process: all but the arena" : "expected peak");
+    if (m->device) say_bytes(sink, "device", m->device, "on the device: arena, state, tables");
     if (s->memory)
-        mx_say(sink, "  limit      %15zu bytes  %9.1f MB  --memory", s->memory, (double)s->memory / 1e6);
+        mx_say(sink, "  limit      %15zu bytes  %9.1f MB  --memory%s", s->memory, (double)s->memory / 1e6,
+               m->device ? ", of the device" : "");
     if (s->memory)
         mx_say(sink, "  recompute  %s", again[0] ? again : "nothing: the step fits with everything kept");
     size_t available = mx_machine_available();
@@ -72,6 +75,7 @@ double mx_time_step(mx_trainer *t, mx_run_state *state, float *images) {
     double start = mx_clock_now();
     for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, images, t->no_labels);
     mx_step_update(t, state);
+    mx_step_result_next(t, state, &(mx_step_result){0});
     return mx_clock_now() - start;
 }
 

@@ -14,6 +14,7 @@ static bool classifies(const mx_trainer *t) { return t->settings.task == MX_TASK
 
 static mx_tensor loss_tensor(mx_trainer *t) { return mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0); }
 static mx_tensor update_tensor(mx_trainer *t) { return mx_view(t->update, MX_F64, MX_UPDATE, 0, 0, 0, 0); }
+static mx_tensor log_tensor(mx_trainer *t) { return mx_view(t->log, MX_F64, MX_UNREAD, MX_UPDATE, 0, 0, 0); }
 
 static mx_tensor classes_tensor(const mx_trainer *t, float *data) {
     return mx_view(data, MX_F32, t->settings.batch, t->model.config.classes, 0, 0, 0);
@@ -53,7 +54,7 @@ static void dry_step(mx_ctx *c, void *user) {
     mx_adamw_config a = mx_settings_adamw(&t->settings);
     mx_gradients_zero(c, &t->model.params);
     micro(t, c, (const float *)t);
-    mx_adamw_update(c, &t->model.params, &a, update_tensor(t), loss_tensor(t));
+    mx_adamw_update(c, &t->model.params, &a, update_tensor(t), log_tensor(t), loss_tensor(t));
     dry_between(c, t);
 }
 
@@ -90,6 +91,7 @@ static void attach(mx_trainer *t) {
     mx_attach(c, &t->loss, sizeof t->loss);
     mx_attach(c, &t->held_loss, sizeof t->held_loss);
     mx_attach(c, t->update, sizeof t->update);
+    mx_attach(c, t->log, sizeof t->log);
     if (classifies(t)) {
         mx_attach(c, t->keep_memory, keep_bytes(t));
         mx_attach(c, t->logits, mx_bytes(classes_tensor(t, t->logits)));
@@ -175,26 +177,41 @@ void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int3
     if (mx_ok(c)) micro(t, c, images);
 }
 
-mx_step_result mx_step_update(mx_trainer *t, mx_run_state *s) {
+void mx_step_update(mx_trainer *t, mx_run_state *s) {
     mx_ctx *c = &t->session.ctx;
     double *u = t->update;
     mx_adamw_config a = mx_settings_adamw(&t->settings);
     u[MX_UPDATE_LR] = mx_trainer_lr(t, s->step);
     mx_upload(c, &u[MX_UPDATE_LR], &u[MX_UPDATE_LR], sizeof *u);
-    if (u[MX_UPDATE_COUNT] != (double)s->updates) { /* a state was read from a file */
-        u[MX_UPDATE_COUNT] = (double)s->updates;
+    if (t->updated - t->told == MX_UNREAD)
+        mx_fail(&c->error, MX_ERR_ARGUMENT, "the results of %d steps were not read", MX_UNREAD);
+    if (t->updated == t->told && t->count != (double)s->updates) { /* a state was read from a file */
+        u[MX_UPDATE_COUNT] = t->count = (double)s->updates;
         mx_upload(c, &u[MX_UPDATE_COUNT], &u[MX_UPDATE_COUNT], sizeof *u);
     }
-    mx_adamw_update(c, &t->model.params, &a, update_tensor(t), loss_tensor(t));
-    mx_download(c, &t->loss, &t->loss, sizeof t->loss);
-    mx_download(c, u, u, sizeof t->update);
-    mx_step_result r = {.loss = t->loss,
-                        .lr = u[MX_UPDATE_LR],
-                        .norm = u[MX_UPDATE_NORM],
-                        .skipped = u[MX_UPDATE_FINITE] == 0};
-    s->step++;
-    s->updates = (int64_t)u[MX_UPDATE_COUNT];
-    s->skipped += r.skipped;
-    s->skipped_in_row = r.skipped ? s->skipped_in_row + 1 : 0;
-    return r;
+    mx_adamw_update(c, &t->model.params, &a, update_tensor(t), log_tensor(t), loss_tensor(t));
+    s->step++, t->updated++;
+}
+
+bool mx_step_results_full(const mx_trainer *t) {
+    return t->updated - t->told >= (mx_backend_far(t->session.ctx.backend) ? MX_UNREAD : 1);
+}
+
+bool mx_step_result_next(mx_trainer *t, mx_run_state *s, mx_step_result *r) {
+    mx_ctx *c = &t->session.ctx;
+    if (t->told == t->updated) return false;
+    if (t->fetched != t->updated) mx_download(c, t->log, t->log, sizeof t->log);
+    t->fetched = t->updated;
+    const double *u = t->log[t->told % MX_UNREAD];
+    *r = (mx_step_result){.step = s->step - (t->updated - t->told) + 1,
+                          .loss = u[MX_UPDATE_LOSS],
+                          .lr = u[MX_UPDATE_LR],
+                          .norm = u[MX_UPDATE_NORM],
+                          .skipped = u[MX_UPDATE_FINITE] == 0};
+    t->told++;
+    t->count = u[MX_UPDATE_COUNT];
+    s->updates = (int64_t)t->count;
+    s->skipped += r->skipped;
+    s->skipped_in_row = r->skipped ? s->skipped_in_row + 1 : 0;
+    return true;
 }

@@ -10,7 +10,8 @@
 #include "train/session.h"
 #include "train/settings.h"
 
-#define MX_SHOWN 4 /* images a picture of reconstructions shows, at most */
+#define MX_SHOWN  4  /* images a picture of reconstructions shows, at most */
+#define MX_UNREAD 16 /* steps that may be under way before the host looks at their results */
 
 typedef struct {
     mx_settings settings;
@@ -22,7 +23,11 @@ typedef struct {
     uint8_t *mask;
     float loss;               /* of the step so far */
     double update[MX_UPDATE]; /* ops.h mx_update_slot */
-    float held_loss;          /* for whoever measures held-out images between steps */
+    double log[MX_UNREAD][MX_UPDATE];
+    int64_t updated, fetched, told; /* mx_step_update's steps so far: all, those in log, those whose result
+                                       was read */
+    double count;                   /* MX_UPDATE_COUNT after the last one that was read */
+    float held_loss;                /* for whoever measures held-out images between steps */
     /* fine-tuning */
     float *targets, *logits; /* [batch,classes] */
     mx_keep *keep;           /* [encoder blocks] drop-path factors, which live in keep_memory */
@@ -31,6 +36,7 @@ typedef struct {
 } mx_trainer;
 
 typedef struct {
+    int64_t step;          /* this one included */
     double loss, lr, norm; /* mean loss over the step's images; gradient norm before clipping */
     bool skipped;          /* something was not finite: no update */
 } mx_step_result;
@@ -55,7 +61,13 @@ double mx_trainer_lr(const mx_trainer *t, int64_t step);
  * place (mixup, cutmix); NULL in pretraining. j = 0 starts the step. Failures stay in the session's context.
  */
 void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels);
-/* The update; counts go to *s. */
-mx_step_result mx_step_update(mx_trainer *t, mx_run_state *s);
+/* The update, and s->step + 1. What came of it is known later where a device computes: see below. */
+void mx_step_update(mx_trainer *t, mx_run_state *s);
+/* The results of steps in their order, each once; its counts go to *s. false: all steps so far are told. The
+ * first call after a step waits for the device. */
+bool mx_step_result_next(mx_trainer *t, mx_run_state *s, mx_step_result *r);
+/* Results are to be read before the next step: on host memory after every one, else after MX_UNREAD, where
+ * one more would fail. */
+bool mx_step_results_full(const mx_trainer *t);
 
 #endif

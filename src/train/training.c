@@ -57,8 +57,11 @@ static void describe(mx_training *p) {
     mx_memory_text(s, mx_model_blocks(&p->trainer.model), again, sizeof again);
     if (again[0]) mx_notice(sink, "recompute %s", again);
     size_t available = mx_machine_available();
-    mx_notice(sink, "memory    %.0f MB expected, %.0f MB available", (double)memory.total / 1e6,
-              (double)available / 1e6);
+    char device[64] = "";
+    if (memory.device)
+        snprintf(device, sizeof device, "; %.0f MB on the device", (double)memory.device / 1e6);
+    mx_notice(sink, "memory    %.0f MB expected, %.0f MB available%s", (double)memory.total / 1e6,
+              (double)available / 1e6, device);
     if (available && memory.total > available)
         mx_notice(sink, "warning: that is more than there is; --memory or a smaller --batch-size with more "
                         "--accum-steps takes less");
@@ -69,7 +72,10 @@ static void describe(mx_training *p) {
     if (p->resumed) mx_notice(sink, "resumed   at step %" PRId64 " of %" PRId64, p->state.step, s->steps);
 }
 
-static void log_bad_file(void *user, const char *line) { mx_observe_event(user, line); }
+static void log_bad_file(void *user, const char *line) {
+    mx_training *p = user;
+    mx_observe_event(p, p->state.step, line);
+}
 
 static mx_status open_loader(mx_training *p, mx_error *e) {
     const mx_settings *s = &p->settings;

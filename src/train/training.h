@@ -45,6 +45,7 @@ struct mx_training {
     /* this process, for rates: not part of the state */
     double started, last_saved, last_logged, wait_since_log, wait_total;
     int64_t steps_since_log, steps_here;
+    mx_step_result last; /* result */
 };
 
 /* A whole run. */
@@ -58,10 +59,14 @@ mx_status mx_training_save(mx_training *p, mx_error *e);
 
 /* Logs cut back to the state's step (resume) or begun. */
 mx_status mx_observe_begin(mx_training *p, mx_error *e);
-/* After each step: progress, log line, held-out images at the end of an epoch, pictures. */
-mx_status mx_observe_step(mx_training *p, const mx_step_result *r, double wait, mx_error *e);
-/* A line about the run: to the sink and into log.jsonl. */
-void mx_observe_event(mx_training *p, const char *line);
+/* Of each step's result, in order. */
+void mx_observe_result(mx_training *p, const mx_step_result *r);
+/* Does mx_observe_step show something after this step that needs every result so far? */
+bool mx_observe_due(const mx_training *p);
+/* When all results are told: progress, log line, held-out images at the end of an epoch, pictures. */
+mx_status mx_observe_step(mx_training *p, mx_error *e);
+/* A line about the run and one of its steps: to the sink and into log.jsonl. */
+void mx_observe_event(mx_training *p, int64_t step, const char *line);
 /* {"step":…,"epoch":…, o's members} into log.jsonl; takes o over. */
 mx_status mx_observe_append(mx_training *p, json_t *o, mx_error *e);
 /* A number that may be not finite (JSON has none: null then). */

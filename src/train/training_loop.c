@@ -25,52 +25,62 @@ static bool save_due(const mx_training *p) {
 
 static bool stop_asked(const mx_training *p) { return p->sink->stop && p->sink->stop(p->sink->user); }
 
-static mx_status stopped(mx_training *p, mx_error *e) {
-    if (mx_training_save(p, e)) return e->status;
-    return mx_fail(e, MX_ERR_INTERRUPTED,
-                   "stopped at step %" PRId64 " of %" PRId64 ", saved; continue with --resume %s",
-                   p->state.step, p->settings.steps, p->paths.root);
-}
-
-/* One step; *wait gets the seconds spent waiting for images. A stop asked for in the middle leaves the state
- * at the last whole step: gradients of a half-done step are zeroed by the next one. */
-static mx_status one_step(mx_training *p, mx_step_result *r, double *wait, mx_error *e) {
-    mx_batch batch;
-    int64_t seen = 0, bad = 0;
-    *wait = 0;
-    for (int j = 0; j < p->settings.accum; j++) {
-        if (stop_asked(p)) return stopped(p, e);
-        if (mx_loader_next(p->loader, &batch, e)) return e->status;
-        *wait += batch.wait_seconds, seen = batch.bad_seen, bad = batch.bad_count;
-        mx_step_micro(&p->trainer, p->state.step, j, batch.images, batch.label);
-        if (mx_session_error(&p->trainer.session, e)) return e->status;
-    }
-    p->state.bad_seen = seen, p->state.bad_count = bad;
-    *r = mx_step_update(&p->trainer, &p->state);
-    return mx_session_error(&p->trainer.session, e);
-}
-
-static mx_status check_finite(mx_training *p, const mx_step_result *r, mx_error *e) {
+/* A step's result joins the log; too many that are not finite in a row end the run. */
+static mx_status take_result(mx_training *p, const mx_step_result *r, mx_error *e) {
+    mx_observe_result(p, r);
     if (!r->skipped) return MX_OK;
     char line[160];
-    snprintf(line, sizeof line, "step %" PRId64 ": loss %g, gradient norm %g: update skipped", p->state.step,
+    snprintf(line, sizeof line, "step %" PRId64 ": loss %g, gradient norm %g: update skipped", r->step,
              r->loss, r->norm);
-    mx_observe_event(p, line);
+    mx_observe_event(p, r->step, line);
     if (p->state.skipped_in_row < p->settings.max_skipped) return MX_OK;
     return mx_fail(
         e, MX_ERR_NUMERIC,
         "loss or gradients were not finite in %d updates in a row, the last at step %" PRId64
         " (loss %g, gradient norm %g); the last saved state is kept: a lower --blr or --clip-grad may help",
-        p->state.skipped_in_row, p->state.step, r->loss, r->norm);
+        p->state.skipped_in_row, r->step, r->loss, r->norm);
+}
+
+/* What the steps so far came to: afterwards the state is whole. */
+static mx_status take_results(mx_training *p, mx_error *e) {
+    mx_step_result r;
+    while (mx_step_result_next(&p->trainer, &p->state, &r))
+        if (take_result(p, &r, e)) return e->status;
+    return mx_session_error(&p->trainer.session, e);
+}
+
+static mx_status stopped(mx_training *p, mx_error *e) {
+    if (take_results(p, e) || mx_training_save(p, e)) return e->status;
+    return mx_fail(e, MX_ERR_INTERRUPTED,
+                   "stopped at step %" PRId64 " of %" PRId64 ", saved; continue with --resume %s",
+                   p->state.step, p->settings.steps, p->paths.root);
+}
+
+/* One step, begun where a device computes. A stop asked for in the middle leaves the state at the last whole
+ * step: gradients of a half-done step are zeroed by the next one. */
+static mx_status one_step(mx_training *p, mx_error *e) {
+    mx_batch batch;
+    int64_t seen = 0, bad = 0;
+    for (int j = 0; j < p->settings.accum; j++) {
+        if (stop_asked(p)) return stopped(p, e);
+        if (mx_loader_next(p->loader, &batch, e)) return e->status;
+        p->wait_since_log += batch.wait_seconds, p->wait_total += batch.wait_seconds;
+        seen = batch.bad_seen, bad = batch.bad_count;
+        mx_step_micro(&p->trainer, p->state.step, j, batch.images, batch.label);
+        if (mx_session_error(&p->trainer.session, e)) return e->status;
+    }
+    p->state.bad_seen = seen, p->state.bad_count = bad;
+    mx_step_update(&p->trainer, &p->state);
+    return mx_session_error(&p->trainer.session, e);
 }
 
 mx_status mx_training_loop(mx_training *p, mx_error *e) {
     while (p->state.step < p->settings.steps) {
-        mx_step_result r = {0};
-        double wait = 0;
-        if (one_step(p, &r, &wait, e) || check_finite(p, &r, e)) return e->status;
-        if (mx_observe_step(p, &r, wait, e)) return e->status;
-        if (p->state.step < p->settings.steps && save_due(p) && mx_training_save(p, e)) return e->status;
+        if (one_step(p, e)) return e->status;
+        bool last = p->state.step == p->settings.steps, save = !last && save_due(p);
+        if (!last && !save && !mx_observe_due(p) && !mx_step_results_full(&p->trainer)) continue;
+        if (take_results(p, e) || mx_observe_step(p, e)) return e->status;
+        if (save && mx_training_save(p, e)) return e->status;
     }
     return MX_OK;
 }

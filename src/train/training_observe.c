@@ -19,9 +19,9 @@ double mx_training_epoch(const mx_training *p) {
     return (double)p->state.step / (double)p->settings.steps_per_epoch;
 }
 
-mx_status mx_observe_append(mx_training *p, json_t *o, mx_error *e) {
-    json_object_set_new(o, "step", json_integer(p->state.step));
-    json_object_set_new(o, "epoch", json_real(mx_training_epoch(p)));
+static mx_status append_at(mx_training *p, int64_t step, json_t *o, mx_error *e) {
+    json_object_set_new(o, "step", json_integer(step));
+    json_object_set_new(o, "epoch", json_real((double)step / (double)p->settings.steps_per_epoch));
     char *line = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
     mx_status status =
         line ? mx_jsonl_append(p->paths.log, line, e) : mx_fail(e, MX_ERR_MEMORY, "out of memory");
@@ -30,16 +30,20 @@ mx_status mx_observe_append(mx_training *p, json_t *o, mx_error *e) {
     return status;
 }
 
+mx_status mx_observe_append(mx_training *p, json_t *o, mx_error *e) {
+    return append_at(p, p->state.step, o, e);
+}
+
 void mx_observe_put(json_t *o, const char *key, double v) {
     json_object_set_new(o, key, isfinite(v) ? json_real(v) : json_null());
 }
 
-void mx_observe_event(mx_training *p, const char *line) {
+void mx_observe_event(mx_training *p, int64_t step, const char *line) {
     json_t *o = json_object();
     char *text = mx_escape_utf8(line); /* it names files */
     json_object_set_new(o, "event", json_string(text ? text : "out of memory"));
     free(text);
-    mx_observe_append(p, o, NULL); /* the log is a convenience here: what matters is said through the sink */
+    append_at(p, step, o, NULL); /* the log is a convenience here: what matters is said through the sink */
     mx_notice(p->sink, "%s", line);
 }
 
@@ -49,7 +53,7 @@ mx_status mx_observe_begin(mx_training *p, mx_error *e) {
     return mx_events_open(&p->events, p->paths.root, p->resumed ? p->state.step : 0, e);
 }
 
-static void tell_progress(mx_training *p, const mx_step_result *r) {
+static void tell_progress(mx_training *p) {
     if (!p->sink->progress) return;
     double elapsed = mx_clock_now() - p->started,
            images = (double)p->steps_here * p->settings.batch * p->settings.accum;
@@ -59,8 +63,8 @@ static void tell_progress(mx_training *p, const mx_step_result *r) {
                                 .epochs = p->settings.epochs,
                                 .step = p->state.step,
                                 .steps = p->settings.steps,
-                                .loss = r->loss,
-                                .lr = r->lr,
+                                .loss = p->last.loss,
+                                .lr = p->last.lr,
                                 .images_per_second = rate,
                                 .wait_share = elapsed > 0 ? p->wait_total / elapsed : 0,
                                 .seconds_left = rate > 0 ? left / rate : 0,
@@ -68,18 +72,19 @@ static void tell_progress(mx_training *p, const mx_step_result *r) {
     p->sink->progress(p->sink->user, &progress);
 }
 
-static mx_status write_log(mx_training *p, const mx_step_result *r, mx_error *e) {
+static mx_status write_log(mx_training *p, mx_error *e) {
     mx_run_state *s = &p->state;
+    double lr = p->last.lr;
     double now = mx_clock_now(), span = now - p->last_logged;
     double loss = s->loss_count ? s->loss_sum / (double)s->loss_count : NAN;
     double norm = s->norm_count ? s->norm_sum / (double)s->norm_count : NAN;
     double images = (double)p->steps_since_log * p->settings.batch * p->settings.accum;
     json_t *o = json_object();
-    mx_observe_put(o, "loss", loss), mx_observe_put(o, "lr", r->lr), mx_observe_put(o, "grad_norm", norm);
+    mx_observe_put(o, "loss", loss), mx_observe_put(o, "lr", lr), mx_observe_put(o, "grad_norm", norm);
     mx_observe_put(o, "images_per_second", span > 0 ? images / span : 0);
     mx_observe_put(o, "wait_share", span > 0 ? p->wait_since_log / span : 0);
     if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, p->task->loss_tag, s->step, loss, e) ||
-        mx_events_scalar(p->events, "lr", s->step, r->lr, e) ||
+        mx_events_scalar(p->events, "lr", s->step, lr, e) ||
         mx_events_scalar(p->events, "grad_norm", s->step, norm, e) ||
         mx_events_scalar(p->events, "images_per_second", s->step, span > 0 ? images / span : 0, e))
         return e->status;
@@ -95,19 +100,32 @@ static bool picture_due(const mx_training *p) {
     return p->state.step % every == 0 || p->state.step == p->settings.steps;
 }
 
-mx_status mx_observe_step(mx_training *p, const mx_step_result *r, double wait, mx_error *e) {
+static bool at_end(const mx_training *p) { return p->state.step == p->settings.steps; }
+
+static bool log_due(const mx_training *p) {
+    int every = p->settings.log_every;
+    return every && (p->state.step % every == 0 || at_end(p));
+}
+
+static bool held_out_due(const mx_training *p) {
+    return p->held && (p->state.step % p->settings.steps_per_epoch == 0 || at_end(p));
+}
+
+bool mx_observe_due(const mx_training *p) { return log_due(p) || held_out_due(p) || picture_due(p); }
+
+void mx_observe_result(mx_training *p, const mx_step_result *r) {
     mx_run_state *s = &p->state;
-    bool last = s->step == p->settings.steps;
     if (isfinite(r->loss)) s->loss_sum += r->loss, s->loss_count++;
     if (isfinite(r->norm)) s->norm_sum += r->norm, s->norm_count++;
     p->steps_since_log++, p->steps_here++;
-    p->wait_since_log += wait, p->wait_total += wait;
-    tell_progress(p, r);
-    if (p->settings.log_every && (s->step % p->settings.log_every == 0 || last) && write_log(p, r, e))
-        return e->status;
+    p->last = *r;
+}
+
+mx_status mx_observe_step(mx_training *p, mx_error *e) {
+    tell_progress(p);
+    if (log_due(p) && write_log(p, e)) return e->status;
     double before = mx_clock_now();
-    if (p->held && (s->step % p->settings.steps_per_epoch == 0 || last) && p->task->held_out(p, e))
-        return e->status;
+    if (held_out_due(p) && p->task->held_out(p, e)) return e->status;
     if (picture_due(p) && p->task->picture(p, e)) return e->status;
     double spent = mx_clock_now() - before; /* rates are of training alone */
     p->started += spent, p->last_logged += spent;

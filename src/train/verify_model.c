@@ -98,7 +98,7 @@ void mx_exam_reset(mx_exam *x) {
 
 void mx_exam_update(mx_exam *x, mx_ctx *c) {
     mx_adamw_update(c, &x->model.params, &x->adamw, mx_view(x->update, MX_F64, MX_UPDATE, 0, 0, 0, 0),
-                    mx_view(&x->loss, MX_F32, 1, 0, 0, 0, 0));
+                    MX_ABSENT, mx_view(&x->loss, MX_F32, 1, 0, 0, 0, 0));
 }
 
 void mx_exam_compare_gradients(mx_exam *x) {

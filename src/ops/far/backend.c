@@ -86,9 +86,10 @@ static const mx_backend *inner;
 #define RUN(op, ...)    /* the inner backend finds itself in the context */                                  \
     do {                                                                                                     \
         if (!mx_ok(c)) break;                                                                                \
+        const mx_backend *outer = c->backend;                                                                \
         c->backend = inner;                                                                                  \
         inner->op(c, __VA_ARGS__);                                                                           \
-        c->backend = &far_backend;                                                                           \
+        c->backend = outer;                                                                                  \
     } while (0)
 
 static mx_layout near_layout(mx_ctx *c, const mx_layout *lay) {
@@ -223,9 +224,9 @@ static void square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g) {
     RUN(square_sum, sum, g);
 }
 
-static void update_begin(mx_ctx *c, mx_tensor u, mx_tensor loss, double clip) {
-    NEAR(u), NEAR(loss);
-    RUN(update_begin, u, loss, clip);
+static void update_begin(mx_ctx *c, mx_tensor u, mx_tensor log, mx_tensor loss, double clip) {
+    NEAR(u), NEAR(log), NEAR(loss);
+    RUN(update_begin, u, log, loss, clip);
 }
 
 static void adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_tensor u,
@@ -239,9 +240,10 @@ static void adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g,
 
 #define ASK(c, op, ...) /* bytes */                                                                          \
     mx_ctx *own = (mx_ctx *)(uintptr_t)(c);                                                                  \
+    const mx_backend *outer = own->backend;                                                                  \
     own->backend = inner;                                                                                    \
     size_t bytes = inner->op ? inner->op(own, __VA_ARGS__) : 0;                                              \
-    own->backend = &far_backend;                                                                             \
+    own->backend = outer;                                                                                    \
     return bytes
 
 static size_t linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in) {
