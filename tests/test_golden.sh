@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Golden numbers: every file with every backend of the build, within the limits that tests/golden/README.md derives.
-# With MIXMAE_ISA set (with_isa.c) the cpu backend only.
+# With MIXMAE_ISA set (with_isa.c) the cpu backend only, with MIXMAE_TEST_ONLY=ref all but it.
 set -u
 mixmae=$1
 files=(tests/golden/*.safetensors)
@@ -12,6 +12,7 @@ fi
 failed=0
 backends="ref cpu"
 [ -z "${MIXMAE_ISA-}" ] || backends=cpu
+[ -z "${MIXMAE_TEST_ONLY-}" ] || backends=$MIXMAE_TEST_ONLY
 for backend in $backends; do
     out=$("$mixmae" verify --backend $backend --threads 2 "${files[@]}" 2>&1)
     code=$?

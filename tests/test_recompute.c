@@ -164,7 +164,7 @@ static void every_level_gives_the_same_bytes(void **state) {
 static void mixed_precision_gives_the_same_bytes(void **state) {
     (void)state;
     for (int i = 0; i < 4; i++) {
-        if (!mx_backend_find(backends[i / 2])) continue;
+        if (!has_backend(backends[i / 2])) continue;
         mx_settings s = settings(backends[i / 2], i % 2 ? MX_TASK_FINETUNE : MX_TASK_PRETRAIN);
         outcome full = run(&s);
         s.activations = MX_BF16;

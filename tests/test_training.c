@@ -200,7 +200,7 @@ static void not_finite_skips_the_update(void **state) {
     }
 }
 
-static int downloads; /* of what counted_far brings home */
+static int downloads; /* through count_download */
 static const mx_backend *far_itself;
 static void count_download(mx_ctx *c, void *to, const void *name, size_t bytes) {
     downloads++;
@@ -242,14 +242,13 @@ static void results_can_wait(void **state) {
     static const int together[] = {3, 7, MX_UNREAD};
     mx_step_result each[20], late[20];
     mx_run_state one, other;
-    results_of(each, &one, "ref", 1);
-    assert_true(each[5].step == 9 && each[6].skipped && each[7].skipped && !each[8].skipped);
-    assert_true(one.updates == 20 && one.skipped == 2 && one.step == 23 && one.skipped_in_row == 0);
     for (int b = 0; b < 3; b++) {
         const char *backend = b == 2 ? "far" : backends[b];
         if (!has_backend(backend)) continue;
         results_of(each, &one, backend, 1);
-        for (int k = 0; k < 3; k++) {
+        assert_true(each[5].step == 9 && each[6].skipped && each[7].skipped && !each[8].skipped);
+        assert_true(one.updates == 20 && one.skipped == 2 && one.step == 23 && one.skipped_in_row == 0);
+        for (int k = b ? 0 : 2; k < 3; k++) { /* ref is slow */
             results_of(late, &other, backend, together[k]);
             assert_memory_equal(&one, &other, sizeof one);
             for (int i = 0; i < 20; i++)

@@ -180,8 +180,8 @@ static const mx_option_row table[] = {
     {"threads", "N", MX_VALUE_WHOLE, 0, 0, SHAPE | USES | MX_CMD_RECONSTRUCT | MX_CMD_VERIFY, AT(threads), 0,
      1024, "0", "compute threads; 0: all processors. Results do not depend on it"},
     {"memory", "AMOUNT", MX_VALUE_TEXT, 0, 0, SHAPE, AT(memory), 0, 0, NULL,
-     "the most memory to take (8G, 2500M), of the device where one computes: what backward needs is computed "
-     "again instead of kept, as little as will do. Results do not depend on it"},
+     "the most memory to take (8G, 2500M): what backward needs is computed again instead of kept, as little "
+     "as will do. Results do not depend on it"},
     {"device", "NAME", MX_VALUE_TEXT, 0, 1, SHAPE, AT(device), 0, 0, "cpu", "cpu"},
     {"dtype", "TYPE", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT | MX_CMD_VERIFY, AT(dtype), 0, 0,
      "f32", "f32, or bf16: mixed precision, activations and products in bf16, sums and weights in f32"},

@@ -45,7 +45,7 @@ struct mx_training {
     /* this process, for rates: not part of the state */
     double started, last_saved, last_logged, wait_since_log, wait_total;
     int64_t steps_since_log, steps_here;
-    mx_step_result last; /* result */
+    mx_step_result last; /* that mx_observe_result was told */
 };
 
 /* A whole run. */

@@ -15,13 +15,15 @@
 #include "train/process.h"
 #include "train/report.h"
 
-double mx_training_epoch(const mx_training *p) {
-    return (double)p->state.step / (double)p->settings.steps_per_epoch;
+static double epoch_at(const mx_training *p, int64_t step) {
+    return (double)step / (double)p->settings.steps_per_epoch;
 }
+
+double mx_training_epoch(const mx_training *p) { return epoch_at(p, p->state.step); }
 
 static mx_status append_at(mx_training *p, int64_t step, json_t *o, mx_error *e) {
     json_object_set_new(o, "step", json_integer(step));
-    json_object_set_new(o, "epoch", json_real((double)step / (double)p->settings.steps_per_epoch));
+    json_object_set_new(o, "epoch", json_real(epoch_at(p, step)));
     char *line = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
     mx_status status =
         line ? mx_jsonl_append(p->paths.log, line, e) : mx_fail(e, MX_ERR_MEMORY, "out of memory");
@@ -93,14 +95,14 @@ static mx_status write_log(mx_training *p, mx_error *e) {
     return MX_OK;
 }
 
+static bool at_end(const mx_training *p) { return p->state.step == p->settings.steps; }
+
 static bool picture_due(const mx_training *p) {
     int64_t every = p->settings.picture_every;
     if (every < 0 || !p->task->picture || mx_image_png_check(NULL)) return false;
     if (every == 0) every = p->settings.steps / MX_PICTURES > 0 ? p->settings.steps / MX_PICTURES : 1;
-    return p->state.step % every == 0 || p->state.step == p->settings.steps;
+    return p->state.step % every == 0 || at_end(p);
 }
-
-static bool at_end(const mx_training *p) { return p->state.step == p->settings.steps; }
 
 static bool log_due(const mx_training *p) {
     int every = p->settings.log_every;
