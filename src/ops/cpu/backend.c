@@ -45,6 +45,7 @@ static const mx_cpu_backend backend_generic = CPU_BACKEND(generic);
 #if defined(__x86_64__)
 static const mx_cpu_backend backend_avx2 = CPU_BACKEND(avx2);
 static const mx_cpu_backend backend_avx512 = CPU_BACKEND(avx512);
+static const mx_cpu_backend backend_avx512bf16 = CPU_BACKEND(avx512bf16);
 
 /* x86-64-v3 and v4, feature by feature: GCC 12 takes no level names here, and the system must save the
  * registers, which __builtin_cpu_supports checks too. */
@@ -56,6 +57,7 @@ static bool runs_avx512(void) {
            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
 }
+static bool runs_avx512bf16(void) { return runs_avx512() && __builtin_cpu_supports("avx512bf16"); }
 #endif
 
 static bool runs_generic(void) { return true; }
@@ -65,6 +67,7 @@ static const struct {
     bool (*runs)(void);
 } sets[] = {/* best first */
 #if defined(__x86_64__)
+            {&backend_avx512bf16, runs_avx512bf16},
             {&backend_avx512, runs_avx512},
             {&backend_avx2, runs_avx2},
 #endif

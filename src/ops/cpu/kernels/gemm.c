@@ -107,7 +107,7 @@ static void pack_a(float *d, const mx_gemm_block *g, int64_t i0, int64_t m, int6
 }
 
 /* sums[i] += Σ_p of the block, read while it is in cache; 32 at a time, for the same reason as in micro.h */
-static void add_row_sums(float *sums, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k) {
+void mx_k_row_sums(float *sums, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k) {
     const mx_read how = g->a_read == MX_READ_BF16 ? MX_READ_BF16 : MX_READ_F32;
     for (int64_t q = 0; q < k; q += 32) {
         const void *a = mx_read_at(g->a, i0 + (p0 + q) * g->a_col, how);
@@ -163,6 +163,12 @@ static void multiply(const mx_gemm_block *g, int64_t i0, int64_t m, int64_t k, c
 }
 
 void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work) {
+#ifdef __AVX512BF16__
+    if (g->a_read != MX_READ_F32) {
+        mx_k_gemm_pairs(g, work);
+        return;
+    }
+#endif
     const bool strips = g->a_col != 1, in_place = !strips && g->a_read == MX_READ_F32;
     for (int64_t p = 0; p < g->k; p += MX_KC) {
         const int64_t k = min64(MX_KC, g->k - p);
@@ -170,7 +176,7 @@ void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work) {
         for (int64_t i = 0; i < g->m; i += MX_MC) {
             const int64_t m = min64(MX_MC, g->m - i);
             if (!in_place) pack_a(work->a, g, i, m, p, k);
-            if (g->row_sums) add_row_sums(g->row_sums + i, g, i, m, p, k);
+            if (g->row_sums) mx_k_row_sums(g->row_sums + i, g, i, m, p, k);
             const bool add = g->add || p > 0;
             if (strips)
                 multiply(g, i, m, k, work->a, strip_size(k), true, 0, work->b, add);

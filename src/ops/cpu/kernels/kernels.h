@@ -117,7 +117,7 @@ typedef struct {
     void (*exp)(float *y, const float *x, int64_t n);
 } mx_kernels;
 
-extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512;
+extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512, mx_kernels_avx512bf16;
 
 #ifdef MX_ISA
 #define MX_PASTE2(a, b) a##_##b
@@ -128,6 +128,8 @@ extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512;
 
 /* Same signatures as the table's members. */
 #define mx_k_gemm              MX_ISA_NAME(mx_k_gemm)
+#define mx_k_gemm_pairs        MX_ISA_NAME(mx_k_gemm_pairs)
+#define mx_k_row_sums          MX_ISA_NAME(mx_k_row_sums)
 #define mx_k_epilogue          MX_ISA_NAME(mx_k_epilogue)
 #define mx_k_gelu              MX_ISA_NAME(mx_k_gelu)
 #define mx_k_gelu_back         MX_ISA_NAME(mx_k_gelu_back)
@@ -146,6 +148,10 @@ extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512;
 #define mx_k_exp               MX_ISA_NAME(mx_k_exp)
 
 void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work);
+/* gemm.c's parts: a bf16 product where the instruction set has those (gemm_pairs.c), and g->row_sums of the
+ * block's rows [i0, i0+m) over [p0, p0+k) */
+void mx_k_gemm_pairs(const mx_gemm_block *g, mx_gemm_scratch *work);
+void mx_k_row_sums(float *sums, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k);
 void mx_k_epilogue(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n);
 void mx_k_gelu(void *y, const void *h, bool half, int64_t n);
 void mx_k_gelu_back(void *dx, const void *h, bool half, int64_t ld, const float *t, int64_t ldt, int64_t m,
