@@ -28,10 +28,10 @@ typedef struct {
 
 static spread lay_out(const mx_kernels *k, const mx_layout *lay, int64_t d, bool biased, bool backward) {
     const int64_t most = lay->max_segment;
-    const int64_t tile = biased ? mx_line_floats(most * mx_round_up(most, k->lanes)) : 0;
+    const int64_t tile = mx_line_floats((biased ? most : 1) * mx_round_up(most, k->lanes));
     spread s = {.scratch = mx_line_floats((int64_t)k->attention_scratch(most, d, backward)),
                 .tile = tile,
-                .back_tile = backward ? tile : 0,
+                .back_tile = backward && biased ? tile : 0,
                 .column = biased ? mx_line_floats(table_entries(lay)) : 0,
                 .offsets = biased ? mx_line_floats(most) : 0};
     s.thread = s.scratch + s.tile + s.back_tile + s.column + s.offsets;
@@ -77,9 +77,14 @@ static void gather_bias(const call *a, int64_t head, const mx_attention_task *t,
     for (int64_t i = 0; i < t->tokens; i++) {
         const float *from = column + base + offset[i];
         float *to = tile + i * t->padded;
-        for (int64_t j = 0; j < t->tokens; j++) to[j] = from[-offset[j]];
-        for (int64_t j = t->tokens; j < t->padded; j++) to[j] = 0;
+        for (int64_t j = 0; j < t->tokens; j++) to[j] = from[-offset[j]] * MX_LOG2_E;
+        for (int64_t j = t->tokens; j < t->padded; j++) to[j] = MX_NO_LOGIT;
     }
+}
+
+/* What stands for a bias where there is none: one row for all queries. */
+static void no_bias(const mx_attention_task *t, float *row) {
+    for (int64_t j = 0; j < t->padded; j++) row[j] = j < t->tokens ? 0 : MX_NO_LOGIT;
 }
 
 static void scatter_bias(const mx_attention_task *t, const float *tile, float *partial, const int32_t *offset,
@@ -120,12 +125,15 @@ static void run_task(void *arg, int64_t task, int thread) {
                            .qkv_row = 3 * a->heads * a->d,
                            .out_row = a->heads * a->d,
                            .half = a->qkv.type == MX_BF16,
+                           .bias = tile,
                            .scratch = mine};
     int64_t base = 0;
     if (a->table) {
         base = set_offsets(a, first, tokens, offset);
         gather_bias(a, head, &t, tile, column, offset, base);
-        t.bias = tile;
+        t.bias_row = t.padded;
+    } else {
+        no_bias(&t, tile);
     }
     if (a->partial) {
         t.dbias = back_tile;

@@ -4,10 +4,10 @@
  * of query rows go through: S = Q Kᵀ, softmax with bias, O = P V. Backward recomputes P = exp(S/√D + bias -
  * lse) from the saved lse (as FlashAttention does, Dao et al. 2022), then dP = dO Vᵀ,  δ_i = dO_i·O_i,  dS =
  * P ⊙ (dP - δ),  dQ = dS K/√D,  dK = dSᵀ Q/√D,  dV = Pᵀ dO,  dbias += dS. Made for 49 to 196 tokens and D =
- * 32: the tiles then fit L2, mostly L1; any size works. */
-#include <math.h>
-
+ * 32: the tiles then fit L2, mostly L1; any size works. softmax.h has what it shares with attention_pairs.c,
+ * which does the same with bf16 products where the instruction set has them. */
 #include "ops/cpu/kernels/micro.h"
+#include "ops/cpu/kernels/softmax.h"
 #include "ops/cpu/kernels/transpose.h"
 
 #define ROWS_FORWARD  24 /* query rows of a block: the tile of logits stays in L1 */
@@ -82,43 +82,57 @@ static void product_columns(int64_t m, int64_t n, int64_t k, const float *a, int
     product(m, n, k, a, 1, lda, b, ldb, c, ldc, add);
 }
 
-size_t mx_k_attention_scratch(int64_t tokens, int64_t d, bool backward) {
+static size_t scratch_floats(int64_t tokens, int64_t d, bool backward) {
     const int64_t padded = round_up(tokens, MX_VW), dp = round_up(d, MX_VW);
     if (!backward) return (size_t)(d * padded + tokens * dp + ROWS_FORWARD * (padded + 2 * dp));
     return (size_t)(2 * d * padded + 5 * tokens * dp + ROWS_BACKWARD * (2 * padded + dp));
 }
 
-/* Logits from a row of q·k, one rounding each: forward and backward must make the same bits, since a
- * probability that differs between them is an error of the whole row's gradient. */
-MX_INLINE mx_vf logits(const float *s, const float *bias, int64_t j, float scale) {
-    const mx_vf none = {0};
-    return mx_fma(mx_load(s + j), mx_set(scale), bias ? mx_load(bias + j) : none);
+size_t mx_k_attention_scratch(int64_t tokens, int64_t d, bool backward) {
+    const size_t floats = scratch_floats(tokens, d, backward);
+#ifdef __AVX512BF16__
+    const size_t pairs = mx_k_attention_pairs_scratch(tokens, d, backward);
+    return floats > pairs ? floats : pairs;
+#else
+    return floats;
+#endif
 }
 
-/* s = softmax without its division; returns the sum, in double so that it is the same for every register
- * width; *largest the largest logit. bias may be NULL. */
-static double softmax_row(float *s, const float *bias, float scale, int64_t tokens, float *largest) {
-    mx_vf top = mx_set(-3e38f);
-    mx_wide sum = {0};
-    int64_t j = 0;
-    for (; j + MX_VW <= tokens; j += MX_VW) {
-        mx_vf v = logits(s, bias, j, scale);
-        mx_store(s + j, v);
-        top = mx_max(v, top);
+/* Logits of up to 6 queries and 2 registers of keys, straight from the sums. */
+MX_INLINE void logits_body(const int rows, const int regs, int64_t d, const float *q, int64_t ldq,
+                           const float *keys, const mx_logit_rows *l, int64_t i, int64_t j) {
+    mx_vf sum[MX_MR][2];
+    mx_micro_sums(sum, rows, regs, d, q, ldq, 1, keys, l->padded);
+    for (int r = 0; r < rows; r++)
+        for (int e = 0; e < regs; e++) mx_logit_put(l, sum[r][e], i + r, j + e * MX_VW);
+}
+
+#define LOGITS_CASE(n)                                                                                       \
+    case n: logits_body(n, regs, d, q, ldq, keys, l, i, j); break
+MX_INLINE void logits_strip(int rows, const int regs, int64_t d, const float *q, int64_t ldq,
+                            const float *keys, const mx_logit_rows *l, int64_t i, int64_t j) {
+    switch (rows) {
+        LOGITS_CASE(1);
+        LOGITS_CASE(2);
+        LOGITS_CASE(3);
+        LOGITS_CASE(4);
+        LOGITS_CASE(5);
+    default: logits_body(MX_MR, regs, d, q, ldq, keys, l, i, j);
     }
-    if (j < tokens) { /* lanes beyond the segment must not win */
-        mx_vf v = logits(s, bias, j, scale);
-        for (int64_t i = tokens - j; i < MX_VW; i++) v[i] = -3e38f;
-        mx_store(s + j, v);
-        top = mx_max(v, top);
-    }
-    *largest = mx_largest(top);
-    for (j = 0; j < tokens; j += MX_VW) {
-        mx_vf p = mx_exp(mx_load(s + j) - *largest);
-        mx_store(s + j, p);
-        mx_wide_add(&sum, p);
-    }
-    return mx_wide_sum(&sum);
+}
+
+/* Logits of m queries, and each row's largest. */
+static void logits(int64_t m, int64_t d, const float *q, int64_t ldq, const float *keys,
+                   const mx_logit_rows *l) {
+    mx_logit_begin(l, m);
+    for (int64_t j = 0; j < l->padded; j += MX_NR)
+        for (int64_t i = 0; i < m; i += MX_MR) {
+            const int rows = (int)min64(MX_MR, m - i);
+            if (l->padded - j >= MX_NR)
+                logits_strip(rows, 2, d, q + i * ldq, ldq, keys + j, l, i, j);
+            else
+                logits_strip(rows, 1, d, q + i * ldq, ldq, keys + j, l, i, j);
+        }
 }
 
 /* rows from the first-th of y */
@@ -144,25 +158,26 @@ static const float *query_rows(const mx_attention_task *t, float *buffer, int64_
 }
 
 void mx_k_attention(const mx_attention_task *t) {
+#ifdef __AVX512BF16__
+    if (t->half) {
+        mx_k_attention_pairs(t);
+        return;
+    }
+#endif
     const int64_t tokens = t->tokens, d = t->d, padded = t->padded, dp = round_up(d, MX_VW);
-    const float scale = 1.0f / sqrtf((float)d);
     float *keys = t->scratch, *values = keys + d * padded, *s = values + tokens * dp,
           *o = s + ROWS_FORWARD * padded, *buffer = o + ROWS_FORWARD * dp;
     pack_columns(keys, t->k, t->half, t->qkv_row, tokens, d, padded);
     pack_rows(values, t->v, t->half, t->qkv_row, tokens, d, dp);
     for (int64_t i0 = 0; i0 < tokens; i0 += ROWS_FORWARD) {
         const int64_t m = min64(ROWS_FORWARD, tokens - i0);
+        mx_vf top[ROWS_FORWARD];
         float inverse[ROWS_FORWARD];
         int64_t row;
         const float *queries = query_rows(t, buffer, i0, m, dp, &row);
-        product_rows(m, padded, d, queries, row, keys, padded, s, padded);
-        for (int64_t i = 0; i < m; i++) {
-            float largest;
-            double sum = softmax_row(s + i * padded, t->bias ? t->bias + (i0 + i) * padded : NULL, scale,
-                                     tokens, &largest);
-            inverse[i] = (float)(1.0 / sum);
-            t->lse[i0 + i] = (float)((double)largest + log(sum));
-        }
+        const mx_logit_rows l = mx_logit_rows_of(t, i0, s, top);
+        logits(m, d, queries, row, keys, &l);
+        mx_softmax_rows(&l, m, NULL, t->lse + i0, inverse);
         product_rows(m, dp, tokens, s, padded, values, dp, o, dp);
         for (int64_t i = 0; i < m; i++)
             for (int64_t j = 0; j < dp; j += MX_VW)
@@ -180,11 +195,14 @@ static float dot(const float *x, const void *y, bool half, int64_t first, int64_
     return mx_sum(s);
 }
 
-/* s: logits → P;  dp: dP → dS/√D;  dbias += dS. Columns beyond the segment hold rubbish that nobody reads. */
+/* s: q·k → P;  dp: dP → dS/√D;  dbias += dS. Columns beyond the segment become 0. */
 static void softmax_row_back(float *s, float *dp, const float *bias, float *dbias, float scale, float lse,
                              float delta, int64_t padded) {
+    const mx_vf unit = mx_set(scale * MX_LOG2_E);
+    const float shift = lse * MX_LOG2_E;
     for (int64_t j = 0; j < padded; j += MX_VW) {
-        mx_vf p = mx_exp(logits(s, bias, j, scale) - lse), g = p * (mx_load(dp + j) - delta);
+        mx_vf p = mx_exp2(mx_fma(mx_load(s + j), unit, mx_load(bias + j)) - shift),
+              g = p * (mx_load(dp + j) - delta);
         mx_store(s + j, p);
         mx_store(dp + j, g * scale);
         if (dbias) mx_store(dbias + j, mx_load(dbias + j) + g);
@@ -221,7 +239,7 @@ static void back_block(const mx_attention_task *t, const back_tiles *b, int64_t 
     for (int64_t i = 0; i < m; i++) {
         const int64_t at = (i0 + i) * padded;
         const float delta = dot(b->douts + (i0 + i) * dp, t->out, t->half, (i0 + i) * t->out_row, d);
-        softmax_row_back(b->s + i * padded, b->ds + i * padded, t->bias ? t->bias + at : NULL,
+        softmax_row_back(b->s + i * padded, b->ds + i * padded, t->bias + (i0 + i) * t->bias_row,
                          t->dbias ? t->dbias + at : NULL, scale, t->lse[i0 + i], delta, padded);
     }
     product_rows(m, dp, tokens, b->ds, padded, b->keys, dp, b->dq, dp);
@@ -231,8 +249,14 @@ static void back_block(const mx_attention_task *t, const back_tiles *b, int64_t 
 }
 
 void mx_k_attention_back(const mx_attention_task *t) {
+#ifdef __AVX512BF16__
+    if (t->half) {
+        mx_k_attention_pairs_back(t);
+        return;
+    }
+#endif
     const back_tiles b = carve(t);
-    const float scale = 1.0f / sqrtf((float)t->d);
+    const float scale = mx_logit_scale(t->d);
     pack_columns(b.keys_t, t->k, t->half, t->qkv_row, t->tokens, t->d, t->padded);
     pack_columns(b.values_t, t->v, t->half, t->qkv_row, t->tokens, t->d, t->padded);
     pack_rows(b.keys, t->k, t->half, t->qkv_row, t->tokens, t->d, b.dp);

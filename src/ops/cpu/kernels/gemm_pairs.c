@@ -9,6 +9,8 @@
 #ifdef __AVX512BF16__
 #include "ops/cpu/kernels/pairs.h"
 
+#define DEPTH 512 /* of a block of k: as many words as MX_KC floats */
+
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t pairs_of(int64_t k) { return (k + 1) / 2; }
 static int64_t panel_size(int64_t k) { return pairs_of(k) * MX_NR + 16; }
@@ -148,8 +150,8 @@ static void multiply(const mx_gemm_block *g, int64_t i0, int64_t m, int64_t k, l
 void mx_k_gemm_pairs(const mx_gemm_block *g, mx_gemm_scratch *work) {
     const bool strips = g->a_col != 1;
     mx_pair *a = (mx_pair *)(void *)work->a, *b = (mx_pair *)(void *)work->b;
-    for (int64_t p = 0; p < g->k; p += MX_KC) {
-        const int64_t k = min64(MX_KC, g->k - p);
+    for (int64_t p = 0; p < g->k; p += DEPTH) {
+        const int64_t k = min64(DEPTH, g->k - p);
         const bool in_place = !strips && g->a_read == MX_READ_BF16 && k % 2 == 0;
         pack_b(b, g, p, k);
         for (int64_t i = 0; i < g->m; i += MX_MC) {

@@ -64,15 +64,19 @@ typedef struct {
     int64_t ld;
 } mx_epilogue;
 
+#define MX_LOG2_E   1.44269504088896340736f
+#define MX_LN_2     0.69314718055994530942
+#define MX_NO_LOGIT (-3e38f)
+
 /* One (segment, head) of attention. Strides are of rows (tokens), in elements. */
 typedef struct {
     int64_t tokens, d, padded; /* padded: tokens rounded up to lanes, row length of bias and of tiles */
-    int64_t qkv_row, out_row;
+    int64_t qkv_row, out_row, bias_row; /* bias_row: padded, or 0: one row serves all */
     bool half; /* q, k, v, out and their gradients are bf16, else f32 */
     const void *q, *k, *v;
     void *out;         /* forward: written; backward: read */
     float *lse;        /* [tokens] */
-    const float *bias; /* [tokens, padded], or NULL */
+    const float *bias; /* [tokens or 1, padded], times log2 e; beyond the segment MX_NO_LOGIT */
     const void *dout;
     void *dq, *dk, *dv;
     float *dbias; /* [tokens, padded] added to, or NULL */
@@ -138,6 +142,9 @@ extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512, 
 #define mx_k_attention_scratch MX_ISA_NAME(mx_k_attention_scratch)
 #define mx_k_attention         MX_ISA_NAME(mx_k_attention)
 #define mx_k_attention_back    MX_ISA_NAME(mx_k_attention_back)
+#define mx_k_attention_pairs_scratch MX_ISA_NAME(mx_k_attention_pairs_scratch)
+#define mx_k_attention_pairs MX_ISA_NAME(mx_k_attention_pairs)
+#define mx_k_attention_pairs_back MX_ISA_NAME(mx_k_attention_pairs_back)
 #define mx_k_pixel_row         MX_ISA_NAME(mx_k_pixel_row)
 #define mx_k_cross_entropy_row MX_ISA_NAME(mx_k_cross_entropy_row)
 #define mx_k_square_sum        MX_ISA_NAME(mx_k_square_sum)
@@ -164,6 +171,10 @@ void mx_k_layernorm_back(float *dx, float *dgamma, float *dbeta, const void *dy,
 size_t mx_k_attention_scratch(int64_t tokens, int64_t d, bool backward);
 void mx_k_attention(const mx_attention_task *t);
 void mx_k_attention_back(const mx_attention_task *t);
+/* attention.c's parts: bf16 where the instruction set has its products (attention_pairs.c) */
+size_t mx_k_attention_pairs_scratch(int64_t tokens, int64_t d, bool backward);
+void mx_k_attention_pairs(const mx_attention_task *t);
+void mx_k_attention_pairs_back(const mx_attention_task *t);
 double mx_k_pixel_row(float *dp, const float *p, float *t, int64_t n, bool normalise, float scale);
 double mx_k_cross_entropy_row(float *dx, const float *x, const float *t, int64_t n, float scale);
 double mx_k_square_sum(const float *g, int64_t n);

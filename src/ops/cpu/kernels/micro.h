@@ -12,9 +12,9 @@
 #include "ops/cpu/kernels/kernels.h"
 #include "ops/cpu/kernels/simd.h"
 
-MX_INLINE void mx_micro_body(const int rows, const int regs, int64_t k, const float *a, int64_t a_row,
-                             int64_t a_col, const float *b, int64_t ldb, float *c, int64_t ldc, bool add) {
-    mx_vf sum[MX_MR][2];
+/* The sums alone, for whatever follows while they are in registers. */
+MX_INLINE void mx_micro_sums(mx_vf sum[MX_MR][2], const int rows, const int regs, int64_t k, const float *a,
+                             int64_t a_row, int64_t a_col, const float *b, int64_t ldb) {
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < regs; j++) sum[i][j] = (mx_vf){0};
     for (int64_t p = 0; p < k; p++) {
@@ -25,6 +25,12 @@ MX_INLINE void mx_micro_body(const int rows, const int regs, int64_t k, const fl
             for (int j = 0; j < regs; j++) sum[i][j] = mx_fma(s, column[j], sum[i][j]);
         }
     }
+}
+
+MX_INLINE void mx_micro_body(const int rows, const int regs, int64_t k, const float *a, int64_t a_row,
+                             int64_t a_col, const float *b, int64_t ldb, float *c, int64_t ldc, bool add) {
+    mx_vf sum[MX_MR][2];
+    mx_micro_sums(sum, rows, regs, k, a, a_row, a_col, b, ldb);
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < regs; j++) {
             float *to = c + i * ldc + j * MX_VW;

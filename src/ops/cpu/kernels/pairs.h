@@ -56,11 +56,10 @@ MX_INLINE void mx_transpose16(__m512i r[16]) {
     }
 }
 
-/* micro.h's kernel over pairs: c[i*ldc + j] = or += Σ_p a pair[i*a_row + p*a_col] · b pair[p*ldb + j],
- * strides in words; a_row and a_col may be half words apart (in_place: rows of bf16 read where they lie). */
-MX_INLINE void mx_pair_body(const int rows, const int regs, int64_t pairs, const uint16_t *a, int64_t a_row,
-                            int64_t a_col, const mx_pair *b, int64_t ldb, float *c, int64_t ldc, bool add) {
-    __m512 sum[MX_MR][2];
+/* micro.h's kernel over pairs: sum[i][j] = Σ_p a pair(i,p) · b pair(p,j). a's pairs lie at a + i*a_row +
+ * p*a_col, in half words, so that rows of bf16 are read where they lie; b's at b + p*ldb. */
+MX_INLINE void mx_pair_sums(__m512 sum[][2], const int rows, const int regs, int64_t pairs,
+                            const uint16_t *a, int64_t a_row, int64_t a_col, const mx_pair *b, int64_t ldb) {
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < regs; j++) sum[i][j] = _mm512_setzero_ps();
     for (int64_t p = 0; p < pairs; p++) {
@@ -72,6 +71,13 @@ MX_INLINE void mx_pair_body(const int rows, const int regs, int64_t pairs, const
             for (int j = 0; j < regs; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], s, column[j]);
         }
     }
+}
+
+/* c[i*ldc + j] = or += the sums */
+MX_INLINE void mx_pair_body(const int rows, const int regs, int64_t pairs, const uint16_t *a, int64_t a_row,
+                            int64_t a_col, const mx_pair *b, int64_t ldb, float *c, int64_t ldc, bool add) {
+    __m512 sum[MX_MR][2];
+    mx_pair_sums(sum, rows, regs, pairs, a, a_row, a_col, b, ldb);
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < regs; j++) {
             float *to = c + i * ldc + j * MX_VW;

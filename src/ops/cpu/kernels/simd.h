@@ -51,17 +51,23 @@ MX_INLINE void mx_store_n(float *p, mx_vf v, int64_t n) {
 /* lane by lane: m ? a : b, m from a comparison */
 MX_INLINE mx_vf mx_select(mx_vi m, mx_vf a, mx_vf b) { return (mx_vf)((m & (mx_vi)a) | (~m & (mx_vi)b)); }
 
-/* bf16: the upper half of an f32. Rounding is to nearest even; what is not a number stays so. */
+/* bf16: the upper half of an f32. Rounding is to nearest even; what is not a number stays so. The
+ * instructions of AVX512-BF16 take denormals for 0, as its products do. */
 typedef uint32_t mx_vu __attribute__((vector_size(4 * MX_VW)));
 typedef uint16_t mx_vh __attribute__((vector_size(2 * MX_VW)));
 typedef uint16_t mx_vhu __attribute__((vector_size(2 * MX_VW), aligned(2), may_alias));
 MX_INLINE mx_vf mx_widen(mx_vh h) { return (mx_vf)(__builtin_convertvector(h, mx_vu) << 16); }
+#if defined(__AVX512BF16__)
+MX_INLINE mx_vh mx_narrow(mx_vf v) { return (mx_vh)_mm512_cvtneps_pbh((__m512)v); }
+MX_INLINE mx_vf mx_round(mx_vf v) { return mx_widen(mx_narrow(v)); }
+#else
 MX_INLINE mx_vu mx_round_bits(mx_vf v) {
     mx_vu bits = (mx_vu)v, rounded = bits + 0x7fff + (bits >> 16 & 1);
     return (mx_vu)mx_select(v != v, (mx_vf)(bits | 0x400000), (mx_vf)rounded);
 }
 MX_INLINE mx_vf mx_round(mx_vf v) { return (mx_vf)(mx_round_bits(v) & 0xffff0000u); }
 MX_INLINE mx_vh mx_narrow(mx_vf v) { return __builtin_convertvector(mx_round_bits(v) >> 16, mx_vh); }
+#endif
 
 MX_INLINE float mx_widen1(uint16_t h) {
     const uint32_t bits = (uint32_t)h << 16;
@@ -129,19 +135,25 @@ MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) { return a * b + c; }
 #endif
 MX_INLINE mx_vf mx_fnma(mx_vf a, mx_vf b, mx_vf c) { return mx_fma(-a, b, c); }
 
-/* pairwise, so that the order is one and the depth is small */
-MX_INLINE float mx_sum(mx_vf v) {
-    float s[MX_VW];
-    memcpy(s, &v, sizeof s);
-    for (int n = MX_VW / 2; n; n /= 2)
-        for (int i = 0; i < n; i++) s[i] += s[i + n];
-    return s[0];
-}
-MX_INLINE float mx_largest(mx_vf v) {
-    float s = v[0];
-    for (int i = 1; i < MX_VW; i++) s = v[i] > s ? v[i] : s;
-    return s;
-}
+/* v's lanes with each other: the upper half onto the lower one, until one is left. */
+#if MX_VW == 16
+#define MX_FOLD(v, op)                                                                                       \
+    (v = op(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)),         \
+     v = op(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)),         \
+     v = op(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)),         \
+     v = op(v, __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)), v[0])
+#elif MX_VW == 8
+#define MX_FOLD(v, op)                                                                                       \
+    (v = op(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3)),                                       \
+     v = op(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5)),                                       \
+     v = op(v, __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6)), v[0])
+#else
+#define MX_FOLD(v, op)                                                                                       \
+    (v = op(v, __builtin_shufflevector(v, v, 2, 3, 0, 1)), v = op(v, __builtin_shufflevector(v, v, 1, 0, 3, 2)), v[0])
+#endif
+MX_INLINE mx_vf mx_plus(mx_vf a, mx_vf b) { return a + b; }
+MX_INLINE float mx_sum(mx_vf v) { return MX_FOLD(v, mx_plus); }
+MX_INLINE float mx_largest(mx_vf v) { return MX_FOLD(v, mx_max); }
 
 /* The halves of a register as doubles, for sums that must be exact to f32. Two registers and not one wide
  * vector: GCC keeps what is wider than a register in memory. */
@@ -168,11 +180,23 @@ MX_INLINE void mx_wide_add_product(mx_wide *a, mx_vf u, mx_vf v) {
     a->high += __builtin_convertvector(MX_HIGH(u), mx_vd) * __builtin_convertvector(MX_HIGH(v), mx_vd);
 }
 MX_INLINE void mx_wide_add_square(mx_wide *a, mx_vf v) { mx_wide_add_product(a, v, v); }
+#if MX_VW == 16 /* the order within each four */
+#define MX_LANES(a, b, c, d) a, b, c, d, 4 + a, 4 + b, 4 + c, 4 + d
+#elif MX_VW == 8
+#define MX_LANES(a, b, c, d) a, b, c, d
+#else
+#define MX_LANES(a, b, c, d) a, b
+#endif
 MX_INLINE double mx_wide_sum(const mx_wide *a) {
-    const mx_vd both = a->low + a->high;
-    double s = 0;
-    for (int i = 0; i < MX_VW / 2; i++) s += both[i];
-    return s;
+    mx_vd v = a->low + a->high;
+#if MX_VW == 16
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+#endif
+#if MX_VW >= 8
+    v += __builtin_shufflevector(v, v, MX_LANES(2, 3, 0, 1));
+#endif
+    v += __builtin_shufflevector(v, v, MX_LANES(1, 0, 3, 2));
+    return v[0];
 }
 
 /* e^x, relative error below 2e-7 for x in [-87, 88]; below: 2^-126 instead of less; above: e^88. NaN stays.
@@ -191,6 +215,50 @@ MX_INLINE mx_vf mx_exp(mx_vf x) {
     p = 1.0f + mx_fma(r * r, p, r);
     mx_vi bits = (mx_vi)shifted << 23; /* the low bits of shifted hold n */
     return p * (mx_vf)(bits + 0x3f800000);
+}
+
+/* 2^t, relative error below 1e-7; softmax works in powers of 2. NaN stays. AVX-512 takes t apart by
+ * instructions: 2^(t - floor t) by our fit on [0, 1), times 2^floor t, any t. Elsewhere by rounding to the
+ * nearest, a fit on [-½, ½]; 2^-126 below t = -126, 2^127 above 127. */
+#if defined(__AVX512F__)
+MX_INLINE mx_vf mx_exp2(mx_vf t) {
+    const mx_vf r = (mx_vf)_mm512_reduce_ps((__m512)t, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    mx_vf p = mx_fma(r, mx_set(2.1612914861179888e-4f), mx_set(0.0012467845808714628f));
+    p = mx_fma(r, p, mx_set(0.009675451554358006f));
+    p = mx_fma(r, p, mx_set(0.055485282093286514f));
+    p = mx_fma(r, p, mx_set(0.2402293086051941f));
+    p = mx_fma(r, p, mx_set(0.6931470632553101f));
+    return (mx_vf)_mm512_scalef_ps((__m512)mx_fma(r, p, mx_set(1.0f)), (__m512)t);
+}
+#else
+MX_INLINE mx_vf mx_exp2(mx_vf t) {
+    const mx_vf round = mx_set(12582912.0f); /* 1.5 * 2^23: the low bits of shifted hold n */
+    t = mx_min(mx_set(127.0f), mx_max(mx_set(-126.0f), t));
+    const mx_vf shifted = t + round, r = t - (shifted - round);
+    mx_vf p = mx_fma(r, mx_set(1.5353361959569156e-4f), mx_set(0.0013398873852565885f));
+    p = mx_fma(r, p, mx_set(0.00961843691766262f));
+    p = mx_fma(r, p, mx_set(0.055503323674201965f));
+    p = mx_fma(r, p, mx_set(0.24022647738456726f));
+    p = mx_fma(r, p, mx_set(0.6931471824645996f));
+    p = mx_fma(r, p, mx_set(1.0f));
+    return p * (mx_vf)(((mx_vu)shifted << 23) + 0x3f800000u);
+}
+#endif
+
+/* log2 x of doubles, x > 0 and normal; error below 1e-11. NaN stays. With x = m 2^e, m in [√½, √2), and s =
+ * (m-1)/(m+1): log m = 2 (s + s³/3 + s⁵/5 + …). */
+typedef int64_t mx_vl __attribute__((vector_size(4 * MX_VW)));
+MX_INLINE mx_vd mx_log2(mx_vd x) {
+    const mx_vl bits = (mx_vl)x, e = (bits - 0x3fe6a09e667f3bcd) >> 52;
+    const mx_vd exponent = (mx_vd)(e + 0x4338000000000000) - 6755399441055744.0; /* 1.5 * 2^52 */
+    const mx_vd m = (mx_vd)(bits - (e << 52)), s = (m - 1) / (m + 1), z = s * s;
+    mx_vd p = z / 13 + 1.0 / 11;
+    p = p * z + 1.0 / 9;
+    p = p * z + 1.0 / 7;
+    p = p * z + 1.0 / 5;
+    p = p * z + 1.0 / 3;
+    p = p * z + 1;
+    return exponent + 2.8853900817779268 * s * p + (x - x); /* 2/ln 2 */
 }
 
 MX_INLINE mx_vf mx_abs(mx_vf x) { return (mx_vf)((mx_vi)x & 0x7fffffff); }

@@ -1,0 +1,107 @@
+/* Softmax of attention's rows: logits as they leave the product, in powers of 2.
+ *
+ * log2 e is in the scale and in the bias tile, so exp2 takes logits as they are. A bias tile's columns beyond
+ * the segment hold MX_NO_LOGIT: those logits are never the largest and their probability is 0. */
+#ifndef MX_OPS_CPU_SOFTMAX_H
+#define MX_OPS_CPU_SOFTMAX_H
+
+#include <math.h>
+
+#include "ops/cpu/kernels/kernels.h"
+#include "ops/cpu/kernels/simd.h"
+
+MX_INLINE float mx_logit_scale(int64_t d) { return 1.0f / sqrtf((float)d); }
+
+/* A block of query rows: logits s [m, padded] and the largest of each lane, top [m]. */
+typedef struct {
+    float *s;
+    mx_vf *top;
+    const float *bias;
+    int64_t padded, bias_row;
+    float unit; /* log2 e/√D */
+} mx_logit_rows;
+
+MX_INLINE mx_logit_rows mx_logit_rows_of(const mx_attention_task *t, int64_t first, float *s, mx_vf *top) {
+    return (mx_logit_rows){.s = s,
+                           .top = top,
+                           .bias = t->bias + first * t->bias_row,
+                           .padded = t->padded,
+                           .bias_row = t->bias_row,
+                           .unit = mx_logit_scale(t->d) * MX_LOG2_E};
+}
+
+MX_INLINE void mx_logit_begin(const mx_logit_rows *l, int64_t m) {
+    for (int64_t i = 0; i < m; i++) l->top[i] = mx_set(MX_NO_LOGIT);
+}
+
+/* Row i, keys from j: one rounding from q·k. Forward and backward must make the same bits, since a
+ * probability that differs between them is an error of the whole row's gradient. */
+MX_INLINE void mx_logit_put(const mx_logit_rows *l, mx_vf dot, int64_t i, int64_t j) {
+    const mx_vf v = mx_fma(dot, mx_set(l->unit), mx_load(l->bias + i * l->bias_row + j));
+    mx_store(l->s + i * l->padded + j, v);
+    l->top[i] = mx_max(v, l->top[i]);
+}
+
+/* 2^(row - largest) in place; their sum, in double so that it is the same for every register width */
+MX_INLINE double mx_softmax_row(float *row, float largest, int64_t padded) {
+    mx_wide sum = {0};
+    int64_t j = 0;
+    for (; j + MX_NR <= padded; j += MX_NR) {
+        const mx_vf a = mx_exp2(mx_load(row + j) - largest), b = mx_exp2(mx_load(row + j + MX_VW) - largest);
+        mx_store(row + j, a);
+        mx_store(row + j + MX_VW, b);
+        mx_wide_add(&sum, a + b);
+    }
+    if (j < padded) {
+        const mx_vf a = mx_exp2(mx_load(row + j) - largest);
+        mx_store(row + j, a);
+        mx_wide_add(&sum, a);
+    }
+    return mx_wide_sum(&sum);
+}
+
+/* The same as bf16 into p; the sum is of what was not rounded yet, in f32: the rounding is far coarser. */
+MX_INLINE double mx_softmax_row_half(const float *row, float largest, int64_t padded, uint16_t *p) {
+    mx_vf sum = {0}, other = {0};
+    int64_t j = 0;
+    for (; j + MX_NR <= padded; j += MX_NR) {
+        const mx_vf a = mx_exp2(mx_load(row + j) - largest), b = mx_exp2(mx_load(row + j + MX_VW) - largest);
+        mx_put(p, j, a, MX_VW, true);
+        mx_put(p, j + MX_VW, b, MX_VW, true);
+        sum += a, other += b;
+    }
+    if (j < padded) {
+        const mx_vf a = mx_exp2(mx_load(row + j) - largest);
+        mx_put(p, j, a, MX_VW, true);
+        sum += a;
+    }
+    return (double)mx_sum(sum + other);
+}
+
+enum { MX_SOFTMAX_ROWS = 28 }; /* at most at a time */
+
+/* m rows of logits → probabilities without their division, in place or, half, as bf16 rows [m, padded]:
+ * inverse[i] = 1/Σ;  lse[i] = log Σ e^logit. */
+MX_INLINE void mx_softmax_rows(const mx_logit_rows *l, int64_t m, uint16_t *half, float *lse,
+                               float *inverse) {
+    double sums[MX_SOFTMAX_ROWS + MX_VW];
+    float largest[MX_SOFTMAX_ROWS + MX_VW];
+    for (int64_t i = 0; i < m; i++) {
+        largest[i] = mx_largest(l->top[i]);
+        sums[i] = half ? mx_softmax_row_half(l->s + i * l->padded, largest[i], l->padded, half + i * l->padded)
+                       : mx_softmax_row(l->s + i * l->padded, largest[i], l->padded);
+    }
+    enum { LANES = MX_VW / 2 };
+    for (int64_t i = m; i % LANES; i++) sums[i] = 1;
+    for (int64_t i = 0; i < m; i += LANES) {
+        mx_vd sum;
+        memcpy(&sum, sums + i, sizeof sum);
+        const mx_vd logs = mx_log2(sum), inverses = 1.0 / sum;
+        for (int64_t e = 0; e < LANES && i + e < m; e++) {
+            inverse[i + e] = (float)inverses[e];
+            lse[i + e] = (float)(((double)largest[i + e] + logs[e]) * MX_LN_2);
+        }
+    }
+}
+
+#endif
