@@ -1,5 +1,5 @@
 # mixmae: everything a person types. CMake does the work underneath (CMakePresets.json).
-.PHONY: all build setup test test-interop demo bench bench-torch fuzz format install uninstall bundle clean
+.PHONY: all build setup test test-interop demo bench bench-torch bench-inference fuzz format install uninstall bundle clean
 
 all: build
 
@@ -27,6 +27,10 @@ bench: build
 # Beside PyTorch (5 GB the first time). ARGS="--models base --threads 1": see tools/bench-torch and bench/compare --help.
 bench-torch: setup
 	@tools/bench-torch $(ARGS)
+
+# Embeddings beside ONNX Runtime's. ARGS="--models base,small96": see tools/bench-inference and bench/inference --help.
+bench-inference: setup
+	@tools/bench-inference $(ARGS)
 
 fuzz:
 	@tools/fuzz

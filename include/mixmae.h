@@ -113,6 +113,7 @@ typedef struct {
     int max_batch;       /* images computed at once, 8; more are run in pieces. Memory grows with it */
     int threads;         /* all processors this process may use */
     const char *backend; /* "cpu" (fast) or "ref" (plain C, one thread); the best of this build */
+    const char *dtype;   /* "f32", the default, or "bf16": activations and products in bf16, sums in f32 */
 } mixmae_load_options;
 
 /* Loads model.safetensors or state.safetensors of a run, with or without decoder and head. options may be

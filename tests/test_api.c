@@ -261,6 +261,9 @@ static void says_what_is_wrong(void **state) {
     assert_int_equal(mixmae_model_load(&none, NULL, NULL, text, sizeof text), MIXMAE_ERR_ARGUMENT);
     mixmae_load_options o = {.backend = "abacus"};
     assert_int_equal(mixmae_model_load(&none, with_head, &o, text, sizeof text), MIXMAE_ERR_UNSUPPORTED);
+    o = (mixmae_load_options){.dtype = "f16"};
+    assert_int_equal(mixmae_model_load(&none, with_head, &o, text, sizeof text), MIXMAE_ERR_ARGUMENT);
+    assert_non_null(strstr(text, "f16"));
     o = (mixmae_load_options){.max_batch = -1};
     assert_int_equal(mixmae_model_load(&none, with_head, &o, text, sizeof text), MIXMAE_ERR_ARGUMENT);
     o = (mixmae_load_options){.threads = -1};
@@ -273,6 +276,31 @@ static void says_what_is_wrong(void **state) {
         assert_non_null(strstr(text, "\"classes\""));
         assert_null(none);
     }
+    free(images);
+}
+
+/* bf16 answers as f32 does but for rounding, which must show; f32 by name is the default. */
+static void computes_in_bf16(void **state) {
+    (void)state;
+    float *images = make_images(MANY);
+    const mixmae_load_options o[] = {{.max_batch = 3, .backend = backend},
+                                     {.max_batch = 3, .backend = backend, .dtype = "f32"},
+                                     {.max_batch = 3, .backend = backend, .dtype = "bf16"}};
+    answers *a[3];
+    for (int i = 0; i < 3; i++) {
+        mixmae_model *m;
+        if (mixmae_model_load(&m, with_head, &o[i], text, sizeof text)) fail_msg("%s", text);
+        a[i] = ask(m, images);
+        mixmae_model_free(m);
+    }
+    assert_memory_equal(a[0], a[1], sizeof *a[0]);
+    double largest = 0, gap = 0;
+    for (int i = 0; i < MANY * WIDTH; i++) {
+        largest = fmax(largest, fabs((double)a[0]->features[i]));
+        gap = fmax(gap, fabs((double)a[2]->features[i] - (double)a[0]->features[i]));
+    }
+    assert_true(gap > 1e-6 * largest && gap < 0.05 * largest);
+    for (int i = 0; i < 3; i++) free(a[i]);
     free(images);
 }
 
@@ -451,6 +479,7 @@ static void trainer_says_what_is_wrong(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(describes),
                                        cmocka_unit_test(any_batch_gives_the_same),
+                                       cmocka_unit_test(computes_in_bf16),
                                        cmocka_unit_test(says_what_is_wrong),
                                        cmocka_unit_test(preprocesses_by_the_models_statistics),
                                        cmocka_unit_test(threads_share_handles),

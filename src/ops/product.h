@@ -4,10 +4,12 @@
 
 #include "ops/ops.h"
 
-/* c [m,n] = op(a) op(b), c f32, row-major, tight. type: of the activations among a and b: of both in dW
- * (trans_a), of a else; b is then a weight, f32. blocks: our blocks on `threads` threads (without the cpu
- * backend plain loops); else oneDNN with its own threading: false where it is not installed, or does not
- * multiply such types. */
+/* c [m,n] = op(a) op(b), c f32, row-major, tight. type, f32 or bf16: of the activations among a and b.
+ * blocks: our blocks on `threads` threads (without the cpu backend plain loops, of f32 alone). Both operands
+ * of dW (trans_a) are activations, else a is, and b is a weight, f32.
+ * Not blocks: oneDNN with its own threading, at most `threads`; both operands are of `type`, weights too. The
+ * first product of a shape takes milliseconds longer. False where oneDNN is not installed, or does not
+ * multiply such types on this machine. */
 bool mx_product_run(const mx_product *p, mx_dtype type, float *c, const void *a, const void *b, int threads,
                     bool blocks);
 

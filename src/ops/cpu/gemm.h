@@ -1,4 +1,4 @@
-/* The only door to oneDNN: its sgemm, which the benchmark measures as "the library's matrix rate". */
+/* The only door to oneDNN: its products, which the benchmark measures as "the library's matrix rate". */
 #ifndef MX_OPS_CPU_GEMM_H
 #define MX_OPS_CPU_GEMM_H
 
@@ -9,5 +9,10 @@
  * library is not installed; c is unchanged then. */
 bool mx_library_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a,
                      const float *b, float *c, int threads);
+/* The same with both operands in bf16. The first call for a shape and number of threads takes milliseconds
+ * longer: the library makes its code then. False also where it has no bf16 products: by its version, by the
+ * headers that this program was built with, or by the processor; c is unchanged then. */
+bool mx_library_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const uint16_t *a,
+                          const uint16_t *b, float *c, int threads);
 
 #endif

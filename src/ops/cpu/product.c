@@ -14,8 +14,9 @@ static mx_tensor matrix(const void *x, mx_dtype type, int64_t rows, int64_t colu
 
 bool mx_cpu_product(const mx_product *p, mx_dtype type, float *c, const void *a, const void *b, int threads,
                     bool blocks) {
-    if (!blocks)
-        return type == MX_F32 && mx_library_gemm(p->trans_a, p->trans_b, p->m, p->n, p->k, a, b, c, threads);
+    if (!blocks && type == MX_BF16)
+        return mx_library_gemm_bf16(p->trans_a, p->trans_b, p->m, p->n, p->k, a, b, c, threads);
+    if (!blocks) return mx_library_gemm(p->trans_a, p->trans_b, p->m, p->n, p->k, a, b, c, threads);
     mx_ctx ctx = {.backend = mx_backend_cpu(), .threads = threads};
     const int64_t m = p->m, n = p->n, k = p->k;
     const size_t need =
