@@ -35,11 +35,11 @@ struct mx_backend {
     void (*linear)(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
                    mx_tensor keep, void *work);
     void (*gelu)(mx_ctx *c, mx_tensor y, mx_tensor h);
-    size_t (*linear_work)(const mx_ctx *c, int64_t rows, int64_t out, int64_t in);
+    size_t (*linear_work)(const mx_ctx *c, int64_t rows, int64_t out, int64_t in, mx_dtype x);
     /* One backward: h present: dx is multiplied by GELU'(h). work from linear_back_work. */
     void (*linear_back)(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,
                         mx_tensor h, mx_tensor w, void *work);
-    size_t (*linear_back_work)(const mx_ctx *c, int64_t rows, int64_t out, int64_t in);
+    size_t (*linear_back_work)(const mx_ctx *c, int64_t rows, int64_t out, int64_t in, mx_dtype x);
 
     void (*layernorm)(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx_tensor x, mx_tensor gamma,
                       mx_tensor beta);

@@ -21,7 +21,7 @@ static void forward(mx_ctx *c, const char *op, mx_tensor y, mx_tensor h, mx_tens
     }
     mx_note_product(c, rows, out, in, false, true);
     size_t mark = c->arena->used;
-    void *work = mx_work(c, c->backend->linear_work ? c->backend->linear_work(c, rows, out, in) : 0);
+    void *work = mx_work(c, c->backend->linear_work ? c->backend->linear_work(c, rows, out, in, x.type) : 0);
     double flops = 2.0 * (double)rows * (double)out * (double)in;
     if (mx_ok(c)) MX_DO(c, op, flops, linear(c, y, h, r, x, w, b, keep, work));
     mx_arena_release(c->arena, mark);
@@ -64,7 +64,7 @@ static void backward(mx_ctx *c, const char *op, mx_tensor dx, mx_tensor dw, mx_t
     mx_note_product(c, out, in, rows, true, false);
     size_t mark = c->arena->used;
     void *work =
-        mx_work(c, c->backend->linear_back_work ? c->backend->linear_back_work(c, rows, out, in) : 0);
+        mx_work(c, c->backend->linear_back_work ? c->backend->linear_back_work(c, rows, out, in, x.type) : 0);
     if (mx_ok(c)) MX_DO(c, op, mx_present(dx) ? 2 * one : one, linear_back(c, dx, dw, db, dy, x, h, w, work));
     mx_arena_release(c->arena, mark);
 }

@@ -59,11 +59,11 @@ size_t mx_cpu_unmix_back_work(const mx_ctx *c, int64_t rows, int64_t width);
 /* linear.c */
 void mx_cpu_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x, mx_tensor w, mx_tensor b,
                    mx_tensor keep, void *work);
-size_t mx_cpu_linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in);
+size_t mx_cpu_linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in, mx_dtype x);
 void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,
                         mx_tensor h, mx_tensor w, void *work);
-size_t mx_cpu_linear_back_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in);
-/* dx = dy w alone, for the benchmark; work as for mx_cpu_linear */
+size_t mx_cpu_linear_back_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in, mx_dtype x);
+/* dx = dy w alone, for the benchmark; work as for mx_cpu_linear_back */
 void mx_cpu_input_gradient(mx_ctx *c, mx_tensor dx, mx_tensor dy, mx_tensor w, void *work);
 /* gelu.c */
 void mx_cpu_gelu(mx_ctx *c, mx_tensor y, mx_tensor h);

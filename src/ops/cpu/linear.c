@@ -1,12 +1,12 @@
 /* Linear layers, forward and backward: 98 % of a training step's arithmetic.
  *
  * The result is cut into blocks whose size depends on the shape only; threads take blocks as they come. A
- * block's bias, GELU, residual or GELU' is applied while the block is in cache. dW is a long sum (25,088 rows
- * in base's first stage): where dW has few tiles, the rows are cut too, into partial sums that are added in
- * order. */
+ * block's bias, GELU, residual or GELU' is applied while the block is in cache. Weights are packed once for
+ * all rows. dW is a long sum (25,088 rows in base's first stage): where dW has few tiles, the rows are cut
+ * too, into partial sums that are added in order. */
 #include <string.h>
 
-#include "ops/cpu/cpu.h"
+#include "ops/cpu/panels.h"
 
 #define FEW_TASKS 16 /* with fewer tiles than this, smaller tiles or partial sums */
 
@@ -36,9 +36,14 @@ static block block_at(const tiling *t, int64_t k) {
                    mx_cut_length(t->columns, c)};
 }
 
-size_t mx_cpu_linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in) {
-    (void)rows, (void)out, (void)in;
-    return (size_t)c->threads * sizeof(mx_gemm_scratch);
+/* Where a column of tiles has one tile, that packs for itself. x: of the layer's input */
+static mx_panels plan_panels(const mx_kernels *k, tiling t, int64_t depth, mx_dtype x) {
+    return mx_panels_plan(k, t.rows.count > 1 ? t.columns : (mx_cut){0}, depth, x == MX_BF16);
+}
+
+size_t mx_cpu_linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in, mx_dtype x) {
+    const mx_panels p = plan_panels(mx_cpu_kernels(c), tile(mx_max64(rows, 1), out), in, x);
+    return (size_t)c->threads * sizeof(mx_gemm_scratch) + sizeof(float) * (size_t)mx_panels_floats(&p);
 }
 
 /* How a product reads t: x says whether it is a bf16 one (ops.h). */
@@ -52,8 +57,24 @@ typedef struct {
     const float *r, *bias, *keep;
     int64_t out, in, per_sample;
     tiling tiles;
+    mx_panels weights;
     mx_gemm_scratch *scratch; /* one a thread */
 } forward;
+
+static mx_gemm_block forward_product(const forward *f, block b) {
+    return (mx_gemm_block){.m = b.m,
+                           .n = b.n,
+                           .k = f->in,
+                           .a = mx_at(f->x, b.i * f->in),
+                           .b = mx_at(f->w, b.j * f->in),
+                           .a_read = read_as(f->x, f->x),
+                           .b_read = read_as(f->w, f->x),
+                           .a_row = f->in,
+                           .a_col = 1,
+                           .b_row = 1,
+                           .b_col = f->in,
+                           .packed = mx_panels_at(&f->weights, b.j)};
+}
 
 static void forward_task(void *arg, int64_t task, int thread) {
     const forward *f = arg;
@@ -62,21 +83,9 @@ static void forward_task(void *arg, int64_t task, int thread) {
     const int64_t at = b.i * f->out + b.j;
     /* a residual may be y itself and bf16 holds no sums, so then the product waits in a tile */
     const bool half = f->y.type == MX_BF16, wait = f->r || half;
-    float *c = wait ? work->tile : mx_present(f->h) ? mx_f32(f->h) + at : mx_f32(f->y) + at;
-    const int64_t ldc = wait ? MX_NC : f->out;
-    const mx_gemm_block g = {.m = b.m,
-                             .n = b.n,
-                             .k = f->in,
-                             .a = mx_at(f->x, b.i * f->in),
-                             .b = mx_at(f->w, b.j * f->in),
-                             .a_read = read_as(f->x, f->x),
-                             .b_read = read_as(f->w, f->x),
-                             .a_row = f->in,
-                             .a_col = 1,
-                             .b_row = 1,
-                             .b_col = f->in,
-                             .c = c,
-                             .ldc = ldc};
+    mx_gemm_block g = forward_product(f, b);
+    g.c = wait ? work->tile : mx_present(f->h) ? mx_f32(f->h) + at : mx_f32(f->y) + at;
+    g.ldc = wait ? MX_NC : f->out;
     const mx_epilogue e = {.y = mx_at(f->y, at),
                            .bias = f->bias ? f->bias + b.j : NULL,
                            .r = f->r ? f->r + at : NULL,
@@ -87,7 +96,7 @@ static void forward_task(void *arg, int64_t task, int thread) {
                            .per_sample = f->per_sample,
                            .ld = f->out};
     f->k->gemm(&g, work);
-    if (f->bias || mx_present(f->h) || wait) f->k->epilogue(&e, c, ldc, b.m, b.n);
+    if (f->bias || mx_present(f->h) || wait) f->k->epilogue(&e, g.c, g.ldc, b.m, b.n);
 }
 
 static float *maybe(mx_tensor t) { return mx_present(t) ? mx_f32(t) : NULL; }
@@ -109,6 +118,9 @@ void mx_cpu_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x
                  .per_sample = mx_present(keep) ? rows / mx_count(keep) : rows,
                  .tiles = tile(rows, out),
                  .scratch = work};
+    f.weights = plan_panels(f.k, f.tiles, in, x.type);
+    const mx_gemm_block first = forward_product(&f, (block){0});
+    mx_panels_fill(&f.weights, &first, c->threads, (float *)(f.scratch + c->threads));
     mx_parallel(c->threads, f.tiles.count, forward_task, &f);
 }
 
@@ -129,12 +141,14 @@ static weight_plan plan_weight(int64_t rows, int64_t out, int64_t in) {
 }
 
 static size_t partial_floats(const weight_plan *p, int64_t out, int64_t in) {
-    return p->runs.count > 1 ? (size_t)(p->runs.count * (out * in + out)) : 0;
+    return p->runs.count > 1 ? (size_t)mx_line_floats(p->runs.count * (out * in + out)) : 0;
 }
 
-size_t mx_cpu_linear_back_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in) {
+size_t mx_cpu_linear_back_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in, mx_dtype x) {
     const weight_plan p = plan_weight(mx_max64(rows, 1), out, in);
-    return (size_t)c->threads * sizeof(mx_gemm_scratch) + partial_floats(&p, out, in) * sizeof(float);
+    const mx_panels w = plan_panels(mx_cpu_kernels(c), tile(mx_max64(rows, 1), in), out, x);
+    return (size_t)c->threads * sizeof(mx_gemm_scratch) +
+           (partial_floats(&p, out, in) + (size_t)mx_panels_floats(&w)) * sizeof(float);
 }
 
 typedef struct {
@@ -145,34 +159,38 @@ typedef struct {
     weight_plan plan;
     int64_t weights;          /* tasks of dW: plan's tiles times runs */
     tiling inputs;            /* of dx */
+    mx_panels panels;         /* w for dx */
     mx_cut sums;              /* of dW's numbers, where partial sums are added */
     mx_gemm_scratch *scratch; /* one a thread */
 } backward;
 
+static mx_gemm_block input_product(const backward *f, block b) {
+    return (mx_gemm_block){.m = b.m,
+                           .n = b.n,
+                           .k = f->out,
+                           .a = mx_at(f->dy, b.i * f->out),
+                           .b = mx_at(f->w, b.j),
+                           .a_read = read_as(f->dy, f->x),
+                           .b_read = read_as(f->w, f->x),
+                           .a_row = f->out,
+                           .a_col = 1,
+                           .b_row = f->in,
+                           .b_col = 1,
+                           .packed = mx_panels_at(&f->panels, b.j)};
+}
+
 static void input_block(const backward *f, block b, mx_gemm_scratch *work) {
     const int64_t at = b.i * f->in + b.j;
     const bool half = f->dx.type == MX_BF16, slope = mx_present(f->h), wait = slope || half;
-    float *c = wait ? work->tile : mx_f32(f->dx) + at; /* dx may be h, so the product waits in a tile */
-    const int64_t ldc = wait ? MX_NC : f->in;
-    const mx_gemm_block g = {.m = b.m,
-                             .n = b.n,
-                             .k = f->out,
-                             .a = mx_at(f->dy, b.i * f->out),
-                             .b = mx_at(f->w, b.j),
-                             .a_read = read_as(f->dy, f->x),
-                             .b_read = read_as(f->w, f->x),
-                             .a_row = f->out,
-                             .a_col = 1,
-                             .b_row = f->in,
-                             .b_col = 1,
-                             .c = c,
-                             .ldc = ldc};
+    mx_gemm_block g = input_product(f, b);
+    g.c = wait ? work->tile : mx_f32(f->dx) + at; /* dx may be h, so the product waits in a tile */
+    g.ldc = wait ? MX_NC : f->in;
     f->k->gemm(&g, work);
     const mx_epilogue store = {.y = mx_at(f->dx, at), .half = half, .ld = f->in};
     if (slope)
-        f->k->gelu_back(store.y, mx_at(f->h, at), half, f->in, c, ldc, b.m, b.n);
+        f->k->gelu_back(store.y, mx_at(f->h, at), half, f->in, g.c, g.ldc, b.m, b.n);
     else if (wait)
-        f->k->epilogue(&store, c, ldc, b.m, b.n);
+        f->k->epilogue(&store, g.c, g.ldc, b.m, b.n);
 }
 
 /* The bias gradient goes with the first tile of each row of tiles: it reads the same dy. */
@@ -234,6 +252,13 @@ static void backward_task(void *arg, int64_t task, int thread) {
         input_block(f, block_at(&f->inputs, task - f->weights), f->scratch + thread);
 }
 
+/* Packs w for dx; floats: where */
+static void pack_weights(backward *f, int threads, float *floats) {
+    f->panels = plan_panels(f->k, f->inputs, f->out, f->x.type);
+    const mx_gemm_block first = input_product(f, (block){0});
+    mx_panels_fill(&f->panels, &first, threads, floats);
+}
+
 void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,
                         mx_tensor h, mx_tensor w, void *work) {
     const int64_t rows = mx_rows(x), out = w.dim[0], in = w.dim[1];
@@ -251,7 +276,9 @@ void mx_cpu_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_
                   .plan = plan_weight(rows, out, in),
                   .inputs = tile(rows, in),
                   .scratch = work};
-    if (f.plan.runs.count > 1) f.partial = (float *)(f.scratch + c->threads);
+    float *rest = (float *)(f.scratch + c->threads);
+    if (f.plan.runs.count > 1) f.partial = rest;
+    if (mx_present(f.dx)) pack_weights(&f, c->threads, rest + partial_floats(&f.plan, out, in));
     f.weights = f.plan.tiles.count * f.plan.runs.count;
     mx_parallel(c->threads, f.weights + (mx_present(f.dx) ? f.inputs.count : 0), backward_task, &f);
     if (f.partial) add_partials(c, &f);
@@ -267,5 +294,6 @@ void mx_cpu_input_gradient(mx_ctx *c, mx_tensor dx, mx_tensor dy, mx_tensor w, v
                   .in = w.dim[1],
                   .inputs = tile(mx_rows(dy), w.dim[1]),
                   .scratch = work};
+    pack_weights(&f, c->threads, (float *)(f.scratch + c->threads));
     mx_parallel(c->threads, f.inputs.count, backward_task, &f);
 }

@@ -246,11 +246,11 @@ static void adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g,
     own->backend = outer;                                                                                    \
     return bytes
 
-static size_t linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in) {
-    ASK(c, linear_work, rows, out, in);
+static size_t linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in, mx_dtype x) {
+    ASK(c, linear_work, rows, out, in, x);
 }
-static size_t linear_back_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in) {
-    ASK(c, linear_back_work, rows, out, in);
+static size_t linear_back_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in, mx_dtype x) {
+    ASK(c, linear_back_work, rows, out, in, x);
 }
 static size_t layernorm_back_work(const mx_ctx *c, int64_t rows, int64_t width) {
     ASK(c, layernorm_back_work, rows, width);

@@ -162,6 +162,24 @@ static void multiply(const mx_gemm_block *g, int64_t i0, int64_t m, int64_t k, c
         }
 }
 
+mx_packing mx_k_packing(int64_t n, int64_t k, bool half) {
+#ifdef __AVX512BF16__
+    if (half) return mx_k_packing_pairs(n, k);
+#endif
+    (void)half;
+    return (mx_packing){(k + MX_KC - 1) / MX_KC, (n + MX_NR - 1) / MX_NR * panel_size(min64(k, MX_KC))};
+}
+
+void mx_k_pack(float *to, const mx_gemm_block *g, int64_t i) {
+#ifdef __AVX512BF16__
+    if (g->a_read != MX_READ_F32) {
+        mx_k_pack_pairs(to, g, i);
+        return;
+    }
+#endif
+    pack_b(to, g, i * MX_KC, min64(MX_KC, g->k - i * MX_KC));
+}
+
 void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work) {
 #ifdef __AVX512BF16__
     if (g->a_read != MX_READ_F32) {
@@ -170,21 +188,23 @@ void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work) {
     }
 #endif
     const bool strips = g->a_col != 1, in_place = !strips && g->a_read == MX_READ_F32;
+    const int64_t packed = mx_k_packing(g->n, g->k, false).floats;
     for (int64_t p = 0; p < g->k; p += MX_KC) {
         const int64_t k = min64(MX_KC, g->k - p);
-        pack_b(work->b, g, p, k);
+        const float *b = g->packed ? g->packed + p / MX_KC * packed : work->b;
+        if (!g->packed) pack_b(work->b, g, p, k);
         for (int64_t i = 0; i < g->m; i += MX_MC) {
             const int64_t m = min64(MX_MC, g->m - i);
             if (!in_place) pack_a(work->a, g, i, m, p, k);
             if (g->row_sums) mx_k_row_sums(g->row_sums + i, g, i, m, p, k);
             const bool add = g->add || p > 0;
             if (strips)
-                multiply(g, i, m, k, work->a, strip_size(k), true, 0, work->b, add);
+                multiply(g, i, m, k, work->a, strip_size(k), true, 0, b, add);
             else if (in_place)
                 multiply(g, i, m, k, (const float *)g->a + i * g->a_row + p, MX_MR * g->a_row, false,
-                         g->a_row, work->b, add);
+                         g->a_row, b, add);
             else
-                multiply(g, i, m, k, work->a, MX_MR * k, false, k, work->b, add);
+                multiply(g, i, m, k, work->a, MX_MR * k, false, k, b, add);
         }
     }
 }

@@ -147,13 +147,23 @@ static void multiply(const mx_gemm_block *g, int64_t i0, int64_t m, int64_t k, l
         }
 }
 
+mx_packing mx_k_packing_pairs(int64_t n, int64_t k) {
+    return (mx_packing){(k + DEPTH - 1) / DEPTH, (n + MX_NR - 1) / MX_NR * panel_size(min64(k, DEPTH))};
+}
+
+void mx_k_pack_pairs(float *to, const mx_gemm_block *g, int64_t i) {
+    pack_b((mx_pair *)(void *)to, g, i * DEPTH, min64(DEPTH, g->k - i * DEPTH));
+}
+
 void mx_k_gemm_pairs(const mx_gemm_block *g, mx_gemm_scratch *work) {
     const bool strips = g->a_col != 1;
-    mx_pair *a = (mx_pair *)(void *)work->a, *b = (mx_pair *)(void *)work->b;
+    const int64_t packed = mx_k_packing_pairs(g->n, g->k).floats;
+    mx_pair *a = (mx_pair *)(void *)work->a;
     for (int64_t p = 0; p < g->k; p += DEPTH) {
         const int64_t k = min64(DEPTH, g->k - p);
         const bool in_place = !strips && g->a_read == MX_READ_BF16 && k % 2 == 0;
-        pack_b(b, g, p, k);
+        const float *b = g->packed ? g->packed + p / DEPTH * packed : work->b;
+        if (!g->packed) mx_k_pack_pairs(work->b, g, p / DEPTH);
         for (int64_t i = 0; i < g->m; i += MX_MC) {
             const int64_t m = min64(MX_MC, g->m - i);
             left l = {(const uint16_t *)a, 2 * strip_size(k), 2, 2 * MX_MR};
@@ -163,7 +173,7 @@ void mx_k_gemm_pairs(const mx_gemm_block *g, mx_gemm_scratch *work) {
                 l = (left){(const uint16_t *)g->a + i * g->a_row + p, MX_MR * g->a_row, g->a_row, 2};
             else if (!strips)
                 l = (left){(const uint16_t *)a, 2 * MX_MR * pairs_of(k), 2 * pairs_of(k), 2};
-            multiply(g, i, m, k, l, b, g->add || p > 0);
+            multiply(g, i, m, k, l, (const mx_pair *)(const void *)b, g->add || p > 0);
         }
     }
 }

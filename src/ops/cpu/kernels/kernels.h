@@ -49,7 +49,14 @@ typedef struct {
     int64_t ldc;
     bool add;        /* c is added to */
     float *row_sums; /* [m] += Σ_p a[i,p], not rounded, or NULL; only with a_row == 1 (bias gradient) */
+    const float *packed; /* b as `pack` left it; or NULL, then the product packs it for itself */
 } mx_gemm_block;
+
+/* What b of a block takes when it is packed beforehand, for all products that share it: `blocks` along k, each
+ * `floats` long, one after another. */
+typedef struct {
+    int64_t blocks, floats;
+} mx_packing;
 
 /* What follows a block of a linear layer while it is in cache; pointers are to the block's first element, all
  * with leading dimension ld except bias. */
@@ -88,6 +95,9 @@ typedef struct {
     int lanes; /* floats of a register */
     /* work: mx_gemm_scratch's a and b */
     void (*gemm)(const mx_gemm_block *g, mx_gemm_scratch *work);
+    mx_packing (*packing)(int64_t n, int64_t k, bool half); /* half: of a bf16 product */
+    /* block i of g's b into to, which is where that block begins */
+    void (*pack)(float *to, const mx_gemm_block *g, int64_t i);
     /* t [m,n] (leading dimension MX_NC) → outputs of e */
     void (*epilogue)(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n);
     /* y = GELU(h) as the epilogue makes it; half: both are bf16 */
@@ -132,6 +142,10 @@ extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512, 
 
 /* Same signatures as the table's members. */
 #define mx_k_gemm              MX_ISA_NAME(mx_k_gemm)
+#define mx_k_packing           MX_ISA_NAME(mx_k_packing)
+#define mx_k_pack              MX_ISA_NAME(mx_k_pack)
+#define mx_k_packing_pairs     MX_ISA_NAME(mx_k_packing_pairs)
+#define mx_k_pack_pairs        MX_ISA_NAME(mx_k_pack_pairs)
 #define mx_k_gemm_pairs        MX_ISA_NAME(mx_k_gemm_pairs)
 #define mx_k_row_sums          MX_ISA_NAME(mx_k_row_sums)
 #define mx_k_epilogue          MX_ISA_NAME(mx_k_epilogue)
@@ -155,9 +169,13 @@ extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512, 
 #define mx_k_exp               MX_ISA_NAME(mx_k_exp)
 
 void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work);
+mx_packing mx_k_packing(int64_t n, int64_t k, bool half);
+void mx_k_pack(float *to, const mx_gemm_block *g, int64_t i);
 /* gemm.c's parts: a bf16 product where the instruction set has those (gemm_pairs.c), and g->row_sums of the
  * block's rows [i0, i0+m) over [p0, p0+k) */
 void mx_k_gemm_pairs(const mx_gemm_block *g, mx_gemm_scratch *work);
+mx_packing mx_k_packing_pairs(int64_t n, int64_t k);
+void mx_k_pack_pairs(float *to, const mx_gemm_block *g, int64_t i);
 void mx_k_row_sums(float *sums, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k);
 void mx_k_epilogue(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n);
 void mx_k_gelu(void *y, const void *h, bool half, int64_t n);

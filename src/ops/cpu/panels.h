@@ -1,0 +1,24 @@
+/* The right operand that all rows of a product share, packed once for all its tiles. */
+#ifndef MX_OPS_CPU_PANELS_H
+#define MX_OPS_CPU_PANELS_H
+
+#include "ops/cpu/cpu.h"
+
+typedef struct {
+    float *at; /* NULL: not packed beforehand */
+    mx_packing part;
+    const mx_kernels *k;
+    const mx_gemm_block *first;
+    mx_cut columns;
+} mx_panels;
+
+/* columns: how tiles cut the result's columns; none: nothing is packed beforehand. depth: of the sums */
+mx_panels mx_panels_plan(const mx_kernels *k, mx_cut columns, int64_t depth, bool half);
+/* What it takes. */
+int64_t mx_panels_floats(const mx_panels *p);
+/* Packs into `at`. first: the product's block at row and column 0, any size; need not outlive the call. */
+void mx_panels_fill(mx_panels *p, const mx_gemm_block *first, int threads, float *at);
+/* mx_gemm_block.packed of a tile that begins at column j */
+const float *mx_panels_at(const mx_panels *p, int64_t j);
+
+#endif
