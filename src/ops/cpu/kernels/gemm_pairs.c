@@ -69,28 +69,41 @@ MX_INLINE void pack_rows(mx_pair *d, const mx_gemm_block *g, int64_t i0, int64_t
     }
 }
 
-/* 8 elements from i as bf16, those from n on 0 */
-MX_INLINE __m128i half8(const void *x, int64_t i, int64_t n, const mx_read how) {
-    const __mmask8 some = n >= 8 ? 0xff : (__mmask8)((1u << n) - 1);
+/* 8 elements from i as bf16; some: which of them exist, the others are 0 */
+MX_INLINE __m128i half8(const void *x, int64_t i, const mx_read how) {
+    if (how == MX_READ_BF16) return _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)x + i));
+    return (__m128i)_mm256_cvtneps_pbh(_mm256_loadu_ps((const float *)x + i));
+}
+MX_INLINE __m128i some_half8(const void *x, int64_t i, const __mmask8 some, const mx_read how) {
     if (how == MX_READ_BF16) return _mm_maskz_loadu_epi16(some, (const uint16_t *)x + i);
     return (__m128i)_mm256_cvtneps_pbh(_mm256_maskz_loadu_ps(some, (const float *)x + i));
 }
 
-/* Rows [i0, i0+m) contiguous along the rows: strips of 6, step by step along k. 8 pairs are stored where 6
- * belong: the next step overwrites the other two, and the last step's fall into the padding. */
+MX_INLINE void store_strip(mx_pair *to, __m128i first, __m128i second) {
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_unpacklo_epi16(first, second));
+    _mm_storeu_si128((__m128i *)(void *)(to + 4), _mm_unpackhi_epi16(first, second));
+}
+
+/* One step along k, the rows first and second of elements: a pair for each of the m strips' rows. 8 are stored
+ * where 6 belong: the next step overwrites the other two, and the last step's fall into the padding. */
+MX_INLINE void strip_step(mx_pair *to, int64_t size, const void *first, const void *second, int64_t m,
+                          const mx_read how) {
+    int64_t i = 0;
+    for (; i + 8 <= m; i += MX_MR, to += size) store_strip(to, half8(first, i, how), half8(second, i, how));
+    for (; i < m; i += MX_MR, to += size) {
+        const __mmask8 some = m - i >= 8 ? 0xff : (__mmask8)((1u << (m - i)) - 1);
+        store_strip(to, some_half8(first, i, some, how), some_half8(second, i, some, how));
+    }
+}
+
+/* Rows [i0, i0+m) contiguous along the rows, as strips of 6, step by step along k. */
 MX_INLINE void pack_strips(mx_pair *d, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k,
                            const mx_read how) {
-    const int64_t size = strip_size(k);
+    static const float zeros[MX_MC];
     for (int64_t p = 0; p < k; p += 2) {
-        const void *a = at(g->a, i0 + (p0 + p) * g->a_col, how);
-        const int64_t next = p + 1 < k ? g->a_col : 0;
-        mx_pair *to = d + p / 2 * MX_MR;
-        for (int64_t i = 0; i < m; i += MX_MR, to += size) {
-            const __m128i first = half8(a, i, m - i, how),
-                          second = next ? half8(a, next + i, m - i, how) : _mm_setzero_si128();
-            _mm_storeu_si128((__m128i *)(void *)to, _mm_unpacklo_epi16(first, second));
-            _mm_storeu_si128((__m128i *)(void *)(to + 4), _mm_unpackhi_epi16(first, second));
-        }
+        const void *first = at(g->a, i0 + (p0 + p) * g->a_col, how),
+                   *second = p + 1 < k ? at(first, g->a_col, how) : zeros;
+        strip_step(d + p / 2 * MX_MR, strip_size(k), first, second, m, how);
     }
 }
 
