@@ -100,19 +100,20 @@ static void shape(const mx_kernels *k, int64_t n, int64_t d, int64_t c, bool hal
                                  .dbias = numbers(n * padded),
                                  .scratch = numbers((int64_t)k->attention_scratch(n, d, true))};
     const double flops = 4.0 * (double)(n * n * d);
-    const double forward = rate(k->attention, &t, flops),
-                 backward = rate(k->attention_back, &t, 2.5 * flops),
+    const double forward = rate(k->attention, &t, flops), backward = rate(k->attention_back, &t, 2.5 * flops),
                  both = 3.5 / (1 / forward + 2.5 / backward);
-    printf("tokens %3ld, D %2ld, C %4ld: forward %5.1f (%2.0f %%), backward %5.1f (%2.0f %%), both %5.1f (%2.0f %%)\n", (long)n,
-           (long)d, (long)c, forward, 100 * forward / product, backward, 100 * backward / product, both,
-           100 * both / product);
+    printf("tokens %3ld, D %2ld, C %4ld: forward %5.1f (%2.0f %%), backward %5.1f (%2.0f %%), both %5.1f "
+           "(%2.0f %%)\n",
+           (long)n, (long)d, (long)c, forward, 100 * forward / product, backward, 100 * backward / product,
+           both, 100 * both / product);
 }
 
 int main(int argc, char **argv) {
     const mx_kernels *k = ((const mx_cpu_backend *)mx_backend_cpu())->kernels;
     const bool half = argc > 1 && !strcmp(argv[1], "bf16");
-    static const int64_t shapes[][3] = {{25, 32, 1024}, {36, 32, 512},  {49, 32, 512}, {49, 32, 1024}, {98, 32, 128}, {98, 32, 512},
-                                        {196, 32, 512}, {98, 24, 96},   {98, 64, 512}, {576, 32, 512}};
+    static const int64_t shapes[][3] = {{25, 32, 1024}, {36, 32, 512}, {49, 32, 512},  {49, 32, 1024},
+                                        {98, 32, 128},  {98, 32, 512}, {196, 32, 512}, {98, 24, 96},
+                                        {98, 64, 512},  {576, 32, 512}};
     const double product = product_rate(k, half);
     printf("%s, %s, one product block: %.1f GFLOP/s\n", k->isa, half ? "bf16" : "f32", product);
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)

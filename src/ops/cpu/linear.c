@@ -72,8 +72,7 @@ static mx_gemm_block forward_product(const forward *f, block b) {
                            .a_row = f->in,
                            .a_col = 1,
                            .b_row = 1,
-                           .b_col = f->in,
-                           .packed = mx_panels_at(&f->weights, b.j)};
+                           .b_col = f->in};
 }
 
 static void forward_task(void *arg, int64_t task, int thread) {
@@ -84,6 +83,7 @@ static void forward_task(void *arg, int64_t task, int thread) {
     /* a residual may be y itself and bf16 holds no sums, so then the product waits in a tile */
     const bool half = f->y.type == MX_BF16, wait = f->r || half;
     mx_gemm_block g = forward_product(f, b);
+    mx_panels_use(&f->weights, b.j, &g);
     g.c = wait ? work->tile : mx_present(f->h) ? mx_f32(f->h) + at : mx_f32(f->y) + at;
     g.ldc = wait ? MX_NC : f->out;
     const mx_epilogue e = {.y = mx_at(f->y, at),
@@ -175,14 +175,14 @@ static mx_gemm_block input_product(const backward *f, block b) {
                            .a_row = f->out,
                            .a_col = 1,
                            .b_row = f->in,
-                           .b_col = 1,
-                           .packed = mx_panels_at(&f->panels, b.j)};
+                           .b_col = 1};
 }
 
 static void input_block(const backward *f, block b, mx_gemm_scratch *work) {
     const int64_t at = b.i * f->in + b.j;
     const bool half = f->dx.type == MX_BF16, slope = mx_present(f->h), wait = slope || half;
     mx_gemm_block g = input_product(f, b);
+    mx_panels_use(&f->panels, b.j, &g);
     g.c = wait ? work->tile : mx_f32(f->dx) + at; /* dx may be h, so the product waits in a tile */
     g.ldc = wait ? MX_NC : f->in;
     f->k->gemm(&g, work);

@@ -28,6 +28,8 @@ void mx_panels_fill(mx_panels *p, const mx_gemm_block *first, int threads, float
     p->first = NULL;
 }
 
-const float *mx_panels_at(const mx_panels *p, int64_t j) {
-    return p->at ? p->at + j / p->columns.size * p->part.blocks * p->part.floats : NULL;
+void mx_panels_use(const mx_panels *p, int64_t j, mx_gemm_block *g) {
+    if (!p->at) return;
+    g->packed = p->at + j / p->columns.size * p->part.blocks * p->part.floats;
+    g->packed_step = p->part.floats;
 }

@@ -18,7 +18,7 @@ mx_panels mx_panels_plan(const mx_kernels *k, mx_cut columns, int64_t depth, boo
 int64_t mx_panels_floats(const mx_panels *p);
 /* Packs into `at`. first: the product's block at row and column 0, any size; need not outlive the call. */
 void mx_panels_fill(mx_panels *p, const mx_gemm_block *first, int threads, float *at);
-/* mx_gemm_block.packed of a tile that begins at column j */
-const float *mx_panels_at(const mx_panels *p, int64_t j);
+/* Gives a tile that begins at column j its packed operand. */
+void mx_panels_use(const mx_panels *p, int64_t j, mx_gemm_block *g);
 
 #endif

@@ -19,10 +19,9 @@ bool mx_cpu_product(const mx_product *p, mx_dtype type, float *c, const void *a,
     if (!blocks) return mx_library_gemm(p->trans_a, p->trans_b, p->m, p->n, p->k, a, b, c, threads);
     mx_ctx ctx = {.backend = mx_backend_cpu(), .threads = threads};
     const int64_t m = p->m, n = p->n, k = p->k;
-    const size_t need =
-        p->trans_a   ? mx_cpu_linear_back_work(&ctx, k, m, n, type)
-        : p->trans_b ? mx_cpu_linear_work(&ctx, m, n, k, type)
-                     : mx_cpu_linear_back_work(&ctx, m, k, n, type);
+    const size_t need = p->trans_a   ? mx_cpu_linear_back_work(&ctx, k, m, n, type)
+                        : p->trans_b ? mx_cpu_linear_work(&ctx, m, n, k, type)
+                                     : mx_cpu_linear_back_work(&ctx, m, k, n, type);
     void *work = aligned_alloc(MX_ALIGN, (need + MX_ALIGN - 1) / MX_ALIGN * MX_ALIGN);
     if (!work) return false;
     if (p->trans_a) { /* dW [m,n] += aᵀ b over k rows */

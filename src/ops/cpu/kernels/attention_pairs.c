@@ -73,10 +73,10 @@ typedef struct {
     const mx_logit_rows *l; /* LOGITS */
     float *tile;            /* TILE: = sums [.., ld]; GATHERED: kept from block to block */
     int64_t ld;
-    bool first, last;       /* GATHERED: of the blocks; the last stores y */
-    uint16_t *y;            /* SCALED, GATHERED: bf16 [.., y_row], width d */
+    bool first, last; /* GATHERED: of the blocks; the last stores y */
+    uint16_t *y;      /* SCALED, GATHERED: bf16 [.., y_row], width d */
     int64_t y_row, d;
-    const float *factor;    /* SCALED: of each row, or NULL */
+    const float *factor; /* SCALED: of each row, or NULL */
 } product;
 
 MX_INLINE void settle(const product *g, const fate what, mx_vf v, int64_t i, int64_t j) {
@@ -198,8 +198,16 @@ void mx_k_attention_pairs(const mx_attention_task *t) {
         mx_logit_begin(&l, m);
         multiply(&logits, LOGITS, m, padded);
         mx_softmax_rows(&l, m, p, t->lse + i0, inverse);
-        const product out = {half_of(tokens), p, padded, 2, b.values_t, b.width, .d = d, .factor = inverse,
-                             .y = (uint16_t *)t->out + i0 * t->out_row, .y_row = t->out_row};
+        const product out = {half_of(tokens),
+                             p,
+                             padded,
+                             2,
+                             b.values_t,
+                             b.width,
+                             .d = d,
+                             .factor = inverse,
+                             .y = (uint16_t *)t->out + i0 * t->out_row,
+                             .y_row = t->out_row};
         multiply(&out, SCALED, m, b.width);
     }
 }
@@ -272,13 +280,40 @@ static void probabilities(const mx_attention_task *t, const tiles *b, int64_t i0
 static void gradients(const mx_attention_task *t, const tiles *b, int64_t i0, int64_t m) {
     const int64_t padded = t->padded, below = i0 / 2 * b->width;
     const bool first = i0 == 0, last = i0 + m == t->tokens;
-    const product dq = {half_of(t->tokens), b->ds_rows, padded, 2, b->keys, b->width, .d = t->d,
-                        .y = (uint16_t *)t->dq + i0 * t->qkv_row, .y_row = t->qkv_row},
-                  dk = {half_of(m), (const uint16_t *)b->ds, 2, 2 * padded, b->queries + below, b->width,
-                        .tile = b->dk, .ld = b->width, .first = first, .last = last, .d = t->d, .y = t->dk,
+    const product dq = {half_of(t->tokens),
+                        b->ds_rows,
+                        padded,
+                        2,
+                        b->keys,
+                        b->width,
+                        .d = t->d,
+                        .y = (uint16_t *)t->dq + i0 * t->qkv_row,
                         .y_row = t->qkv_row},
-                  dv = {half_of(m), (const uint16_t *)b->p, 2, 2 * padded, b->douts + below, b->width,
-                        .tile = b->dv, .ld = b->width, .first = first, .last = last, .d = t->d, .y = t->dv,
+                  dk = {half_of(m),
+                        (const uint16_t *)b->ds,
+                        2,
+                        2 * padded,
+                        b->queries + below,
+                        b->width,
+                        .tile = b->dk,
+                        .ld = b->width,
+                        .first = first,
+                        .last = last,
+                        .d = t->d,
+                        .y = t->dk,
+                        .y_row = t->qkv_row},
+                  dv = {half_of(m),
+                        (const uint16_t *)b->p,
+                        2,
+                        2 * padded,
+                        b->douts + below,
+                        b->width,
+                        .tile = b->dv,
+                        .ld = b->width,
+                        .first = first,
+                        .last = last,
+                        .d = t->d,
+                        .y = t->dv,
                         .y_row = t->qkv_row};
     multiply(&dq, SCALED, m, b->width);
     multiply(&dk, GATHERED, t->tokens, b->width);
@@ -300,10 +335,10 @@ void mx_k_attention_pairs_back(const mx_attention_task *t) {
         const int64_t end = min64(tokens, first + QUERIES), most = block_rows(end - first);
         for (int64_t i0 = first; i0 < end; i0 += most) {
             const int64_t m = min64(most, end - i0);
-            const product s = {half_of(d), queries + i0 * q_row, q_row, 2, b.keys_t, padded, .tile = b.s,
-                               .ld = padded},
-                          dp = {half_of(d), douts + i0 * dout_row, dout_row, 2, b.values_t, padded,
-                                .tile = b.dp, .ld = padded};
+            const product s = {half_of(d), queries + i0 * q_row, q_row,       2, b.keys_t,
+                               padded,     .tile = b.s,          .ld = padded},
+                          dp = {half_of(d), douts + i0 * dout_row, dout_row,    2, b.values_t,
+                                padded,     .tile = b.dp,          .ld = padded};
             multiply(&s, TILE, m, padded);
             multiply(&dp, TILE, m, padded);
             probabilities(t, &b, i0, m, first);

@@ -188,10 +188,9 @@ void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work) {
     }
 #endif
     const bool strips = g->a_col != 1, in_place = !strips && g->a_read == MX_READ_F32;
-    const int64_t packed = mx_k_packing(g->n, g->k, false).floats;
     for (int64_t p = 0; p < g->k; p += MX_KC) {
         const int64_t k = min64(MX_KC, g->k - p);
-        const float *b = g->packed ? g->packed + p / MX_KC * packed : work->b;
+        const float *b = g->packed ? g->packed + p / MX_KC * g->packed_step : work->b;
         if (!g->packed) pack_b(work->b, g, p, k);
         for (int64_t i = 0; i < g->m; i += MX_MC) {
             const int64_t m = min64(MX_MC, g->m - i);

@@ -84,8 +84,9 @@ MX_INLINE void store_strip(mx_pair *to, __m128i first, __m128i second) {
     _mm_storeu_si128((__m128i *)(void *)(to + 4), _mm_unpackhi_epi16(first, second));
 }
 
-/* One step along k, the rows first and second of elements: a pair for each of the m strips' rows. 8 are stored
- * where 6 belong: the next step overwrites the other two, and the last step's fall into the padding. */
+/* One step along k, the rows first and second of elements: a pair for each of the m strips' rows. 8 are
+ * stored where 6 belong: the next step overwrites the other two, and the last step's fall into the padding.
+ */
 MX_INLINE void strip_step(mx_pair *to, int64_t size, const void *first, const void *second, int64_t m,
                           const mx_read how) {
     int64_t i = 0;
@@ -170,12 +171,11 @@ void mx_k_pack_pairs(float *to, const mx_gemm_block *g, int64_t i) {
 
 void mx_k_gemm_pairs(const mx_gemm_block *g, mx_gemm_scratch *work) {
     const bool strips = g->a_col != 1;
-    const int64_t packed = mx_k_packing_pairs(g->n, g->k).floats;
     mx_pair *a = (mx_pair *)(void *)work->a;
     for (int64_t p = 0; p < g->k; p += DEPTH) {
         const int64_t k = min64(DEPTH, g->k - p);
         const bool in_place = !strips && g->a_read == MX_READ_BF16 && k % 2 == 0;
-        const float *b = g->packed ? g->packed + p / DEPTH * packed : work->b;
+        const float *b = g->packed ? g->packed + p / DEPTH * g->packed_step : work->b;
         if (!g->packed) mx_k_pack_pairs(work->b, g, p / DEPTH);
         for (int64_t i = 0; i < g->m; i += MX_MC) {
             const int64_t m = min64(MX_MC, g->m - i);

@@ -47,13 +47,15 @@ typedef struct {
     int64_t a_row, a_col, b_row, b_col;
     float *c;
     int64_t ldc;
-    bool add;        /* c is added to */
-    float *row_sums; /* [m] += Σ_p a[i,p], not rounded, or NULL; only with a_row == 1 (bias gradient) */
-    const float *packed; /* b as `pack` left it; or NULL, then the product packs it for itself */
+    bool add;            /* c is added to */
+    float *row_sums;     /* [m] += Σ_p a[i,p], not rounded, or NULL; only with a_row == 1 (bias gradient) */
+    const float *packed; /* b as `pack` left it, `packed_step` floats from block to block; or NULL: the
+                            product packs it for itself */
+    int64_t packed_step;
 } mx_gemm_block;
 
-/* What b of a block takes when it is packed beforehand, for all products that share it: `blocks` along k, each
- * `floats` long, one after another. */
+/* What b of a block takes when it is packed beforehand, for all products that share it: `blocks` along k,
+ * each `floats` long, one after another. */
 typedef struct {
     int64_t blocks, floats;
 } mx_packing;
@@ -79,7 +81,7 @@ typedef struct {
 typedef struct {
     int64_t tokens, d, padded; /* padded: tokens rounded up to lanes, row length of bias and of tiles */
     int64_t qkv_row, out_row, bias_row; /* bias_row: padded, or 0: one row serves all */
-    bool half; /* q, k, v, out and their gradients are bf16, else f32 */
+    bool half;                          /* q, k, v, out and their gradients are bf16, else f32 */
     const void *q, *k, *v;
     void *out;         /* forward: written; backward: read */
     float *lse;        /* [tokens] */
@@ -141,32 +143,32 @@ extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512, 
 #define MX_STRING(x)    MX_STRING2(x)
 
 /* Same signatures as the table's members. */
-#define mx_k_gemm              MX_ISA_NAME(mx_k_gemm)
-#define mx_k_packing           MX_ISA_NAME(mx_k_packing)
-#define mx_k_pack              MX_ISA_NAME(mx_k_pack)
-#define mx_k_packing_pairs     MX_ISA_NAME(mx_k_packing_pairs)
-#define mx_k_pack_pairs        MX_ISA_NAME(mx_k_pack_pairs)
-#define mx_k_gemm_pairs        MX_ISA_NAME(mx_k_gemm_pairs)
-#define mx_k_row_sums          MX_ISA_NAME(mx_k_row_sums)
-#define mx_k_epilogue          MX_ISA_NAME(mx_k_epilogue)
-#define mx_k_gelu              MX_ISA_NAME(mx_k_gelu)
-#define mx_k_gelu_back         MX_ISA_NAME(mx_k_gelu_back)
-#define mx_k_layernorm         MX_ISA_NAME(mx_k_layernorm)
-#define mx_k_layernorm_back    MX_ISA_NAME(mx_k_layernorm_back)
-#define mx_k_attention_scratch MX_ISA_NAME(mx_k_attention_scratch)
-#define mx_k_attention         MX_ISA_NAME(mx_k_attention)
-#define mx_k_attention_back    MX_ISA_NAME(mx_k_attention_back)
+#define mx_k_gemm                    MX_ISA_NAME(mx_k_gemm)
+#define mx_k_packing                 MX_ISA_NAME(mx_k_packing)
+#define mx_k_pack                    MX_ISA_NAME(mx_k_pack)
+#define mx_k_packing_pairs           MX_ISA_NAME(mx_k_packing_pairs)
+#define mx_k_pack_pairs              MX_ISA_NAME(mx_k_pack_pairs)
+#define mx_k_gemm_pairs              MX_ISA_NAME(mx_k_gemm_pairs)
+#define mx_k_row_sums                MX_ISA_NAME(mx_k_row_sums)
+#define mx_k_epilogue                MX_ISA_NAME(mx_k_epilogue)
+#define mx_k_gelu                    MX_ISA_NAME(mx_k_gelu)
+#define mx_k_gelu_back               MX_ISA_NAME(mx_k_gelu_back)
+#define mx_k_layernorm               MX_ISA_NAME(mx_k_layernorm)
+#define mx_k_layernorm_back          MX_ISA_NAME(mx_k_layernorm_back)
+#define mx_k_attention_scratch       MX_ISA_NAME(mx_k_attention_scratch)
+#define mx_k_attention               MX_ISA_NAME(mx_k_attention)
+#define mx_k_attention_back          MX_ISA_NAME(mx_k_attention_back)
 #define mx_k_attention_pairs_scratch MX_ISA_NAME(mx_k_attention_pairs_scratch)
-#define mx_k_attention_pairs MX_ISA_NAME(mx_k_attention_pairs)
-#define mx_k_attention_pairs_back MX_ISA_NAME(mx_k_attention_pairs_back)
-#define mx_k_pixel_row         MX_ISA_NAME(mx_k_pixel_row)
-#define mx_k_cross_entropy_row MX_ISA_NAME(mx_k_cross_entropy_row)
-#define mx_k_square_sum        MX_ISA_NAME(mx_k_square_sum)
-#define mx_k_adamw             MX_ISA_NAME(mx_k_adamw)
-#define mx_k_add               MX_ISA_NAME(mx_k_add)
-#define mx_k_scale             MX_ISA_NAME(mx_k_scale)
-#define mx_k_erf               MX_ISA_NAME(mx_k_erf)
-#define mx_k_exp               MX_ISA_NAME(mx_k_exp)
+#define mx_k_attention_pairs         MX_ISA_NAME(mx_k_attention_pairs)
+#define mx_k_attention_pairs_back    MX_ISA_NAME(mx_k_attention_pairs_back)
+#define mx_k_pixel_row               MX_ISA_NAME(mx_k_pixel_row)
+#define mx_k_cross_entropy_row       MX_ISA_NAME(mx_k_cross_entropy_row)
+#define mx_k_square_sum              MX_ISA_NAME(mx_k_square_sum)
+#define mx_k_adamw                   MX_ISA_NAME(mx_k_adamw)
+#define mx_k_add                     MX_ISA_NAME(mx_k_add)
+#define mx_k_scale                   MX_ISA_NAME(mx_k_scale)
+#define mx_k_erf                     MX_ISA_NAME(mx_k_erf)
+#define mx_k_exp                     MX_ISA_NAME(mx_k_exp)
 
 void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work);
 mx_packing mx_k_packing(int64_t n, int64_t k, bool half);

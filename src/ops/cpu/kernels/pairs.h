@@ -58,8 +58,8 @@ MX_INLINE void mx_transpose16(__m512i r[16]) {
 
 /* micro.h's kernel over pairs: sum[i][j] = Σ_p a pair(i,p) · b pair(p,j). a's pairs lie at a + i*a_row +
  * p*a_col, in half words, so that rows of bf16 are read where they lie; b's at b + p*ldb. */
-MX_INLINE void mx_pair_sums(__m512 sum[][2], const int rows, const int regs, int64_t pairs,
-                            const uint16_t *a, int64_t a_row, int64_t a_col, const mx_pair *b, int64_t ldb) {
+MX_INLINE void mx_pair_sums(__m512 sum[][2], const int rows, const int regs, int64_t pairs, const uint16_t *a,
+                            int64_t a_row, int64_t a_col, const mx_pair *b, int64_t ldb) {
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < regs; j++) sum[i][j] = _mm512_setzero_ps();
     for (int64_t p = 0; p < pairs; p++) {

@@ -1,6 +1,7 @@
 /* One register of floats, and exp and erf on it, for whichever instruction set this file is compiled.
  *
- * GCC's vector types: the compiler turns them into SSE2, AVX2 or AVX-512 code. exp and the normal distribution are our own fits (least maximum error, Lawson's algorithm).
+ * GCC's vector types: the compiler turns them into SSE2, AVX2 or AVX-512 code. exp and the normal
+ * distribution are our own fits (least maximum error, Lawson's algorithm).
  */
 #ifndef MX_OPS_CPU_SIMD_H
 #define MX_OPS_CPU_SIMD_H
@@ -149,7 +150,8 @@ MX_INLINE mx_vf mx_fnma(mx_vf a, mx_vf b, mx_vf c) { return mx_fma(-a, b, c); }
      v = op(v, __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6)), v[0])
 #else
 #define MX_FOLD(v, op)                                                                                       \
-    (v = op(v, __builtin_shufflevector(v, v, 2, 3, 0, 1)), v = op(v, __builtin_shufflevector(v, v, 1, 0, 3, 2)), v[0])
+    (v = op(v, __builtin_shufflevector(v, v, 2, 3, 0, 1)),                                                   \
+     v = op(v, __builtin_shufflevector(v, v, 1, 0, 3, 2)), v[0])
 #endif
 MX_INLINE mx_vf mx_plus(mx_vf a, mx_vf b) { return a + b; }
 MX_INLINE float mx_sum(mx_vf v) { return MX_FOLD(v, mx_plus); }
@@ -213,8 +215,8 @@ MX_INLINE mx_vf mx_exp(mx_vf x) {
     p = mx_fma(r, p, mx_set(0.1666651964187622f));
     p = mx_fma(r, p, mx_set(0.4999999403953552f));
     p = 1.0f + mx_fma(r * r, p, r);
-    mx_vi bits = (mx_vi)shifted << 23; /* the low bits of shifted hold n */
-    return p * (mx_vf)(bits + 0x3f800000);
+    mx_vu bits = (mx_vu)shifted << 23; /* the low bits of shifted hold n */
+    return p * (mx_vf)(bits + 0x3f800000u);
 }
 
 /* 2^t, relative error below 1e-7; softmax works in powers of 2. NaN stays. AVX-512 takes t apart by
@@ -284,7 +286,7 @@ MX_INLINE mx_vf mx_erf(mx_vf x) {
 
 /* Φ(x), the normal distribution, and its density through *density; both share one exponential. */
 MX_INLINE mx_vf mx_normal(mx_vf x, mx_vf *density) {
-    mx_vf e = mx_exp(x * x * -0.5f);
+    mx_vf e = mx_exp2(x * x * (-0.5f * 1.44269504f));
     mx_vf q = 0.5f * (e - mx_erf_rest(mx_abs(x) * 0.707106781f, e));
     *density = e * 0.398942280f;
     return mx_select(x < 0.0f, q, 1.0f - q);

@@ -88,8 +88,9 @@ MX_INLINE void mx_softmax_rows(const mx_logit_rows *l, int64_t m, uint16_t *half
     float largest[MX_SOFTMAX_ROWS + MX_VW];
     for (int64_t i = 0; i < m; i++) {
         largest[i] = mx_largest(l->top[i]);
-        sums[i] = half ? mx_softmax_row_half(l->s + i * l->padded, largest[i], l->padded, half + i * l->padded)
-                       : mx_softmax_row(l->s + i * l->padded, largest[i], l->padded);
+        sums[i] = half
+                      ? mx_softmax_row_half(l->s + i * l->padded, largest[i], l->padded, half + i * l->padded)
+                      : mx_softmax_row(l->s + i * l->padded, largest[i], l->padded);
     }
     enum { LANES = MX_VW / 2 };
     for (int64_t i = m; i % LANES; i++) sums[i] = 1;
