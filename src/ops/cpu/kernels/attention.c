@@ -199,9 +199,11 @@ static float dot(const float *x, const void *y, bool half, int64_t first, int64_
 static void softmax_row_back(float *s, float *dp, const float *bias, float *dbias, float scale, float lse,
                              float delta, int64_t padded) {
     const mx_vf unit = mx_set(scale * MX_LOG2_E);
-    const float shift = lse * MX_LOG2_E;
+    const double exact =
+        (double)lse / MX_LN_2; /* in two parts: one rounding of it would be an error of all P */
+    const float shift = (float)exact, rest = (float)(exact - (double)shift);
     for (int64_t j = 0; j < padded; j += MX_VW) {
-        mx_vf p = mx_exp2(mx_fma(mx_load(s + j), unit, mx_load(bias + j)) - shift),
+        mx_vf p = mx_exp2(mx_fma(mx_load(s + j), unit, mx_load(bias + j)) - shift - rest),
               g = p * (mx_load(dp + j) - delta);
         mx_store(s + j, p);
         mx_store(dp + j, g * scale);

@@ -50,7 +50,7 @@ MX_INLINE double mx_softmax_row(float *row, float largest, int64_t padded) {
         const mx_vf a = mx_exp2(mx_load(row + j) - largest), b = mx_exp2(mx_load(row + j + MX_VW) - largest);
         mx_store(row + j, a);
         mx_store(row + j + MX_VW, b);
-        mx_wide_add(&sum, a + b);
+        mx_wide_add(&sum, a), mx_wide_add(&sum, b);
     }
     if (j < padded) {
         const mx_vf a = mx_exp2(mx_load(row + j) - largest);
@@ -60,44 +60,61 @@ MX_INLINE double mx_softmax_row(float *row, float largest, int64_t padded) {
     return mx_wide_sum(&sum);
 }
 
-/* The same as bf16 into p; the sum is of what was not rounded yet, in f32: the rounding is far coarser. */
-MX_INLINE double mx_softmax_row_half(const float *row, float largest, int64_t padded, uint16_t *p) {
+/* The same as bf16 into p. *weight is the sum of what is stored, so that the weights of the values are 1
+ * together; the result that of what was not rounded yet, for lse. In f32: the rounding is far coarser. */
+#if defined(__AVX512BF16__)
+MX_INLINE double mx_softmax_row_half(const float *row, float largest, int64_t padded, uint16_t *p,
+                                     double *weight) {
+    const __m512bh ones = (__m512bh)_mm512_set1_epi16(0x3f80);
     mx_vf sum = {0}, other = {0};
+    __m512 kept = _mm512_setzero_ps();
     int64_t j = 0;
     for (; j + MX_NR <= padded; j += MX_NR) {
         const mx_vf a = mx_exp2(mx_load(row + j) - largest), b = mx_exp2(mx_load(row + j + MX_VW) - largest);
-        mx_put(p, j, a, MX_VW, true);
-        mx_put(p, j + MX_VW, b, MX_VW, true);
+        const __m512bh both = _mm512_cvtne2ps_pbh((__m512)b, (__m512)a);
+        _mm512_storeu_si512(p + j, (__m512i)both);
+        kept = _mm512_dpbf16_ps(kept, both, ones);
         sum += a, other += b;
     }
     if (j < padded) {
         const mx_vf a = mx_exp2(mx_load(row + j) - largest);
-        mx_put(p, j, a, MX_VW, true);
+        const mx_vh h = mx_narrow(a);
+        *(mx_vhu *)(p + j) = (mx_vhu)h;
+        kept = _mm512_add_ps(kept, (__m512)mx_widen(h));
         sum += a;
     }
+    *weight = (double)mx_sum((mx_vf)kept);
     return (double)mx_sum(sum + other);
 }
+#endif
 
 enum { MX_SOFTMAX_ROWS = 28 }; /* at most at a time */
 
 /* m rows of logits → probabilities without their division, in place or, half, as bf16 rows [m, padded]:
- * inverse[i] = 1/Σ;  lse[i] = log Σ e^logit. */
+ * inverse[i] = 1/Σ of what is stored;  lse[i] = log Σ e^logit. half: only with bf16 instructions. */
 MX_INLINE void mx_softmax_rows(const mx_logit_rows *l, int64_t m, uint16_t *half, float *lse,
                                float *inverse) {
-    double sums[MX_SOFTMAX_ROWS + MX_VW];
-    float largest[MX_SOFTMAX_ROWS + MX_VW];
-    for (int64_t i = 0; i < m; i++) {
-        largest[i] = mx_largest(l->top[i]);
-        sums[i] = half
-                      ? mx_softmax_row_half(l->s + i * l->padded, largest[i], l->padded, half + i * l->padded)
-                      : mx_softmax_row(l->s + i * l->padded, largest[i], l->padded);
-    }
     enum { LANES = MX_VW / 2 };
-    for (int64_t i = m; i % LANES; i++) sums[i] = 1;
+    double sums[MX_SOFTMAX_ROWS + MX_VW], weights[MX_SOFTMAX_ROWS + MX_VW];
+    float largest[MX_SOFTMAX_ROWS];
+    (void)half;
+    for (int64_t i = 0; i < m; i++) {
+        float *row = l->s + i * l->padded;
+        largest[i] = mx_largest(l->top[i]);
+#if defined(__AVX512BF16__)
+        if (half) {
+            sums[i] = mx_softmax_row_half(row, largest[i], l->padded, half + i * l->padded, &weights[i]);
+            continue;
+        }
+#endif
+        weights[i] = sums[i] = mx_softmax_row(row, largest[i], l->padded);
+    }
+    for (int64_t i = m; i % LANES; i++) sums[i] = weights[i] = 1;
     for (int64_t i = 0; i < m; i += LANES) {
-        mx_vd sum;
+        mx_vd sum, weight;
         memcpy(&sum, sums + i, sizeof sum);
-        const mx_vd logs = mx_log2(sum), inverses = 1.0 / sum;
+        memcpy(&weight, weights + i, sizeof weight);
+        const mx_vd logs = mx_log2(sum), inverses = 1.0 / weight;
         for (int64_t e = 0; e < LANES && i + e < m; e++) {
             inverse[i + e] = (float)inverses[e];
             lse[i + e] = (float)(((double)largest[i + e] + logs[e]) * MX_LN_2);
