@@ -113,8 +113,8 @@ typedef struct {
     int max_batch;       /* images computed at once, 8; more are run in pieces. Memory grows with it */
     int threads;         /* all processors this process may use */
     const char *backend; /* "cpu" (fast) or "ref" (plain C, one thread); the best of this build */
-    const char *dtype;   /* "f32"; "bf16": mixed precision; "auto": bf16 where the processor multiplies it faster
-                            than f32, else f32; "auto" */
+    const char *dtype;   /* "f32"; "bf16", mixed precision; or "auto": bf16 where the processor multiplies it
+                            faster than f32, else f32. "auto" */
 } mixmae_load_options;
 
 /* Loads model.safetensors or state.safetensors of a run, with or without decoder and head. options may be
@@ -224,9 +224,9 @@ mixmae_status mixmae_trainer_step(mixmae_trainer *trainer, const float *images, 
  * command read. The file is replaced whole or not at all, here and below. */
 mixmae_status mixmae_trainer_save(mixmae_trainer *trainer, const char *path, char *message, size_t size);
 /* Writes everything a later process needs to go on as if nothing had happened, and reads it into a trainer
- * that was made with the same options. Where --dtype auto (the default) chose another type than it had for the
- * trainer that wrote, the training goes on in that: give the first one's mixmae_trainer_info.dtype as --dtype.
- * After a failed load the trainer can only be freed. */
+ * that was made with the same options. Where --dtype auto (the default) chose another type than it had for
+ * the trainer that wrote, the training goes on in that: give the first one's mixmae_trainer_info.dtype as
+ * --dtype. After a failed load the trainer can only be freed. */
 mixmae_status mixmae_trainer_save_state(mixmae_trainer *trainer, const char *path, char *message,
                                         size_t size);
 mixmae_status mixmae_trainer_load_state(mixmae_trainer *trainer, const char *path, char *message,

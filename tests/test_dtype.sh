@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# --dtype auto, the default: bf16 where the processor multiplies it faster than f32 (MIXMAE_ISA plays the machines that do
-# not), and said so. A run keeps what auto chose when it began; where that cannot be had, resuming is refused with two
-# ways on, which work.
+# --dtype auto, the default: bf16 where the processor multiplies it faster than f32 (MIXMAE_ISA plays the machines that
+# do not), and said so. A run keeps what auto chose when it began; where that cannot be had, resuming is refused with
+# two ways on, which work.
 set -u
 mixmae=$(realpath "$1")
 golden=$(realpath tests/golden)
@@ -20,7 +20,12 @@ expect() {
     grep -qE -- "$pattern" out || { fail "$*: no \"$pattern\" in:"; cat out; }
 }
 same() { cmp "$1" "$2" || fail "$1 and $2 differ"; }
-stored() { grep -qx "dtype = $2" "$1/options.ini" || fail "$1/options.ini: expected dtype = $2, found $(grep dtype "$1/options.ini")"; }
+stored() { # DIR TYPE
+    grep -qx "dtype = $2" "$1/options.ini" || fail "$1/options.ini: expected $2, found $(grep dtype "$1/options.ini")"
+}
+with() { # ISA COMMAND...
+    MIXMAE_ISA=$1 "$mixmae" "${@:2}"
+}
 
 unset MIXMAE_ISA
 cpu=$("$mixmae" --version | sed -n 's/^backends .*cpu (\([a-z0-9]*\)).*/\1/p')
@@ -33,25 +38,28 @@ picture=$(find data/val -name '*.png' | sort | head -n 1)
 # ---- each command says what computes; $1: MIXMAE_ISA, $2: what auto comes to, $3: its words
 every_command() {
     local isa=$1 type=$2 line="backend cpu $1, $2 \(auto: $3\)"
-    expect 0 "^machine   $line, 1 thread, 1 loader" env MIXMAE_ISA=$isa "$mixmae" "${pretrain[@]}" --epochs 1 --output $isa
-    expect 0 "^machine   $line" env MIXMAE_ISA=$isa "$mixmae" finetune "${small[@]}" --epochs 1 --output $isa.tuned
+    expect 0 "^machine   $line, 1 thread, 1 loader" with $isa "${pretrain[@]}" --epochs 1 --output $isa
+    expect 0 "^machine   $line" with $isa finetune "${small[@]}" --epochs 1 --output $isa.tuned
     for run in $isa $isa.tuned; do
         stored $run auto:$type
-        grep -q "<dt>dtype</dt><dd>$type <i>chosen by auto when the run began</i></dd>" $run/report.html || fail "$run/report.html does not name the type"
+        grep -q "<dt>dtype</dt><dd>$type <i>chosen by auto when the run began</i></dd>" $run/report.html ||
+            fail "$run/report.html does not name the type"
     done
-    expect 0 "^machine     $line" env MIXMAE_ISA=$isa "$mixmae" plan --model nano --steps 0
-    expect 0 "^nano at 64x64, batch 1 x 2, $line" env MIXMAE_ISA=$isa "$mixmae" bench --model nano --batch-size 2 --steps 1
-    for use in "eval --data data" "predict $picture" "embed --data data --output $isa.npy" "embed --data data --output $isa.safetensors"; do
+    expect 0 "^machine     $line" with $isa plan --model nano --steps 0
+    expect 0 "^nano at 64x64, batch 1 x 2, $line" with $isa bench --model nano --batch-size 2 --steps 1
+    for use in "eval --data data" "predict $picture" "embed --data data --output $isa.npy" \
+        "embed --data data --output $isa.safetensors"; do
         # shellcheck disable=SC2086 # several words
-        expect 0 "^machine   $line" env MIXMAE_ISA=$isa "$mixmae" $use --checkpoint $isa.tuned/model.safetensors
+        expect 0 "^machine   $line" with $isa $use --checkpoint $isa.tuned/model.safetensors
     done
-    expect 0 "^machine   $line" env MIXMAE_ISA=$isa "$mixmae" probe --checkpoint $isa/model.safetensors --data data --epochs 0
-    expect 0 "^machine   $line" env MIXMAE_ISA=$isa "$mixmae" reconstruct --checkpoint $isa/model.safetensors --images "$picture" "$picture" --output g.png
+    expect 0 "^machine   $line" with $isa probe --checkpoint $isa/model.safetensors --data data --epochs 0
+    expect 0 "^machine   $line" with $isa reconstruct --checkpoint $isa/model.safetensors --output g.png "$picture" "$picture"
     # the numbers are those of the type by its name; files stay f32
-    MIXMAE_ISA=$isa "$mixmae" "${pretrain[@]}" --epochs 1 --output $isa.named --dtype $type --quiet || fail "--dtype $type"
+    with $isa "${pretrain[@]}" --epochs 1 --output $isa.named --dtype $type --quiet || fail "--dtype $type"
     stored $isa.named $type
     same $isa/model.safetensors $isa.named/model.safetensors
-    MIXMAE_ISA=$isa "$mixmae" embed --checkpoint $isa.tuned/model.safetensors --data data --output named.npy --dtype $type --quiet || fail "embed"
+    with $isa embed --checkpoint $isa.tuned/model.safetensors --data data --output named.npy --dtype $type --quiet ||
+        fail "embed --dtype $type"
     same $isa.npy named.npy
     head -c 100 $isa.npy | grep -q "'<f4'" || fail "$isa.npy is not of 32-bit floats"
     expect 0 "features +F32" "$mixmae" inspect $isa.safetensors
@@ -61,13 +69,13 @@ every_command generic f32 "bf16 is no faster here"
 if [ "$cpu" = avx512bf16 ]; then
     every_command avx512bf16 bf16 "faster here than f32"
     every_command avx512 f32 "bf16 is no faster here"
-    MIXMAE_ISA=avx512bf16 "$mixmae" embed --checkpoint avx512bf16.tuned/model.safetensors --data data --output named.npy --dtype f32 --quiet
+    with $cpu embed --checkpoint $cpu.tuned/model.safetensors --data data --output named.npy --dtype f32 --quiet
     cmp -s avx512bf16.npy named.npy && fail "bf16 has f32's numbers"
 fi
 expect 0 "backend ref, f32 \(auto" "$mixmae" plan --model nano --steps 0 --backend ref
 expect 2 "--dtype: expected auto, f32 or bf16, found half" "$mixmae" plan --model nano --steps 0 --dtype half
 "$mixmae" verify "$golden/pretrain_64.safetensors" >f32 || fail "verify computes in f32 unless told otherwise"
-MIXMAE_ISA=$cpu "$mixmae" verify --dtype f32 "$golden/pretrain_64.safetensors" >out
+with $cpu verify --dtype f32 "$golden/pretrain_64.safetensors" >out
 same f32 out
 
 # ---- runs that are stopped after their first steps
@@ -113,7 +121,7 @@ grep -q '"event"' again/log.jsonl && fail "the same type was told as a change"
 # begun in f32 where there are no bf16 products, continued where there are: the same bytes as without a stop
 stop moved env MIXMAE_ISA=avx512 "$mixmae" "${long[@]}" --output moved
 expect 0 "f32 \(auto: chosen when the run began\)" "$mixmae" pretrain --resume moved
-MIXMAE_ISA=avx512 "$mixmae" "${long[@]}" --output stayed --quiet
+with avx512 "${long[@]}" --output stayed --quiet
 same stayed/model.safetensors moved/model.safetensors
 
 # begun in bf16: resumed as begun
@@ -133,7 +141,8 @@ same whole/state.safetensors here/state.safetensors
 # and refused where there are no bf16 products, whether a type is named by its old name or not
 for again in "" "--dtype auto"; do
     # shellcheck disable=SC2086 # none or two words
-    expect 1 "began with --dtype auto, which chose bf16.* avx512bf16; .*instruction set avx512\)" env MIXMAE_ISA=avx512 "$mixmae" pretrain --resume half $again
+    expect 1 "began with --dtype auto, which chose bf16.* avx512bf16; .*instruction set avx512\)" \
+        with avx512 pretrain --resume half $again
     grep -q -- "With --dtype bf16 .* with --dtype f32 .*bytes" out || { fail "no way on in:"; cat out; }
 done
 same before.ini half/options.ini
@@ -143,8 +152,9 @@ for way in "slow bf16" "wide f32"; do
     read -r run type <<<"$way"
     stop $run env MIXMAE_ISA=avx512 "$mixmae" pretrain --resume $run --dtype $type
     stored $run $type
-    diff <(grep -v '^dtype' before.ini) <(grep -v '^dtype' $run/options.ini) || fail "another option changed in $run/options.ini"
-    grep -q "\"event\":\"from here on in $type, as --dtype says: the run began in auto:bf16\"" $run/log.jsonl || fail "$run/log.jsonl does not tell the change"
+    diff <(grep -v '^dtype' before.ini) <(grep -v '^dtype' $run/options.ini) || fail "another option of $run changed"
+    grep -q "\"event\":\"from here on in $type, as --dtype says: the run began in auto:bf16\"" $run/log.jsonl ||
+        fail "$run/log.jsonl does not tell the change"
     stop $run env MIXMAE_ISA=avx512 "$mixmae" pretrain --resume $run
     expect 0 "^machine   backend cpu avx512bf16, $type, 1 thread" "$mixmae" pretrain --resume $run
     grep -q "from here on in $type" $run/report.html || fail "$run/report.html does not tell the change"
@@ -155,6 +165,6 @@ done
 # bf16 that was asked for goes on anywhere, as ever
 stop asked "$mixmae" "${long[@]}" --dtype bf16 --output asked
 stored asked bf16
-expect 2 "--dtype: the run to resume was started with bf16, not f32" env MIXMAE_ISA=avx512 "$mixmae" pretrain --resume asked --dtype f32
-expect 0 "^machine   backend cpu avx512, bf16, 1 thread" env MIXMAE_ISA=avx512 "$mixmae" pretrain --resume asked
+expect 2 "--dtype: the run to resume was started with bf16, not f32" with avx512 pretrain --resume asked --dtype f32
+expect 0 "^machine   backend cpu avx512, bf16, 1 thread" with avx512 pretrain --resume asked
 exit $failed

@@ -53,7 +53,8 @@ static mx_status open_model(mx_inference *f, const mx_options *o, int stage, mx_
     if (!o->checkpoint)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--checkpoint FILE is needed: a model.safetensors or best.safetensors");
-    if (mx_model_read_any(&f->model, &f->pixels, o->checkpoint, mx_compute_reading(&f->how), e)) return e->status;
+    if (mx_model_read_any(&f->model, &f->pixels, o->checkpoint, mx_compute_reading(&f->how), e))
+        return e->status;
     const mx_model_config *m = &f->model.config;
     if (f->output == MX_OUT_LOGITS && !m->classes)
         return mx_fail(

@@ -54,8 +54,7 @@ static bool dtype_may_differ(mx_options *stored, int row, const char *is, mx_err
     bool auto_again = !strcmp(is, "auto");
     if (mx_compute_make(&now, stored->backend, is, 0, e)) return true; /* no type at all: e says so */
     mx_compute_make(&was, stored->backend, stored->dtype, 0, &cannot);
-    if (cannot.status == MX_ERR_UNSUPPORTED)
-        return auto_again || !mx_options_set_row(stored, row, is, e);
+    if (cannot.status == MX_ERR_UNSUPPORTED) return auto_again || !mx_options_set_row(stored, row, is, e);
     return !cannot.status && was.chosen && (auto_again || now.activations == was.activations);
 }
 

@@ -14,12 +14,13 @@ int mx_processors(void) {
 static mx_status no_bf16_here(const mx_backend *b, mx_error *e) {
     const char *isa = mx_backend_isa(b);
     if (mx_backend_check(b, e)) return e->status; /* MIXMAE_ISA is to blame */
-    return mx_fail(e, MX_ERR_UNSUPPORTED,
-                   "the run began with --dtype auto, which chose bf16 for the bf16 products of instruction set "
-                   "avx512bf16; here there are none (backend %s%s%s). With --dtype bf16 it goes on in the same mixed "
-                   "precision, computed slower and rounded otherwise; with --dtype f32 it goes on in f32. "
-                   "Neither ends in the bytes that the run would have come to where it began",
-                   mx_backend_name(b), *isa ? ", instruction set " : "", isa);
+    return mx_fail(
+        e, MX_ERR_UNSUPPORTED,
+        "the run began with --dtype auto, which chose bf16 for the bf16 products of instruction set "
+        "avx512bf16; here there are none (backend %s%s%s). With --dtype bf16 it goes on in the same mixed "
+        "precision, computed slower and rounded otherwise; with --dtype f32 it goes on in f32. Neither "
+        "ends in the bytes that the run would have come to where it began",
+        mx_backend_name(b), *isa ? ", instruction set " : "", isa);
 }
 
 mx_status mx_compute_make(mx_compute *how, const char *backend, const char *dtype, int64_t threads,

@@ -5,7 +5,7 @@
 
 #include "ops/cpu/cpu.h"
 
-#define CPU_BACKEND(isa_name, has_bf16)                                                                                \
+#define CPU_BACKEND(isa_name, has_bf16)                                                                      \
     {                                                                                                        \
         .base = {.name = "cpu",                                                                              \
                  .isa = #isa_name,                                                                           \
