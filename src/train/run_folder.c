@@ -119,7 +119,7 @@ fail:
     return e->status;
 }
 
-/* Written once, before the first step, with the program's version and the command on top. */
+/* Written before the first step, and by mx_run_folder_dtype; the program's version and the command on top. */
 static mx_status write_options(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
     char *text = mx_options_text(o, command), *file = NULL;
     if (!text || asprintf(&file, MX_FIRST_LINE "\n%s", mixmae_version(), command_name(command), text) < 0)
