@@ -87,7 +87,8 @@ stop() {
     lines=$(wc -l 2>/dev/null <"$dir/log.jsonl")
     "$@" >out 2>&1 & pid=$!
     for _ in $(seq 1200); do
-        kill -0 $pid && [ ! "$(wc -l <"$dir/log.jsonl")" -gt $((${lines:-0} + 1)) ] || break
+        kill -0 $pid || break
+        [ "$(wc -l <"$dir/log.jsonl")" -gt $((${lines:-0} + 1)) ] && break
         sleep 0.02
     done 2>/dev/null
     kill -TERM $pid
