@@ -113,7 +113,8 @@ typedef struct {
     int max_batch;       /* images computed at once, 8; more are run in pieces. Memory grows with it */
     int threads;         /* all processors this process may use */
     const char *backend; /* "cpu" (fast) or "ref" (plain C, one thread); the best of this build */
-    const char *dtype;   /* "f32", the default, or "bf16": activations and products in bf16, sums in f32 */
+    const char *dtype;   /* "f32"; "bf16", mixed precision; or "auto": bf16 where the processor multiplies it
+                            faster than f32, else f32. "auto" */
 } mixmae_load_options;
 
 /* Loads model.safetensors or state.safetensors of a run, with or without decoder and head. options may be
@@ -138,7 +139,8 @@ typedef struct {
     float mean[MIXMAE_MAX_CHANNELS], std[MIXMAE_MAX_CHANNELS]; /* of value / range, a channel each */
     float value_range;                                         /* 0: 255, 65535 or 1 by the image's type */
     int max_batch, threads;
-    size_t memory; /* bytes the handle holds: weights and working memory */
+    size_t memory;     /* bytes the handle holds: weights and working memory */
+    const char *dtype; /* "f32" or "bf16" (mixed precision): what it computes in. Static */
 } mixmae_model_info;
 void mixmae_model_describe(const mixmae_model *model, mixmae_model_info *info);
 /* Name of a class when the file holds names, else NULL; also NULL outside 0 .. classes-1. Valid until the
@@ -201,7 +203,8 @@ typedef struct {
     int64_t step, steps; /* done; in all (epochs x steps_per_epoch) */
     int64_t parameters;
     float mean[MIXMAE_MAX_CHANNELS], std[MIXMAE_MAX_CHANNELS];
-    size_t memory; /* bytes: weights, gradients, moments, working memory */
+    size_t memory;     /* bytes: weights, gradients, moments, working memory */
+    const char *dtype; /* "f32" or "bf16" (mixed precision). Static */
 } mixmae_trainer_info;
 void mixmae_trainer_describe(mixmae_trainer *trainer, mixmae_trainer_info *info);
 
@@ -221,7 +224,9 @@ mixmae_status mixmae_trainer_step(mixmae_trainer *trainer, const float *images, 
  * command read. The file is replaced whole or not at all, here and below. */
 mixmae_status mixmae_trainer_save(mixmae_trainer *trainer, const char *path, char *message, size_t size);
 /* Writes everything a later process needs to go on as if nothing had happened, and reads it into a trainer
- * that was made with the same options. After a failed load the trainer can only be freed. */
+ * that was made with the same options. Where --dtype auto (the default) chose another type than it had for
+ * the trainer that wrote, the training goes on in that: give the first one's mixmae_trainer_info.dtype as
+ * --dtype. After a failed load the trainer can only be freed. */
 mixmae_status mixmae_trainer_save_state(mixmae_trainer *trainer, const char *path, char *message,
                                         size_t size);
 mixmae_status mixmae_trainer_load_state(mixmae_trainer *trainer, const char *path, char *message,

@@ -41,7 +41,7 @@ for dtype in f32 bf16; do
     [ "$(numbers far/p$dtype | grep -c val_loss)" = 3 ] || fail "no held-out loss: $(numbers far/p$dtype)"
 done
 for b in cpu far; do # saved after every step, killed on the way: resuming reads what a download wrote
-    "$mixmae" pretrain --data "$work/s" "${small[@]}" --batch-size 4 --accum-steps 2 --epochs 3 --save-every 1 --backend $b --quiet --output "$work/$b/k" >/dev/null 2>&1 &
+    "$mixmae" pretrain --data "$work/s" "${small[@]}" --batch-size 4 --accum-steps 2 --epochs 3 --save-every 1 --dtype f32 --backend $b --quiet --output "$work/$b/k" >/dev/null 2>&1 &
     while kill -0 $! 2>/dev/null && [ ! -s "$work/$b/k/state.safetensors" ]; do sleep 0.02; done
     kill -9 $! 2>/dev/null
     wait $! 2>/dev/null

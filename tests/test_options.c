@@ -119,6 +119,7 @@ static void test_defaults(void **state) {
     assert_true(o.crop_scale[0] == 0.2 && o.crop_scale[1] == 1 && o.flip == 0.5 && o.max_bad == 0.01);
     assert_true(o.seed == 0 && o.workers == -1 && o.threads == 0 && o.log_every == 10);
     assert_string_equal(o.save_every, "10m");
+    assert_string_equal(o.dtype, "auto");
     assert_true(o.blr < 0 && o.lr < 0 && o.epochs < 0 && o.warmup_epochs < 0 && o.batch_size == 0);
     mx_options_free(&o);
     mx_options_free(&o); /* twice and NULL are fine */

@@ -13,6 +13,7 @@ typedef size_t mx_work_rows(const mx_ctx *c, int64_t rows, int64_t width);
 
 struct mx_backend {
     const char *name, *isa;
+    bool bf16; /* mx_backend_bf16 */
 
     /* Memory of a device (ops.h); all NULL: host memory. device_make leaves an error in e. attach, upload and
      * download fail by the context's error. */

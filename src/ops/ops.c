@@ -32,6 +32,7 @@ mx_status mx_backend_check(const mx_backend *b, mx_error *e) {
 
 const char *mx_backend_name(const mx_backend *b) { return b->name; }
 const char *mx_backend_isa(const mx_backend *b) { return b->isa; }
+bool mx_backend_bf16(const mx_backend *b) { return b->bf16; }
 
 mx_tensor mx_alloc(mx_ctx *c, mx_dtype type, int ndim, const int64_t *dim) {
     mx_tensor t = {.ndim = ndim, .type = type};

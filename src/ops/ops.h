@@ -82,6 +82,9 @@ mx_status mx_backend_check(const mx_backend *b, mx_error *e);
 const char *mx_backend_name(const mx_backend *b);
 /* e.g. "avx2" for cpu; "" for ref. */
 const char *mx_backend_isa(const mx_backend *b);
+/* Multiplies bf16 faster than f32: its processor or device has products of its own for that. So far only cpu
+ * on the instruction set avx512bf16. */
+bool mx_backend_bf16(const mx_backend *b);
 
 /* Ends the phase that runs, if one does, and begins another. p may be NULL. */
 void mx_profile_enter(mx_profile *p, mx_phase phase);

@@ -195,7 +195,7 @@ static mx_status load(mixmae_model *m, const char *path, const mixmae_load_optio
     if (o->threads < 0 || o->threads > 1024)
         return mx_fail(e, MX_ERR_ARGUMENT, "threads: expected 0 to 1024, found %d", o->threads);
     mx_compute how;
-    if (mx_compute_make(&how, o->backend, o->dtype ? o->dtype : "f32", o->threads, e)) return e->status;
+    if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return mx_fail_where(e, "options");
     if (mx_model_read_any(&m->model, &m->pixels, path, mx_compute_reading(&how), e)) return e->status;
     return make_memory(m, &how, e);
 }
@@ -241,6 +241,7 @@ void mixmae_model_describe(const mixmae_model *m, mixmae_model_info *info) {
                                 .value_range = m->pixels.value_range,
                                 .max_batch = m->max_batch,
                                 .threads = m->session.ctx.threads,
+                                .dtype = mx_dtype_name(m->session.ctx.activations),
                                 .memory = m->model.params.bytes + m->session.planned +
                                           mx_mixing_bytes(c, m->max_batch)};
     memcpy(info->name, c->name, sizeof info->name);

@@ -152,7 +152,8 @@ void mixmae_trainer_describe(mixmae_trainer *t, mixmae_trainer_info *info) {
                                   .step = t->state.step,
                                   .steps = s->steps,
                                   .parameters = mx_params_trainable(&t->trainer.model.params),
-                                  .memory = t->trainer.model.params.bytes + t->trainer.session.planned};
+                                  .memory = t->trainer.model.params.bytes + t->trainer.session.planned,
+                                  .dtype = mx_dtype_name(s->activations)};
     memcpy(info->name, c->name, sizeof info->name);
     memcpy(info->mean, t->pixels.mean, sizeof(float) * (size_t)c->channels);
     memcpy(info->std, t->pixels.std, sizeof(float) * (size_t)c->channels);

@@ -138,10 +138,11 @@ mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, m
     if (mx_trainer_make(&x->trainer, &s, false, &x->products, e) || make_matrices(x, e)) goto done;
     mx_params_init(&x->trainer.model.params, s.seed);
     mx_trainer_upload(&x->trainer);
-    mx_say(sink, "%s at %dx%d, batch %d x %d, backend %s %s, %d threads, %s", s.model.name, s.model.image_h,
-           s.model.image_w, s.accum, s.batch, s.backend, mx_backend_isa(x->trainer.session.ctx.backend),
-           s.threads, mx_dtype_name(s.activations));
-    char again[256];
+    char again[256], machine[160];
+    const mx_compute how = mx_settings_compute(&s);
+    mx_compute_text(&how, machine, sizeof machine);
+    mx_say(sink, "%s at %dx%d, batch %d x %d, %s", s.model.name, s.model.image_h, s.model.image_w, s.accum,
+           s.batch, machine);
     mx_memory_text(&s, mx_model_blocks(&x->trainer.model), again, sizeof again);
     if (again[0]) mx_say(sink, "computed again: %s (counted in b as time only)", again);
     int count = o->steps > 0 ? (int)o->steps : MX_BENCH_ROUNDS;

@@ -165,8 +165,10 @@ static mx_status commit(embedder *m, mx_error *e) {
                               .data = m->label,
                               .bytes = sizeof *m->label * (size_t)m->count}};
         memcpy(t[0].dim + 1, m->f.shape, sizeof *m->f.shape * (size_t)m->f.shape_count);
-        const mx_st_pair meta[] = {{"layer", m->o->layer}, {"program", "mixmae"}};
-        if (mx_st_write(m->o->output, t, m->label ? 2 : 1, meta, 2, e)) return e->status;
+        const mx_st_pair meta[] = {{"layer", m->o->layer},
+                                   {"computed_in", mx_dtype_name(m->f.how.activations)},
+                                   {"program", "mixmae"}};
+        if (mx_st_write(m->o->output, t, m->label ? 2 : 1, meta, 3, e)) return e->status;
     } else {
         mx_file *rows = m->rows;
         m->rows = NULL;
@@ -190,6 +192,7 @@ static mx_status prepare(embedder *m, mx_error *e) {
     m->tensors = ends_with(o->output, ".safetensors");
     if (choose_layer(o, &output, &stage, e) || mx_inference_open(&m->f, o, output, stage, e))
         return e->status;
+    mx_machine_notice(&m->f.how, m->sink);
     if (o->data && mx_open_part(&m->data, o, "all", e)) return e->status;
     m->count = m->data ? mx_dataset_count(m->data) : o->image_count;
     return open_outputs(m, e);

@@ -49,12 +49,12 @@ static int default_batch(const mx_model_config *m) {
     return n < 1 ? 1 : n > 256 ? 256 : n;
 }
 
-static mx_status open_model(mx_inference *f, const mx_options *o, const mx_compute *how, int stage,
-                            mx_error *e) {
+static mx_status open_model(mx_inference *f, const mx_options *o, int stage, mx_error *e) {
     if (!o->checkpoint)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--checkpoint FILE is needed: a model.safetensors or best.safetensors");
-    if (mx_model_read_any(&f->model, &f->pixels, o->checkpoint, mx_compute_reading(how), e)) return e->status;
+    if (mx_model_read_any(&f->model, &f->pixels, o->checkpoint, mx_compute_reading(&f->how), e))
+        return e->status;
     const mx_model_config *m = &f->model.config;
     if (f->output == MX_OUT_LOGITS && !m->classes)
         return mx_fail(
@@ -71,8 +71,7 @@ mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output outp
     memset(f, 0, sizeof *f);
     f->output = output;
     int threads = o->threads > 0 ? (int)o->threads : mx_processors();
-    mx_compute how;
-    if (mx_compute_make(&how, o->backend, o->dtype, threads, e) || open_model(f, o, &how, stage, e))
+    if (mx_compute_make(&f->how, o->backend, o->dtype, threads, e) || open_model(f, o, stage, e))
         return e->status;
     const mx_model_config *m = &f->model.config;
     shape_output(f, stage);
@@ -95,13 +94,19 @@ mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output outp
                        "out of memory for a batch of %d images: a smaller --batch-size takes less", f->batch);
     if (mx_mixing_make(&f->mix, m, f->batch, false, e)) return e->status;
     f->now = f->batch;
-    if (mx_session_make(&f->session, &how, work, f, NULL, e)) return e->status;
+    if (mx_session_make(&f->session, &f->how, work, f, NULL, e)) return e->status;
     mx_ctx *c = &f->session.ctx;
     mx_params_attach(c, &f->model.params);
     mx_params_upload(c, &f->model.params);
     mx_mixing_attach(c, &f->mix);
     mx_attach(c, f->out, sizeof *f->out * (size_t)f->batch * (size_t)f->each_out);
     return mx_session_error(&f->session, e);
+}
+
+void mx_machine_notice(const mx_compute *how, const mixmae_sink *sink) {
+    char machine[160];
+    mx_compute_text(how, machine, sizeof machine);
+    mx_notice(sink, "machine   %s", machine);
 }
 
 void mx_inference_free(mx_inference *f) {

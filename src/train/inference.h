@@ -18,6 +18,7 @@ typedef struct {
     mx_model model;
     mx_pixels pixels;
     mx_mixing mix;
+    mx_compute how;
     mx_session session;
     mx_transform transform; /* evaluation */
     mx_output output;
@@ -30,11 +31,13 @@ typedef struct {
     float *out;    /* [batch, each_out]: ... and finds the result here */
 } mx_inference;
 
-/* Opens --checkpoint with --batch-size, --threads, --backend and --workers of o. MX_OUT_LOGITS asks for a
- * head. stage: from 0, of MX_OUT_STAGE. It must not be moved. Free with mx_inference_free, also after a
+/* Opens --checkpoint with --batch-size, --threads, --backend, --dtype and --workers of o. MX_OUT_LOGITS asks
+ * for a head. stage: from 0, of MX_OUT_STAGE. It must not be moved. Free with mx_inference_free, also after a
  * failure. */
 mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage, mx_error *e);
 void mx_inference_free(mx_inference *f);
+/* One line about backend, type and threads, as a training run has it. */
+void mx_machine_notice(const mx_compute *how, const mixmae_sink *sink);
 /* f->out [n, ..] from images [n, each_in], n <= f->batch: how many go together changes no bit. */
 mx_status mx_inference_run(mx_inference *f, const float *images, int64_t n, mx_error *e);
 /* Loader that reads every image of data once in order (mx_batch.index tells which are whole). */

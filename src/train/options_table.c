@@ -183,8 +183,13 @@ static const mx_option_row table[] = {
      "the most memory to take (8G, 2500M): what backward needs is computed again instead of kept, as little "
      "as will do. Results do not depend on it"},
     {"device", "NAME", MX_VALUE_TEXT, 0, 1, SHAPE, AT(device), 0, 0, "cpu", "cpu"},
-    {"dtype", "TYPE", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT | MX_CMD_VERIFY, AT(dtype), 0, 0,
-     "f32", "f32, or bf16: mixed precision, activations and products in bf16, sums and weights in f32"},
+    {"dtype", "TYPE", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT, AT(dtype), 0, 0, "auto",
+     "f32; bf16: mixed precision, activations and products in bf16, sums and weights in f32; auto: bf16 "
+     "where the processor multiplies it faster than f32 (instruction set avx512bf16), else f32. A run keeps "
+     "what auto chose when it began"},
+    {"dtype", "TYPE", MX_VALUE_TEXT, 0, 1, MX_CMD_VERIFY, AT(dtype), 0, 0, "f32",
+     "f32, as the golden numbers were computed; bf16: mixed precision, held to wider limits; auto: as in the "
+     "other commands"},
     {"backend", "NAME", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT | MX_CMD_VERIFY, AT(backend),
      0, 0, NULL, "cpu (fast) or ref (plain C, one thread); default cpu"},
     /* saving and showing */

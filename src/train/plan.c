@@ -108,8 +108,12 @@ static void say_model(const mixmae_sink *sink, const mx_trainer *t) {
     const mx_settings *s = &t->settings;
     const mx_model_config *m = &s->model;
     double images = (double)s->batch * s->accum, useful = 6 * mx_model_forward_macs(m) * images;
+    char machine[160];
+    const mx_compute how = mx_settings_compute(s);
+    mx_compute_text(&how, machine, sizeof machine);
     mx_say(sink, "model       %s, %dx%d pixels, %d channels, stride %d", m->name, m->image_h, m->image_w,
            m->channels, mx_model_stride(m));
+    mx_say(sink, "machine     %s", machine);
     mx_say(sink, "parameters  %" PRId64 " trainable", mx_params_trainable(&t->model.params));
     mx_say(sink,
            "step        %d x %d images: %.2f useful GFLOP (6 x forward multiply-adds), %.2f GFLOP executed "

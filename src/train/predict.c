@@ -123,6 +123,7 @@ static mx_status open_predictor(predictor *p, mx_error *e) {
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "predict needs images: mixmae predict --checkpoint FILE IMAGES...");
     if (mx_inference_open(&p->f, p->o, MX_OUT_LOGITS, 0, e)) return e->status;
+    if (!p->o->json) mx_machine_notice(&p->f.how, p->sink);
     int classes = p->f.model.config.classes;
     p->top = p->o->top < classes ? (int)p->o->top : classes;
     p->path = calloc((size_t)p->f.batch, sizeof *p->path);

@@ -6,6 +6,7 @@
 
 #include "train/commands.h"
 #include "train/convert.h"
+#include "train/inference.h"
 #include "train/pictures.h"
 
 #define COLUMNS 4
@@ -176,7 +177,7 @@ static mx_status read_images(showing *s, char **paths, int count, mx_error *e) {
     return e->status;
 }
 
-static mx_status show(showing *s, const mx_options *o, mx_image *grid, mx_error *e) {
+static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, mx_image *grid, mx_error *e) {
     uint8_t *mask = NULL;
     mx_compute how;
     if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
@@ -193,6 +194,7 @@ static mx_status show(showing *s, const mx_options *o, mx_image *grid, mx_error 
     mx_mixing_set(&s->mix, mask);
     free(mask);
     if (mx_session_make(&s->session, &how, view, s, NULL, e)) return e->status;
+    mx_machine_notice(&how, sink);
     mx_params_attach(&s->session.ctx, &s->model.params);
     mx_params_upload(&s->session.ctx, &s->model.params);
     mx_mixing_attach(&s->session.ctx, &s->mix);
@@ -211,7 +213,7 @@ mx_status mx_run_reconstruct(const mixmae_options *options, const mixmae_sink *s
     if (mx_image_png_check(e)) return mx_fail_where(e, "--output");
     if (o->image_count == 1)
         mx_notice(sink, "warning: a single image is mixed with itself; give two or more");
-    if (!show(&s, o, &grid, e) && !mx_image_write_png(&grid, o->output, e))
+    if (!show(&s, o, sink, &grid, e) && !mx_image_write_png(&grid, o->output, e))
         mx_notice(sink, "%s: %d images, %dx%d pixels", o->output, o->image_count, grid.width, grid.height);
     mx_image_free(&grid);
     mx_session_free(&s.session);

@@ -190,9 +190,8 @@ static void read_options(story *t, const char *path) {
     bool tuned = command == MX_CMD_FINETUNE;
     if (!mx_file_read(path, 1 << 20, &bytes, &size, &unread)) t->text = bytes;
     mx_model_named("nano", &any, NULL);
-    t->understood = t->text && !mx_options_init(&t->options, &unclear) &&
-                    !mx_options_defaults(&t->options, tuned ? command : MX_CMD_PRETRAIN, &unclear) &&
-                    !mx_options_read(&t->options, path, tuned ? command : MX_CMD_PRETRAIN, NULL, &unclear) &&
+    t->understood = t->text &&
+                    !mx_run_options_read(&t->options, tuned ? command : MX_CMD_PRETRAIN, path, &unclear) &&
                     !(tuned ? mx_settings_finetune(&t->settings, &t->options, &any, &unclear)
                             : mx_settings_make(&t->settings, &t->options, &unclear));
     if (!t->text) t->text = strdup("");

@@ -182,7 +182,9 @@ static void known_settings(FILE *f, const mx_options *o, const mx_settings *s) {
     for (int i = 0; i < mx_option_count(); i++) {
         const mx_option_row *r = mx_option_at(i);
         char filled[160], *value = r->commands & command ? mx_options_get(o, i) : NULL;
-        if (value && *value)
+        if (value && !strncmp(value, "auto:", 5) && !strcmp(r->name, "dtype"))
+            row(f, r->name, value + 5, "chosen by auto when the run began");
+        else if (value && *value)
             row(f, r->name, value, NULL);
         else if (r->commands & command && effective(filled, r->name, s))
             row(f, r->name, filled, "by the model");

@@ -8,6 +8,7 @@
 
 #include "data/dataset.h"
 #include "io/file.h"
+#include "train/session.h"
 
 static char *join(const char *root, const char *name) {
     char *path = NULL;
@@ -45,12 +46,24 @@ void mx_run_paths_free(mx_run_paths *p) {
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 
+/* --dtype given again. What comes to the stored one here is the same: auto and what it chose. Where that
+ * cannot be had (mx_compute_make), any other is taken over, for the user was told what that means. */
+static bool dtype_may_differ(mx_options *stored, int row, const char *is, mx_error *e) {
+    mx_compute was, now;
+    mx_error cannot = {0};
+    bool auto_again = !strcmp(is, "auto");
+    if (mx_compute_make(&now, stored->backend, is, 0, e)) return true; /* no type at all: e says so */
+    mx_compute_make(&was, stored->backend, stored->dtype, 0, &cannot);
+    if (cannot.status == MX_ERR_UNSUPPORTED) return auto_again || !mx_options_set_row(stored, row, is, e);
+    return !cannot.status && was.chosen && (auto_again || now.activations == was.activations);
+}
+
 /* Compares one option that was given again with the stored run's; takes it over when it does not matter. */
 static mx_status reconcile(mx_options *stored, const mx_options *now, int row, mx_error *e) {
     const mx_option_row *r = mx_option_at(row);
     if (!strcmp(r->name, "resume") || !strcmp(r->name, "config") || !strcmp(r->name, "output")) return MX_OK;
     char *was = mx_options_get(stored, row), *is = mx_options_get(now, row);
-    if (!same_text(was, is)) {
+    if (!same_text(was, is) && !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
         if (r->matters)
             mx_fail(e, MX_ERR_ARGUMENT, "--%s: the run to resume was started with %s, not %s", r->name,
                     was ? was : "none", is ? is : "none");
@@ -78,6 +91,13 @@ mx_command mx_run_command(const char *options_path) {
     return sscanf(line, "; mixmae %31[^,], %31s", version, name) == 2 ? mx_command_find(name) : (mx_command)0;
 }
 
+mx_status mx_run_options_read(mx_options *o, mx_command command, const char *options_path, mx_error *e) {
+    if (mx_options_init(o, e) || mx_options_defaults(o, command, e) ||
+        mx_options_set(o, "dtype", "f32", e)) /* where the file has none: f32 was all there was */
+        return e->status;
+    return mx_options_read(o, options_path, command, NULL, e);
+}
+
 static mx_status take_stored(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
                              mx_error *e) {
     mx_options stored;
@@ -86,9 +106,7 @@ static mx_status take_stored(mx_run_paths *p, mx_command command, mx_options *o,
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--resume %s: that is a run of %s, continue it with mixmae %s --resume %s", p->root,
                        command_name(was), command_name(was), p->root);
-    if (mx_options_init(&stored, e) || mx_options_defaults(&stored, command, e) ||
-        mx_options_read(&stored, p->options, command, NULL, e))
-        goto fail;
+    if (mx_run_options_read(&stored, command, p->options, e)) goto fail;
     for (int i = 0; given && i < mx_option_count(); i++)
         if (given[i] && reconcile(&stored, o, i, e)) goto fail;
     if (mx_options_set(&stored, "resume", p->root, e) || mx_options_set(&stored, "output", p->root, e))
@@ -101,7 +119,7 @@ fail:
     return e->status;
 }
 
-/* Written once, before the first step, with the program's version and the command on top. */
+/* Written before the first step, and by mx_run_folder_dtype; the program's version and the command on top. */
 static mx_status write_options(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
     char *text = mx_options_text(o, command), *file = NULL;
     if (!text || asprintf(&file, MX_FIRST_LINE "\n%s", mixmae_version(), command_name(command), text) < 0)
@@ -110,6 +128,20 @@ static mx_status write_options(const mx_run_paths *p, mx_command command, const 
         mx_file_write(p->options, file, strlen(file), e);
     free(file);
     free(text);
+    return e->status;
+}
+
+mx_status mx_run_folder_dtype(const mx_run_paths *p, mx_command command, const mx_options *o, char **was,
+                              mx_error *e) {
+    mx_options stored;
+    *was = NULL;
+    if (mx_run_options_read(&stored, command, p->options, e) || same_text(stored.dtype, o->dtype)) goto done;
+    if (!(*was = strdup(stored.dtype)))
+        mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    else if (!mx_options_set(&stored, "dtype", o->dtype, e))
+        write_options(p, command, &stored, e);
+done:
+    mx_options_free(&stored);
     return e->status;
 }
 

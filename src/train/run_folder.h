@@ -17,7 +17,8 @@ mx_status mx_run_paths_make(mx_run_paths *p, const char *root, mx_error *e);
 void mx_run_paths_free(mx_run_paths *p);
 
 /* Decides what to do for a run of `command`. With --resume and a stored run: its options replace *o, after
- * those given again have been compared (a different one that matters is refused by name), and *stored is set;
+ * those given again have been compared (a different one that matters is refused by name, but for a --dtype
+ * that lets the run go on where its own cannot: mx_compute_make), and *stored is set;
  * *resumed: a saved state exists too. The folder is locked, and what a killed process left half written in it
  * is removed. Else the folder must be new or empty. Paths of input are made absolute first. */
 mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
@@ -26,6 +27,13 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
 mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e);
 /* The command whose options.ini this is, by its first line; 0: unreadable. */
 mx_command mx_run_command(const char *options_path);
+/* A run's options as its options.ini has them. Initialises *o; free with mx_options_free, also after a
+ * failure. */
+mx_status mx_run_options_read(mx_options *o, mx_command command, const char *options_path, mx_error *e);
+/* A resumed run goes on in o's dtype from here: options.ini holds it from now on. *was (free it) gets what
+ * stood there before; NULL when it was the same, and nothing is written. */
+mx_status mx_run_folder_dtype(const mx_run_paths *p, mx_command command, const mx_options *o, char **was,
+                              mx_error *e);
 /* Takes a folder back that was started and never trained in. */
 void mx_run_folder_undo(const mx_run_paths *p);
 

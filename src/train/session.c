@@ -2,6 +2,7 @@
 #include "train/session.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
 int mx_processors(void) {
@@ -10,15 +11,48 @@ int mx_processors(void) {
     return n > 0 ? n : 1;
 }
 
+static mx_status no_bf16_here(const mx_backend *b, mx_error *e) {
+    const char *isa = mx_backend_isa(b);
+    if (mx_backend_check(b, e)) return e->status; /* MIXMAE_ISA is to blame */
+    return mx_fail(
+        e, MX_ERR_UNSUPPORTED,
+        "the run began with --dtype auto, which chose bf16 for the bf16 products of instruction set "
+        "avx512bf16; here there are none (backend %s%s%s). With --dtype bf16 it goes on in the same mixed "
+        "precision, computed slower and rounded otherwise; with --dtype f32 it goes on in f32. Neither "
+        "ends in the bytes that the run would have come to where it began",
+        mx_backend_name(b), *isa ? ", instruction set " : "", isa);
+}
+
 mx_status mx_compute_make(mx_compute *how, const char *backend, const char *dtype, int64_t threads,
                           mx_error *e) {
     *how = (mx_compute){.backend = backend, .threads = (int)threads};
     if (!backend) how->backend = mx_backend_find("cpu") ? "cpu" : "ref";
-    if (dtype && !strcmp(dtype, "bf16"))
+    const mx_backend *b = mx_backend_find(how->backend); /* NULL: mx_session_plan refuses it */
+    bool fast = b && mx_backend_bf16(b), now = !dtype || !strcmp(dtype, "auto");
+    if (now)
+        how->chosen = fast ? "auto: faster here than f32" : "auto: bf16 is no faster here";
+    else if (!strncmp(dtype, "auto:", 5))
+        how->chosen = "auto: chosen when the run began", dtype += 5;
+    if (now ? fast : !strcmp(dtype, "bf16"))
         how->activations = MX_BF16;
-    else if (dtype && strcmp(dtype, "f32"))
-        return mx_fail(e, MX_ERR_ARGUMENT, "--dtype: expected f32 or bf16, found %s", dtype);
-    return MX_OK;
+    else if (!now && strcmp(dtype, "f32"))
+        return mx_fail(e, MX_ERR_ARGUMENT, "--dtype: expected auto, f32 or bf16, found %s", dtype);
+    bool kept = how->chosen && !now && how->activations == MX_BF16;
+    return kept && b && !fast ? no_bf16_here(b, e) : MX_OK;
+}
+
+const char *mx_compute_dtype(const mx_compute *how) {
+    static const char *const name[2][2] = {{"f32", "bf16"}, {"auto:f32", "auto:bf16"}};
+    return name[how->chosen != NULL][how->activations == MX_BF16];
+}
+
+void mx_compute_text(const mx_compute *how, char *out, size_t size) {
+    const mx_backend *b = mx_backend_find(how->backend);
+    const char *isa = b ? mx_backend_isa(b) : "", *why = how->chosen;
+    int threads = how->threads > 0 ? how->threads : mx_processors();
+    snprintf(out, size, "backend %s%s%s, %s%s%s%s, %d thread%s", how->backend, *isa ? " " : "", isa,
+             mx_dtype_name(how->activations), why ? " (" : "", why ? why : "", why ? ")" : "", threads,
+             threads > 1 ? "s" : "");
 }
 
 mx_compute mx_compute_like(const mx_ctx *c) {

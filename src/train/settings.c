@@ -86,7 +86,7 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, double blr, do
     if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
     s->threads = how.threads > 0 ? how.threads : mx_processors();
     s->workers = choose_workers(o, s->threads);
-    s->backend = how.backend, s->activations = how.activations;
+    s->backend = how.backend, s->activations = how.activations, s->chosen = how.chosen;
     s->bad_share = o->max_bad;
     s->log_every = o->log_every > 0 ? (int)o->log_every : 0;
     s->label_fraction = 1;
@@ -235,7 +235,7 @@ mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_datas
 }
 
 mx_compute mx_settings_compute(const mx_settings *s) {
-    return (mx_compute){s->backend, s->threads, s->activations};
+    return (mx_compute){s->backend, s->threads, s->activations, s->chosen};
 }
 
 mx_adamw_config mx_settings_adamw(const mx_settings *s) {
@@ -276,6 +276,8 @@ mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e
     if (o->lr < 0 && o->blr < 0) o->blr = s->schedule.lr * 256 / ((double)s->batch * s->accum);
     if (o->lr < 0) o->lr = s->schedule.lr;
     o->batch_size = s->batch, o->accum_steps = s->accum;
+    const mx_compute how = mx_settings_compute(s);
+    if (mx_options_set(o, "dtype", mx_compute_dtype(&how), e)) return e->status;
     if (s->task == MX_TASK_FINETUNE) {
         mx_model_config unused;
         o->layer_decay = s->layer_decay, o->drop_path = s->drop_path;

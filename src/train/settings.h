@@ -35,6 +35,7 @@ typedef struct {
     double again;               /* work that is done again, as a share of the step's */
     const char *backend;
     mx_dtype activations;   /* MX_F32, or MX_BF16: mixed precision */
+    const char *chosen;     /* why, as in mx_compute */
     mx_transform transform; /* training */
     double bad_share;
     int64_t save_steps;  /* 0: by time */

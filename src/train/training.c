@@ -41,13 +41,12 @@ static void describe(mx_training *p) {
               p->held ? ", held-out images beside them" : "");
     mx_notice(sink, "training  %g epochs of %" PRId64 " steps, %d x %d images a step, learning rate %.3g",
               s->epochs, s->steps_per_epoch, s->accum, s->batch, s->schedule.lr);
-    mx_notice(
-        sink,
-        "machine   backend %s %s, %s, %d thread%s, %d loader worker%s, step memory %.0f MB, state %.0f MB",
-        mx_backend_name(p->trainer.session.ctx.backend), mx_backend_isa(p->trainer.session.ctx.backend),
-        mx_dtype_name(s->activations), s->threads, s->threads > 1 ? "s" : "", s->workers,
-        s->workers == 1 ? "" : "s", (double)p->trainer.session.planned / 1e6,
-        (double)p->trainer.model.params.bytes / 1e6);
+    char machine[160];
+    const mx_compute how = mx_settings_compute(s);
+    mx_compute_text(&how, machine, sizeof machine);
+    mx_notice(sink, "machine   %s, %d loader worker%s, step memory %.0f MB, state %.0f MB", machine,
+              s->workers, s->workers == 1 ? "" : "s", (double)p->trainer.session.planned / 1e6,
+              (double)p->trainer.model.params.bytes / 1e6);
     mx_memory_plan memory;
     mx_plan_memory(&memory, &p->trainer, p->data, p->held);
     mx_error no_pictures = {0};
@@ -111,6 +110,19 @@ static mx_status prepare(mx_training *p, const bool *given, mx_error *e) {
     return e->status;
 }
 
+/* A run that cannot go on in the type that auto chose, and was resumed with another one: from here it has
+ * that, in options.ini and for every later resume. */
+static mx_status keep_dtype(mx_training *p, mx_error *e) {
+    char *was = NULL, line[160];
+    if (mx_run_folder_dtype(&p->paths, p->task->command, &p->o, &was, e) || !was) goto done;
+    snprintf(line, sizeof line, "from here on in %s, as --dtype says: the run began in %s",
+             mx_dtype_name(p->settings.activations), was);
+    mx_observe_event(p, p->state.step, line);
+done:
+    free(was);
+    return e->status;
+}
+
 static mx_status finish(mx_training *p, mx_error *e) {
     p->state.finished = true;
     if (mx_training_save(p, e) || mx_observe_end(p, e)) return e->status;
@@ -142,7 +154,7 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
     }
     describe(p);
     p->started = p->last_saved = p->last_logged = mx_clock_now();
-    if (mx_observe_begin(p, e)) goto done;
+    if (mx_observe_begin(p, e) || keep_dtype(p, e)) goto done;
     mx_status status = mx_training_loop(p, e);
     if (status == MX_OK)
         finish(p, e);

@@ -105,6 +105,12 @@ def write_model(path, config, seed=1):
     return tensors
 
 
+class LoadOptions(ctypes.Structure):
+    """mixmae_load_options of include/mixmae.h"""
+    _fields_ = [("max_batch", ctypes.c_int), ("threads", ctypes.c_int), ("backend", ctypes.c_char_p),
+                ("dtype", ctypes.c_char_p)]
+
+
 class Outputs(ctypes.Structure):
     """mixmae_outputs of include/mixmae.h"""
     _fields_ = [("features", FLOATS), ("stage", FLOATS * 6), ("tokens", FLOATS), ("logits", FLOATS),
@@ -126,11 +132,12 @@ class Program:
         return done.stdout
 
     def forward(self, path, images, classes, features):
-        """Logits, or pooled features of a model without a head, of normalised images."""
+        """Logits, or pooled features of a model without a head, of normalised images; in f32 on any machine."""
         if not self.library:
             self.library = ctypes.CDLL(os.path.join(self.folder, "libmixmae.so"))
         model, text = ctypes.c_void_p(), ctypes.create_string_buffer(1024)
-        if self.library.mixmae_model_load(ctypes.byref(model), path.encode(), None, text, ctypes.c_size_t(1024)):
+        how = LoadOptions(dtype=b"f32")
+        if self.library.mixmae_model_load(ctypes.byref(model), path.encode(), ctypes.byref(how), text, ctypes.c_size_t(1024)):
             sys.exit(f"{path}: {text.value.decode()}")
         images = np.ascontiguousarray(images, np.float32)
         out = np.full((len(images), classes or features), np.nan, np.float32)

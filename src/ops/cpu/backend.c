@@ -5,10 +5,11 @@
 
 #include "ops/cpu/cpu.h"
 
-#define CPU_BACKEND(isa_name)                                                                                \
+#define CPU_BACKEND(isa_name, has_bf16)                                                                      \
     {                                                                                                        \
         .base = {.name = "cpu",                                                                              \
                  .isa = #isa_name,                                                                           \
+                 .bf16 = has_bf16,                                                                           \
                  .fill = mx_cpu_fill,                                                                        \
                  .copy = mx_cpu_copy,                                                                        \
                  .scale_samples = mx_cpu_scale_samples,                                                      \
@@ -41,11 +42,11 @@
         .kernels = &mx_kernels_##isa_name                                                                    \
     }
 
-static const mx_cpu_backend backend_generic = CPU_BACKEND(generic);
+static const mx_cpu_backend backend_generic = CPU_BACKEND(generic, false);
 #if defined(__x86_64__)
-static const mx_cpu_backend backend_avx2 = CPU_BACKEND(avx2);
-static const mx_cpu_backend backend_avx512 = CPU_BACKEND(avx512);
-static const mx_cpu_backend backend_avx512bf16 = CPU_BACKEND(avx512bf16);
+static const mx_cpu_backend backend_avx2 = CPU_BACKEND(avx2, false);
+static const mx_cpu_backend backend_avx512 = CPU_BACKEND(avx512, false);
+static const mx_cpu_backend backend_avx512bf16 = CPU_BACKEND(avx512bf16, true);
 
 /* x86-64-v3 and v4, feature by feature: GCC 12 takes no level names here, and the system must save the
  * registers, which __builtin_cpu_supports checks too. */

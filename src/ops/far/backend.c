@@ -305,7 +305,7 @@ static mx_backend far_backend = {.name = "far",
 static void begin(void) {
     inner = mx_backend_find("cpu");
     if (!inner) inner = &mx_backend_ref;
-    far_backend.isa = inner->isa;
+    far_backend.isa = inner->isa, far_backend.bf16 = inner->bf16;
 }
 
 const mx_backend *mx_backend_test_far(void) {
