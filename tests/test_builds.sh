@@ -10,7 +10,7 @@ other=build/mixmae
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0 compared=0
-for isa in generic avx2 avx512; do
+for isa in generic avx2 avx512 avx512bf16; do
     for dtype in f32 bf16; do
         MIXMAE_ISA=$isa "$other" verify --backend cpu --dtype $dtype --threads 2 --output "$work/theirs" tests/golden/pretrain_64.safetensors >/dev/null 2>&1
         [ -s "$work/theirs" ] || continue # not on this machine
