@@ -80,11 +80,12 @@ static void forward_task(void *arg, int64_t task, int thread) {
     const block b = block_at(&f->tiles, task);
     mx_gemm_scratch *work = f->scratch + thread;
     const int64_t at = b.i * f->out + b.j;
-    /* a residual may be y itself and bf16 holds no sums, so then the product waits in a tile */
-    const bool half = f->y.type == MX_BF16, wait = f->r || half;
+    /* The product waits in a tile for what follows: a residual may be y itself, bf16 holds no sums, and rows that
+     * are a power of two apart would meet in a few sets of L2. */
+    const bool half = f->y.type == MX_BF16, wait = f->r || half || f->bias || mx_present(f->h);
     mx_gemm_block g = forward_product(f, b);
     mx_panels_use(&f->weights, b.j, &g);
-    g.c = wait ? work->tile : mx_present(f->h) ? mx_f32(f->h) + at : mx_f32(f->y) + at;
+    g.c = wait ? work->tile : mx_f32(f->y) + at;
     g.ldc = wait ? MX_NC : f->out;
     const mx_epilogue e = {.y = mx_at(f->y, at),
                            .bias = f->bias ? f->bias + b.j : NULL,
@@ -96,7 +97,7 @@ static void forward_task(void *arg, int64_t task, int thread) {
                            .per_sample = f->per_sample,
                            .ld = f->out};
     f->k->gemm(&g, work);
-    if (f->bias || mx_present(f->h) || wait) f->k->epilogue(&e, g.c, g.ldc, b.m, b.n);
+    if (wait) f->k->epilogue(&e, g.c, g.ldc, b.m, b.n);
 }
 
 static float *maybe(mx_tensor t) { return mx_present(t) ? mx_f32(t) : NULL; }
