@@ -95,7 +95,7 @@ MX_INLINE void settle(const product *g, const fate what, mx_vf v, int64_t i, int
     }
     if (what == SCALED && g->factor) v *= g->factor[i];
     const int64_t n = g->d - j;
-    const __mmask16 some = n >= 16 ? 0xffff : n > 0 ? (__mmask16)((1u << n) - 1) : 0;
+    const __mmask16 some = (__mmask16)(n >= 16 ? 0xffffu : n > 0 ? (1u << n) - 1u : 0u);
     _mm256_mask_storeu_epi16(g->y + i * g->y_row + j, some, (__m256i)mx_narrow(v));
 }
 

@@ -63,7 +63,7 @@ MX_INLINE void pack_rows(mx_pair *d, const mx_gemm_block *g, int64_t i0, int64_t
         const void *a = at(g->a, (i0 + i) * g->a_row + p0, how);
         for (int64_t p = 0; p < k; p += 32) {
             const int64_t rest = pairs_of(k - p);
-            const __mmask16 some = rest >= 16 ? 0xffff : (__mmask16)((1u << rest) - 1);
+            const __mmask16 some = (__mmask16)(rest >= 16 ? 0xffffu : (1u << rest) - 1u);
             _mm512_mask_storeu_epi32(d + p / 2, some, mx_half32(a, p, k - p, how));
         }
     }
@@ -92,7 +92,7 @@ MX_INLINE void strip_step(mx_pair *to, int64_t size, const void *first, const vo
     int64_t i = 0;
     for (; i + 8 <= m; i += MX_MR, to += size) store_strip(to, half8(first, i, how), half8(second, i, how));
     for (; i < m; i += MX_MR, to += size) {
-        const __mmask8 some = m - i >= 8 ? 0xff : (__mmask8)((1u << (m - i)) - 1);
+        const __mmask8 some = (__mmask8)(m - i >= 8 ? 0xffu : (1u << (m - i)) - 1u);
         store_strip(to, some_half8(first, i, some, how), some_half8(second, i, some, how));
     }
 }
