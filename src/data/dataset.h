@@ -25,13 +25,25 @@ typedef struct mx_dataset mx_dataset;
 mx_status mx_dataset_open(mx_dataset **out, const char *spec, const char *cache_path, mx_error *e);
 void mx_dataset_close(mx_dataset *d);
 
-/* ALL: everything, of a folder with train and val too (the class folders are then below those); of the other
- * sources where they have no held-out part. */
-typedef enum { MX_SPLIT_TRAIN, MX_SPLIT_VAL, MX_SPLIT_ALL } mx_split;
+/* VAL: what is held out, a test part only where there is no other. TEST: the test part, of sources that have
+ * both; else as VAL. ALL: everything, of a folder in parts too (the class folders are then below those); of
+ * the other sources where they have no held-out part. EVERY: as ALL, by one who needs no labels: a folder
+ * that might be parts or classes is no error. */
+typedef enum { MX_SPLIT_TRAIN, MX_SPLIT_VAL, MX_SPLIT_TEST, MX_SPLIT_ALL, MX_SPLIT_EVERY } mx_split;
+
+/* What to open, and how lists are read. */
+typedef struct {
+    const char *spec;
+    const char *image_column, *label_column; /* names, or numbers from 1; NULL: told by the header */
+} mx_data_request;
 
 /* One part of it. *out NULL with MX_OK: there is no held-out part. In all else as mx_dataset_open. */
 mx_status mx_dataset_open_split(mx_dataset **out, const char *spec, mx_split split, const char *cache_path,
                                 mx_error *e);
+mx_status mx_dataset_open_request(mx_dataset **out, const mx_data_request *r, mx_split split,
+                                  const char *cache_path, mx_error *e);
+/* What was passed over or decided in opening it, one sentence a line; "" when there is nothing to say. */
+const char *mx_dataset_note(const mx_dataset *d);
 
 /* spec with its paths made absolute, so that it means the same in any folder; prefix, list and patterns stay.
  * What is not there keeps its name, for the message to come. The caller frees it; NULL: out of memory. */

@@ -19,6 +19,14 @@ typedef enum { /* the numbers are in cache files: append only */
                MX_SOURCE_KINDS
 } mx_source_kind;
 
+/* How a folder is read that may be a set in parts or a set of classes; by the prefix. */
+typedef enum {
+    MX_READ_TELL,   /* none: as its names and siblings say, or refused */
+    MX_READ_FOLDER, /* folder: the same, but where nothing tells all of it is one set */
+    MX_READ_PARTS,  /* split: its train, val and test are parts, whatever else there is */
+    MX_READ_CLASSES /* classes: it has no parts */
+} mx_reading;
+
 #define MX_CIFAR_RECORD 3072 /* bytes: 32x32 planes of red, green, blue */
 
 /* One split of one source. Strings are its own, paths relative to root or absolute. */
@@ -26,17 +34,21 @@ typedef struct {
     mx_source_kind kind;
     char *given; /* what the user wrote, for messages */
     char *root;  /* the folder that is opened */
-    char **file; /* annotations, list, record files or shards, in order; none for folders */
+    char **file; /* annotations, list, record files or shards, in order; of a folder that is opened with all
+                    its parts: those, the class folders being below them */
     int64_t files, file_room;
     char *images;  /* Places: the folder of the images, with a slash, or "" */
     char *classes; /* file of class names, NULL when there is none */
+    mx_reading reading;
+    char *image_column, *label_column; /* of a list, as given; NULL: found by their names */
+    char *note;                        /* what the user should know of the choice, or NULL */
 } mx_source;
 
 void mx_source_free(mx_source *s);
 /* A copy of path is the next of s->file. */
 mx_status mx_source_add(mx_source *s, const char *path, mx_error *e);
-/* What stands at spec ("PATH" or "PREFIX:PATH"). *found false with MX_OK: the source has no such split. */
-mx_status mx_source_find(mx_source *s, bool *found, const char *spec, mx_split split, mx_error *e);
+/* What stands at r->spec ("PATH" or "PREFIX:PATH"). *found false with MX_OK: the source has no such split. */
+mx_status mx_source_find(mx_source *s, bool *found, const mx_data_request *r, mx_split split, mx_error *e);
 /* Names the split to the cache: kind, real path of root, files (free it); NULL: out of memory. */
 char *mx_source_identity(const mx_source *s);
 

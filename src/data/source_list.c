@@ -1,6 +1,7 @@
 /* A list with labels: CSV, tab or space separated, with a header or without (docs/DATA.md). Each line names
  * an image, relative to the list's folder, and perhaps its label: a number, or a class name. */
 #include "data/source.h"
+#include "data/splits.h"
 #include "data/text.h"
 
 #include <stdlib.h>
@@ -201,30 +202,21 @@ mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, mx_error *e) {
     return s;
 }
 
-/* FILE itself; and beside a train.csv the held-out val.csv or test.csv (or another ending, the same for
- * both).
- */
+/* FILE itself; and beside a list of the training part ("train.csv", "Training_labels.csv") the one of another
+ * part, named alike. */
 mx_status mx_find_list(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
-    static const char *const held[] = {"val", "test"};
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     s->root = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    char *name = NULL;
-    if (split == MX_SPLIT_TRAIN) {
-        *found = true;
-        name = strdup(base);
-    }
-    for (int i = 0; i < 2 && split == MX_SPLIT_VAL && !*found && !strncmp(base, "train.", 6); i++) {
-        char *beside = mx_text_make("%s/%s%s", s->root ? s->root : ".", held[i], base + 5);
-        *found = beside && !access(beside, F_OK);
-        free(beside);
-        if (*found) name = mx_text_make("%s%s", held[i], base + 5);
-    }
-    char *classes = mx_text_make("%s/classes.txt", s->root ? s->root : ".");
+    char *name = NULL, *classes = mx_text_make("%s/classes.txt", s->root ? s->root : ".");
     mx_status st = MX_OK;
-    if (!s->root || !classes || (*found && !name))
+    if (!s->root || !classes)
         st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    else if (*found)
-        st = mx_source_add(s, name, e);
+    else if (split != MX_SPLIT_TRAIN)
+        st = mx_part_beside(&name, s->root, base, split, e);
+    else if (!(name = strdup(base)))
+        st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    *found = name != NULL;
+    if (!st && *found) st = mx_source_add(s, name, e);
     if (!st && !access(classes, F_OK) && strcmp(base, "classes.txt") && !(s->classes = strdup("classes.txt")))
         st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
     free(classes), free(name);

@@ -4,11 +4,13 @@
  * compressed shard cannot be used: nothing can be read from its middle. */
 #include "data/shards.h"
 #include "data/source.h"
+#include "data/splits.h"
 #include "data/text.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -244,57 +246,81 @@ static bool has_shards(const char *folder, const char *part) {
     return yes;
 }
 
+/* The folders of `folder` that are named as parts and hold shards. */
+static mx_status part_folders(mx_names *out, const char *folder, mx_error *e) {
+    DIR *dir = opendir(folder);
+    mx_status s = MX_OK;
+    for (const struct dirent *f; dir && !s && (f = readdir(dir));)
+        if (mx_part_of(f->d_name, strlen(f->d_name)) && has_shards(folder, f->d_name))
+            s = mx_names_take(out, strdup(f->d_name), e);
+    if (dir) closedir(dir);
+    return s;
+}
+
 char *mx_sign_tar(const char *folder) {
-    if (has_shards(folder, "train")) return strdup("train/*.tar");
-    return has_shards(folder, "") ? strdup("*.tar") : NULL;
+    mx_names n = {0};
+    part_folders(&n, folder, NULL);
+    char *sign = n.count ? mx_text_make("%s/*.tar", n.at[0]) : NULL;
+    mx_names_free(&n);
+    return sign ? sign : has_shards(folder, "") ? strdup("*.tar") : NULL;
 }
 
 /* Shards of one folder, told apart by their names; those that say neither are for training when none says
- * so. */
+ * so. A test part is held out only where there is no other. */
 static mx_status choose(mx_source *s, const mx_names *n, mx_split split, mx_error *e) {
-    int64_t parts[3] = {0};
+    int64_t parts[4] = {0};
     char quoted[MX_QUOTE];
-    for (int64_t i = 0; i < n->count; i++) parts[mx_shard_part_of(n->at[i])]++;
+    size_t from, length;
+    for (int64_t i = 0; i < n->count; i++) parts[mx_part_in(n->at[i], &from, &length)]++;
+    mx_part_name want = split == MX_SPLIT_TRAIN                       ? MX_PART_TRAIN
+                        : split == MX_SPLIT_VAL && parts[MX_PART_VAL] ? MX_PART_VAL
+                                                                      : MX_PART_TEST;
     mx_status st = MX_OK;
     for (int64_t i = 0; i < n->count && !st; i++) {
-        mx_shard_part part = mx_shard_part_of(n->at[i]);
-        if (part == MX_SHARD_ANY && parts[MX_SHARD_TRAIN])
+        mx_part_name part = mx_part_in(n->at[i], &from, &length);
+        if (part == MX_PART_NONE && parts[MX_PART_TRAIN])
             st =
                 mx_fail(e, MX_ERR_DATA,
                         "tar: expected shards named NAME-train-*.tar and NAME-val-*.tar, or none of them so; "
                         "found also %s",
                         mx_quote(quoted, n->at[i]));
-        else if ((part == MX_SHARD_HELD) == (split == MX_SPLIT_VAL))
+        else if ((part ? part : MX_PART_TRAIN) == want)
             st = mx_source_add(s, n->at[i], e);
     }
     return st;
 }
 
-static mx_status find_in_folder(mx_source *s, const char *path, mx_split split, mx_error *e) {
-    static const char *const held[] = {"val", "validation", "test"};
+/* Every shard of one folder, which is a part. */
+static mx_status take_folder(mx_source *s, const char *path, const char *part, mx_error *e) {
     mx_names n = {0};
-    mx_status st = MX_OK;
-    char quoted[MX_QUOTE];
-    if (!(s->root = strdup(path))) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    const char *part = NULL;
-    bool divided = has_shards(path, "train");
-    for (int i = 0; divided && split == MX_SPLIT_VAL && i < 3 && !part; i++)
-        if (has_shards(path, held[i])) part = held[i];
-    if (divided && split == MX_SPLIT_TRAIN) part = "train";
-    if (divided && !part) return MX_OK;
-    char *folder = mx_text_make("%s/%s", path, part ? part : ""),
-         *prefix = mx_text_make("%s/", part ? part : "");
-    if (folder && prefix)
-        st = mx_shards_in(&n, folder, part ? prefix : "", e);
-    else
-        st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    if (!st && !n.count)
-        st = mx_fail(e, MX_ERR_DATA, "tar: expected .tar files in %s or in its folder train, found none",
-                     mx_quote(quoted, path));
-    for (int64_t i = 0; divided && i < n.count && !st; i++) st = mx_source_add(s, n.at[i], e);
-    if (!divided && !st) st = choose(s, &n, split, e);
+    char *folder = mx_text_make("%s/%s", path, part), *prefix = mx_text_make("%s/", part);
+    mx_status st =
+        folder && prefix ? mx_shards_in(&n, folder, prefix, e) : mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    for (int64_t i = 0; i < n.count && !st; i++) st = mx_source_add(s, n.at[i], e);
     mx_names_free(&n);
     free(folder), free(prefix);
+    return st;
+}
+
+static mx_status find_in_folder(mx_source *s, const char *path, mx_split split, mx_error *e) {
+    mx_names parts = {0}, n = {0};
+    char quoted[MX_QUOTE];
+    int64_t at = -1;
+    if (!(s->root = strdup(path))) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    mx_status st = part_folders(&parts, path, e);
+    bool divided = parts.count > 0;
+    if (!st && divided) st = mx_part_choose(&at, parts.at, parts.count, split, path, e);
+    if (!st && at >= 0) st = take_folder(s, path, parts.at[at], e);
+    if (!st && !divided && !(st = mx_shards_in(&n, path, "", e)) && n.count) st = choose(s, &n, split, e);
+    if (!st && split == MX_SPLIT_TRAIN && !s->files)
+        st = mx_fail(e, MX_ERR_DATA,
+                     "tar: expected .tar files for training in %s or in its folder train, found %s%s",
+                     mx_quote(quoted, path),
+                     divided   ? "none beside "
+                     : n.count ? "only held-out ones"
+                               : "none",
+                     divided ? parts.at[0] : "");
+    mx_names_free(&parts), mx_names_free(&n);
     return st;
 }
 
@@ -322,7 +348,7 @@ static mx_status find_pattern(mx_source *s, const char *pattern, mx_error *e) {
 
 mx_status mx_find_tar(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
     bool folder = is_folder(path);
-    if (!folder && split == MX_SPLIT_VAL) return MX_OK; /* a list of shards is one part */
+    if (!folder && split != MX_SPLIT_TRAIN) return MX_OK; /* a list of shards is one part */
     mx_status st = folder ? find_in_folder(s, path, split, e) : find_pattern(s, path, e);
     if (st || !(*found = s->files > 0)) return st;
     const char *slash = strrchr(s->file[0], '/');
