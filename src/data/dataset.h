@@ -53,6 +53,9 @@ char *mx_dataset_absolute(const char *spec);
 /* Keeps a random share of each class (0 < fraction <= 1; at least one image a class, unlabelled ones together
  * a class), in listing order; the fingerprint follows. */
 mx_status mx_dataset_take_fraction(mx_dataset *d, double fraction, uint64_t seed, mx_error *e);
+/* Splits a share (0 < share < 1) of each class off, rounded, at least one image of a class that has two,
+ * never all of it: held keeps that share, else the rest is kept. The same seed gives the same division. */
+mx_status mx_dataset_take_share(mx_dataset *d, double share, uint64_t seed, bool held, mx_error *e);
 /* Makes val's labels and class names train's, by name: folders are numbered by what is in them, so one class
  * missing shifts the rest. A class with images in val that train lacks: an error that names it. */
 mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_error *e);

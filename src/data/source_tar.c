@@ -311,7 +311,9 @@ static mx_status find_in_folder(mx_source *s, const char *path, mx_split split, 
     bool divided = parts.count > 0;
     if (!st && divided) st = mx_part_choose(&at, parts.at, parts.count, split, path, e);
     if (!st && at >= 0) st = take_folder(s, path, parts.at[at], e);
-    if (!st && !divided && !(st = mx_shards_in(&n, path, "", e)) && n.count) st = choose(s, &n, split, e);
+    if (!st && at < 0 && (!divided || split == MX_SPLIT_TRAIN) && !(st = mx_shards_in(&n, path, "", e)) &&
+        n.count)
+        st = choose(s, &n, split, e);
     if (!st && split == MX_SPLIT_TRAIN && !s->files)
         st = mx_fail(e, MX_ERR_DATA,
                      "tar: expected .tar files for training in %s or in its folder train, found %s%s",

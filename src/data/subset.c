@@ -20,28 +20,63 @@ typedef struct {
     mx_rng rng;
 } quota;
 
-mx_status mx_dataset_take_fraction(mx_dataset *d, double fraction, uint64_t seed, mx_error *e) {
+/* Images of each class in q[].left (class_of); the caller frees. NULL: no memory. */
+static quota *count_classes(const mx_dataset *d, mx_error *e) {
+    quota *q = calloc((size_t)d->index.classes + 1, sizeof *q);
+    if (!q) mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)d->index.classes);
+    for (int64_t i = 0; q && i < d->index.files; i++) q[class_of(d, i)].left++;
+    return q;
+}
+
+/* Keeps the samples that the quotas choose, or (rest) the others. Frees q. */
+static mx_status keep(mx_dataset *d, quota *q, bool rest, mx_error *e) {
     mx_index *x = &d->index;
-    int64_t kept = 0, classes = x->classes + 1;
-    if (!(fraction > 0 && fraction <= 1))
-        return mx_fail(e, MX_ERR_ARGUMENT,
-                       "share of the images: expected more than 0 and at most 1, found %g", fraction);
-    quota *q = calloc((size_t)classes, sizeof *q);
-    if (!q) return mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)classes);
-    for (int64_t i = 0; i < x->files; i++) q[class_of(d, i)].left++;
-    for (int64_t c = 0; c < classes; c++) {
-        int64_t want = (int64_t)floor(fraction * (double)q[c].left + 0.5);
-        q[c].want = want < 1 ? 1 : want;
-        q[c].rng = mx_rng_make(seed, MX_RNG_SUBSET, (uint64_t)c, 0);
-    }
+    int64_t kept = 0;
     for (int64_t i = 0; i < x->files; i++) {
         quota *c = &q[class_of(d, i)];
-        bool keep = (int64_t)mx_rng_below(&c->rng, (uint64_t)c->left--) < c->want;
-        if (keep) c->want--, x->file[kept++] = x->file[i];
+        bool chosen = (int64_t)mx_rng_below(&c->rng, (uint64_t)c->left--) < c->want;
+        if (chosen) c->want--;
+        if (chosen != rest) x->file[kept++] = x->file[i];
     }
     x->files = kept;
     free(q);
     return mx_dataset_settle(d, e);
+}
+
+mx_status mx_dataset_take_fraction(mx_dataset *d, double fraction, uint64_t seed, mx_error *e) {
+    if (!(fraction > 0 && fraction <= 1))
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "share of the images: expected more than 0 and at most 1, found %g", fraction);
+    quota *q = count_classes(d, e);
+    if (!q) return MX_ERR_MEMORY;
+    for (int64_t c = 0; c <= d->index.classes; c++) {
+        int64_t want = (int64_t)floor(fraction * (double)q[c].left + 0.5);
+        q[c].want = want < 1 ? 1 : want;
+        q[c].rng = mx_rng_make(seed, MX_RNG_SUBSET, (uint64_t)c, 0);
+    }
+    return keep(d, q, false, e);
+}
+
+mx_status mx_dataset_take_share(mx_dataset *d, double share, uint64_t seed, bool held, mx_error *e) {
+    if (!(share > 0 && share < 1))
+        return mx_fail(e, MX_ERR_ARGUMENT, "held-out share: expected more than 0 and less than 1, found %g",
+                       share);
+    quota *q = count_classes(d, e);
+    if (!q) return MX_ERR_MEMORY;
+    int64_t all = 0;
+    for (int64_t c = 0; c <= d->index.classes; c++) {
+        int64_t want = (int64_t)floor(share * (double)q[c].left + 0.5), most = q[c].left - 1;
+        q[c].want = want < 1 ? 1 : want;
+        if (q[c].want > most) q[c].want = most < 0 ? 0 : most;
+        q[c].rng = mx_rng_make(seed, MX_RNG_SHARE, (uint64_t)c, 0);
+        all += q[c].want;
+    }
+    if (all) return keep(d, q, !held, e);
+    free(q);
+    char root[MX_QUOTE];
+    return mx_fail(e, MX_ERR_DATA,
+                   "held-out share: expected two images of a class at least, found one of each in %s",
+                   mx_quote(root, mx_dataset_root(d)));
 }
 
 typedef struct {

@@ -191,6 +191,7 @@ static mx_status prepare(embedder *m, mx_error *e) {
     if (choose_layer(o, &output, &stage, e) || mx_inference_open(&m->f, o, output, stage, e))
         return e->status;
     if (o->data && mx_open_part(&m->data, o, "all", e)) return e->status;
+    if (m->data) mx_notice_data(m->sink, m->data, NULL);
     m->count = m->data ? mx_dataset_count(m->data) : o->image_count;
     return open_outputs(m, e);
 }

@@ -88,6 +88,7 @@ mx_status mx_run_eval(const mixmae_options *options, const mixmae_sink *sink, mx
     if (mx_inference_open(&f, o, MX_OUT_LOGITS, 0, e) || mx_open_part(&data, o, "val", e) ||
         match_classes(&f.model, data, &map, e))
         goto done;
+    mx_notice_data(sink, data, NULL);
     mx_loader_config config = mx_inference_loader(&f, data);
     config.log = tell, config.user = (void *)sink;
     if (mx_evaluate(&v, &f.session, &f.model, &f.mix, f.out, &config, map, e)) goto done;
