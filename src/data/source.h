@@ -68,8 +68,16 @@ mx_status mx_list_parse(mx_index *x, char *bytes, size_t size,
                         mx_error *e); /* classes known: of classes.txt */
 mx_status mx_inat_parse(mx_index *x, const char *bytes, size_t size, mx_error *e);
 mx_status mx_places_parse(mx_index *x, const char *images, char *bytes, size_t size, mx_error *e);
-/* One shard of `size` bytes, the last of x->folder; *most the largest label so far, -1 at first. */
-mx_status mx_tar_shard(mx_index *x, int fd, const char *shard, int64_t size, int64_t *most, mx_error *e);
+/* What all shards of a data set hold together, and the first of what is not used. */
+typedef struct {
+    int64_t most; /* the largest label, -1 at first */
+    int64_t labelled, unlabelled;
+    int64_t without, further, apart; /* samples without an image; pictures beside it; labels without one */
+    char first_without[MX_QUOTE], first_further[MX_QUOTE], first_apart[MX_QUOTE];
+} mx_tar_counts;
+/* One shard of `size` bytes, the last of x->folder. */
+mx_status mx_tar_shard(mx_index *x, int fd, const char *shard, int64_t size, mx_tar_counts *counts,
+                       mx_error *e);
 
 struct mx_dataset {
     mx_index index;
