@@ -49,6 +49,9 @@ const char *mx_dataset_note(const mx_dataset *d);
  * What is not there keeps its name, for the message to come. The caller frees it; NULL: out of memory. */
 char *mx_dataset_absolute(const char *spec);
 
+/* MX_ERR_DATA with the reason when there are fewer classes than `least`, 1 or 2. */
+mx_status mx_dataset_need_classes(const mx_dataset *d, int least, mx_error *e);
+
 /* Changes of an open data set; not while anything else uses it. */
 /* Keeps a random share of each class (0 < fraction <= 1; at least one image a class, unlabelled ones together
  * a class), in listing order; the fingerprint follows. */
@@ -115,6 +118,9 @@ typedef struct {
     /* For evaluation: a broken image is not replaced by another. Its place holds zeros, its index and label
      * are -1. */
     bool no_replacement;
+    /* 0: every image once an epoch. To 1: a class of n images is drawn in proportion to n^(1 - balance), so
+     * that at 1 all classes come equally often; those of one class still equally often, give or take one. */
+    double balance;
     int64_t bad_seen,
         bad_count; /* counters to continue from (resume): samples consumed and broken files met */
     void (*log)(

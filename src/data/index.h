@@ -98,6 +98,10 @@ bool mx_dataset_raw(const mx_dataset *d);
  * mx_dataset_order_room numbers, of which the first mx_dataset_count are the result. */
 void mx_dataset_order(const mx_dataset *d, uint64_t seed, int64_t epoch, uint32_t *order);
 int64_t mx_dataset_order_room(const mx_dataset *d);
+/* The same with images of rare classes more often (mx_loader_config.balance); its room. */
+void mx_dataset_order_balanced(const mx_dataset *d, double balance, uint64_t seed, int64_t epoch,
+                               uint32_t *order);
+int64_t mx_dataset_balanced_room(const mx_dataset *d);
 /* The index, for planning memory. */
 const mx_index *mx_dataset_index(const mx_dataset *d);
 

@@ -11,15 +11,18 @@
 /* Names of columns in small letters, words joined by _. Those behind the gap count where none before it is
  * there. */
 static const char *const paths[] = {
-    "path",      "file",   "filename",   "file_name", "filepath",  "image",      "image_path", "img",   "name",
-    "",          "paths",  "files",      "filenames", "filepaths", "images",     "file_path",  "imgs",  "img_path",
-    "img_name",  "img_file", "image_name", "image_file", "image_filename", "imagepath", "imagename", "image_id",
-    "img_id",    "photo",  "picture",    "id",        NULL};
-static const char *const labels[] = {
-    "label",    "class",      "class_name", "category",   "target",     "class_id",      "label_id",      "y",
-    "",         "labels",     "classes",    "categories", "targets",    "label_name",    "class_label",   "classname",
-    "category_name", "category_id", "target_id",  "species",    "diagnosis",  "breed",         "genus",         "variety",
-    "type",     "tag",        "ground_truth", "gt",       "dx",         NULL};
+    "path",       "file",      "filename",   "file_name",  "filepath",       "image",
+    "image_path", "img",       "name",       "",           "paths",          "files",
+    "filenames",  "filepaths", "images",     "file_path",  "imgs",           "img_path",
+    "img_name",   "img_file",  "image_name", "image_file", "image_filename", "imagepath",
+    "imagename",  "image_id",  "img_id",     "photo",      "picture",        "id",
+    NULL};
+static const char *const labels[] = {"label",     "class",         "class_name",  "category",   "target",
+                                     "class_id",  "label_id",      "y",           "",           "labels",
+                                     "classes",   "categories",    "targets",     "label_name", "class_label",
+                                     "classname", "category_name", "category_id", "target_id",  "species",
+                                     "diagnosis", "breed",         "genus",       "variety",    "type",
+                                     "tag",       "ground_truth",  "gt",          "dx",         NULL};
 
 /* 2: one of the names before the gap, 1: behind it, 0: none. "Image Path" is image_path. */
 static int known(const char *name, const char *const *list) {
@@ -28,7 +31,7 @@ static int known(const char *name, const char *const *list) {
     int worth = 2;
     if (!n || n >= sizeof plain) return 0;
     for (size_t i = 0; i <= n; i++)
-        plain[i] = name[i] == ' ' || name[i] == '-'     ? '_'
+        plain[i] = name[i] == ' ' || name[i] == '-'   ? '_'
                    : name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] + 32)
                                                       : name[i];
     for (; *list; list++) {
@@ -125,10 +128,8 @@ bool mx_list_open_quote(const char *line, char separator) {
 static char find_separator(const char *line, const mx_list_how *how) {
     int commas = 0, others[2] = {0};
     bool quoted = false;
-    if (is_image(line, &(mx_list_how){.root_fd = -1}) && is_image(line, how)) {
-        struct stat st;
-        if (how->root_fd >= 0 && !fstatat(how->root_fd, line, &st, 0)) return ' ';
-    }
+    struct stat st;
+    if (how->root_fd >= 0 && !fstatat(how->root_fd, line, &st, 0)) return ' ';
     if (strchr(line, '\t')) return '\t';
     for (const char *p = line; *p; p++) {
         if (*p == '"') quoted = !quoted;
@@ -173,8 +174,9 @@ static int named(const lines *l, const char *option, const char *name, bool head
         for (int i = 0; i < l->n; i++)
             if (fold ? !strcasecmp(l->first[i], name) : !strcmp(l->first[i], name)) return i;
     if (mx_text_number(name, &number) && number >= 1 && number <= l->n) return (int)number - 1;
-    mx_fail(e, MX_ERR_FORMAT, "--%s %s: expected one of the columns %s%s, or a number from 1 to %d", option, name,
-            header ? "" : "of a header, found none above ", mx_list_columns(have, l->line, l->separator), l->n);
+    mx_fail(e, MX_ERR_FORMAT, "--%s %s: expected one of the columns %s%s, or a number from 1 to %d", option,
+            name, header ? "" : "of a header, found none above ",
+            mx_list_columns(have, l->line, l->separator), l->n);
     return -1;
 }
 
@@ -197,11 +199,22 @@ static int by_content(const lines *l, char *const *field, int n) {
     return at;
 }
 
+/* Is the first line a header though none of its names is known? Where it has no image the line behind it has
+ * one. ",1" is none: an image's name was left out. */
+static bool unknown_header(const lines *l) {
+    int at = by_content(l, l->second, l->behind);
+    int64_t number;
+    bool words = at >= 0 && *l->first[at];
+    for (int i = 0; i < l->n; i++) words |= *l->first[i] && !mx_text_number(l->first[i], &number);
+    return at != -1 && words;
+}
+
 static mx_status no_images(const lines *l, mx_error *e) {
     char have[MX_QUOTE];
     return mx_fail(e, MX_ERR_FORMAT,
                    "expected a header with a column path, file or image, or an image, found the columns %s: "
-                   "--image-column names it", mx_list_columns(have, l->line, l->separator));
+                   "--image-column names it",
+                   mx_list_columns(have, l->line, l->separator));
 }
 
 /* With a header: by names, then by content. */
@@ -232,7 +245,7 @@ static mx_status find_columns(mx_list_layout *o, const lines *l, mx_error *e) {
     bool data = by_content(l, l->first, l->n) != -1; /* then it is no header */
     bool names = by_name(l, paths, -1, false) >= 0 || by_name(l, labels, -1, false) >= 0;
     o->columns = l->n, o->path = o->label = -1;
-    o->header = !data && (names || by_content(l, l->second, l->behind) != -1);
+    o->header = !data && (names || unknown_header(l));
     if (how->image_column && (o->path = named(l, "image-column", how->image_column, !data, e)) < 0)
         return e->status;
     if (how->label_column && (o->label = named(l, "label-column", how->label_column, !data, e)) < 0)
@@ -258,8 +271,9 @@ mx_status mx_list_layout_find(mx_list_layout *o, const char *first, const char *
         l->n = mx_list_cut(a, o->separator, l->first);
         l->behind = *second ? mx_list_cut(b, o->separator, l->second) : 0;
         if (l->behind != l->n) l->behind = 0;
-        s = l->n < 0 ? mx_fail(e, MX_ERR_FORMAT, "expected fields of which quoted ones end, at most %d", MX_FIELDS)
-                     : find_columns(o, l, e);
+        s = l->n < 0
+                ? mx_fail(e, MX_ERR_FORMAT, "expected fields of which quoted ones end, at most %d", MX_FIELDS)
+                : find_columns(o, l, e);
     }
     free(a), free(b), free(l);
     return s;

@@ -64,8 +64,12 @@ mx_source_finder mx_find_inat, mx_find_places, mx_find_cifar, mx_find_list, mx_f
 mx_source_lister mx_list_folder, mx_list_inat, mx_list_places, mx_list_cifar, mx_list_list, mx_list_tar;
 
 /* The readers of files, which trust nothing; also for the fuzzers. bytes end with a 0 and may be changed. */
-mx_status mx_list_parse(mx_index *x, char *bytes, size_t size,
-                        mx_error *e); /* classes known: of classes.txt */
+typedef struct {
+    int root_fd;                             /* where the images lie, -1: unknown */
+    const char *image_column, *label_column; /* as in mx_data_request */
+} mx_list_how;
+/* Classes that x has already are those of classes.txt. */
+mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how *how, mx_error *e);
 mx_status mx_inat_parse(mx_index *x, const char *bytes, size_t size, mx_error *e);
 mx_status mx_places_parse(mx_index *x, const char *images, char *bytes, size_t size, mx_error *e);
 /* What all shards of a data set hold together, and the first of what is not used. */

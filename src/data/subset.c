@@ -133,15 +133,14 @@ mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_e
     const mx_index *t = &train->index;
     mx_index *v = &val->index;
     char name[MX_QUOTE], a[MX_QUOTE], b[MX_QUOTE];
-    if (!t->classes || !v->classes)
-        return mx_fail(e, MX_ERR_DATA, "expected labelled images, found none labelled in %s",
-                       mx_quote(a, mx_dataset_root(t->classes ? val : train)));
+    mx_status s = mx_dataset_need_classes(train, 1, e);
+    if (!s) s = mx_dataset_need_classes(val, 1, e);
+    if (s) return s;
     int32_t *to = malloc((size_t)v->classes * sizeof *to);
     if (!to || !match(t, v, to)) {
         free(to);
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)v->classes);
     }
-    mx_status s = MX_OK;
     for (int64_t i = 0; i < v->files && !s; i++) { /* nothing changes when there is an error */
         int32_t label = v->file[i].label;
         if (label >= 0 && to[label] < 0)

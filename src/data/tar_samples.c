@@ -180,9 +180,8 @@ mx_status mx_tar_join(mx_tar_samples *t) {
         if (label > t->counts->most) t->counts->most = label;
         *(label < 0 ? &t->counts->unlabelled : &t->counts->labelled) += 1;
         if (t->counts->labelled && t->counts->unlabelled)
-            return mx_fail(t->e, MX_ERR_FORMAT,
-                           "%s: no .cls field in this sample or one before, though others have one",
-                           mx_quote(quoted, name));
+            return mx_fail(t->e, MX_ERR_FORMAT, "%s: %s, though others have %s", mx_quote(quoted, name),
+                           label < 0 ? "no .cls field" : "a .cls field", label < 0 ? "one" : "none");
     }
     return MX_OK;
 }

@@ -24,10 +24,7 @@ static int class_by_name(const mx_model *m, const char *name, int first) {
 static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_t **map, mx_error *e) {
     int n = mx_dataset_classes(data);
     *map = NULL;
-    if (!n)
-        return mx_fail(e, MX_ERR_DATA,
-                       "%s has no labels: expected class folders or another labelled data set",
-                       mx_dataset_root(data));
+    if (mx_dataset_need_classes(data, 1, e)) return e->status;
     if (!m->class_name && n == m->config.classes) return MX_OK;
     if (!m->class_name)
         return mx_fail(e, MX_ERR_DATA,

@@ -46,7 +46,7 @@ static mx_status read_data(prober *p, mx_error *e) {
                        o->data);
     mx_notice_data(p->sink, p->train_data, p->test_data);
     p->classes = mx_dataset_classes(p->train_data);
-    if (p->classes < 2) return mx_fail(e, MX_ERR_DATA, "%s has no classes to tell apart", o->data);
+    if (mx_dataset_need_classes(p->train_data, 2, e)) return e->status;
     if (mx_dataset_same_classes(p->train_data, p->test_data, e)) return e->status;
     if (o->label_fraction < 1)
         return mx_dataset_take_fraction(p->train_data, o->label_fraction, (uint64_t)o->seed, e);
