@@ -232,6 +232,50 @@ static void test_balance(void **state) {
     mx_dataset_close(d);
 }
 
+/* One name in Unicode's two forms is one class, in a folder, in a list, and between the parts. */
+static void test_forms(void **state) {
+    (void)state;
+    static const char *const same[][2] = {
+        {"caf\xc3\xa9", "cafe\xcc\x81"},                          /* e with acute */
+        {"\xe1\xbb\x87", "e\xcc\xa3\xcc\x82"},                    /* two marks */
+        {"\xea\xb0\x81", "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8"}, /* Hangul */
+        {"\xd0\xb9", "\xd0\xb8\xcc\x86"},                         /* Cyrillic */
+        {"\xe3\x81\x8c", "\xe3\x81\x8b\xe3\x82\x99"}};            /* Kana */
+    for (size_t k = 0; k < sizeof same / sizeof *same; k++) {
+        char root[16], list[400], part[40];
+        mx_error e = {0};
+        snprintf(root, sizeof root, "u%zu", k);
+        snprintf(part, sizeof part, "%s/train", root);
+        put_classes(part, 2, (const char *const[]){same[k][0], "dog", NULL});
+        snprintf(part, sizeof part, "%s/val", root);
+        put_classes(part, 1, (const char *const[]){same[k][1], "dog", NULL});
+        mx_dataset *train = opened("", root, MX_SPLIT_TRAIN), *val = opened("", root, MX_SPLIT_VAL);
+        if (mx_dataset_same_classes(train, val, &e)) fail_msg("%s", e.text);
+        assert_int_equal(mx_dataset_classes(train), 2);
+        mx_dataset_close(train), mx_dataset_close(val);
+        mx_dataset *all = opened("", root, MX_SPLIT_ALL);
+        assert_int_equal(mx_dataset_classes(all), 2);
+        assert_non_null(strstr(mx_dataset_note(all), "1 classes have a name"));
+        for (int64_t i = 0; i < mx_dataset_count(all); i++)
+            assert_int_equal(strcmp(mx_dataset_class_name(all, mx_dataset_label(all, i)), "dog") == 0,
+                             strstr(mx_dataset_path(all, i), "dog/") != NULL);
+        mx_dataset_close(all);
+        put_picture("u.png", 4, 4, 3, 1);
+        snprintf(list, sizeof list, "u.png,%s\nu.png,zebra\nu.png,%s\n", same[k][0], same[k][1]);
+        put_text("u.csv", list);
+        mx_dataset *d = opened("", "u.csv", MX_SPLIT_TRAIN);
+        assert_int_equal(mx_dataset_classes(d), 2);
+        assert_int_equal(mx_dataset_label(d, 0), mx_dataset_label(d, 2));
+        assert_int_not_equal(mx_dataset_label(d, 0), mx_dataset_label(d, 1));
+        mx_dataset_close(d);
+    }
+    put_classes("uu", 1, (const char *const[]){"\xc3\xa9", "\xc3\xa8", "e", "\xff\xcc\x81", "\xff", NULL});
+    mx_dataset *d = opened("", "uu", MX_SPLIT_TRAIN);
+    assert_int_equal(mx_dataset_classes(d), 5); /* other letters, and what is no text, stay apart */
+    assert_string_equal(mx_dataset_note(d), "");
+    mx_dataset_close(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_names),
                                        cmocka_unit_test(test_two_of_a_kind),
@@ -241,6 +285,7 @@ int main(void) {
                                        cmocka_unit_test(test_lists),
                                        cmocka_unit_test(test_stray_image),
                                        cmocka_unit_test(test_share),
-                                       cmocka_unit_test(test_balance)};
+                                       cmocka_unit_test(test_balance),
+                                       cmocka_unit_test(test_forms)};
     return cmocka_run_group_tests(tests, new_base, remove_base);
 }

@@ -60,6 +60,8 @@ mx_status mx_index_add_holder(mx_index *x, int root_fd, const char *path, int64_
 mx_status mx_index_note(mx_index *x, mx_error *e, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 mx_status mx_index_add_class(mx_index *x, const char *name, size_t length, mx_error *e);
+/* Classes whose names look alike, being one in two Unicode forms, become one (labels.c). */
+mx_status mx_index_join_classes(mx_index *x, mx_error *e);
 /* The entry of path, NULL when there is none. Files must be sorted (those of folder sources are). */
 const mx_entry *mx_index_find(const mx_index *x, const char *path);
 

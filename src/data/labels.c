@@ -1,4 +1,5 @@
 /* What keeps a data set from having classes, said in the terms of its source. See dataset.h. */
+#include "data/compose.h"
 #include "data/list_layout.h"
 #include "data/source.h"
 #include "data/text.h"
@@ -79,4 +80,56 @@ mx_status mx_dataset_need_classes(const mx_dataset *d, int least, mx_error *e) {
             root);
     default: return mx_fail(e, MX_ERR_DATA, "%s has no labels: expected annotations, found none", root);
     }
+}
+
+/* ---- classes whose names are one in two forms
+ * --------------------------------------------------------------- */
+
+typedef struct {
+    char *name; /* composed */
+    int32_t label;
+} form;
+
+static int by_form(const void *a, const void *b) {
+    const form *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : (x->label > y->label) - (x->label < y->label);
+}
+
+/* Classes keep their order without those that join an earlier one; to[label] is its new label. */
+static void renumber(mx_index *x, int32_t *to) {
+    int32_t kept = 0;
+    for (int32_t c = 0; c < x->classes; c++) {
+        bool joins = to[c] != c;
+        to[c] = joins ? to[to[c]] : kept;
+        if (!joins) x->class_name[kept++] = x->class_name[c];
+    }
+    x->classes = kept;
+    for (int64_t i = 0; i < x->files; i++)
+        if (x->file[i].label >= 0) x->file[i].label = to[x->file[i].label];
+}
+
+mx_status mx_index_join_classes(mx_index *x, mx_error *e) {
+    size_t room = (size_t)x->classes + 1;
+    form *f = calloc(room, sizeof *f);
+    int32_t *to = malloc(room * sizeof *to), joined = 0;
+    mx_status s =
+        f && to ? MX_OK : mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)x->classes);
+    for (int32_t c = 0; c < x->classes && !s; c++) {
+        to[c] = c, f[c].label = c;
+        if (!(f[c].name = mx_name_composed(x->names + x->class_name[c])))
+            s = mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    }
+    if (!s && x->classes) qsort(f, (size_t)x->classes, sizeof *f, by_form);
+    for (int32_t c = 1; c < x->classes && !s; c++)
+        if (!strcmp(f[c].name, f[c - 1].name)) to[f[c].label] = to[f[c - 1].label], joined++;
+    if (joined && !s) {
+        renumber(x, to);
+        s = mx_index_note(
+            x, e, "%d classes have a name that another has in other Unicode characters, and are one with it",
+            joined);
+    }
+    for (size_t c = 0; f && c < room; c++) free(f[c].name);
+    free(f), free(to);
+    return s;
 }

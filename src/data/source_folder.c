@@ -93,5 +93,6 @@ mx_status mx_list_folder(mx_index *x, const mx_source *s, int root_fd, mx_error 
             "no images in %s: expected files named .jpg .jpeg .png .webp .tif .tiff or .npy, found %lld "
             "other files in %lld folders",
             mx_quote(quoted, s->root), (long long)x->others, (long long)x->folders);
-    return find_classes(x, s, e);
+    st = find_classes(x, s, e);
+    return st ? st : mx_index_join_classes(x, e);
 }

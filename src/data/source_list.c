@@ -138,7 +138,9 @@ mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how
         begun = true;
         if (s) mx_fail_where(e, "line %lld", (long long)number);
     }
+    bool own = r.names && !r.given;
     if (!s) s = r.names ? settle_names(&r, e) : mx_text_numbered(x, r.most, e);
+    if (!s && own) s = mx_index_join_classes(x, e);
     free(r.name);
     return s;
 }

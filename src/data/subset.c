@@ -1,5 +1,6 @@
 /* Changes to an open data set before training: a share of each class (fine-tuning with few labels), and the
  * held-out set's labels made those of the training set. */
+#include "data/compose.h"
 #include "data/source.h"
 
 #include <math.h>
@@ -80,7 +81,7 @@ mx_status mx_dataset_take_share(mx_dataset *d, double share, uint64_t seed, bool
 }
 
 typedef struct {
-    const char *name;
+    char *name; /* composed (compose.h): the parts may come from different systems */
     int32_t label;
 } named;
 
@@ -90,32 +91,42 @@ static int by_name(const void *a, const void *b) {
     return order ? order : (x->label > y->label) - (x->label < y->label);
 }
 
+/* The label of a name in the sorted table, the least of several; -1: none. */
+static int32_t look_up(const named *table, int64_t n, const char *name) {
+    int32_t label = -1;
+    for (int64_t lo = 0, hi = n; lo < hi;) {
+        int64_t mid = lo + (hi - lo) / 2;
+        int order = strcmp(name, table[mid].name);
+        if (!order) label = table[mid].label;
+        if (order <= 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return label;
+}
+
 /* to[c] = train's label of val's class c, -1 when there is none. False: no memory. */
 static bool match(const mx_index *train, const mx_index *val, int32_t *to) {
-    named *table = malloc((size_t)train->classes * sizeof *table);
-    if (!table) return false;
-    for (int64_t c = 0; c < train->classes; c++)
-        table[c] = (named){train->names + train->class_name[c], (int32_t)c};
-    qsort(table, (size_t)train->classes, sizeof *table, by_name);
-    for (int64_t c = 0; c < val->classes; c++) {
-        const char *name = val->names + val->class_name[c];
-        to[c] = -1;
-        if (c < train->classes && !strcmp(name, train->names + train->class_name[c])) {
-            to[c] = (int32_t)c; /* also when two classes share a name */
-            continue;
-        }
-        for (int64_t lo = 0, hi = train->classes; lo < hi;) {
-            int64_t mid = lo + (hi - lo) / 2;
-            int order = strcmp(name, table[mid].name);
-            if (!order) to[c] = table[mid].label;
-            if (order <= 0)
-                hi = mid;
-            else
-                lo = mid + 1;
-        }
+    named *table = calloc((size_t)train->classes + 1, sizeof *table);
+    bool good = table;
+    for (int64_t c = 0; good && c < train->classes; c++) {
+        table[c] = (named){mx_name_composed(train->names + train->class_name[c]), (int32_t)c};
+        good = table[c].name;
     }
+    if (good) qsort(table, (size_t)train->classes, sizeof *table, by_name);
+    for (int64_t c = 0; good && c < val->classes; c++) {
+        const char *name = val->names + val->class_name[c];
+        bool same = c < train->classes && !strcmp(name, train->names + train->class_name[c]);
+        char *key = mx_name_composed(name);
+        good = key;
+        to[c] =
+            same || !key ? (int32_t)c : look_up(table, train->classes, key); /* same: two may share a name */
+        free(key);
+    }
+    for (int64_t c = 0; table && c < train->classes; c++) free(table[c].name);
     free(table);
-    return true;
+    return good;
 }
 
 /* val's table of classes becomes a copy of train's. */

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "data/compose.h"
 #include "train/eval_report.h"
 #include "train/inference.h"
 #include "train/open_data.h"
@@ -16,6 +17,8 @@ static int class_by_name(const mx_model *m, const char *name, int first) {
     if (first < m->config.classes && !strcmp(m->class_name[first], name)) return first;
     for (int i = 0; i < m->config.classes; i++)
         if (!strcmp(m->class_name[i], name)) return i;
+    for (int i = 0; i < m->config.classes; i++) /* the data may come from another system */
+        if (mx_name_same(m->class_name[i], name)) return i;
     return -1;
 }
 
