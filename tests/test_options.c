@@ -133,7 +133,7 @@ static void test_command_line(void **state) {
     bool help, *given = calloc((size_t)mx_option_count(), sizeof *given);
     assert_int_equal(
         parse(&o, MX_CMD_PRETRAIN,
-              "--data a --data b --batch-size=32 --lr 1.5e-3 --image-size 192x256 --depths 1,2,3 "
+              "--data b --batch-size=32 --lr 1 --lr 1.5e-3 --image-size 192x256 --depths 1,2,3 "
               "--crop-scale 0.1,0.9 --no-norm-pix-loss --mean 0.5,0.25,-1 --seed 1000000000000000",
               given, &help, &e),
         MX_OK);

@@ -355,6 +355,93 @@ static void test_order_is_nearly_sequential(void **state) {
     mx_index_free(&d.index);
 }
 
+/* Labels by the images' names: "" none. names and labels end with NULL. */
+static void expect_labels(const char *const *names, const char *const *labels, const char *note) {
+    char spec[300], path[400];
+    snprintf(spec, sizeof spec, "%s", at("d.tar"));
+    mx_dataset *d = open_part(spec, MX_SPLIT_TRAIN, NULL);
+    int64_t n = 0;
+    for (; names[n]; n++) {
+        snprintf(path, sizeof path, "%s/%s", spec, names[n]);
+        assert_true(n < mx_dataset_count(d));
+        assert_string_equal(mx_dataset_path(d, n), path);
+        assert_int_equal(mx_dataset_label(d, n), *labels[n] ? atoi(labels[n]) : -1);
+    }
+    assert_int_equal(mx_dataset_count(d), n);
+    if (note && !strstr(mx_dataset_note(d), note)) fail_msg("no \"%s\" in: %s", note, mx_dataset_note(d));
+    if (!note) assert_string_equal(mx_dataset_note(d), "");
+    mx_dataset_close(d);
+}
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* WebDataset's key ends at the first dot; what was meant otherwise is read so, or said. */
+static void test_dots(void **state) {
+    (void)state;
+    tar *t = new_tar();
+    image_member(t, "p v1.2.png", 3), text_member(t, "p v1.2.cls", "1");
+    image_member(t, "p v1.3.png", 4), text_member(t, "p v1.3.cls", "0"), image_member(t, "q.png", 3);
+    text_member(t, "q.cls", "2"), finish(t, "d.tar");
+    expect_labels(NAMES("p v1.2.png", "p v1.3.png", "q.png"), NAMES("1", "0", "2"), NULL);
+    image_member(t, "a.rgb.png", 3), text_member(t, "a.cls", "1"), finish(t, "d.tar");
+    expect_labels(NAMES("a.rgb.png"), NAMES("1"), NULL);
+    image_member(t, "v1.2.png", 3), image_member(t, "v1.3.png", 3), finish(t, "d.tar");
+    expect_labels(NAMES("v1.2.png", "v1.3.png"), NAMES("", ""), NULL);
+    image_member(t, "a.png", 3), image_member(t, "a.seg.png", 3), image_member(t, "b.png", 3),
+        finish(t, "d.tar");
+    expect_labels(NAMES("a.png", "b.png"), NAMES("", ""),
+                  "1 pictures beside a sample's image that are not used, the first is a.seg.png");
+    image_member(t, "a.png", 3), text_member(t, "b.bmx", "?"), text_member(t, "b.txt", "?"),
+        finish(t, "d.tar");
+    expect_labels(NAMES("a.png"), NAMES(""), "1 samples without an image that is read, the first is b.bmx");
+    image_member(t, "a.left.png", 3), image_member(t, "a.right.png", 3), text_member(t, "a.cls", "1");
+    finish(t, "d.tar");
+    refused(at("d.tar"), MX_SPLIT_TRAIN, "expected one image in a sample with a label, found 2");
+    image_member(t, "a.png", 3), text_member(t, "a.cls", "1"), text_member(t, "a.fine.cls", "words");
+    finish(t, "d.tar");
+    expect_labels(NAMES("a.png"), NAMES("1"), NULL);
+    free(t);
+}
+
+/* Labels behind or before all images, as tar packs what was not sorted. */
+static void test_apart(void **state) {
+    (void)state;
+    tar *t = new_tar();
+    image_member(t, "x/a.png", 3), image_member(t, "x/b.1.png", 3), image_member(t, "x/b.2.png", 3);
+    text_member(t, "x/b.2.cls", "2"), text_member(t, "x/b.1.cls", "0"), text_member(t, "x/a.cls", "1");
+    finish(t, "d.tar");
+    expect_labels(NAMES("x/a.png", "x/b.1.png", "x/b.2.png"), NAMES("1", "0", "2"), NULL);
+    text_member(t, "a.cls", "1"), text_member(t, "b.cls", "0"), text_member(t, "c.cls", "5");
+    image_member(t, "a.png", 3), image_member(t, "b.png", 3), finish(t, "d.tar");
+    expect_labels(NAMES("a.png", "b.png"), NAMES("1", "0"), "1 labels without an image, the first is c");
+    image_member(t, "a.png", 3), image_member(t, "b.png", 3), text_member(t, "a.cls", "1"),
+        finish(t, "d.tar");
+    refused(at("d.tar"), MX_SPLIT_TRAIN, "no .cls field, though others have one"); /* b */
+    image_member(t, "a.png", 3), text_member(t, "b.cls", "1"), text_member(t, "a.cls", "1"),
+        text_member(t, "b.cls", "0");
+    finish(t, "d.tar");
+    refused(at("d.tar"), MX_SPLIT_TRAIN, "expected one label of b");
+    free(t);
+}
+
+/* A val part is never mixed with a test part; every usual name is known. */
+static void test_held_shards(void **state) {
+    (void)state;
+    static const char *const sets[][3] = {{"e/set-train-0.tar", "e/set-val-0.tar", "e/set-test-0.tar"},
+                                          {"f/Training_0.tar", "f/dev_0.tar", "f/eval_0.tar"},
+                                          {"g/Training/0.tar", "g/valid/0.tar", "g/Test/0.tar"}};
+    for (int k = 0; k < 3; k++) {
+        char root[4] = {sets[k][0][0], 0};
+        for (int i = 0; i < 3; i++) put_shard(sets[k][i], 0, 6 - i);
+        for (int i = 0; i < 3; i++) {
+            mx_dataset *d = open_part(at(root), (mx_split)i, NULL);
+            assert_non_null(d);
+            assert_int_equal(mx_dataset_count(d), 6 - i);
+            mx_dataset_close(d);
+        }
+    }
+}
+
 static void test_malformed(void **state) {
     (void)state;
     char spec[300];
@@ -456,6 +543,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_stream, new_base, remove_base),
         cmocka_unit_test(test_order_is_nearly_sequential),
         cmocka_unit_test_setup_teardown(test_malformed, new_base, remove_base),
+        cmocka_unit_test_setup_teardown(test_dots, new_base, remove_base),
+        cmocka_unit_test_setup_teardown(test_apart, new_base, remove_base),
+        cmocka_unit_test_setup_teardown(test_held_shards, new_base, remove_base),
         cmocka_unit_test_setup_teardown(test_cache, new_base, remove_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,7 +173,7 @@ static void test_list(void **state) {
         {"3.jpg,1\n3.jpg,cat\n", "line 2: expected a label number"},
         {"3.jpg,1\n3.jpg,\n", "line 2: expected a label"},
         {"3.jpg,1,7\n", "found 3 columns"},
-        {"nothing,label\n3.jpg,1\n", "line 1: expected a header with a column path"},
+        {"nothing,label\nneither,1\n", "line 1: expected a header with a column path"},
         {"3.jpg,1\n\"3.jpg,1\n", "line 2: expected 2 fields"},
         {"3.jpg,99999999\n", "a label below 1048576"},
         {"3.jpg,70000\n", "classes of 1 images, found 70000"},

@@ -19,7 +19,9 @@ typedef enum {
     MX_RNG_TEST = 9,
     MX_RNG_MIXUP = 10,  /* a: optimiser step, b: micro-batch */
     MX_RNG_SUBSET = 20, /* a: class; which of its images a share keeps */
-    MX_RNG_PACK = 21    /* order of the packed samples */
+    MX_RNG_PACK = 21,   /* order of the packed samples */
+    MX_RNG_SHARE = 22,  /* a: class; which of its images are split off as held out */
+    MX_RNG_BALANCE = 23 /* a: epoch; classes drawn more evenly than they come */
 } mx_rng_purpose;
 
 typedef struct {

@@ -150,6 +150,7 @@ static mx_status open_source(mx_dataset **out, mx_source *source, const char *ca
     d->root_fd = -1;
     mx_status s = open_root(d, e);
     if (!s) s = make_index(d, cache_path, e);
+    if (!s && source->note) s = mx_index_note(&d->index, e, "%s", source->note);
     if (!s) s = check_formats(d, e);
     if (!s) s = keep_holders(d, e);
     if (!s) s = mx_dataset_settle(d, e);
@@ -160,17 +161,23 @@ static mx_status open_source(mx_dataset **out, mx_source *source, const char *ca
     return s;
 }
 
-mx_status mx_dataset_open_split(mx_dataset **out, const char *spec, mx_split split, const char *cache_path,
-                                mx_error *e) {
+mx_status mx_dataset_open_request(mx_dataset **out, const mx_data_request *r, mx_split split,
+                                  const char *cache_path, mx_error *e) {
     mx_source s = {0};
     bool found = false;
     mx_error own = {0}; /* e may be NULL; the readers add places to the message */
     *out = NULL;
-    if (!mx_source_find(&s, &found, spec, split, &own) && found)
+    if (!mx_source_find(&s, &found, r, split, &own) && found)
         open_source(out, &s, cache_path, &own);
     else
         mx_source_free(&s);
     return own.status ? mx_fail(e, own.status, "%s", own.text) : MX_OK;
+}
+
+mx_status mx_dataset_open_split(mx_dataset **out, const char *spec, mx_split split, const char *cache_path,
+                                mx_error *e) {
+    const mx_data_request r = {.spec = spec};
+    return mx_dataset_open_request(out, &r, split, cache_path, e);
 }
 
 mx_status mx_dataset_open(mx_dataset **out, const char *spec, const char *cache_path, mx_error *e) {
@@ -196,6 +203,7 @@ const char *mx_dataset_class_name(const mx_dataset *d, int label) {
     return d->index.names + d->index.class_name[label];
 }
 const char *mx_dataset_root(const mx_dataset *d) { return d->source.given; }
+const char *mx_dataset_note(const mx_dataset *d) { return d->index.note ? d->index.note : ""; }
 uint64_t mx_dataset_fingerprint(const mx_dataset *d) { return d->fingerprint; }
 const mx_index *mx_dataset_index(const mx_dataset *d) { return &d->index; }
 

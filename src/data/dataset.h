@@ -25,22 +25,40 @@ typedef struct mx_dataset mx_dataset;
 mx_status mx_dataset_open(mx_dataset **out, const char *spec, const char *cache_path, mx_error *e);
 void mx_dataset_close(mx_dataset *d);
 
-/* ALL: everything, of a folder with train and val too (the class folders are then below those); of the other
- * sources where they have no held-out part. */
-typedef enum { MX_SPLIT_TRAIN, MX_SPLIT_VAL, MX_SPLIT_ALL } mx_split;
+/* VAL: what is held out, a test part only where there is no other. TEST: the test part, of sources that have
+ * both; else as VAL. ALL: everything, of a folder in parts too (the class folders are then below those); of
+ * the other sources where they have no held-out part. EVERY: as ALL, by one who needs no labels: a folder
+ * that might be parts or classes is no error. */
+typedef enum { MX_SPLIT_TRAIN, MX_SPLIT_VAL, MX_SPLIT_TEST, MX_SPLIT_ALL, MX_SPLIT_EVERY } mx_split;
+
+/* What to open, and how lists are read. */
+typedef struct {
+    const char *spec;
+    const char *image_column, *label_column; /* names, or numbers from 1; NULL: told by the header */
+} mx_data_request;
 
 /* One part of it. *out NULL with MX_OK: there is no held-out part. In all else as mx_dataset_open. */
 mx_status mx_dataset_open_split(mx_dataset **out, const char *spec, mx_split split, const char *cache_path,
                                 mx_error *e);
+mx_status mx_dataset_open_request(mx_dataset **out, const mx_data_request *r, mx_split split,
+                                  const char *cache_path, mx_error *e);
+/* What was passed over or decided in opening it, one sentence a line; "" when there is nothing to say. */
+const char *mx_dataset_note(const mx_dataset *d);
 
 /* spec with its paths made absolute, so that it means the same in any folder; prefix, list and patterns stay.
  * What is not there keeps its name, for the message to come. The caller frees it; NULL: out of memory. */
 char *mx_dataset_absolute(const char *spec);
 
+/* MX_ERR_DATA with the reason when there are fewer classes than `least`, 1 or 2. */
+mx_status mx_dataset_need_classes(const mx_dataset *d, int least, mx_error *e);
+
 /* Changes of an open data set; not while anything else uses it. */
 /* Keeps a random share of each class (0 < fraction <= 1; at least one image a class, unlabelled ones together
  * a class), in listing order; the fingerprint follows. */
 mx_status mx_dataset_take_fraction(mx_dataset *d, double fraction, uint64_t seed, mx_error *e);
+/* Splits a share (0 < share < 1) of each class off, rounded, at least one image of a class that has two,
+ * never all of it: held keeps that share, else the rest is kept. The same seed gives the same division. */
+mx_status mx_dataset_take_share(mx_dataset *d, double share, uint64_t seed, bool held, mx_error *e);
 /* Makes val's labels and class names train's, by name: folders are numbered by what is in them, so one class
  * missing shifts the rest. A class with images in val that train lacks: an error that names it. */
 mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_error *e);
@@ -100,6 +118,9 @@ typedef struct {
     /* For evaluation: a broken image is not replaced by another. Its place holds zeros, its index and label
      * are -1. */
     bool no_replacement;
+    /* 0: every image once an epoch. To 1: a class of n images is drawn in proportion to n^(1 - balance), so
+     * that at 1 all classes come equally often; those of one class still equally often, give or take one. */
+    double balance;
     int64_t bad_seen,
         bad_count; /* counters to continue from (resume): samples consumed and broken files met */
     void (*log)(

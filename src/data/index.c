@@ -27,7 +27,7 @@ typedef struct {
 _Static_assert(sizeof(mx_entry) == 48 && sizeof(mx_folder) == 24 && sizeof(header) == 80, "the cache format");
 
 void mx_index_free(mx_index *x) {
-    free(x->file), free(x->folder), free(x->class_name), free(x->names);
+    free(x->file), free(x->folder), free(x->class_name), free(x->names), free(x->note);
     *x = (mx_index){0};
 }
 
@@ -89,6 +89,20 @@ mx_status mx_index_add_holder(mx_index *x, int root_fd, const char *path, int64_
     if (!s) x->folder[x->folders - 1].size = st.st_size;
     if (size) *size = st.st_size;
     return s;
+}
+
+mx_status mx_index_note(mx_index *x, mx_error *e, const char *format, ...) {
+    va_list ap;
+    char *line = NULL, *all = NULL;
+    va_start(ap, format);
+    int n = vasprintf(&line, format, ap);
+    va_end(ap);
+    if (n >= 0 && asprintf(&all, "%s%s%s", x->note ? x->note : "", x->note ? "\n" : "", line) < 0) all = NULL;
+    if (n >= 0) free(line);
+    if (!all) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a note");
+    free(x->note);
+    x->note = all;
+    return MX_OK;
 }
 
 mx_status mx_index_add_class(mx_index *x, const char *name, size_t length, mx_error *e) {

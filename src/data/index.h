@@ -43,6 +43,7 @@ typedef struct {
     size_t names_size, names_room;
     int64_t others; /* files met that are no images, for the message */
     int kind;       /* mx_source_kind (source.h) */
+    char *note;     /* what the listing passed over, one sentence a line; not in the cache */
 } mx_index;
 
 #define MX_INDEX_MAX      INT32_MAX          /* files: a permutation holds 4 bytes each */
@@ -55,7 +56,12 @@ mx_status mx_index_add_folder(mx_index *x, const char *path, int64_t mtime, mx_e
 /* Looks at a file (path as openat(root_fd) takes it) and adds it to the watched ones, which may hold samples:
  * holder is then x->folders. *size may be NULL. */
 mx_status mx_index_add_holder(mx_index *x, int root_fd, const char *path, int64_t *size, mx_error *e);
+/* One sentence more in x->note. */
+mx_status mx_index_note(mx_index *x, mx_error *e, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 mx_status mx_index_add_class(mx_index *x, const char *name, size_t length, mx_error *e);
+/* Classes whose names look alike, being one in two Unicode forms, become one (labels.c). */
+mx_status mx_index_join_classes(mx_index *x, mx_error *e);
 /* The entry of path, NULL when there is none. Files must be sorted (those of folder sources are). */
 const mx_entry *mx_index_find(const mx_index *x, const char *path);
 
@@ -94,6 +100,10 @@ bool mx_dataset_raw(const mx_dataset *d);
  * mx_dataset_order_room numbers, of which the first mx_dataset_count are the result. */
 void mx_dataset_order(const mx_dataset *d, uint64_t seed, int64_t epoch, uint32_t *order);
 int64_t mx_dataset_order_room(const mx_dataset *d);
+/* The same with images of rare classes more often (mx_loader_config.balance); its room. */
+void mx_dataset_order_balanced(const mx_dataset *d, double balance, uint64_t seed, int64_t epoch,
+                               uint32_t *order);
+int64_t mx_dataset_balanced_room(const mx_dataset *d);
 /* The index, for planning memory. */
 const mx_index *mx_dataset_index(const mx_dataset *d);
 

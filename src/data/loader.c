@@ -69,6 +69,17 @@ struct mx_loader {
     mx_error error; /* once ended, always ended */
 };
 
+static int64_t order_room(const mx_loader_config *c) {
+    return c->balance > 0 ? mx_dataset_balanced_room(c->data) : mx_dataset_order_room(c->data);
+}
+
+static void make_order(mx_loader *l, int64_t epoch) {
+    if (l->c.balance > 0)
+        mx_dataset_order_balanced(l->c.data, l->c.balance, l->c.seed, epoch, l->order);
+    else
+        mx_dataset_order(l->c.data, l->c.seed, epoch, l->order);
+}
+
 /* The next sample; under the lock (or without workers). */
 static ticket draw(mx_loader *l) {
     ticket t = {.sample = l->next++};
@@ -77,8 +88,7 @@ static ticket draw(mx_loader *l) {
     if (!l->c.transform.augment)
         t.file = t.sample % l->count;
     else {
-        if (t.epoch != l->order_epoch)
-            mx_dataset_order(l->c.data, l->c.seed, l->order_epoch = t.epoch, l->order);
+        if (t.epoch != l->order_epoch) make_order(l, l->order_epoch = t.epoch);
         t.file = l->order[t.k % l->count]; /* an epoch longer than the list goes round it */
     }
     return t;
@@ -262,6 +272,8 @@ static mx_status check(const mx_loader_config *c, mx_error *e) {
     if (!(c->bad_share >= 0 && c->bad_share <= 1))
         return mx_fail(e, MX_ERR_ARGUMENT, "loader: expected a share of broken files in [0,1], found %g",
                        c->bad_share);
+    if (!(c->balance >= 0 && c->balance <= 1))
+        return mx_fail(e, MX_ERR_ARGUMENT, "loader: expected a balance in [0,1], found %g", c->balance);
     mx_status s = mx_transform_check(&c->transform, e);
     return s ? s : check_depth(c, e);
 }
@@ -299,7 +311,7 @@ mx_status mx_loader_open(mx_loader **out, const mx_loader_config *config, mx_err
     l->seen = config->bad_seen, l->bad = config->bad_count;
     l->slots = config->workers ? config->ahead + 1 : 1;
     l->ring = calloc((size_t)l->slots, sizeof *l->ring);
-    l->order = malloc((size_t)mx_dataset_order_room(config->data) * sizeof *l->order);
+    l->order = malloc((size_t)order_room(config) * sizeof *l->order);
     l->worker = calloc((size_t)config->workers + 1, sizeof *l->worker);
     bool good = l->ring && l->order && l->worker;
     for (int i = 0; good && i < l->slots; i++) good = make_slot(&l->ring[i], l);
@@ -381,7 +393,7 @@ size_t mx_loader_memory(const mx_loader_config *c) {
     double image = 4.0 * c->transform.channels * c->transform.height * c->transform.width;
     double sample = image + sizeof(int64_t) + sizeof(int32_t) + sizeof(trouble);
     double ring = (c->workers ? c->ahead + 1.0 : 1.0) * (sample * c->batch + sizeof(slot) + 64);
-    double sum = ring + (c->workers ? c->workers : 1.0) * (double)worker +
-                 4.0 * (double)mx_dataset_order_room(c->data) + sizeof(mx_loader);
+    double sum = ring + (c->workers ? c->workers : 1.0) * (double)worker + 4.0 * (double)order_room(c) +
+                 sizeof(mx_loader);
     return sum < 0x1p62 ? (size_t)sum + 1 : SIZE_MAX;
 }

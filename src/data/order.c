@@ -7,6 +7,9 @@
  * the sample that leaves swaps places with slot t. */
 #include "data/source.h"
 
+#include <math.h>
+#include <string.h>
+
 #define MX_SHUFFLE_BUFFER 10000 /* samples; about a gigabyte of ImageNet, which the page cache holds */
 
 static void shuffle(uint32_t *a, int64_t n, mx_rng *r) { /* Fisher-Yates from the top */
@@ -40,3 +43,46 @@ void mx_dataset_order(const mx_dataset *d, uint64_t seed, int64_t epoch, uint32_
 }
 
 int64_t mx_dataset_order_room(const mx_dataset *d) { return d->index.files + d->runs; }
+
+static int64_t class_of(const mx_dataset *d, int64_t i) {
+    int32_t label = d->index.file[i].label;
+    return label < 0 ? d->index.classes : label;
+}
+
+/* order[0,n): the result; [n,2n): the images, class by class; then where each class begins. */
+int64_t mx_dataset_balanced_room(const mx_dataset *d) { return 2 * d->index.files + d->index.classes + 2; }
+
+/* Images by class, by counting; begin [classes + 2]. */
+static void sort_by_class(const mx_dataset *d, uint32_t *image, uint32_t *begin) {
+    int64_t n = d->index.files, classes = d->index.classes + 1;
+    memset(begin, 0, ((size_t)classes + 1) * sizeof *begin);
+    for (int64_t i = 0; i < n; i++) begin[class_of(d, i) + 1]++;
+    for (int64_t c = 0; c < classes; c++) begin[c + 1] += begin[c];
+    for (int64_t i = n; i-- > 0;) image[--begin[class_of(d, i) + 1]] = (uint32_t)i;
+    for (int64_t c = 0; c < classes; c++) begin[c] = begin[c + 1]; /* each was counted down to its begin */
+    begin[classes] = (uint32_t)n;
+}
+
+/* A class's part of the epoch is the rounded difference of running sums, so the parts add up to n. Within a
+ * class its images come round in a random order: those that come once more than others are drawn. */
+void mx_dataset_order_balanced(const mx_dataset *d, double balance, uint64_t seed, int64_t epoch,
+                               uint32_t *order) {
+    int64_t n = d->index.files, classes = d->index.classes + 1, at = 0;
+    uint32_t *image = order + n, *begin = image + n;
+    double all = 0, sum = 0;
+    sort_by_class(d, image, begin);
+    for (int64_t c = 0; c < classes; c++)
+        if (begin[c + 1] > begin[c]) all += pow((double)(begin[c + 1] - begin[c]), 1 - balance);
+    for (int64_t c = 0; c < classes; c++) {
+        int64_t count = begin[c + 1] - begin[c];
+        if (!count) continue;
+        mx_rng r = mx_rng_make(seed, MX_RNG_BALANCE, (uint64_t)epoch, (uint32_t)c);
+        shuffle(image + begin[c], count, &r);
+        sum += pow((double)count, 1 - balance);
+        int64_t end =
+            sum < all ? (int64_t)((double)n * (sum / all) + 0.5) : n; /* the last sum is `all` itself */
+        for (int64_t k = 0; at < end && at < n; k++) order[at++] = image[begin[c] + k % count];
+    }
+    mx_rng r = mx_rng_make(seed, MX_RNG_ORDER, (uint64_t)epoch, 0);
+    shuffle(order, n, &r);
+}

@@ -22,8 +22,7 @@ void mx_names_free(mx_names *n) {
     *n = (mx_names){0};
 }
 
-/* Takes name, which may be NULL: no memory then, too. */
-static mx_status take(mx_names *n, char *name, mx_error *e) {
+mx_status mx_names_take(mx_names *n, char *name, mx_error *e) {
     if (name && n->count == n->room) {
         int64_t room = n->room ? 2 * n->room : 64;
         char **p = realloc(n->at, (size_t)room * sizeof *p);
@@ -76,14 +75,15 @@ static mx_status add_range(mx_names *n, int before, const char *pattern, const c
     if (number[1] < number[0] || number[2] < 1)
         return mx_fail(e, MX_ERR_ARGUMENT, "{%.*s}: expected a range that rises", (int)length, body);
     for (int64_t i = number[0]; i <= number[1] && !s; i += number[2])
-        s = take(n, mx_text_make("%.*s%0*lld%s", before, pattern, (int)width, (long long)i, close + 1), e);
+        s = mx_names_take(
+            n, mx_text_make("%.*s%0*lld%s", before, pattern, (int)width, (long long)i, close + 1), e);
     return s;
 }
 
 /* Replaces the first group of pattern; alternatives are cut at the commas of its own level. */
 static mx_status expand_first(mx_names *n, const char *pattern, mx_error *e) {
     const char *open = strchr(pattern, '{'), *close = open ? closing(open) : NULL;
-    if (!open) return take(n, strdup(pattern), e);
+    if (!open) return mx_names_take(n, strdup(pattern), e);
     if (!close) return mx_fail(e, MX_ERR_ARGUMENT, "%s: expected a '}' for each '{'", pattern);
     int before = (int)(open - pattern), depth = 0;
     bool range;
@@ -91,7 +91,8 @@ static mx_status expand_first(mx_names *n, const char *pattern, mx_error *e) {
     if (s || range) return s;
     for (const char *start = open + 1, *p = start; !s; p++) {
         if (p == close || (*p == ',' && !depth)) {
-            s = take(n, mx_text_make("%.*s%.*s%s", before, pattern, (int)(p - start), start, close + 1), e);
+            s = mx_names_take(
+                n, mx_text_make("%.*s%.*s%s", before, pattern, (int)(p - start), start, close + 1), e);
             start = p + 1;
             if (p == close) break;
         }
@@ -105,7 +106,7 @@ mx_status mx_shards_expand(mx_names *out, const char *pattern, mx_error *e) {
     mx_status s = strlen(pattern) > MX_PATTERN_MAX
                       ? mx_fail(e, MX_ERR_ARGUMENT, "shards: expected a pattern of at most %d characters",
                                 MX_PATTERN_MAX)
-                      : take(&now, strdup(pattern), e);
+                      : mx_names_take(&now, strdup(pattern), e);
     bool more = !s;
     for (int round = 0; more && !s; round++) {
         mx_names next = {0};
@@ -118,7 +119,7 @@ mx_status mx_shards_expand(mx_names *out, const char *pattern, mx_error *e) {
         mx_names_free(&now);
         now = next;
     }
-    for (int64_t i = 0; i < now.count && !s; i++) s = take(out, strdup(now.at[i]), e);
+    for (int64_t i = 0; i < now.count && !s; i++) s = mx_names_take(out, strdup(now.at[i]), e);
     mx_names_free(&now);
     return s;
 }
@@ -141,26 +142,9 @@ mx_status mx_shards_in(mx_names *out, const char *folder, const char *prefix, mx
     int64_t before = out->count;
     for (const struct dirent *f; dir && !s && (f = readdir(dir));)
         if (f->d_name[0] != '.' && mx_shard_name(f->d_name))
-            s = take(out, mx_text_make("%s%s", prefix, f->d_name), e);
+            s = mx_names_take(out, mx_text_make("%s%s", prefix, f->d_name), e);
     if (dir) closedir(dir);
     if (!s && out->count > before)
         qsort(out->at + before, (size_t)(out->count - before), sizeof *out->at, by_text);
     return s;
-}
-
-/* Does one of the words stand in the file's name, between - _ or .? */
-static bool has_word(const char *path, const char *const *words) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    for (; *words; words++) {
-        size_t n = strlen(*words);
-        for (const char *p = name; (p = strstr(p, *words)); p++)
-            if ((p == name || strchr("-_.", p[-1])) && p[n] && strchr("-_.", p[n])) return true;
-    }
-    return false;
-}
-
-mx_shard_part mx_shard_part_of(const char *path) {
-    static const char *const train[] = {"train", NULL}, *const held[] = {"val", "valid", "validation", "test",
-                                                                         NULL};
-    return has_word(path, train) ? MX_SHARD_TRAIN : has_word(path, held) ? MX_SHARD_HELD : MX_SHARD_ANY;
 }

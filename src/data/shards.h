@@ -14,6 +14,8 @@ typedef struct {
     size_t bytes;
 } mx_names;
 void mx_names_free(mx_names *n);
+/* Takes name, which may be NULL: no memory then, too. */
+mx_status mx_names_take(mx_names *n, char *name, mx_error *e);
 
 /* Adds to out what a pattern means: {000000..000146}, {0..90..10}, {a,b}, nested; in order. */
 mx_status mx_shards_expand(mx_names *out, const char *pattern, mx_error *e);
@@ -21,8 +23,5 @@ mx_status mx_shards_expand(mx_names *out, const char *pattern, mx_error *e);
 mx_status mx_shards_in(mx_names *out, const char *folder, const char *prefix, mx_error *e);
 /* .tar, .tar.gz and the like. */
 bool mx_shard_name(const char *name);
-/* By its name: NAME-train-000000.tar, NAME-val-000000.tar, or neither. */
-typedef enum { MX_SHARD_ANY, MX_SHARD_TRAIN, MX_SHARD_HELD } mx_shard_part;
-mx_shard_part mx_shard_part_of(const char *path);
 
 #endif

@@ -19,6 +19,14 @@ typedef enum { /* the numbers are in cache files: append only */
                MX_SOURCE_KINDS
 } mx_source_kind;
 
+/* How a folder is read that may be a set in parts or a set of classes; by the prefix. */
+typedef enum {
+    MX_READ_TELL,   /* none: as its names and siblings say, or refused */
+    MX_READ_FOLDER, /* folder: the same, but where nothing tells all of it is one set */
+    MX_READ_PARTS,  /* split: its train, val and test are parts, whatever else there is */
+    MX_READ_CLASSES /* classes: it has no parts */
+} mx_reading;
+
 #define MX_CIFAR_RECORD 3072 /* bytes: 32x32 planes of red, green, blue */
 
 /* One split of one source. Strings are its own, paths relative to root or absolute. */
@@ -26,17 +34,21 @@ typedef struct {
     mx_source_kind kind;
     char *given; /* what the user wrote, for messages */
     char *root;  /* the folder that is opened */
-    char **file; /* annotations, list, record files or shards, in order; none for folders */
+    char **file; /* annotations, list, record files or shards, in order; of a folder that is opened with all
+                    its parts: those, the class folders being below them */
     int64_t files, file_room;
     char *images;  /* Places: the folder of the images, with a slash, or "" */
     char *classes; /* file of class names, NULL when there is none */
+    mx_reading reading;
+    char *image_column, *label_column; /* of a list, as given; NULL: found by their names */
+    char *note;                        /* what the user should know of the choice, or NULL */
 } mx_source;
 
 void mx_source_free(mx_source *s);
 /* A copy of path is the next of s->file. */
 mx_status mx_source_add(mx_source *s, const char *path, mx_error *e);
-/* What stands at spec ("PATH" or "PREFIX:PATH"). *found false with MX_OK: the source has no such split. */
-mx_status mx_source_find(mx_source *s, bool *found, const char *spec, mx_split split, mx_error *e);
+/* What stands at r->spec ("PATH" or "PREFIX:PATH"). *found false with MX_OK: the source has no such split. */
+mx_status mx_source_find(mx_source *s, bool *found, const mx_data_request *r, mx_split split, mx_error *e);
 /* Names the split to the cache: kind, real path of root, files (free it); NULL: out of memory. */
 char *mx_source_identity(const mx_source *s);
 
@@ -52,12 +64,24 @@ mx_source_finder mx_find_inat, mx_find_places, mx_find_cifar, mx_find_list, mx_f
 mx_source_lister mx_list_folder, mx_list_inat, mx_list_places, mx_list_cifar, mx_list_list, mx_list_tar;
 
 /* The readers of files, which trust nothing; also for the fuzzers. bytes end with a 0 and may be changed. */
-mx_status mx_list_parse(mx_index *x, char *bytes, size_t size,
-                        mx_error *e); /* classes known: of classes.txt */
+typedef struct {
+    int root_fd;                             /* where the images lie, -1: unknown */
+    const char *image_column, *label_column; /* as in mx_data_request */
+} mx_list_how;
+/* Classes that x has already are those of classes.txt. */
+mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how *how, mx_error *e);
 mx_status mx_inat_parse(mx_index *x, const char *bytes, size_t size, mx_error *e);
 mx_status mx_places_parse(mx_index *x, const char *images, char *bytes, size_t size, mx_error *e);
-/* One shard of `size` bytes, the last of x->folder; *most the largest label so far, -1 at first. */
-mx_status mx_tar_shard(mx_index *x, int fd, const char *shard, int64_t size, int64_t *most, mx_error *e);
+/* What all shards of a data set hold together, and the first of what is not used. */
+typedef struct {
+    int64_t most; /* the largest label, -1 at first */
+    int64_t labelled, unlabelled;
+    int64_t without, further, apart; /* samples without an image; pictures beside it; labels without one */
+    char first_without[MX_QUOTE], first_further[MX_QUOTE], first_apart[MX_QUOTE];
+} mx_tar_counts;
+/* One shard of `size` bytes, the last of x->folder. */
+mx_status mx_tar_shard(mx_index *x, int fd, const char *shard, int64_t size, mx_tar_counts *counts,
+                       mx_error *e);
 
 struct mx_dataset {
     mx_index index;

@@ -20,19 +20,36 @@ static void free_groups(group *g, int64_t n) {
     free(g);
 }
 
-/* The first-level folders in path order; none when a file lies in root itself. False: no memory. */
-static bool find_groups(const mx_index *x, group **out, int64_t *count) {
+/* Where s->file names parts: what of path is behind its part, NULL when it lies in none. Else path. */
+static const char *inside_part(const mx_source *s, const char *path) {
+    size_t n = strcspn(path, "/");
+    for (int64_t k = 0; k < s->files; k++)
+        if (path[n] && !strncmp(s->file[k], path, n) && !s->file[k][n]) return path + n + 1;
+    return s->files ? NULL : path;
+}
+
+/* The class folder in path, NULL when there is none. */
+static const char *class_folder(const char *path, size_t *length) {
+    const char *slash = strchr(path, '/');
+    if (slash) *length = (size_t)(slash - path);
+    return slash ? path : NULL;
+}
+
+/* The class folders in path order, of parts one after the other; none when a file lies in root itself, or in
+ * a part. False: no memory. */
+static bool find_groups(const mx_index *x, const mx_source *s, group **out, int64_t *count) {
     group *g = NULL;
     int64_t n = 0, room = 0;
     *out = NULL, *count = 0;
     for (int64_t i = 0; i < x->files; i++) {
-        const char *path = x->names + x->file[i].name, *slash = strchr(path, '/');
-        if (!slash) {
+        size_t length = 0;
+        const char *path = inside_part(s, x->names + x->file[i].name);
+        if (!path) continue; /* beside the parts: no label */
+        if (!(path = class_folder(path, &length))) {
             free_groups(g, n);
             return true;
         }
-        size_t length = (size_t)(slash - path);
-        if (!n || strncmp(g[n - 1].name, path, length) || g[n - 1].name[length]) {
+        if (!n || g[n - 1].end != i || strncmp(g[n - 1].name, path, length) || g[n - 1].name[length]) {
             if (n == room) {
                 room = room ? room * 2 : 64;
                 group *bigger = realloc(g, (size_t)room * sizeof *g);
@@ -50,16 +67,17 @@ static bool find_groups(const mx_index *x, group **out, int64_t *count) {
 
 /* Labels are ranks of folder names, not of paths: "a" comes before "a-b", though "a-b/x" comes before "a/x".
  * Folders without images are no classes. */
-static mx_status find_classes(mx_index *x, mx_error *e) {
+static mx_status find_classes(mx_index *x, const mx_source *src, mx_error *e) {
     group *g;
     int64_t n;
     mx_status s = MX_OK;
-    if (!find_groups(x, &g, &n))
+    if (!find_groups(x, src, &g, &n))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the labels of %lld images", (long long)x->files);
     if (n) qsort(g, (size_t)n, sizeof *g, by_folder);
     for (int64_t c = 0; c < n && !s; c++) {
-        for (int64_t i = g[c].first; i < g[c].end; i++) x->file[i].label = (int32_t)c;
-        s = mx_index_add_class(x, g[c].name, strlen(g[c].name), e);
+        bool known = c && !strcmp(g[c].name, g[c - 1].name); /* in another part */
+        if (!known) s = mx_index_add_class(x, g[c].name, strlen(g[c].name), e);
+        for (int64_t i = g[c].first; i < g[c].end; i++) x->file[i].label = (int32_t)x->classes - 1;
     }
     free_groups(g, n);
     return s;
@@ -75,5 +93,6 @@ mx_status mx_list_folder(mx_index *x, const mx_source *s, int root_fd, mx_error 
             "no images in %s: expected files named .jpg .jpeg .png .webp .tif .tiff or .npy, found %lld "
             "other files in %lld folders",
             mx_quote(quoted, s->root), (long long)x->others, (long long)x->folders);
-    return find_classes(x, e);
+    st = find_classes(x, s, e);
+    return st ? st : mx_index_join_classes(x, e);
 }

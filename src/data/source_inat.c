@@ -60,6 +60,30 @@ static bool pass(reading *r, char c) {
     return true;
 }
 
+/* Passes a string, whatever its characters and escapes are. False: it does not end. */
+static bool skip_string(reading *r) {
+    for (r->at++; r->at < r->size && r->bytes[r->at] != '"'; r->at++)
+        if (r->bytes[r->at] == '\\' && r->at + 1 < r->size) r->at++;
+    return r->at < r->size && r->bytes[r->at++] == '"';
+}
+
+/* Passes a value that nobody reads, and is not choosy: Python writes NaN and Infinity, others numbers that no
+ * type holds. Only strings and brackets must end. */
+static mx_status skip_value(reading *r) {
+    int64_t depth = 0;
+    skip_space(r);
+    size_t from = r->at;
+    while (r->at < r->size) {
+        char c = r->bytes[r->at];
+        bool end = c == ',' || c == ']' || c == '}';
+        if (depth == 0 && end) break;
+        if (c == '"' ? !skip_string(r) : (r->at++, !c)) return wrong(r, "text, and strings that end");
+        if (c == '[' || c == '{') depth++;
+        if (c == ']' || c == '}') depth--;
+    }
+    return depth || r->at == from || r->at == r->size ? wrong(r, "a value that ends") : MX_OK;
+}
+
 /* The next value, NULL after an error. */
 static json_t *next_value(reading *r) {
     json_error_t error;
@@ -134,16 +158,51 @@ static mx_status take_category(reading *r, const json_t *v) {
     return s ? s : add_pair(&r->categories, id, (int64_t)r->x->class_name[r->x->classes - 1], r->e);
 }
 
-static mx_status take_array(reading *r, mx_status (*take)(reading *, const json_t *)) {
+/* A key and the colon behind it; NULL after an error. The caller frees it. */
+static json_t *next_key(reading *r) {
+    json_t *key = next_value(r);
+    if (key && !json_is_string(key))
+        wrong(r, "before it a key");
+    else if (key && !pass(r, ':'))
+        wrong(r, "':'");
+    if (!r->e->status) return key;
+    json_decref(key);
+    return NULL;
+}
+
+/* The fields a and b of the next object; NULL after an error. */
+static json_t *next_object(reading *r, const char *a, const char *b) {
+    json_t *object = json_object();
+    if (!object) mx_fail(r->e, MX_ERR_MEMORY, "out of memory");
+    if (!pass(r, '{')) wrong(r, "an object, '{'");
+    bool more = !r->e->status && !pass(r, '}');
+    while (more) {
+        json_t *key = next_key(r), *v = NULL;
+        bool wanted = key && (!strcmp(json_string_value(key), a) || !strcmp(json_string_value(key), b));
+        if (wanted && (v = next_value(r)) && json_object_set_new(object, json_string_value(key), v))
+            mx_fail(r->e, MX_ERR_MEMORY, "out of memory");
+        if (key && !wanted) skip_value(r);
+        json_decref(key);
+        more = !r->e->status && pass(r, ',');
+        if (!r->e->status && !more && !pass(r, '}')) wrong(r, "',' or '}'");
+    }
+    if (!r->e->status) return object;
+    json_decref(object);
+    return NULL;
+}
+
+typedef struct {
+    const char *name, *a, *b; /* the array; the fields of its objects */
+    mx_status (*take)(reading *, const json_t *);
+} table;
+
+static mx_status take_array(reading *r, const table *t) {
     if (!pass(r, '[')) return wrong(r, "an array");
     if (pass(r, ']')) return MX_OK;
     do {
-        json_t *v = next_value(r);
+        json_t *v = next_object(r, t->a, t->b);
         if (!v) return r->e->status;
-        if (json_is_object(v))
-            take(r, v);
-        else
-            wrong(r, "before it an object");
+        t->take(r, v);
         json_decref(v);
         if (r->e->status) return r->e->status;
     } while (pass(r, ','));
@@ -151,20 +210,16 @@ static mx_status take_array(reading *r, mx_status (*take)(reading *, const json_
 }
 
 static mx_status take_member(reading *r) {
-    json_t *key = next_value(r);
+    static const table tables[] = {{"images", "id", "file_name", take_image},
+                                   {"annotations", "image_id", "category_id", take_annotation},
+                                   {"categories", "id", "name", take_category}};
+    json_t *key = next_key(r);
     if (!key) return r->e->status;
-    const char *name = json_is_string(key) ? json_string_value(key) : NULL;
-    bool images = name && !strcmp(name, "images"), annotations = name && !strcmp(name, "annotations"),
-         categories = name && !strcmp(name, "categories");
+    const table *t = NULL;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (!strcmp(json_string_value(key), tables[i].name)) t = &tables[i];
     json_decref(key);
-    if (!name) return wrong(r, "before it a key");
-    if (!pass(r, ':')) return wrong(r, "':'");
-    if (images) return take_array(r, take_image);
-    if (annotations) return take_array(r, take_annotation);
-    if (categories) return take_array(r, take_category);
-    json_t *other = next_value(r);
-    json_decref(other);
-    return r->e->status;
+    return t ? take_array(r, t) : skip_value(r);
 }
 
 static int by_id(const void *a, const void *b) {

@@ -1,105 +1,15 @@
 /* A list with labels: CSV, tab or space separated, with a header or without (docs/DATA.md). Each line names
  * an image, relative to the list's folder, and perhaps its label: a number, or a class name. */
+#include "data/list_layout.h"
 #include "data/source.h"
+#include "data/splits.h"
 #include "data/text.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
-#define MX_FIELDS 64 /* columns of a line */
-
-/* Where things stand in a line. */
-typedef struct {
-    char separator;
-    int path, label; /* columns; label -1: none */
-    int columns;     /* 0: any number */
-} layout;
-
-static bool one_of(const char *name, const char *const *names) {
-    for (; *names; names++)
-        if (!strcasecmp(name, *names)) return true;
-    return false;
-}
-
-/* Cuts a line into fields at the separator, quotes ("" is one) undone. -1: a quote without end, or too many
- * fields. A space separates once, at the last one: paths may hold spaces. */
-static int cut(char *line, char separator, char **field) {
-    int n = 0;
-    if (separator == ' ') {
-        size_t end = strlen(line);
-        while (end && line[end - 1] == ' ') line[--end] = 0;
-        char *space = strrchr(line, ' ');
-        field[n++] = line;
-        if (!space || mx_image_name_known(line)) return n;
-        *space = 0, field[n++] = space + 1;
-        for (; space > line && space[-1] == ' '; space--) space[-1] = 0;
-        return n;
-    }
-    for (char *p = line;;) {
-        if (n == MX_FIELDS) return -1;
-        char *out = field[n++] = p;
-        bool quoted = separator == ',' && *p == '"';
-        if (quoted) p++;
-        for (; *p && (quoted || *p != separator); p++) {
-            if (quoted && *p == '"') {
-                if (p[1] != '"') break;
-                p++;
-            }
-            *out++ = *p;
-        }
-        if (quoted && *p++ != '"') return -1;
-        char end = *p;
-        *out = 0;
-        if (!end) return n;
-        if (end != separator) return -1; /* something behind the closing quote */
-        p++;
-    }
-}
-
-/* The first line: a header when none of its fields looks like an image; else the plain "path" or
- * "path,label".
- */
-static mx_status read_layout(layout *o, const char *line, bool *header, mx_error *e) {
-    static const char *const paths[] = {"path",     "file",       "filename", "file_name", "image",
-                                        "filepath", "image_path", "img",      "name",      NULL};
-    static const char *const labels[] = {"label",    "class",    "class_name", "category", "target",
-                                         "class_id", "label_id", "y",          NULL};
-    char *copy = strdup(line), *field[MX_FIELDS];
-    if (!copy) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    *o = (layout){.separator = strchr(line, '\t')  ? '\t'
-                               : strchr(line, ',') ? ','
-                                                   : ' ',
-                  .path = -1,
-                  .label = -1};
-    int n = cut(copy, o->separator, field);
-    *header = n > 0;
-    for (int i = 0; i < n; i++)
-        if (mx_image_name_known(field[i])) *header = false;
-    for (int i = 0; *header && i < n; i++) {
-        if (o->path < 0 && one_of(field[i], paths))
-            o->path = i;
-        else if (o->label < 0 && one_of(field[i], labels))
-            o->label = i;
-    }
-    mx_status s = MX_OK;
-    if (n < 0)
-        s = mx_fail(e, MX_ERR_FORMAT, "expected fields of which quoted ones end, at most %d", MX_FIELDS);
-    else if (o->path >= 0)
-        o->columns = n;
-    else if (n > 2)
-        s = mx_fail(e, MX_ERR_FORMAT,
-                    "expected \"path,label\" or a header that names the columns path and label, found %d "
-                    "columns",
-                    n);
-    else if (*header && n == 2 && (one_of(field[1], labels) || one_of(field[0], labels)))
-        s = mx_fail(e, MX_ERR_FORMAT, "expected a header with a column path, file or image");
-    else
-        *header = false, o->path = 0, o->label = n == 2 ? 1 : -1, o->columns = n;
-    free(copy);
-    return s;
-}
+#define MX_RECORD_LINES 1000 /* lines that a quoted field may go over */
 
 /* Labels that are names, until all of them are known: the sample's label is then its rank. */
 typedef struct {
@@ -109,7 +19,7 @@ typedef struct {
 
 typedef struct {
     mx_index *x;
-    layout layout;
+    mx_list_layout layout;
     named *name;                /* [names] when labels are names */
     int64_t names, room, most;  /* most: the largest number */
     bool first, numbers, given; /* given: class names were there before */
@@ -128,7 +38,7 @@ static mx_status add_name(reading *r, char *name, mx_error *e) {
 
 static mx_status read_line(reading *r, char *line, mx_error *e) {
     char *field[MX_FIELDS], quoted[MX_QUOTE];
-    int n = cut(line, r->layout.separator, field);
+    int n = mx_list_cut(line, r->layout.separator, field);
     int64_t label = -1;
     if (n < 0 || n != r->layout.columns)
         return mx_fail(e, MX_ERR_FORMAT, "expected %d fields as in the first line, found %s%d",
@@ -182,49 +92,74 @@ static mx_status settle_names(reading *r, mx_error *e) {
     return s;
 }
 
-mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, mx_error *e) {
+/* The next line, with those behind it over which a quoted field goes on. *number: of its first line. */
+static char *next_record(mx_lines *l, char separator, size_t *length, int64_t *number) {
+    char *line = mx_lines_next(l, length);
+    *number = l->number;
+    for (int k = 0; line && k < MX_RECORD_LINES && l->at < l->end; k++) {
+        if (strlen(line) != *length || !mx_list_open_quote(line, separator)) return line;
+        for (char *p = line + *length; p < l->at; p++)
+            if (!*p) *p = '\n'; /* the line's end, which was cut off */
+        char *end = memchr(l->at, '\n', (size_t)(l->end - l->at));
+        if (!end) end = l->end;
+        l->at = end + 1, l->number++;
+        while (end > line && end[-1] == '\r') end--;
+        *end = 0;
+        *length = (size_t)(end - line);
+    }
+    return line;
+}
+
+/* What separates the fields, and where they are: from the first two lines, which are read again. */
+static mx_status find_layout(mx_list_layout *o, const char *bytes, size_t size, const mx_list_how *how,
+                             mx_error *e) {
+    size_t head = 0, length;
+    for (int lines = 0; head < size && lines < 64; head++) lines += bytes[head] == '\n'; /* empty ones too */
+    char *copy = malloc(head + 1);
+    if (!copy) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    memcpy(copy, bytes, head), copy[head] = 0;
+    mx_lines l = mx_lines_of(copy, head);
+    char *first = mx_lines_next(&l, &length), *second = first ? mx_lines_next(&l, &length) : NULL;
+    mx_status s = first ? mx_list_layout_find(o, first, second ? second : "", how, e) : MX_OK;
+    free(copy);
+    return s ? mx_fail_where(e, "line 1") : MX_OK;
+}
+
+mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how *how, mx_error *e) {
     reading r = {.x = x, .most = -1, .first = true, .given = x->classes > 0};
     mx_lines lines = mx_lines_of(bytes, size);
-    mx_status s = MX_OK;
-    bool begun = false;
+    mx_status s = find_layout(&r.layout, bytes, size, how, e);
     size_t length;
-    for (char *line; !s && (line = mx_lines_next(&lines, &length));) {
-        bool header = false;
+    int64_t number;
+    bool begun = !r.layout.header;
+    for (char *line; !s && (line = next_record(&lines, r.layout.separator, &length, &number));) {
         if (strlen(line) != length) s = mx_fail(e, MX_ERR_FORMAT, "expected text, found a byte 0");
-        if (!s && !begun) s = read_layout(&r.layout, line, &header, e);
+        if (!s && begun) s = read_line(&r, line, e);
         begun = true;
-        if (!s && !header) s = read_line(&r, line, e);
-        if (s) mx_fail_where(e, "line %lld", (long long)lines.number);
+        if (s) mx_fail_where(e, "line %lld", (long long)number);
     }
+    bool own = r.names && !r.given;
     if (!s) s = r.names ? settle_names(&r, e) : mx_text_numbered(x, r.most, e);
+    if (!s && own) s = mx_index_join_classes(x, e);
     free(r.name);
     return s;
 }
 
-/* FILE itself; and beside a train.csv the held-out val.csv or test.csv (or another ending, the same for
- * both).
- */
+/* FILE itself; and beside a list of the training part ("train.csv", "Training_labels.csv") the one of another
+ * part, named alike. */
 mx_status mx_find_list(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
-    static const char *const held[] = {"val", "test"};
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     s->root = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    char *name = NULL;
-    if (split == MX_SPLIT_TRAIN) {
-        *found = true;
-        name = strdup(base);
-    }
-    for (int i = 0; i < 2 && split == MX_SPLIT_VAL && !*found && !strncmp(base, "train.", 6); i++) {
-        char *beside = mx_text_make("%s/%s%s", s->root ? s->root : ".", held[i], base + 5);
-        *found = beside && !access(beside, F_OK);
-        free(beside);
-        if (*found) name = mx_text_make("%s%s", held[i], base + 5);
-    }
-    char *classes = mx_text_make("%s/classes.txt", s->root ? s->root : ".");
+    char *name = NULL, *classes = mx_text_make("%s/classes.txt", s->root ? s->root : ".");
     mx_status st = MX_OK;
-    if (!s->root || !classes || (*found && !name))
+    if (!s->root || !classes)
         st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    else if (*found)
-        st = mx_source_add(s, name, e);
+    else if (split != MX_SPLIT_TRAIN)
+        st = mx_part_beside(&name, s->root, base, split, e);
+    else if (!(name = strdup(base)))
+        st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    *found = name != NULL;
+    if (!st && *found) st = mx_source_add(s, name, e);
     if (!st && !access(classes, F_OK) && strcmp(base, "classes.txt") && !(s->classes = strdup("classes.txt")))
         st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
     free(classes), free(name);
@@ -232,13 +167,14 @@ mx_status mx_find_list(mx_source *s, bool *found, const char *path, mx_split spl
 }
 
 mx_status mx_list_list(mx_index *x, const mx_source *s, int root_fd, mx_error *e) {
+    const mx_list_how how = {root_fd, s->image_column, s->label_column};
     char *bytes, quoted[MX_QUOTE];
     size_t size;
     if (s->classes && mx_text_classes(x, root_fd, s->classes, e)) return e->status;
     mx_status st = mx_index_add_holder(x, root_fd, s->file[0], NULL, e);
     if (!st) st = mx_text_read(&bytes, &size, root_fd, s->file[0], e);
     if (st) return st;
-    st = mx_list_parse(x, bytes, size, e);
+    st = mx_list_parse(x, bytes, size, &how, e);
     free(bytes);
     if (st) mx_fail_where(e, "%s", mx_quote(quoted, s->file[0]));
     return st;

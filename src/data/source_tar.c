@@ -4,11 +4,14 @@
  * compressed shard cannot be used: nothing can be read from its middle. */
 #include "data/shards.h"
 #include "data/source.h"
+#include "data/splits.h"
+#include "data/tar_samples.h"
 #include "data/text.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,42 +24,20 @@
 #define MX_TAR_BLOCK  4096 /* read at a time: headers lie far apart */
 #define MX_TAR_FIELDS 1024 /* bytes of the extensions of one sample */
 
-/* The sample being gathered, and what is known of the data set so far. */
+/* The shard being read, and the names of the sample being gathered. */
 typedef struct {
-    mx_index *x;
-    const char *shard;
+    mx_tar_samples samples;
     int64_t shard_size, given; /* classes named beforehand, 0: none */
-    int64_t most, labelled, unlabelled;
-    bool open, image;
-    char key[PATH_MAX], name[PATH_MAX]; /* of the image's member */
+    bool open;
+    char key[PATH_MAX], name[PATH_MAX]; /* of the sample's first member */
     char fields[MX_TAR_FIELDS];         /* extensions met, each behind a '/' */
-    int64_t offset, size, label;
     mx_error *e;
 } gathering;
 
-/* The sample is complete. */
 static mx_status flush(gathering *g) {
-    mx_index *x = g->x;
-    char quoted[MX_QUOTE];
-    bool use = g->open && g->image;
-    g->open = g->image = false;
-    if (!use) return MX_OK; /* text only, say */
-    char *path = mx_text_make("%s/%s", g->shard, g->name);
-    mx_status s =
-        path ? mx_text_sample(x, path, g->label, g->e) : mx_fail(g->e, MX_ERR_MEMORY, "out of memory");
-    free(path);
-    if (s) return mx_fail_where(g->e, "%s", mx_quote(quoted, g->name));
-    mx_entry *f = &x->file[x->files - 1];
-    f->holder = (uint32_t)x->folders, f->offset = g->offset, f->size = g->size;
-    if (g->label < 0)
-        g->unlabelled++;
-    else
-        g->labelled++;
-    if (g->label > g->most) g->most = g->label;
-    if (g->labelled && g->unlabelled)
-        return mx_fail(g->e, MX_ERR_FORMAT, "%s: %s, though others have %s", mx_quote(quoted, g->name),
-                       g->label < 0 ? "no .cls field" : "a .cls field", g->label < 0 ? "one" : "none");
-    return MX_OK;
+    bool was = g->open;
+    g->open = false;
+    return was ? mx_tar_close(&g->samples, g->name) : MX_OK;
 }
 
 /* Remembers the extension; false: this sample has it already. */
@@ -74,20 +55,36 @@ static bool new_field(gathering *g, const char *ext) {
 }
 
 /* The cls field: a decimal number, white space around it. */
-static mx_status read_label(gathering *g, struct archive *a, int64_t size) {
+static mx_status read_label(gathering *g, struct archive *a, int64_t size, int64_t *label, mx_error *e) {
     char text[64] = "", quoted[MX_QUOTE];
     la_ssize_t n = size < (int64_t)sizeof text ? archive_read_data(a, text, sizeof text - 1) : -1;
     if (n >= 0) {
         text[n] = 0;
         char *start = text + strspn(text, " \t\r\n"), *end = start + strlen(start);
         while (end > start && strchr(" \t\r\n", end[-1])) *--end = 0;
-        if (mx_text_number(start, &g->label) && g->label < (g->given ? g->given : MX_CLASSES_MAX))
-            return MX_OK;
+        if (mx_text_number(start, label) && *label < (g->given ? g->given : MX_CLASSES_MAX)) return MX_OK;
         memmove(text, start, strlen(start) + 1);
     }
-    return mx_fail(g->e, MX_ERR_FORMAT, "expected a label from 0 to %lld in the .cls field, found %s%s%s",
+    return mx_fail(e, MX_ERR_FORMAT, "expected a label from 0 to %lld in the .cls field, found %s%s%s",
                    (long long)(g->given ? g->given : MX_CLASSES_MAX) - 1, n < 0 ? "a longer text" : "\"",
                    n < 0 ? "" : mx_quote(quoted, text), n < 0 ? "" : "\"");
+}
+
+/* An image or a label: what the samples are made of. */
+static mx_status take_field(gathering *g, struct archive *a, mx_tar_member m, const char *name) {
+    mx_error not_ours = {0}; /* "fine.cls" may hold anything */
+    char tried[80] = "x";
+    if (!strcasecmp(name + m.stem, ".cls")) {
+        bool own = m.key == m.stem;
+        mx_status s = read_label(g, a, m.size, &m.label, own ? g->e : &not_ours);
+        return s ? g->e->status : mx_tar_add(&g->samples, &m, name);
+    }
+    if (strlen(name + m.stem) > 64 || !mx_image_name_known(strcat(tried, name + m.stem))) return MX_OK;
+    m.offset = archive_filter_bytes(a, 0), m.image = true;
+    if (m.offset < 0 || m.size > g->shard_size || m.offset > g->shard_size - m.size)
+        return mx_fail(g->e, MX_ERR_FORMAT, "byte %lld: expected %lld bytes, found the end of the shard",
+                       (long long)m.offset, (long long)m.size);
+    return mx_tar_add(&g->samples, &m, name);
 }
 
 /* One regular member. */
@@ -105,22 +102,15 @@ static mx_status take_member(gathering *g, struct archive *a, const char *name, 
     if (!g->open || strncmp(g->key, name, key) || g->key[key]) {
         if (flush(g)) return g->e->status;
         memcpy(g->key, name, key), g->key[key] = 0;
-        g->open = true, g->label = -1, g->fields[0] = 0;
+        strcpy(g->name, name);
+        g->open = true, g->fields[0] = 0;
     }
-    if (n >= sizeof ext) return MX_OK;
-    for (size_t i = 0; i <= n; i++)
+    for (size_t i = 0; n < sizeof ext && i <= n; i++)
         ext[i] = dot[1 + i] >= 'A' && dot[1 + i] <= 'Z' ? (char)(dot[1 + i] + 32) : dot[1 + i];
-    if (!new_field(g, ext)) return mx_fail(g->e, MX_ERR_FORMAT, "expected each field once in a sample");
-    if (!strcmp(ext, "cls")) return read_label(g, a, size);
-    char tried[80] = "x.";
-    if (g->image || strchr(ext, '.') || !mx_image_name_known(strcat(tried, ext))) return MX_OK;
-    g->offset = archive_filter_bytes(a, 0), g->size = size;
-    if (g->offset < 0 || size > g->shard_size || g->offset > g->shard_size - size)
-        return mx_fail(g->e, MX_ERR_FORMAT, "byte %lld: expected %lld bytes, found the end of the shard",
-                       (long long)g->offset, (long long)size);
-    g->image = true;
-    strcpy(g->name, name);
-    return MX_OK;
+    if (n < sizeof ext && !new_field(g, ext))
+        return mx_fail(g->e, MX_ERR_FORMAT, "expected each field once in a sample");
+    size_t stem = (size_t)(strrchr(base, '.') - name);
+    return take_field(g, a, (mx_tar_member){.key = key, .stem = stem, .size = size, .label = -1}, name);
 }
 
 static mx_status take_entry(gathering *g, struct archive *a, struct archive_entry *entry) {
@@ -198,20 +188,40 @@ static mx_status read_shard(gathering *g, int fd) {
     return s;
 }
 
-mx_status mx_tar_shard(mx_index *x, int fd, const char *shard, int64_t size, int64_t *most, mx_error *e) {
+mx_status mx_tar_shard(mx_index *x, int fd, const char *shard, int64_t size, mx_tar_counts *counts,
+                       mx_error *e) {
     gathering *g = calloc(1, sizeof *g);
     if (!g) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    *g = (gathering){.x = x, .shard = shard, .shard_size = size, .given = x->classes, .most = *most, .e = e};
-    if (x->files) *(x->file[x->files - 1].label < 0 ? &g->unlabelled : &g->labelled) = 1;
+    *g = (gathering){.shard_size = size, .given = x->classes, .e = e};
+    g->samples = (mx_tar_samples){.x = x, .shard = shard, .counts = counts, .first = x->files, .e = e};
     mx_status s = read_shard(g, fd);
-    *most = g->most;
+    if (!s) s = mx_tar_join(&g->samples);
+    mx_tar_samples_free(&g->samples);
     free(g);
     char quoted[MX_QUOTE];
     return s ? mx_fail_where(e, "%s", mx_quote(quoted, shard)) : MX_OK;
 }
 
+/* One line for each kind of thing that is not used. */
+static mx_status note_unused(mx_index *x, const mx_source *s, const mx_tar_counts *c, mx_error *e) {
+    const struct {
+        int64_t n;
+        const char *what, *first;
+    } kinds[] = {{c->without, "samples without an image that is read", c->first_without},
+                 {c->further, "pictures beside a sample's image that are not used", c->first_further},
+                 {c->apart, "labels without an image", c->first_apart}};
+    char given[MX_QUOTE];
+    mx_quote(given, s->given ? s->given : s->root);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].n && mx_index_note(x, e, "%s: %lld %s, the first is %s", given, (long long)kinds[i].n,
+                                        kinds[i].what, kinds[i].first))
+            return e->status;
+    return MX_OK;
+}
+
 mx_status mx_list_tar(mx_index *x, const mx_source *s, int root_fd, mx_error *e) {
-    int64_t most = -1, size;
+    mx_tar_counts counts = {.most = -1};
+    int64_t size;
     mx_status st = MX_OK;
     char quoted[MX_QUOTE];
     if (s->classes && mx_text_classes(x, root_fd, s->classes, e)) return e->status;
@@ -221,12 +231,13 @@ mx_status mx_list_tar(mx_index *x, const mx_source *s, int root_fd, mx_error *e)
         int fd = openat(root_fd, s->file[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0)
             return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", mx_quote(quoted, s->file[i]), strerror(errno));
-        st = mx_tar_shard(x, fd, s->file[i], size, &most, e);
+        st = mx_tar_shard(x, fd, s->file[i], size, &counts, e);
         close(fd);
     }
+    if (!st) st = note_unused(x, s, &counts, e);
     if (st) return st;
-    if (given && most < 0) x->classes = 0; /* names, but no labels */
-    return given ? MX_OK : mx_text_numbered(x, most, e);
+    if (given && counts.most < 0) x->classes = 0; /* names, but no labels */
+    return given ? MX_OK : mx_text_numbered(x, counts.most, e);
 }
 
 static bool is_folder(const char *path) {
@@ -244,57 +255,83 @@ static bool has_shards(const char *folder, const char *part) {
     return yes;
 }
 
+/* The folders of `folder` that are named as parts and hold shards. */
+static mx_status part_folders(mx_names *out, const char *folder, mx_error *e) {
+    DIR *dir = opendir(folder);
+    mx_status s = MX_OK;
+    for (const struct dirent *f; dir && !s && (f = readdir(dir));)
+        if (mx_part_of(f->d_name, strlen(f->d_name)) && has_shards(folder, f->d_name))
+            s = mx_names_take(out, strdup(f->d_name), e);
+    if (dir) closedir(dir);
+    return s;
+}
+
 char *mx_sign_tar(const char *folder) {
-    if (has_shards(folder, "train")) return strdup("train/*.tar");
-    return has_shards(folder, "") ? strdup("*.tar") : NULL;
+    mx_names n = {0};
+    part_folders(&n, folder, NULL);
+    char *sign = n.count ? mx_text_make("%s/*.tar", n.at[0]) : NULL;
+    mx_names_free(&n);
+    return sign ? sign : has_shards(folder, "") ? strdup("*.tar") : NULL;
 }
 
 /* Shards of one folder, told apart by their names; those that say neither are for training when none says
- * so. */
+ * so. A test part is held out only where there is no other. */
 static mx_status choose(mx_source *s, const mx_names *n, mx_split split, mx_error *e) {
-    int64_t parts[3] = {0};
+    int64_t parts[4] = {0};
     char quoted[MX_QUOTE];
-    for (int64_t i = 0; i < n->count; i++) parts[mx_shard_part_of(n->at[i])]++;
+    size_t from, length;
+    for (int64_t i = 0; i < n->count; i++) parts[mx_part_in(n->at[i], &from, &length)]++;
+    mx_part_name want = split == MX_SPLIT_TRAIN                       ? MX_PART_TRAIN
+                        : split == MX_SPLIT_VAL && parts[MX_PART_VAL] ? MX_PART_VAL
+                                                                      : MX_PART_TEST;
     mx_status st = MX_OK;
     for (int64_t i = 0; i < n->count && !st; i++) {
-        mx_shard_part part = mx_shard_part_of(n->at[i]);
-        if (part == MX_SHARD_ANY && parts[MX_SHARD_TRAIN])
+        mx_part_name part = mx_part_in(n->at[i], &from, &length);
+        if (part == MX_PART_NONE && parts[MX_PART_TRAIN])
             st =
                 mx_fail(e, MX_ERR_DATA,
                         "tar: expected shards named NAME-train-*.tar and NAME-val-*.tar, or none of them so; "
                         "found also %s",
                         mx_quote(quoted, n->at[i]));
-        else if ((part == MX_SHARD_HELD) == (split == MX_SPLIT_VAL))
+        else if ((part ? part : MX_PART_TRAIN) == want)
             st = mx_source_add(s, n->at[i], e);
     }
     return st;
 }
 
-static mx_status find_in_folder(mx_source *s, const char *path, mx_split split, mx_error *e) {
-    static const char *const held[] = {"val", "validation", "test"};
+/* Every shard of one folder, which is a part. */
+static mx_status take_folder(mx_source *s, const char *path, const char *part, mx_error *e) {
     mx_names n = {0};
-    mx_status st = MX_OK;
-    char quoted[MX_QUOTE];
-    if (!(s->root = strdup(path))) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    const char *part = NULL;
-    bool divided = has_shards(path, "train");
-    for (int i = 0; divided && split == MX_SPLIT_VAL && i < 3 && !part; i++)
-        if (has_shards(path, held[i])) part = held[i];
-    if (divided && split == MX_SPLIT_TRAIN) part = "train";
-    if (divided && !part) return MX_OK;
-    char *folder = mx_text_make("%s/%s", path, part ? part : ""),
-         *prefix = mx_text_make("%s/", part ? part : "");
-    if (folder && prefix)
-        st = mx_shards_in(&n, folder, part ? prefix : "", e);
-    else
-        st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    if (!st && !n.count)
-        st = mx_fail(e, MX_ERR_DATA, "tar: expected .tar files in %s or in its folder train, found none",
-                     mx_quote(quoted, path));
-    for (int64_t i = 0; divided && i < n.count && !st; i++) st = mx_source_add(s, n.at[i], e);
-    if (!divided && !st) st = choose(s, &n, split, e);
+    char *folder = mx_text_make("%s/%s", path, part), *prefix = mx_text_make("%s/", part);
+    mx_status st =
+        folder && prefix ? mx_shards_in(&n, folder, prefix, e) : mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    for (int64_t i = 0; i < n.count && !st; i++) st = mx_source_add(s, n.at[i], e);
     mx_names_free(&n);
     free(folder), free(prefix);
+    return st;
+}
+
+static mx_status find_in_folder(mx_source *s, const char *path, mx_split split, mx_error *e) {
+    mx_names parts = {0}, n = {0};
+    char quoted[MX_QUOTE];
+    int64_t at = -1;
+    if (!(s->root = strdup(path))) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    mx_status st = part_folders(&parts, path, e);
+    bool divided = parts.count > 0;
+    if (!st && divided) st = mx_part_choose(&at, parts.at, parts.count, split, path, e);
+    if (!st && at >= 0) st = take_folder(s, path, parts.at[at], e);
+    if (!st && at < 0 && (!divided || split == MX_SPLIT_TRAIN) && !(st = mx_shards_in(&n, path, "", e)) &&
+        n.count)
+        st = choose(s, &n, split, e);
+    if (!st && split == MX_SPLIT_TRAIN && !s->files)
+        st = mx_fail(e, MX_ERR_DATA,
+                     "tar: expected .tar files for training in %s or in its folder train, found %s%s",
+                     mx_quote(quoted, path),
+                     divided   ? "none beside "
+                     : n.count ? "only held-out ones"
+                               : "none",
+                     divided ? parts.at[0] : "");
+    mx_names_free(&parts), mx_names_free(&n);
     return st;
 }
 
@@ -322,7 +359,7 @@ static mx_status find_pattern(mx_source *s, const char *pattern, mx_error *e) {
 
 mx_status mx_find_tar(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
     bool folder = is_folder(path);
-    if (!folder && split == MX_SPLIT_VAL) return MX_OK; /* a list of shards is one part */
+    if (!folder && split != MX_SPLIT_TRAIN) return MX_OK; /* a list of shards is one part */
     mx_status st = folder ? find_in_folder(s, path, split, e) : find_pattern(s, path, e);
     if (st || !(*found = s->files > 0)) return st;
     const char *slash = strrchr(s->file[0], '/');

@@ -2,6 +2,7 @@
  * asked for. docs/DATA.md shows the layouts. */
 #include "data/shards.h"
 #include "data/source.h"
+#include "data/splits.h"
 #include "data/text.h"
 
 #include <dirent.h>
@@ -16,6 +17,7 @@
 void mx_source_free(mx_source *s) {
     for (int64_t i = 0; i < s->files; i++) free(s->file[i]);
     free(s->file), free(s->given), free(s->root), free(s->images), free(s->classes);
+    free(s->image_column), free(s->label_column), free(s->note);
     *s = (mx_source){0};
 }
 
@@ -37,34 +39,13 @@ static bool is_folder(const char *path) {
     return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-static mx_status find_folder(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
-    static const char *const parts[2][2] = {{"train", NULL}, {"val", "test"}};
-    char *train = NULL;
-    if (asprintf(&train, "%s/train", path) < 0) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    bool divided = is_folder(train);
-    free(train);
-    if (!divided) { /* then val and test would be classes like any other */
-        *found = split == MX_SPLIT_TRAIN;
-        return *found && !(s->root = strdup(path)) ? mx_fail(e, MX_ERR_MEMORY, "out of memory") : MX_OK;
-    }
-    for (int i = 0; i < 2 && parts[split][i]; i++) {
-        if (asprintf(&s->root, "%s/%s", path, parts[split][i]) < 0) {
-            s->root = NULL;
-            return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-        }
-        if ((*found = is_folder(s->root))) return MX_OK;
-        free(s->root), s->root = NULL;
-    }
-    return MX_OK;
-}
-
 static const struct {
     const char *prefix;
     mx_source_sign *sign;
     mx_source_finder *find;
     const char *what;
 } kinds[MX_SOURCE_KINDS] = {
-    [MX_SOURCE_FOLDER] = {"folder:", NULL, find_folder, "a folder of images"},
+    [MX_SOURCE_FOLDER] = {"folder:", NULL, mx_find_folder, "a folder of images"},
     [MX_SOURCE_INAT] = {"inat:", mx_sign_inat, mx_find_inat, "iNaturalist"},
     [MX_SOURCE_PLACES] = {"places:", mx_sign_places, mx_find_places, "Places"},
     [MX_SOURCE_CIFAR] = {"cifar:", mx_sign_cifar, mx_find_cifar, "CIFAR"},
@@ -72,7 +53,7 @@ static const struct {
     [MX_SOURCE_TAR] = {"tar:", mx_sign_tar, mx_find_tar, "tar shards"},
 };
 
-/* A folder other than train, val and test: class folders, as no source but a plain one has beside shards. */
+/* Folders: class folders, as no source but a plain one has beside shards. */
 static bool has_folders(const char *path) {
     DIR *dir = opendir(path);
     bool yes = false;
@@ -129,8 +110,9 @@ static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
         else
             return mx_fail(e, error == ENOENT ? MX_ERR_DATA : MX_ERR_IO, "cannot open the data %s: %s%s",
                            mx_quote(quoted, path), strerror(error),
-                           strchr(path, ':') ? "; the prefixes are folder: inat: places: cifar: list: tar:"
-                                             : "");
+                           strchr(path, ':')
+                               ? "; the prefixes are folder: split: classes: inat: places: cifar: list: tar:"
+                               : "");
         return MX_OK;
     }
     if (S_ISDIR(st.st_mode)) return tell_folder(kind, path, e);
@@ -162,7 +144,15 @@ static mx_status find_undivided(mx_source *s, bool *found, const char *path, mx_
 }
 
 /* The path of spec; *kind is MX_SOURCE_KINDS without a prefix. */
-static const char *behind_prefix(mx_source_kind *kind, const char *spec) {
+static const char *behind_prefix(mx_source_kind *kind, mx_reading *reading, const char *spec) {
+    *reading = !strncmp(spec, "split:", 6)     ? MX_READ_PARTS
+               : !strncmp(spec, "classes:", 8) ? MX_READ_CLASSES
+               : !strncmp(spec, "folder:", 7)  ? MX_READ_FOLDER
+                                               : MX_READ_TELL;
+    if (*reading != MX_READ_TELL) {
+        *kind = MX_SOURCE_FOLDER;
+        return strchr(spec, ':') + 1;
+    }
     for (*kind = 0; *kind < MX_SOURCE_KINDS; (*kind)++)
         if (!strncmp(spec, kinds[*kind].prefix, strlen(kinds[*kind].prefix)))
             return spec + strlen(kinds[*kind].prefix);
@@ -186,7 +176,8 @@ static char *absolute(const char *path) {
 
 char *mx_dataset_absolute(const char *spec) {
     mx_source_kind kind;
-    const char *path = behind_prefix(&kind, spec);
+    mx_reading reading;
+    const char *path = behind_prefix(&kind, &reading, spec);
     bool several = kind == MX_SOURCE_TAR || (kind == MX_SOURCE_KINDS && access(path, F_OK));
     char *out = strndup(spec, (size_t)(path - spec));
     for (const char *p = path; p && out;) {
@@ -201,31 +192,43 @@ char *mx_dataset_absolute(const char *spec) {
     return out;
 }
 
-mx_status mx_source_find(mx_source *s, bool *found, const char *spec, mx_split split, mx_error *e) {
+/* What stands at path, of the kind that is known now. */
+static mx_status find_part(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
+    bool one_held = s->kind == MX_SOURCE_INAT || s->kind == MX_SOURCE_PLACES || s->kind == MX_SOURCE_CIFAR;
+    if (split == MX_SPLIT_TEST && one_held) split = MX_SPLIT_VAL;
+    if (split < MX_SPLIT_ALL || s->kind == MX_SOURCE_FOLDER)
+        return kinds[s->kind].find(s, found, path, split, e);
+    return find_undivided(s, found, path, e);
+}
+
+static mx_status copy_columns(mx_source *s, const mx_data_request *r, mx_error *e) {
+    if (r->image_column) s->image_column = strdup(r->image_column);
+    if (r->label_column) s->label_column = strdup(r->label_column);
+    bool good = !r->image_column == !s->image_column && !r->label_column == !s->label_column;
+    return good ? MX_OK : mx_fail(e, MX_ERR_MEMORY, "out of memory");
+}
+
+mx_status mx_source_find(mx_source *s, bool *found, const mx_data_request *r, mx_split split, mx_error *e) {
     *s = (mx_source){0};
     *found = false;
-    const char *path = behind_prefix(&s->kind, spec);
-    if (!*path) return mx_fail(e, MX_ERR_ARGUMENT, "expected a path to the data, found \"%s\"", spec);
+    const char *path = behind_prefix(&s->kind, &s->reading, r->spec);
+    if (!*path) return mx_fail(e, MX_ERR_ARGUMENT, "expected a path to the data, found \"%s\"", r->spec);
     mx_status st = s->kind == MX_SOURCE_KINDS ? tell(&s->kind, path, e) : MX_OK;
-    if (st) return st;
-    if (split != MX_SPLIT_ALL)
-        st = kinds[s->kind].find(s, found, path, split, e);
-    else if (s->kind == MX_SOURCE_FOLDER) {
-        if (!(*found = (s->root = strdup(path)) != NULL)) st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    } else
-        st = find_undivided(s, found, path, e);
+    if (!st) st = copy_columns(s, r, e);
+    if (!st) st = find_part(s, found, path, split, e);
     if (st || !*found) return st;
     s->given = s->kind == MX_SOURCE_FOLDER             ? strdup(s->root)
                : s->files == 1 && strcmp(s->root, ".") ? mx_text_make("%s/%s", s->root, s->file[0])
-               : split == MX_SPLIT_VAL                 ? mx_text_make("%s (held-out part)", spec)
-                                                       : strdup(spec);
+               : split == MX_SPLIT_VAL                 ? mx_text_make("%s (held-out part)", r->spec)
+               : split == MX_SPLIT_TEST                ? mx_text_make("%s (test part)", r->spec)
+                                                       : strdup(r->spec);
     return s->given ? MX_OK : mx_fail(e, MX_ERR_MEMORY, "out of memory");
 }
 
 char *mx_source_identity(const mx_source *s) {
     char *real = realpath(s->root, NULL), *text = NULL;
     size_t size;
-    if (s->kind == MX_SOURCE_FOLDER) return real ? real : strdup(s->root);
+    if (s->kind == MX_SOURCE_FOLDER && !s->files) return real ? real : strdup(s->root);
     FILE *f = open_memstream(&text, &size);
     if (!f) {
         free(real);
@@ -234,6 +237,8 @@ char *mx_source_identity(const mx_source *s) {
     fprintf(f, "%d:%s\n%s\n%s", (int)s->kind, real ? real : s->root, s->images ? s->images : "",
             s->classes ? s->classes : "");
     for (int64_t i = 0; i < s->files; i++) fprintf(f, "\n%s", s->file[i]);
+    if (s->image_column) fprintf(f, "\nimage %s", s->image_column);
+    if (s->label_column) fprintf(f, "\nlabel %s", s->label_column);
     bool bad = ferror(f);
     if (fclose(f) || bad) free(text), text = NULL;
     free(real);

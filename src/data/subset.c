@@ -1,5 +1,6 @@
 /* Changes to an open data set before training: a share of each class (fine-tuning with few labels), and the
  * held-out set's labels made those of the training set. */
+#include "data/compose.h"
 #include "data/source.h"
 
 #include <math.h>
@@ -20,32 +21,67 @@ typedef struct {
     mx_rng rng;
 } quota;
 
-mx_status mx_dataset_take_fraction(mx_dataset *d, double fraction, uint64_t seed, mx_error *e) {
+/* Images of each class in q[].left (class_of); the caller frees. NULL: no memory. */
+static quota *count_classes(const mx_dataset *d, mx_error *e) {
+    quota *q = calloc((size_t)d->index.classes + 1, sizeof *q);
+    if (!q) mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)d->index.classes);
+    for (int64_t i = 0; q && i < d->index.files; i++) q[class_of(d, i)].left++;
+    return q;
+}
+
+/* Keeps the samples that the quotas choose, or (rest) the others. Frees q. */
+static mx_status keep(mx_dataset *d, quota *q, bool rest, mx_error *e) {
     mx_index *x = &d->index;
-    int64_t kept = 0, classes = x->classes + 1;
-    if (!(fraction > 0 && fraction <= 1))
-        return mx_fail(e, MX_ERR_ARGUMENT,
-                       "share of the images: expected more than 0 and at most 1, found %g", fraction);
-    quota *q = calloc((size_t)classes, sizeof *q);
-    if (!q) return mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)classes);
-    for (int64_t i = 0; i < x->files; i++) q[class_of(d, i)].left++;
-    for (int64_t c = 0; c < classes; c++) {
-        int64_t want = (int64_t)floor(fraction * (double)q[c].left + 0.5);
-        q[c].want = want < 1 ? 1 : want;
-        q[c].rng = mx_rng_make(seed, MX_RNG_SUBSET, (uint64_t)c, 0);
-    }
+    int64_t kept = 0;
     for (int64_t i = 0; i < x->files; i++) {
         quota *c = &q[class_of(d, i)];
-        bool keep = (int64_t)mx_rng_below(&c->rng, (uint64_t)c->left--) < c->want;
-        if (keep) c->want--, x->file[kept++] = x->file[i];
+        bool chosen = (int64_t)mx_rng_below(&c->rng, (uint64_t)c->left--) < c->want;
+        if (chosen) c->want--;
+        if (chosen != rest) x->file[kept++] = x->file[i];
     }
     x->files = kept;
     free(q);
     return mx_dataset_settle(d, e);
 }
 
+mx_status mx_dataset_take_fraction(mx_dataset *d, double fraction, uint64_t seed, mx_error *e) {
+    if (!(fraction > 0 && fraction <= 1))
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "share of the images: expected more than 0 and at most 1, found %g", fraction);
+    quota *q = count_classes(d, e);
+    if (!q) return MX_ERR_MEMORY;
+    for (int64_t c = 0; c <= d->index.classes; c++) {
+        int64_t want = (int64_t)floor(fraction * (double)q[c].left + 0.5);
+        q[c].want = want < 1 ? 1 : want;
+        q[c].rng = mx_rng_make(seed, MX_RNG_SUBSET, (uint64_t)c, 0);
+    }
+    return keep(d, q, false, e);
+}
+
+mx_status mx_dataset_take_share(mx_dataset *d, double share, uint64_t seed, bool held, mx_error *e) {
+    if (!(share > 0 && share < 1))
+        return mx_fail(e, MX_ERR_ARGUMENT, "held-out share: expected more than 0 and less than 1, found %g",
+                       share);
+    quota *q = count_classes(d, e);
+    if (!q) return MX_ERR_MEMORY;
+    int64_t all = 0;
+    for (int64_t c = 0; c <= d->index.classes; c++) {
+        int64_t want = (int64_t)floor(share * (double)q[c].left + 0.5), most = q[c].left - 1;
+        q[c].want = want < 1 ? 1 : want;
+        if (q[c].want > most) q[c].want = most < 0 ? 0 : most;
+        q[c].rng = mx_rng_make(seed, MX_RNG_SHARE, (uint64_t)c, 0);
+        all += q[c].want;
+    }
+    if (all) return keep(d, q, !held, e);
+    free(q);
+    char root[MX_QUOTE];
+    return mx_fail(e, MX_ERR_DATA,
+                   "held-out share: expected two images of a class at least, found one of each in %s",
+                   mx_quote(root, mx_dataset_root(d)));
+}
+
 typedef struct {
-    const char *name;
+    char *name; /* composed (compose.h): the parts may come from different systems */
     int32_t label;
 } named;
 
@@ -55,32 +91,42 @@ static int by_name(const void *a, const void *b) {
     return order ? order : (x->label > y->label) - (x->label < y->label);
 }
 
+/* The label of a name in the sorted table, the least of several; -1: none. */
+static int32_t look_up(const named *table, int64_t n, const char *name) {
+    int32_t label = -1;
+    for (int64_t lo = 0, hi = n; lo < hi;) {
+        int64_t mid = lo + (hi - lo) / 2;
+        int order = strcmp(name, table[mid].name);
+        if (!order) label = table[mid].label;
+        if (order <= 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return label;
+}
+
 /* to[c] = train's label of val's class c, -1 when there is none. False: no memory. */
 static bool match(const mx_index *train, const mx_index *val, int32_t *to) {
-    named *table = malloc((size_t)train->classes * sizeof *table);
-    if (!table) return false;
-    for (int64_t c = 0; c < train->classes; c++)
-        table[c] = (named){train->names + train->class_name[c], (int32_t)c};
-    qsort(table, (size_t)train->classes, sizeof *table, by_name);
-    for (int64_t c = 0; c < val->classes; c++) {
-        const char *name = val->names + val->class_name[c];
-        to[c] = -1;
-        if (c < train->classes && !strcmp(name, train->names + train->class_name[c])) {
-            to[c] = (int32_t)c; /* also when two classes share a name */
-            continue;
-        }
-        for (int64_t lo = 0, hi = train->classes; lo < hi;) {
-            int64_t mid = lo + (hi - lo) / 2;
-            int order = strcmp(name, table[mid].name);
-            if (!order) to[c] = table[mid].label;
-            if (order <= 0)
-                hi = mid;
-            else
-                lo = mid + 1;
-        }
+    named *table = calloc((size_t)train->classes + 1, sizeof *table);
+    bool good = table;
+    for (int64_t c = 0; good && c < train->classes; c++) {
+        table[c] = (named){mx_name_composed(train->names + train->class_name[c]), (int32_t)c};
+        good = table[c].name;
     }
+    if (good) qsort(table, (size_t)train->classes, sizeof *table, by_name);
+    for (int64_t c = 0; good && c < val->classes; c++) {
+        const char *name = val->names + val->class_name[c];
+        bool same = c < train->classes && !strcmp(name, train->names + train->class_name[c]);
+        char *key = mx_name_composed(name);
+        good = key;
+        to[c] =
+            same || !key ? (int32_t)c : look_up(table, train->classes, key); /* same: two may share a name */
+        free(key);
+    }
+    for (int64_t c = 0; table && c < train->classes; c++) free(table[c].name);
     free(table);
-    return true;
+    return good;
 }
 
 /* val's table of classes becomes a copy of train's. */
@@ -98,15 +144,14 @@ mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_e
     const mx_index *t = &train->index;
     mx_index *v = &val->index;
     char name[MX_QUOTE], a[MX_QUOTE], b[MX_QUOTE];
-    if (!t->classes || !v->classes)
-        return mx_fail(e, MX_ERR_DATA, "expected labelled images, found none labelled in %s",
-                       mx_quote(a, mx_dataset_root(t->classes ? val : train)));
+    mx_status s = mx_dataset_need_classes(train, 1, e);
+    if (!s) s = mx_dataset_need_classes(val, 1, e);
+    if (s) return s;
     int32_t *to = malloc((size_t)v->classes * sizeof *to);
     if (!to || !match(t, v, to)) {
         free(to);
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)v->classes);
     }
-    mx_status s = MX_OK;
     for (int64_t i = 0; i < v->files && !s; i++) { /* nothing changes when there is an error */
         int32_t label = v->file[i].label;
         if (label >= 0 && to[label] < 0)

@@ -194,6 +194,7 @@ static mx_status prepare(embedder *m, mx_error *e) {
         return e->status;
     mx_machine_notice(&m->f.how, m->sink);
     if (o->data && mx_open_part(&m->data, o, "all", e)) return e->status;
+    if (m->data) mx_notice_data(m->sink, m->data, NULL);
     m->count = m->data ? mx_dataset_count(m->data) : o->image_count;
     return open_outputs(m, e);
 }

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "data/compose.h"
 #include "train/eval_report.h"
 #include "train/inference.h"
 #include "train/open_data.h"
@@ -16,6 +17,8 @@ static int class_by_name(const mx_model *m, const char *name, int first) {
     if (first < m->config.classes && !strcmp(m->class_name[first], name)) return first;
     for (int i = 0; i < m->config.classes; i++)
         if (!strcmp(m->class_name[i], name)) return i;
+    for (int i = 0; i < m->config.classes; i++) /* the data may come from another system */
+        if (mx_name_same(m->class_name[i], name)) return i;
     return -1;
 }
 
@@ -24,10 +27,7 @@ static int class_by_name(const mx_model *m, const char *name, int first) {
 static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_t **map, mx_error *e) {
     int n = mx_dataset_classes(data);
     *map = NULL;
-    if (!n)
-        return mx_fail(e, MX_ERR_DATA,
-                       "%s has no labels: expected class folders or another labelled data set",
-                       mx_dataset_root(data));
+    if (mx_dataset_need_classes(data, 1, e)) return e->status;
     if (!m->class_name && n == m->config.classes) return MX_OK;
     if (!m->class_name)
         return mx_fail(e, MX_ERR_DATA,
@@ -89,6 +89,7 @@ mx_status mx_run_eval(const mixmae_options *options, const mixmae_sink *sink, mx
         match_classes(&f.model, data, &map, e))
         goto done;
     mx_machine_notice(&f.how, sink);
+    mx_notice_data(sink, data, NULL);
     mx_loader_config config = mx_inference_loader(&f, data);
     config.log = tell, config.user = (void *)sink;
     if (mx_evaluate(&v, &f.session, &f.model, &f.mix, f.out, &config, map, e)) goto done;

@@ -46,12 +46,7 @@ static mx_status choose_pixels(mx_training *p, mx_error *e) {
 
 static mx_status use_data(mx_training *p, mx_error *e) {
     int classes = mx_dataset_classes(p->data);
-    if (classes < 2)
-        return mx_fail(
-            e, MX_ERR_DATA,
-            "%s has no classes to learn: expected one folder for each class (or another labelled data "
-            "set), found %s",
-            mx_dataset_root(p->data), classes ? "a single one" : "images that lie together");
+    if (mx_dataset_need_classes(p->data, 2, e)) return e->status;
     if (p->held && mx_dataset_same_classes(p->data, p->held, e)) return e->status;
     if (p->settings.label_fraction < 1 &&
         mx_dataset_take_fraction(p->data, p->settings.label_fraction, p->settings.seed, e))

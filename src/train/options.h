@@ -31,7 +31,8 @@ typedef struct {
     double crop_scale[2], flip, value_range, max_bad;
     char *stats, *aa, *remode, *mixup_mode;
     double color_jitter, reprob, mixup, cutmix, cutmix_minmax[2], mixup_prob, mixup_switch_prob, smoothing;
-    double label_fraction;
+    double label_fraction, val_share, balance;
+    char *image_column, *label_column;
     int64_t recount;
     bool partial, keep_head;
     float mean[MX_MAX_LIST], std[MX_MAX_LIST];

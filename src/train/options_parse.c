@@ -48,9 +48,25 @@ typedef struct {
     int argc, at;
     char **argv;
     bool *given, *help;
+    const char *data[2]; /* --data and --val-data of this line */
 } line_reader;
 
+/* Other options may be given again, the last one counts; of two data sets none may be dropped. */
+static mx_status once(line_reader *l, const char *name, const char *value, mx_error *e) {
+    if (strcmp(name, "data") && strcmp(name, "val-data")) return MX_OK;
+    const char **was = &l->data[*name == 'v'];
+    if (*was)
+        return mx_fail(
+            e, MX_ERR_ARGUMENT,
+            "--%s: expected one data set, found %s and %s. A list (.csv) of the images of both and "
+            "their labels is one",
+            name, *was, value);
+    *was = value;
+    return MX_OK;
+}
+
 static mx_status assign(line_reader *l, int row, const char *value, mx_error *e) {
+    if (once(l, mx_option_at(row)->name, value, e)) return e->status;
     if (l->given) l->given[row] = true;
     return mx_options_set_row(l->o, row, value, e);
 }
@@ -107,7 +123,7 @@ static mx_status read_configs(line_reader *l, mx_error *e) {
 
 mx_status mx_options_parse(mx_options *o, mx_command command, int argc, char **argv, bool *given, bool *help,
                            mx_error *e) {
-    line_reader l = {o, command, argc, 0, argv, given, help};
+    line_reader l = {o, command, argc, 0, argv, given, help, {NULL, NULL}};
     *help = false;
     for (int i = 0; i < argc; i++)
         if (!strcmp(argv[i], "--help")) *help = true;

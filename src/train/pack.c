@@ -15,7 +15,7 @@
 #include "data/index.h"
 #include "data/pack.h"
 #include "io/file.h"
-#include "train/commands.h"
+#include "train/open_data.h"
 
 #define MX_BLOCK_PER_THREAD 16
 #define MX_TAR_RECORD       10240 /* bytes, POSIX's */
@@ -229,10 +229,11 @@ static mx_status check(const mx_options *o, mx_error *e) {
 mx_status mx_run_pack(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_dataset *train = NULL, *val = NULL;
-    if (check(o, e) || mx_dataset_open_split(&train, o->data, MX_SPLIT_TRAIN, NULL, e) ||
-        mx_dataset_open_split(&val, o->val_data ? o->val_data : o->data, MX_SPLIT_VAL, NULL, e))
+    if (check(o, e) || mx_open_spec(&train, o, o->data, MX_SPLIT_TRAIN, NULL, e) ||
+        mx_open_spec(&val, o, o->val_data ? o->val_data : o->data, MX_SPLIT_VAL, NULL, e))
         goto done;
-    if (!val && o->val_data && mx_dataset_open_split(&val, o->val_data, MX_SPLIT_TRAIN, NULL, e)) goto done;
+    if (!val && o->val_data && mx_open_spec(&val, o, o->val_data, MX_SPLIT_TRAIN, NULL, e)) goto done;
+    mx_notice_data(sink, train, val);
     if (mx_dataset_raw(train) && mx_image_png_check(e)) goto done;
     bool labels = mx_dataset_classes(train) > 0;
     if (val && labels != (mx_dataset_classes(val) > 0)) {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "train/commands.h"
 #include "train/convert.h"
+#include "train/open_data.h"
 #include "train/plan.h"
 #include "train/process.h"
 #include "train/step.h"
@@ -125,15 +126,6 @@ static void say_model(const mixmae_sink *sink, const mx_trainer *t) {
                s->images, s->steps_per_epoch, s->epochs, s->steps);
 }
 
-mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_options *o, const char *cache,
-                                mx_error *e) {
-    if (mx_dataset_open_split(data, o->data, MX_SPLIT_TRAIN, cache, e) || !held) return e->status;
-    const char *spec = o->val_data ? o->val_data : o->data;
-    if (mx_dataset_open_split(held, spec, MX_SPLIT_VAL, NULL, e) || *held || !o->val_data) return e->status;
-    return mx_dataset_open_split(held, spec, MX_SPLIT_TRAIN, NULL,
-                                 e); /* not divided: all of it is held out */
-}
-
 /* Settings of the task that is planned. Fine-tuning's model is --init's unless --model names one. */
 static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx_error *e) {
     mx_options o;
@@ -157,10 +149,11 @@ static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx
 }
 
 static mx_status plan_data(mx_settings *s, mx_dataset **data, mx_dataset **held, const mx_options *o,
-                           mx_error *e) {
+                           const mixmae_sink *sink, mx_error *e) {
     if (!o->data) return MX_OK;
     if (mx_open_training_data(data, held, o, NULL, e) || mx_settings_data(s, mx_dataset_count(*data), e))
         return e->status;
+    mx_notice_data(sink, *data, *held);
     if (s->task == MX_TASK_FINETUNE && mx_dataset_classes(*data) > 0)
         s->model.classes = mx_dataset_classes(*data);
     return MX_OK;
@@ -172,7 +165,7 @@ mx_status mx_run_plan(const mixmae_options *options, const mixmae_sink *sink, mx
     mx_trainer t = {0};
     mx_memory_plan memory;
     mx_dataset *data = NULL, *held = NULL;
-    if (plan_settings(&s, options, e) || plan_data(&s, &data, &held, o, e) ||
+    if (plan_settings(&s, options, e) || plan_data(&s, &data, &held, o, sink, e) ||
         mx_memory_fit(&s, data, held, e))
         goto done;
     if (!mx_trainer_make(&t, &s, true, NULL, e)) {

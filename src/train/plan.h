@@ -5,11 +5,6 @@
 #include "train/memory.h"
 #include "train/step.h"
 
-/* Opens --data's training part and, when held is not NULL, the held-out images: of --val-data (its held-out
- * part, or all of it when it has none), else --data's held-out part; NULL when there is none. */
-mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_options *o, const char *cache,
-                                mx_error *e);
-
 /* One batch of uniform noise (free it); NULL when out of memory. */
 float *mx_random_images(const mx_settings *s);
 /* Seconds of one whole training step on these images. */

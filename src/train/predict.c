@@ -98,7 +98,7 @@ static mx_status add_file(predictor *p, const char *path, mx_error *e) {
 static mx_status add_folder(predictor *p, const char *root, mx_error *e) {
     mx_dataset *d = NULL;
     mx_error unread = {0};
-    if (mx_dataset_open(&d, root, NULL, &unread)) {
+    if (mx_dataset_open_split(&d, root, MX_SPLIT_EVERY, NULL, &unread)) {
         mx_notice(p->sink, "%s", unread.text);
         p->broken++;
         return MX_OK;

@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "train/features.h"
-#include "train/plan.h"
+#include "train/open_data.h"
 
 #define MX_PROBE_KS 4
 static const int neighbours[MX_PROBE_KS] = {10, 20, 100, 200}; /* schedule.md 8 */
@@ -40,10 +40,13 @@ static mx_status read_data(prober *p, mx_error *e) {
     if (!o->data) return mx_fail(e, MX_ERR_ARGUMENT, "--data DIR is needed: labelled images");
     if (mx_open_training_data(&p->train_data, &p->test_data, o, NULL, e)) return e->status;
     if (!p->test_data)
-        return mx_fail(e, MX_ERR_DATA, "%s has no held-out part to test on: --val-data DIR names one",
+        return mx_fail(e, MX_ERR_DATA,
+                       "%s has no held-out part to test on: --val-data DIR names one, "
+                       "--val-share 0.1 splits one off",
                        o->data);
+    mx_notice_data(p->sink, p->train_data, p->test_data);
     p->classes = mx_dataset_classes(p->train_data);
-    if (p->classes < 2) return mx_fail(e, MX_ERR_DATA, "%s has no classes to tell apart", o->data);
+    if (mx_dataset_need_classes(p->train_data, 2, e)) return e->status;
     if (mx_dataset_same_classes(p->train_data, p->test_data, e)) return e->status;
     if (o->label_fraction < 1)
         return mx_dataset_take_fraction(p->train_data, o->label_fraction, (uint64_t)o->seed, e);

@@ -175,6 +175,7 @@ mx_status mx_settings_finetune(mx_settings *s, const mx_options *o, const mx_mod
     s->layer_decay = o->layer_decay >= 0 ? o->layer_decay : o->init ? r->layer_decay : 1;
     s->drop_path = o->drop_path >= 0 ? o->drop_path : r->drop_path;
     s->label_fraction = o->label_fraction;
+    s->balance = o->balance;
     s->picture_every = -1;
     return fill_augmentation(s, o, e);
 }
@@ -260,7 +261,8 @@ mx_loader_config mx_settings_loader(const mx_settings *s, const mx_dataset *data
                               .batches_per_epoch = s->steps_per_epoch * s->accum,
                               .workers = s->workers,
                               .ahead = MX_BATCHES_AHEAD,
-                              .bad_share = s->bad_share};
+                              .bad_share = s->bad_share,
+                              .balance = s->balance};
 }
 
 mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e) {

@@ -25,7 +25,7 @@ typedef struct {
     double weight_decay, beta1, beta2, clip_grad;
     double mask_ratio, mask_range; /* pretraining */
     double layer_decay, drop_path; /* fine-tuning; 0 in pretraining: no layer decay */
-    double label_fraction;
+    double label_fraction, balance;
     mx_mixup mixup;
     uint64_t seed;
     int max_skipped;

@@ -22,7 +22,7 @@ static void seal(unsigned char *h) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mx_index x = {.kind = MX_SOURCE_TAR};
     mx_error e = {0};
-    int64_t most = -1;
+    mx_tar_counts counts = {.most = -1};
     unsigned char *bytes = malloc(size + 1);
     int fd = memfd_create("shard", MFD_CLOEXEC);
     if (!bytes || fd < 0) abort();
@@ -32,11 +32,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (write(fd, bytes, size) != (ssize_t)size || lseek(fd, 0, SEEK_SET)) abort();
     mx_index_add_folder(&x, "shard.tar", 1, &e);
     x.folder[0].size = (int64_t)size;
-    if (!mx_tar_shard(&x, fd, "shard.tar", (int64_t)size, &most, &e)) {
+    if (!mx_tar_shard(&x, fd, "shard.tar", (int64_t)size, &counts, &e)) {
         for (int64_t i = 0; i < x.files; i++) {
             const mx_entry *f = &x.file[i];
             if (f->holder != 1 || f->offset < 0 || f->size < 0 || f->offset > (int64_t)size - f->size ||
-                f->label > most)
+                f->label > counts.most)
                 abort();
         }
     } else if (!e.text[0])
