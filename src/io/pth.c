@@ -15,14 +15,21 @@
 #define MX_PTH_MAX_ENTRIES 1000000
 #define MX_PTH_MAX_ROOT    1024
 
-static const unsigned char legacy_magic[15] = {0x80, 2,    0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
-                                               0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
+/* The number that begins a legacy file, pickled: behind PROTO and, from protocol 4 on, a frame's length. */
+static const unsigned char legacy_magic[13] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9,
+                                               0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
+
+static bool is_legacy(const unsigned char *b, size_t size) {
+    if (size < 2 || b[0] != 0x80 || b[1] < 2 || b[1] > 5) return false;
+    size_t at = size > 11 && b[2] == 0x95 ? 11 : 2;
+    return size - at >= sizeof legacy_magic && !memcmp(b + at, legacy_magic, sizeof legacy_magic);
+}
 
 typedef enum { NOTHING, ZIP, LEGACY, TAR } container;
 
 static container container_of(const unsigned char *b, size_t size) {
     if (size >= 4 && !memcmp(b, "PK\3\4", 4)) return ZIP;
-    if (size >= sizeof legacy_magic && !memcmp(b, legacy_magic, sizeof legacy_magic)) return LEGACY;
+    if (is_legacy(b, size)) return LEGACY;
     if (size >= 262 && !memcmp(b + 257, "ustar", 5)) return TAR;
     return NOTHING;
 }

@@ -88,7 +88,8 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
                        int64_t steps_per_epoch, mx_error *e) {
     mx_settings s;
     mx_model init = {0};
-    if (o->init && mx_model_read_any(&init, &t->pixels, o->init, MX_PARAMS_WEIGHTS, e)) goto done;
+    const mx_foreign_hints hints = mx_weights_hints(o, NULL);
+    if (o->init && mx_model_read_with(&init, &t->pixels, o->init, &hints, MX_PARAMS_WEIGHTS, e)) goto done;
     if (make_settings(t, &s, o, options, o->init ? &init : NULL, steps_per_epoch, e)) goto done;
     mx_settings_use_pixels(&s, &t->pixels);
     if (mx_memory_fit(&s, NULL, NULL, e) || mx_trainer_make(&t->trainer, &s, false, NULL, e)) goto done;

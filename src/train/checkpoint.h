@@ -39,6 +39,10 @@ mx_status mx_checkpoint_write(const char *path, const mx_model *m, const mx_pixe
 mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
                              mx_error *e);
 
+/* The same; weights: NULL, "model", or "ema": the moving average, which only some states hold. */
+mx_status mx_checkpoint_read_weights(mx_model *m, mx_pixels *pixels, const char *path, const char *weights,
+                                     mx_params_use use, mx_error *e);
+
 /* The configuration alone. */
 mx_status mx_checkpoint_config(mx_model_config *config, const char *path, mx_error *e);
 

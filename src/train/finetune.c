@@ -25,9 +25,9 @@ static mx_status settings(mx_training *p, mx_error *e) {
         return mx_settings_finetune(&p->settings, &p->o, &start, e);
     }
     if (!p->o.init) return mx_settings_finetune(&p->settings, &p->o, NULL, e);
-    const mx_foreign_hints partial = {.partial = true, .note = tell, .user = p};
-    if (mx_model_read_with(&p->source, &p->source_pixels, p->o.init, p->o.partial ? &partial : NULL,
-                           MX_PARAMS_WEIGHTS, e))
+    const mx_foreign_hints hints = {
+        .weights = p->o.weights, .partial = p->o.partial, .note = tell, .user = p};
+    if (mx_model_read_with(&p->source, &p->source_pixels, p->o.init, &hints, MX_PARAMS_WEIGHTS, e))
         return mx_fail_where(e, "--init");
     return mx_settings_finetune(&p->settings, &p->o, &p->source.config, e);
 }

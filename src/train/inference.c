@@ -50,11 +50,13 @@ static int default_batch(const mx_model_config *m) {
 }
 
 static mx_status open_model(mx_inference *f, const mx_options *o, const mx_compute *how, int stage,
-                            mx_error *e) {
+                            const mixmae_sink *sink, mx_error *e) {
+    const mx_foreign_hints hints = mx_weights_hints(o, sink);
     if (!o->checkpoint)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--checkpoint FILE is needed: a model.safetensors or best.safetensors");
-    if (mx_model_read_any(&f->model, &f->pixels, o->checkpoint, mx_compute_reading(how), e)) return e->status;
+    if (mx_model_read_with(&f->model, &f->pixels, o->checkpoint, &hints, mx_compute_reading(how), e))
+        return e->status;
     const mx_model_config *m = &f->model.config;
     if (f->output == MX_OUT_LOGITS && !m->classes)
         return mx_fail(
@@ -67,12 +69,13 @@ static mx_status open_model(mx_inference *f, const mx_options *o, const mx_compu
     return MX_OK;
 }
 
-mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage, mx_error *e) {
+mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage,
+                            const mixmae_sink *sink, mx_error *e) {
     memset(f, 0, sizeof *f);
     f->output = output;
     int threads = o->threads > 0 ? (int)o->threads : mx_processors();
     mx_compute how;
-    if (mx_compute_make(&how, o->backend, o->dtype, threads, e) || open_model(f, o, &how, stage, e))
+    if (mx_compute_make(&how, o->backend, o->dtype, threads, e) || open_model(f, o, &how, stage, sink, e))
         return e->status;
     const mx_model_config *m = &f->model.config;
     shape_output(f, stage);

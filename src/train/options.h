@@ -14,7 +14,7 @@
 /* Every setting of every command. Strings are owned by the struct, NULL when not given. */
 typedef struct {
     /* files */
-    char *data, *val_data, *output, *resume, *init, *config, *checkpoint, *model;
+    char *data, *val_data, *output, *resume, *init, *config, *checkpoint, *model, *weights;
     char **images; /* --images A B C, or the FILEs without a name */
     int image_count;
     /* model; 0 or -1: as the named model says */

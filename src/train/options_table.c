@@ -60,6 +60,14 @@ static const mx_option_row table[] = {
      "start from the head of --init too: a classifier of the same classes"},
     {"checkpoint", "FILE", MX_VALUE_TEXT, 0, 0, MX_CMD_RECONSTRUCT | USES, AT(checkpoint), 0, 0, NULL,
      "a run's model.safetensors or state.safetensors"},
+    {"weights", "WHICH", MX_VALUE_TEXT, 0, 1, FIT, AT(weights), 0, 0, NULL,
+     "of several models in --init's file: model, ema (the moving average, teacher) or a group's name; "
+     "default: "
+     "model"},
+    {"weights", "WHICH", MX_VALUE_TEXT, 0, 0, MX_CMD_RECONSTRUCT | USES | MX_CMD_CONVERT, AT(weights), 0, 0,
+     NULL,
+     "of several models in the file: model, ema (the moving average, teacher) or a group's name; default: "
+     "model"},
     {"images", "FILE...", MX_VALUE_TEXTS, 0, 0,
      MX_CMD_RECONSTRUCT | MX_CMD_INSPECT | MX_CMD_VERIFY | MX_CMD_PREDICT | MX_CMD_EMBED | MX_CMD_CONVERT,
      offsetof(mx_options, images), offsetof(mx_options, image_count), 0, 0, NULL,

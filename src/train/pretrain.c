@@ -25,7 +25,8 @@ static void tell(void *user, const char *line) {
 static mx_status first_weights(mx_training *p, mx_error *e) {
     const mx_init_config config = {.notice = tell, .user = p};
     if (!p->o.init) return MX_OK;
-    if (mx_model_read_any(&p->source, NULL, p->o.init, MX_PARAMS_WEIGHTS, e))
+    const mx_foreign_hints hints = {.weights = p->o.weights, .note = tell, .user = p};
+    if (mx_model_read_with(&p->source, NULL, p->o.init, &hints, MX_PARAMS_WEIGHTS, e))
         return mx_fail_where(e, "--init");
     if (mx_init_from(&p->trainer.model, &p->source, &config, e))
         return mx_fail_where(e, "--init %s", p->o.init);

@@ -176,11 +176,12 @@ static mx_status read_images(showing *s, char **paths, int count, mx_error *e) {
     return e->status;
 }
 
-static mx_status show(showing *s, const mx_options *o, mx_image *grid, mx_error *e) {
+static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, mx_image *grid, mx_error *e) {
+    const mx_foreign_hints hints = mx_weights_hints(o, sink);
     uint8_t *mask = NULL;
     mx_compute how;
     if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
-    if (mx_model_read_any(&s->model, &s->pixels, o->checkpoint, mx_compute_reading(&how), e))
+    if (mx_model_read_with(&s->model, &s->pixels, o->checkpoint, &hints, mx_compute_reading(&how), e))
         return e->status;
     if (!s->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
@@ -211,7 +212,7 @@ mx_status mx_run_reconstruct(const mixmae_options *options, const mixmae_sink *s
     if (mx_image_png_check(e)) return mx_fail_where(e, "--output");
     if (o->image_count == 1)
         mx_notice(sink, "warning: a single image is mixed with itself; give two or more");
-    if (!show(&s, o, &grid, e) && !mx_image_write_png(&grid, o->output, e))
+    if (!show(&s, o, sink, &grid, e) && !mx_image_write_png(&grid, o->output, e))
         mx_notice(sink, "%s: %d images, %dx%d pixels", o->output, o->image_count, grid.width, grid.height);
     mx_image_free(&grid);
     mx_session_free(&s.session);
