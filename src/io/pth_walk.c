@@ -163,9 +163,10 @@ static mx_status walk(walker *w) {
         f->next += dict ? 2 : 1;
         if (join(w, f->path, key, at))
             visit(w, value);
-        else if (mx_pth_tensor_call(&(mx_pth_call){0}, value))
-            return mx_fail(w->e, MX_ERR_FORMAT, "a tensor below %.*s has a key that is no name of a line",
-                           (int)f->path, w->path);
+        else if (mx_pth_tensor_call(&(mx_pth_call){0}, value)) {
+            w->path[f->path] = 0;
+            keep_fact(w, &w->p->object, &w->p->objects, "a tensor whose key is no name of a line");
+        }
     }
     return w->e->status;
 }

@@ -56,6 +56,14 @@ bool mx_foreign_of_optimiser(const char *path) {
     return false;
 }
 
+bool mx_group_is_model(const char *key) {
+    static const char *const usual[] = {"model",   "state_dict", "module",  "net",    "network",
+                                        "encoder", "backbone",   "weights", "student"};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        if (!strcmp(key, usual[i])) return true;
+    return mx_group_is_average(key, strlen(key));
+}
+
 void mx_group_name(char out[160], const mx_group *g) {
     int size = g->prefix > 150 ? 150 : (int)g->prefix - 1;
     if (g->prefix)

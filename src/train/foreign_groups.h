@@ -29,6 +29,8 @@ void mx_group_name(char out[160], const mx_group *g);
 bool mx_group_holds(const mx_group *g, const char *path, size_t key);
 /* The words of a prefix that name a moving average. */
 bool mx_group_is_average(const char *path, size_t prefix);
+/* Is this key of a checkpoint's top one that a model lies under? */
+bool mx_group_is_model(const char *key);
 /* Finds every group by the names behind the prefix and chooses one. weights: NULL (plain weights, else an
  * average), "model" (plain weights only), "ema", or a group's name. What was chosen is noted where there was
  * a choice. */

@@ -129,7 +129,7 @@ static mx_status list_group(mx_foreign *f, const mx_groups *groups, const mx_for
     for (int i = 0; i < mx_foreign_file_count(f); i++) { /* its own first: they win over a neighbour's */
         size_t key;
         const char *path = mx_foreign_file_path(f, i, &key);
-        if (mx_groups_owner(groups, path, key) != groups->chosen) continue;
+        if (mx_groups_owner(groups, path, key) != groups->chosen || mx_foreign_of_optimiser(path)) continue;
         mx_foreign_tensor x = tensor_at(f, i, g->prefix);
         if (add(f, &x, path + g->prefix, e)) return e->status;
     }
@@ -150,12 +150,13 @@ static mx_status list_group(mx_foreign *f, const mx_groups *groups, const mx_for
 static mx_status check_objects(const mx_foreign *f, const mx_group *g, mx_error *e) {
     for (int i = 0; f->pth && i < mx_pth_object_count(f->pth); i++) {
         const mx_pth_fact *o = mx_pth_object_at(f->pth, i);
+        bool tensor = strstr(o->value, " (a") != NULL; /* of a kind that is not read */
         bool inside = g && g->dict && o->key == g->dict && !strncmp(o->name, g->path, g->dict);
-        bool instead = !g && (!strcmp(o->name, "model") || !strcmp(o->name, "state_dict") ||
-                              !strcmp(o->name, "model_ema") || strstr(o->value, " (a"));
+        bool instead = !g && (tensor || mx_group_is_model(o->name)) && !mx_foreign_of_optimiser(o->name);
         if (inside || instead)
             return mx_fail(e, MX_ERR_FORMAT, "%s: expected %s, found an object of %s", o->name,
-                           inside ? "a tensor" : "a dict of tensors (save the model's state_dict())",
+                           inside || tensor ? "a plain tensor"
+                                            : "a dict of tensors (save the model's state_dict())",
                            o->value);
     }
     return MX_OK;
