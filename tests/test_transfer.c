@@ -68,7 +68,7 @@ static void same_geometry_moves_all(void **state) {
     mx_error e = {0};
     notes n = {""};
     make(&from, config(16, 4), 1), make(&to, classifier(16, 4, 3), 2);
-    const mx_init_config c = {false, false, note, &n};
+    const mx_init_config c = {false, false, false, note, &n};
     float head = weight(&to, "head.weight")[5];
     assert_int_equal(mx_init_from(&to, &from, &c, &e), MX_OK);
     for (int i = 0; i < to.params.count; i++) {
@@ -91,7 +91,7 @@ static void other_resolution_resizes(void **state) {
     mx_error e = {0};
     notes n = {""};
     make(&from, config(16, 4), 1), make(&to, classifier(24, 6, 3), 2);
-    const mx_init_config c = {false, false, note, &n};
+    const mx_init_config c = {false, false, false, note, &n};
     assert_int_equal(mx_init_from(&to, &from, &c, &e), MX_OK);
     float want[11 * 11 * 2];
     const char *table = "layers.0.blocks.0.attn.relative_position_bias_table";
@@ -113,7 +113,7 @@ static void misfits_are_named(void **state) {
     mx_model_config other = classifier(16, 4, 3);
     other.heads[1] = 2; /* a bias table with another number of heads */
     make(&from, config(16, 4), 1), make(&to, other, 2);
-    mx_init_config c = {false, false, note, &n};
+    mx_init_config c = {false, false, false, note, &n};
     assert_int_equal(mx_init_from(&to, &from, &c, &e), MX_ERR_SHAPE);
     assert_non_null(strstr(e.text, "layers.1.blocks.0.attn.relative_position_bias_table"));
     assert_non_null(strstr(e.text, "expected shape [49,2], found [49,4]"));
@@ -136,13 +136,58 @@ static void misfits_are_named(void **state) {
     mx_model_free(&from), mx_model_free(&to);
 }
 
+/* timm's rule, by hand: the sum for one channel; c % 3 times 3/N for N; never unasked, never from another
+ * number. */
+static void channels_are_adapted_on_request(void **state) {
+    (void)state;
+    mx_model from, to;
+    mx_error e = {0};
+    notes n = {""};
+    mx_init_config c = {.notice = note, .user = &n};
+    make(&from, config(16, 4), 1);
+    const float *w = weight(&from, "patch_embed.proj.weight");
+    for (int channels = 1; channels <= 8; channels++) {
+        mx_model_config other = config(16, 4);
+        other.channels = channels;
+        make(&to, other, 2);
+        c.adapt_channels = false;
+        if (channels != 3) {
+            assert_int_equal(mx_init_from(&to, &from, &c, &e), MX_ERR_SHAPE);
+            assert_non_null(
+                strstr(e.text, "found 3: --channels 3 takes the checkpoint as it is, --adapt-channels"));
+            e = (mx_error){0};
+        }
+        c.adapt_channels = true;
+        if (mx_init_from(&to, &from, &c, &e)) fail_msg("%s", e.text);
+        const float *got = weight(&to, "patch_embed.proj.weight");
+        for (int r = 0; r < 16; r++)
+            for (int k = 0; k < channels; k++)
+                for (int i = 0; i < 4; i++) {
+                    const float *three = w + r * 12 + i;
+                    float want = channels == 1 ? three[0] + three[4] + three[8]
+                                               : three[k % 3 * 4] * (3.0f / (float)channels);
+                    assert_true(got[(r * channels + k) * 4 + i] == want);
+                }
+        assert_memory_equal(weight(&to, "norm.weight"), weight(&from, "norm.weight"), 4 * 32);
+        mx_model_free(&to);
+    }
+    assert_non_null(strstr(n.text, "adapted   patch_embed.proj.weight from 3 channels to 1 (their sum)"));
+    assert_non_null(strstr(n.text, "left as first drawn: decoder_pred.weight"));
+    mx_model_config four = config(16, 4);
+    four.channels = 4;
+    make(&to, four, 2);
+    assert_int_equal(mx_init_from(&from, &to, &c, &e), MX_ERR_SHAPE);
+    assert_non_null(strstr(e.text, "--adapt-channels: expected a checkpoint of 3 channels"));
+    mx_model_free(&to), mx_model_free(&from);
+}
+
 static void heads_are_kept_on_request(void **state) {
     (void)state;
     mx_model from, to;
     mx_error e = {0};
     make(&from, classifier(16, 4, 3), 1), make(&to, classifier(16, 4, 3), 2);
     const char *const a[] = {"ant", "bee", "cat"}, *const b[] = {"ant", "bee", "dog"};
-    mx_init_config c = {false, true, NULL, NULL};
+    mx_init_config c = {false, true, false, NULL, NULL};
     mx_model_name_classes(&from, a, &e), mx_model_name_classes(&to, a, &e);
     assert_int_equal(mx_init_from(&to, &from, &c, &e), MX_OK);
     assert_memory_equal(weight(&to, "head.weight"), weight(&from, "head.weight"), sizeof(float) * 96);
@@ -287,6 +332,7 @@ int main(void) {
         cmocka_unit_test(same_geometry_moves_all),
         cmocka_unit_test(other_resolution_resizes),
         cmocka_unit_test(misfits_are_named),
+        cmocka_unit_test(channels_are_adapted_on_request),
         cmocka_unit_test(heads_are_kept_on_request),
         cmocka_unit_test(weights_are_mapped_where_they_can_be),
         cmocka_unit_test(ranks_break_ties_by_index),

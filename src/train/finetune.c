@@ -36,9 +36,12 @@ static mx_status choose_pixels(mx_training *p, mx_error *e) {
     bool told = p->o.stats || p->o.mean_count || p->o.std_count;
     if (p->resumed) return MX_OK;
     if (!p->o.init || told) return mx_settings_pixels(&p->settings, &p->o, p->data, &p->pixels, e);
-    if (p->source.config.channels != p->settings.model.channels)
-        return mx_fail(e, MX_ERR_ARGUMENT, "--channels %d: the checkpoint was trained with %d",
-                       p->settings.model.channels, p->source.config.channels);
+    if (p->source.config.channels != p->settings.model.channels) {
+        if (p->o.adapt_channels) return mx_settings_pixels(&p->settings, &p->o, p->data, &p->pixels, e);
+        return mx_fail(e, MX_ERR_ARGUMENT, "--channels %d: the checkpoint was trained with %d%s",
+                       p->settings.model.channels, p->source.config.channels,
+                       p->source.config.channels == 3 ? " (--adapt-channels adapts it)" : "");
+    }
     p->pixels = p->source_pixels;
     mx_settings_use_pixels(&p->settings, &p->pixels);
     return MX_OK;
@@ -71,7 +74,7 @@ static mx_status name_classes(mx_training *p, mx_error *e) {
 }
 
 static mx_status first_weights(mx_training *p, mx_error *e) {
-    const mx_init_config config = {p->o.partial, p->o.keep_head, tell, p};
+    const mx_init_config config = {p->o.partial, p->o.keep_head, p->o.adapt_channels, tell, p};
     if (name_classes(p, e) || !p->o.init) return e->status;
     if (mx_init_from(&p->trainer.model, &p->source, &config, e))
         return mx_fail_where(e, "--init %s", p->o.init);

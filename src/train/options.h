@@ -33,7 +33,7 @@ typedef struct {
     double color_jitter, reprob, mixup, cutmix, cutmix_minmax[2], mixup_prob, mixup_switch_prob, smoothing;
     double label_fraction;
     int64_t recount;
-    bool partial, keep_head;
+    bool partial, keep_head, adapt_channels;
     float mean[MX_MAX_LIST], std[MX_MAX_LIST];
     int mean_count, std_count;
     /* machine */

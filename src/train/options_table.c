@@ -58,6 +58,10 @@ static const mx_option_row table[] = {
      "tensors that are missing or do not fit get first values, others are left out; all are listed"},
     {"keep-head", NULL, MX_VALUE_SWITCH, 0, 1, TUNE, AT(keep_head), 0, 0, "false",
      "start from the head of --init too: a classifier of the same classes"},
+    {"adapt-channels", NULL, MX_VALUE_SWITCH, 0, 1, FIT, AT(adapt_channels), 0, 0, "false",
+     "--init of 3 channels may start a model of another number: 1 gets their sum, N the three repeated, "
+     "times "
+     "3/N"},
     {"checkpoint", "FILE", MX_VALUE_TEXT, 0, 0, MX_CMD_RECONSTRUCT | USES, AT(checkpoint), 0, 0, NULL,
      "a run's model.safetensors or state.safetensors"},
     {"weights", "WHICH", MX_VALUE_TEXT, 0, 1, FIT, AT(weights), 0, 0, NULL,

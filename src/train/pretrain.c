@@ -23,7 +23,7 @@ static void tell(void *user, const char *line) {
 }
 
 static mx_status first_weights(mx_training *p, mx_error *e) {
-    const mx_init_config config = {.notice = tell, .user = p};
+    const mx_init_config config = {.adapt_channels = p->o.adapt_channels, .notice = tell, .user = p};
     if (!p->o.init) return MX_OK;
     const mx_foreign_hints hints = {.weights = p->o.weights, .note = tell, .user = p};
     if (mx_model_read_with(&p->source, NULL, p->o.init, &hints, MX_PARAMS_WEIGHTS, e))
