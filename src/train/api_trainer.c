@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/ema.h"
 #include "train/api_model.h"
 #include "train/commands.h"
 #include "train/convert.h"
@@ -97,6 +98,7 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
     t->trainer.settings.backend = mx_backend_name(t->trainer.session.ctx.backend);
     mx_params_init(&t->trainer.model.params, s.seed);
     if (o->init) take_weights(&t->trainer.model, &init, o->init, e);
+    mx_average_start(&t->trainer);
     mx_trainer_upload(&t->trainer);
     mx_session_error(&t->trainer.session, e);
 done:

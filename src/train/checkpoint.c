@@ -237,7 +237,7 @@ static int list_tensors(mx_st_tensor *out, char (*names)[160], const mx_params *
 static mx_status write_file(const char *path, const mx_model *m, const mx_run_state *s,
                             const mx_pixels *pixels, mx_error *e) {
     const mx_params *p = &m->params;
-    size_t most = (size_t)p->count * (s ? 3 : 1);
+    size_t most = (size_t)p->count * (s ? 4 : 1);
     mx_st_tensor *tensors = malloc(most * sizeof *tensors);
     char(*names)[160] = malloc(most * sizeof *names), values[FIELD_COUNT][40];
     char *config = mx_config_to_json(&m->config), *px = mx_pixels_to_json(pixels, m->config.channels);
@@ -251,10 +251,12 @@ static mx_status write_file(const char *path, const mx_model *m, const mx_run_st
         mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", path);
         goto done;
     }
-    n = list_tensors(tensors, names, p, p->weight, s ? "param." : "", true);
+    float *weights = s || !p->average ? p->weight : p->average;
+    n = list_tensors(tensors, names, p, weights, s ? "param." : "", true);
     if (s) {
         n += list_tensors(tensors + n, names + n, p, p->m, "m.", false);
         n += list_tensors(tensors + n, names + n, p, p->v, "v.", false);
+        if (p->average) n += list_tensors(tensors + n, names + n, p, p->average, "ema.", true);
         for (size_t i = 0; i < FIELD_COUNT; i++) {
             field_print(s, &fields[i], values[i]);
             meta[metas++] = (mx_st_pair){fields[i].key, values[i]};
@@ -348,6 +350,7 @@ mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const c
     if (!e->status) load_set(&m->params, m->params.weight, st, "param.", true, e);
     if (!e->status) load_set(&m->params, m->params.m, st, "m.", false, e);
     if (!e->status) load_set(&m->params, m->params.v, st, "v.", false, e);
+    if (!e->status && m->params.average) load_set(&m->params, m->params.average, st, "ema.", true, e);
     if (!e->status) mx_class_names_from_json(m, mx_st_meta(st, "classes"), e);
     if (!e->status) mx_pixels_from_json(pixels, mx_st_meta(st, "pixels"), m->config.channels, e);
     mx_st_close(st);

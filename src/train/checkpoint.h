@@ -31,7 +31,8 @@ typedef struct {
 char *mx_pixels_to_json(const mx_pixels *pixels, int channels);
 mx_status mx_pixels_from_json(mx_pixels *pixels, const char *json, int channels, mx_error *e);
 
-/* model.safetensors: weights, configuration, pixel statistics, class names; bytes depend on these alone. */
+/* model.safetensors: weights (their moving average where the model has one), configuration, pixel statistics,
+ * class names; bytes depend on these alone. */
 mx_status mx_checkpoint_write(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e);
 /* Opens a checkpoint, or a resume state (whose weights are param.*). The model is made with `use`. *pixels
  * may be NULL. MX_PARAMS_MAPPED: the file stays mapped as long as the model lives and must not be changed in
@@ -60,7 +61,7 @@ typedef struct {
     double best; /* highest top-1 of fine-tuning so far, percent; -1 before the first */
 } mx_run_state;
 
-/* state.safetensors: param.*, m.*, v.* and the counters. */
+/* state.safetensors: param.*, m.*, v.*, of a run with --ema the average as ema.*, and the counters. */
 mx_status mx_state_write(const char *path, const mx_model *m, const mx_run_state *s, const mx_pixels *pixels,
                          mx_error *e);
 mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const char *path, mx_error *e);

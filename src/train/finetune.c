@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/ema.h"
 #include "train/convert.h"
 #include "train/evaluate.h"
 #include "train/init.h"
@@ -100,8 +101,10 @@ static mx_status held_out(mx_training *p, mx_error *e) {
     mx_trainer *t = &p->trainer;
     mx_evaluation v;
     mx_loader_config config = mx_settings_loader(&p->settings, p->held);
-    if (!mx_evaluate(&v, &t->session, &t->model, &t->mix, t->logits, &config, NULL, e))
-        log_evaluation(p, &v, e);
+    mx_average_exchange(t);
+    mx_evaluate(&v, &t->session, &t->model, &t->mix, t->logits, &config, NULL, e);
+    mx_average_exchange(t);
+    if (!e->status) log_evaluation(p, &v, e);
     bool better = !e->status && v.top1 > p->state.best;
     if (better) {
         p->state.best = v.top1;

@@ -26,6 +26,7 @@ typedef struct {
     bool norm_pix_loss;
     /* training; negative: as the named model's recipe says */
     double epochs, warmup_epochs, blr, lr, min_lr, weight_decay, clip_grad, betas[2], layer_decay, drop_path;
+    double ema;
     int64_t batch_size, accum_steps, seed, max_skipped;
     /* data */
     double crop_scale[2], flip, value_range, max_bad;

@@ -135,6 +135,9 @@ static const mx_option_row table[] = {
      "probability of dropping a residual branch in the last block, from 0 in the first; default by model"},
     {"clip-grad", "NORM", MX_VALUE_REAL, 0, 1, FIT, AT(clip_grad), 0, BIG, "0",
      "largest gradient norm; 0: no clipping"},
+    {"ema", "DECAY", MX_VALUE_REAL, 0, 1, FIT, AT(ema), 0, 0.9999999, "0",
+     "keep a moving average of the weights (0.999, 0.9999): held-out images are measured with it and "
+     "model.safetensors and best.safetensors hold it; 0: none"},
     {"seed", "N", MX_VALUE_WHOLE, 0, 1, SHAPE | MX_CMD_SYNTH | MX_CMD_RECONSTRUCT, AT(seed), 0, BIG, "0",
      "every random choice follows from it"},
     {"max-skipped", "N", MX_VALUE_WHOLE, 0, 1, FIT, AT(max_skipped), 1, 1 << 20, "5",
