@@ -84,24 +84,27 @@ typedef struct {
     bytes file, central;
     zip_style style;
     int entries;
-    int method; /* claimed */
+    int method;    /* claimed; 8: each entry is one block of deflate that is stored */
+    bool unsummed; /* checksums are 0 */
 } archive;
 
 /* One stored entry. */
 static inline void entry(archive *z, const char *name, const void *data, size_t size) {
     uint64_t at = z->file.size;
-    uint32_t crc = crc32_of(data, size);
+    uint32_t crc = z->unsummed ? 0 : crc32_of(data, size);
+    size_t stored = z->method == 8 ? size + 5 : size;
     bool streamed = z->style == STREAMED, wide = z->style == ZIP64;
     int flags = streamed ? 0x0808 : 0x0800, version = wide ? 45 : 20;
     bytes *f = &z->file, *c = &z->central;
     put_number(f, 0x04034b50, 4), put_number(f, version, 2), put_number(f, flags, 2),
         put_number(f, z->method, 2);
     put_number(f, 0, 2), put_number(f, 0x21, 2), put_number(f, streamed ? 0 : crc, 4);
-    for (int i = 0; i < 2; i++) put_number(f, streamed ? 0 : wide ? 0xffffffff : size, 4);
+    for (int i = 0; i < 2; i++) put_number(f, streamed ? 0 : wide ? 0xffffffff : i ? size : stored, 4);
     put_number(f, strlen(name), 2), put_number(f, wide ? 20 : streamed ? 6 : 0, 2), op(f, name);
     if (wide) put_number(f, 1, 2), put_number(f, 16, 2), put_number(f, size, 8), put_number(f, size, 8);
     if (streamed)
         put_number(f, 0x4246, 2), put_number(f, 2, 2), put_number(f, 0, 2); /* "FB", in local headers only */
+    if (z->method == 8) put(f, "\1", 1), put_number(f, size, 2), put_number(f, ~(uint64_t)size, 2);
     put(f, data, size);
     if (streamed) {
         put_number(f, 0x08074b50, 4), put_number(f, crc, 4);
@@ -110,7 +113,7 @@ static inline void entry(archive *z, const char *name, const void *data, size_t 
     put_number(c, 0x02014b50, 4), put_number(c, version, 2), put_number(c, version, 2),
         put_number(c, flags, 2);
     put_number(c, z->method, 2), put_number(c, 0, 2), put_number(c, 0x21, 2), put_number(c, crc, 4);
-    for (int i = 0; i < 2; i++) put_number(c, wide ? 0xffffffff : size, 4);
+    for (int i = 0; i < 2; i++) put_number(c, wide ? 0xffffffff : i ? size : stored, 4);
     put_number(c, strlen(name), 2), put_number(c, wide ? 28 : 0, 2), put_number(c, 0, 2), put_number(c, 0, 2);
     put_number(c, 0, 2), put_number(c, 0, 4), put_number(c, wide ? 0xffffffff : at, 4), op(c, name);
     if (wide) {

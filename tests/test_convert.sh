@@ -47,6 +47,23 @@ same model.onnx direct.onnx
 "$mixmae" convert pre/model.safetensors --output pre.pth >/dev/null
 expect 0 "" "$mixmae" reconstruct --checkpoint pre.pth --images data/train/*/*.png --output grid.png
 
+# an encoder of 3 channels for grey images: only when asked for, and what is suggested works
+tune="--data data --init pre/model.safetensors --batch-size 8 --epochs 1 --aa none"
+loud=${small/--quiet/}
+expect 2 "trained with 3 \(--adapt-channels" "$mixmae" finetune $tune --channels 1 --output grey
+expect 0 "adapted +patch_embed.proj.weight from 3 channels to 1" "$mixmae" finetune $tune --channels 1 --adapt-channels --output grey1
+expect 2 "found 3: --channels 3 .*--adapt-channels adapts" "$mixmae" pretrain --data data --model micro $loud --decoder-num-heads 6 \
+    --init pre/model.safetensors --channels 1 --output grey2 --picture-every -1
+expect 0 "adapted +patch_embed.proj.weight" "$mixmae" pretrain --data data --model micro $loud --decoder-num-heads 6 \
+    --init pre/model.safetensors --channels 1 --adapt-channels --output grey3 --picture-every -1
+
+# --weights of our own files
+expect 0 "" "$mixmae" convert pre/state.safetensors --weights model --output back.safetensors
+same pre/model.safetensors back.safetensors
+expect 2 "holds no moving average" "$mixmae" convert pre/state.safetensors --weights ema --output x.safetensors
+expect 2 "expected one of what the file holds: model" "$mixmae" reconstruct --checkpoint pre.pth --weights other \
+    --images data/train/*/*.png --output x.png
+
 # refusals; an output that was there stays
 expect 2 "needs one file and --output" "$mixmae" convert pre.pth
 expect 2 "ends in .pth" "$mixmae" convert pre.pth --output model.bin

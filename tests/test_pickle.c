@@ -81,6 +81,41 @@ static void empty_ones(void **state) {
     }
 }
 
+/* What protocols 4 and 5 have more: frames, lengths of 8 bytes, sets at once, calls with keywords,
+ * bytearrays, names from the stack, a memo without numbers, and what a tuple inside itself leaves to pop. */
+static void newer_protocols(void **state) {
+    (void)state;
+    bytes b = {0};
+    put(&b, "\x80\x05\x95", 3), put_number(&b, 200, 8), op(&b, "(");
+    op(&b, "\x8d"), put_number(&b, 3, 8), op(&b, "abc\x94");
+    op(&b, "\x8e"), put_number(&b, 2, 8), put(&b, "\x01\x02\x94", 3);
+    op(&b, "\x96"), put_number(&b, 3, 8), op(&b, "xyz\x94");
+    op(&b, "(K\001K\002\x91\x94");
+    op(&b, "\x8c\003mod\x8c\002Cl\x93\x94(K\007t}\x8c\001kK\010s\x92\x94"); /* mod.Cl(7, k=8) */
+    op(&b, "K\0110"), op(&b, "(K\005K\006"), op(&b, "1");
+    put(&b, "h\x00t.", 4);
+    mx_pk *pk = NULL;
+    mx_error e = {0};
+    if (mx_pk_parse(&pk, b.at, b.size, NULL, &e)) fail_msg("%s", e.text);
+    const mx_pk_node *r = mx_pk_root(pk);
+    assert_true(r->kind == MX_PK_TUPLE && r->count == 6);
+    assert_true(mx_pk_is_text(r->item[0], "abc") && r->item[5] == r->item[0]);
+    assert_true(r->item[1]->kind == MX_PK_BYTES && r->item[1]->size == 2);
+    assert_true(r->item[2]->kind == MX_PK_BYTES && !memcmp(r->item[2]->text, "xyz", 3));
+    assert_true(r->item[3]->kind == MX_PK_LIST && r->item[3]->count == 2 && r->item[3]->item[1]->whole == 2);
+    assert_true(r->item[4]->kind == MX_PK_CALL && mx_pk_is_global(r->item[4]->item[0], "mod", "Cl"));
+    assert_true(r->item[4]->item[1]->count == 1 && r->item[4]->item[1]->item[0]->whole == 7);
+    mx_pk_free(pk);
+    for (size_t n = 0; n < b.size; n++) {
+        unsigned char *cut = malloc(n ? n : 1);
+        mx_error cut_error = {0};
+        memcpy(cut, b.at, n);
+        assert_int_equal(mx_pk_parse(&pk, cut, n, NULL, &cut_error), MX_ERR_FORMAT);
+        free(cut);
+    }
+    free(b.at);
+}
+
 static void refuse_pickle(const char *what, const void *p, size_t size, const char *why) {
     mx_pk *pk = NULL;
     mx_error e = {0};
@@ -118,6 +153,21 @@ static void refused_pickles(void **state) {
            "\x80\x02"
            "cos\nsystem\nNR.",
            "no tuple");
+    REFUSE("keywords that are none",
+           "\x80\x04"
+           "cos\nsystem\n)N\x92.",
+           "no dict");
+    REFUSE("a set without a mark", "\x80\x04\x91.", "no mark");
+    REFUSE("pop of nothing",
+           "\x80\x04"
+           "0.",
+           "stack is empty");
+    REFUSE("pop past a mark", "\x80\x04N(0.", "stack is empty");
+    REFUSE("pop to no mark", "\x80\x04N1.", "no mark");
+    REFUSE("a text of 2^63 bytes", "\x80\x04\x8d\0\0\0\0\0\0\0\x80x.", "passes the end");
+    REFUSE("a bytearray of 2^32 bytes", "\x80\x05\x96\0\0\0\0\1\0\0\0x.", "passes the end");
+    REFUSE("the next buffer", "\x80\x05\x97.", "out-of-band buffer");
+    REFUSE("a buffer made read-only", "\x80\x05N\x98.", "out-of-band buffer");
     REFUSE("pairs that are none",
            "\x80\x02"
            "ccollections\nOrderedDict\n]Na\x85R.",
@@ -144,7 +194,8 @@ static void bombs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(values), cmocka_unit_test(empty_ones),
-                                       cmocka_unit_test(refused_pickles), cmocka_unit_test(bombs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(values), cmocka_unit_test(newer_protocols),
+                                       cmocka_unit_test(empty_ones), cmocka_unit_test(refused_pickles),
+                                       cmocka_unit_test(bombs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

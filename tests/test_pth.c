@@ -250,7 +250,8 @@ static void refused_tensors(void **state) {
     refuse("a short record", one_tensor("FloatStorage", 10, 0, 5, 1, 39), "39 bytes");
     refuse("a long record", one_tensor("FloatStorage", 10, 0, 5, 1, 44), "44 bytes");
     refuse("a negative count", one_tensor("FloatStorage", -10, 0, 5, 1, 40), "count of elements");
-    refuse("an unknown type", one_tensor("StringStorage", 10, 0, 5, 1, 40), "not known");
+    refuse("an unknown type", one_tensor("StringStorage", 10, 0, 5, 1, 40),
+           "not known (torch.StringStorage)");
     b = pickle_of("}");
     text(&b, "x"), tensor(&b, "FloatStorage", "1", 4, 0, 0, NULL, NULL, NULL), op(&b, "s.");
     refuse("no such record", one_pickle(b, "0123456789abcdef", 16), "no archive entry");
@@ -267,15 +268,131 @@ static void refused_tensors(void **state) {
     refuse("two of a name", one_pickle(b, "0123456789abcdef", 16), "two tensors have the name a.b");
 }
 
+/* A tensor of four floats as the call of another function: f(tensor…), behind `before` and `after`. */
+static bytes wrapped(const char *before, const char *after) {
+    bytes b = pickle_of("}(");
+    text(&b, "x"), op(&b, before);
+    tensor(&b, "FloatStorage", "0", 4, 0, 1, (int32_t[]){4}, (int32_t[]){1}, NULL);
+    op(&b, after), op(&b, "u.");
+    return one_pickle(b, (const char *)six, 16);
+}
+
+/* The arguments of _rebuild_tensor_v2 alone, for calls that name it themselves. */
+static bytes from_type(const char *function, const char *state) {
+    bytes b = pickle_of("}(");
+    text(&b, "x"), op(&b, "ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n");
+    op(&b, function), op(&b, "\ncmine\nTensor\n((");
+    text(&b, "storage"), op(&b, "ctorch\nFloatStorage\n"), text(&b, "0"), text(&b, "cpu"), whole(&b, 4);
+    op(&b, "tQK\001"), tuple(&b, (int32_t[]){3}, 1), tuple(&b, (int32_t[]){1}, 1);
+    op(&b, "\x89)t"), op(&b, state), op(&b, "tRu.");
+    return one_pickle(b, (const char *)six, 16);
+}
+
+static void reads_from(const char *what, bytes b, int64_t first, int64_t count) {
+    mx_pth *p = NULL;
+    mx_error e = {0};
+    float out[4];
+    if (mx_pth_parse(&p, b.at, b.size, &e)) fail_msg("%s: %s", what, e.text);
+    const mx_pth_tensor *t = mx_pth_find(p, "x");
+    if (!t || t->count != count || mx_pth_copy_f32(p, t, out, count, &e)) fail_msg("%s: no tensor", what);
+    assert_memory_equal(out, six + first, sizeof *out * (size_t)count);
+    mx_pth_close(p);
+    free(b.at);
+}
+
+/* Parameters, buffers, subclasses, tensors with attributes: the tensor inside; what is no plain one by name.
+ */
+static void wrapped_tensors(void **state) {
+    (void)state;
+    mx_pth *p = NULL;
+    mx_error e = {0};
+    reads_from("a parameter", wrapped("ctorch._utils\n_rebuild_parameter\n(", "\x88)tR"), 0, 4);
+    reads_from("one with state", wrapped("ctorch._utils\n_rebuild_parameter_with_state\n(", "\x88)}tR"), 0,
+               4);
+    reads_from("the class itself", wrapped("ctorch.nn.parameter\nParameter\n(", "\x88t\x81"), 0, 4);
+    reads_from("a buffer", wrapped("ctorch.nn.parameter\nBuffer\n(", "\x88tR"), 0, 4);
+    reads_from("a subclass", from_type("_rebuild_tensor_v2", "}"), 1, 3);
+    reads_from("with attributes", from_type("_rebuild_tensor_v2", "}\x8c\001aK\001s"), 1, 3);
+    static const char *const odd[][2] = {{"_rebuild_sparse_tensor", "(a sparse tensor)"},
+                                         {"_rebuild_qtensor", "(a quantised tensor)"},
+                                         {"_rebuild_meta_tensor_no_storage", "without values"}};
+    for (int i = 0; i < 3; i++) {
+        bytes b = pickle_of("}(");
+        text(&b, "x"), op(&b, "ctorch._utils\n"), op(&b, odd[i][0]), op(&b, "\n)Ru.");
+        b = one_pickle(b, NULL, 0);
+        assert_int_equal(mx_pth_parse(&p, b.at, b.size, &e), MX_OK);
+        assert_true(mx_pth_count(p) == 0 && strstr(mx_pth_object_at(p, 0)->value, odd[i][1]));
+        mx_pth_close(p);
+        free(b.at);
+    }
+    bytes b = pickle_of("("); /* a list at the root: its entries' keys are numbers */
+    tensor(&b, "FloatStorage", "0", 4, 0, 1, (int32_t[]){4}, (int32_t[]){1}, NULL);
+    op(&b, "}"), text(&b, "x"),
+        tensor(&b, "FloatStorage", "0", 4, 2, 1, (int32_t[]){2}, (int32_t[]){1}, NULL);
+    op(&b, "st."), b = one_pickle(b, (const char *)six, 16);
+    assert_int_equal(mx_pth_parse(&p, b.at, b.size, &e), MX_OK);
+    assert_true(mx_pth_find(p, "0")->key == 0 && mx_pth_find(p, "1.x")->key == 2);
+    mx_pth_close(p);
+    free(b.at);
+    b = pickle_of(""), tensor(&b, "FloatStorage", "0", 4, 0, 0, NULL, NULL, NULL), op(&b, ".");
+    refuse("a tensor alone", one_pickle(b, (const char *)six, 16), "a single tensor without a name");
+    b = pickle_of("}("), text(&b, "x"), op(&b, "ctorch._utils\n_rebuild_tensor_v2\n((");
+    text(&b, "storage"), op(&b, "ctorch\nFloatStorage\n"), text(&b, "0"), text(&b, "cpu"), whole(&b, 4);
+    op(&b, "tQK\001))\x89)}"), text(&b, "neg"), op(&b, "\x88stRu.");
+    refuse("a negated view", one_pickle(b, (const char *)six, 16), "lazily negated");
+}
+
+/* Packed again by another program; and without checksums, as torch writes it when asked to. */
+static void other_archives(void **state) {
+    (void)state;
+    for (int unsummed = 0; unsummed < 2; unsummed++) {
+        archive z = {.style = PLAIN, .method = unsummed ? 0 : 8, .unsummed = unsummed};
+        bytes pickle = checkpoint_pickle(false);
+        entry(&z, "a/data.pkl", pickle.at, pickle.size);
+        entry(&z, "a/data/0", six, 24), entry(&z, "a/data/key", "\x00\x3c", 2);
+        bytes b = finish(&z);
+        check_checkpoint(&b);
+        free(pickle.at), free(b.at);
+    }
+}
+
+/* Keys that cannot be said in a line lose their tensor, not the file. */
+static void odd_keys(void **state) {
+    (void)state;
+    mx_pth *p = NULL;
+    mx_error e = {0};
+    bytes b = pickle_of("}("), file;
+    op(&b, "N"), tensor(&b, "FloatStorage", "0", 4, 0, 0, NULL, NULL, NULL);
+    text(&b, "a\nb"), tensor(&b, "FloatStorage", "0", 4, 0, 0, NULL, NULL, NULL);
+    text(&b, "x"), tensor(&b, "FloatStorage", "0", 4, 0, 0, NULL, NULL, NULL), op(&b, "u.");
+    file = one_pickle(b, (const char *)six, 16);
+    assert_int_equal(mx_pth_parse(&p, file.at, file.size, &e), MX_OK);
+    assert_true(mx_pth_count(p) == 1 && mx_pth_find(p, "x") && mx_pth_object_count(p) == 2);
+    assert_string_equal(mx_pth_object_at(p, 0)->value, "a tensor whose key is no name of a line");
+    mx_pth_close(p);
+    free(file.at);
+}
+
+/* torch.save(…, pickle_protocol=4) writes the legacy container's first number behind a frame. */
+static void framed_legacy(void **state) {
+    (void)state;
+    bytes b = legacy_checkpoint(), framed = {0};
+    put(&framed, "\x80\x04\x95\x0d\0\0\0\0\0\0\0", 11), put(&framed, b.at + 2, b.size - 2);
+    check_checkpoint(&framed);
+    for (size_t n = 0; n < 24; n++) assert_false(mx_pth_begins(framed.at, n));
+    assert_true(mx_pth_begins(framed.at, 24));
+    free(b.at), free(framed.at);
+}
+
 static void refused_archives(void **state) {
     (void)state;
     bytes tar = {0};
     archive z = {.style = PLAIN};
     entry(&z, "a/data.pkl", "\x80\x02}.", 4), entry(&z, "a/data.pkl", "\x80\x02}.", 4);
     refuse("two entries of a name", finish(&z), "");
-    z = (archive){.style = PLAIN, .method = 8};
+    z = (archive){.style = PLAIN, .method = 12};
     entry(&z, "a/data.pkl", "\x80\x02}.", 4);
-    refuse("compressed", finish(&z), "compressed");
+    refuse("compressed", finish(&z), "compressed by another method");
     z = (archive){.style = PLAIN};
     entry(&z, "a/data.pkl", "\x80\x02}.", 4), entry(&z, "a/constants.pkl", "\x80\x02).", 4);
     refuse("TorchScript", finish(&z), "TorchScript");
@@ -463,6 +580,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(both_containers),  cmocka_unit_test(damaged_zip),
                                        cmocka_unit_test(damaged_legacy),   cmocka_unit_test(checksums),
                                        cmocka_unit_test(refused_tensors),  cmocka_unit_test(refused_archives),
+                                       cmocka_unit_test(wrapped_tensors),  cmocka_unit_test(framed_legacy),
+                                       cmocka_unit_test(other_archives),   cmocka_unit_test(odd_keys),
                                        cmocka_unit_test(odd_trees),        cmocka_unit_test(legacy_forms),
                                        cmocka_unit_test(written_and_read), cmocka_unit_test(many_tensors)};
     return cmocka_run_group_tests(tests, make_base, remove_base);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "model/interpolate.h"
+#include "optim/average.h"
 #include "optim/lars.h"
 #include "train/evaluate.h"
 #include "train/features.h"
@@ -68,7 +69,7 @@ static void same_geometry_moves_all(void **state) {
     mx_error e = {0};
     notes n = {""};
     make(&from, config(16, 4), 1), make(&to, classifier(16, 4, 3), 2);
-    const mx_init_config c = {false, false, note, &n};
+    const mx_init_config c = {false, false, false, note, &n};
     float head = weight(&to, "head.weight")[5];
     assert_int_equal(mx_init_from(&to, &from, &c, &e), MX_OK);
     for (int i = 0; i < to.params.count; i++) {
@@ -91,7 +92,7 @@ static void other_resolution_resizes(void **state) {
     mx_error e = {0};
     notes n = {""};
     make(&from, config(16, 4), 1), make(&to, classifier(24, 6, 3), 2);
-    const mx_init_config c = {false, false, note, &n};
+    const mx_init_config c = {false, false, false, note, &n};
     assert_int_equal(mx_init_from(&to, &from, &c, &e), MX_OK);
     float want[11 * 11 * 2];
     const char *table = "layers.0.blocks.0.attn.relative_position_bias_table";
@@ -113,7 +114,7 @@ static void misfits_are_named(void **state) {
     mx_model_config other = classifier(16, 4, 3);
     other.heads[1] = 2; /* a bias table with another number of heads */
     make(&from, config(16, 4), 1), make(&to, other, 2);
-    mx_init_config c = {false, false, note, &n};
+    mx_init_config c = {false, false, false, note, &n};
     assert_int_equal(mx_init_from(&to, &from, &c, &e), MX_ERR_SHAPE);
     assert_non_null(strstr(e.text, "layers.1.blocks.0.attn.relative_position_bias_table"));
     assert_non_null(strstr(e.text, "expected shape [49,2], found [49,4]"));
@@ -136,13 +137,58 @@ static void misfits_are_named(void **state) {
     mx_model_free(&from), mx_model_free(&to);
 }
 
+/* timm's rule, by hand: the sum for one channel; c % 3 times 3/N for N; never unasked, never from another
+ * number. */
+static void channels_are_adapted_on_request(void **state) {
+    (void)state;
+    mx_model from, to;
+    mx_error e = {0};
+    notes n = {""};
+    mx_init_config c = {.notice = note, .user = &n};
+    make(&from, config(16, 4), 1);
+    const float *w = weight(&from, "patch_embed.proj.weight");
+    for (int channels = 1; channels <= 8; channels++) {
+        mx_model_config other = config(16, 4);
+        other.channels = channels;
+        make(&to, other, 2);
+        c.adapt_channels = false;
+        if (channels != 3) {
+            assert_int_equal(mx_init_from(&to, &from, &c, &e), MX_ERR_SHAPE);
+            assert_non_null(
+                strstr(e.text, "found 3: --channels 3 takes the checkpoint as it is, --adapt-channels"));
+            e = (mx_error){0};
+        }
+        c.adapt_channels = true;
+        if (mx_init_from(&to, &from, &c, &e)) fail_msg("%s", e.text);
+        const float *got = weight(&to, "patch_embed.proj.weight");
+        for (int r = 0; r < 16; r++)
+            for (int k = 0; k < channels; k++)
+                for (int i = 0; i < 4; i++) {
+                    const float *three = w + r * 12 + i;
+                    float want = channels == 1 ? three[0] + three[4] + three[8]
+                                               : three[k % 3 * 4] * (3.0f / (float)channels);
+                    assert_true(got[(r * channels + k) * 4 + i] == want);
+                }
+        assert_memory_equal(weight(&to, "norm.weight"), weight(&from, "norm.weight"), 4 * 32);
+        mx_model_free(&to);
+    }
+    assert_non_null(strstr(n.text, "adapted   patch_embed.proj.weight from 3 channels to 1 (their sum)"));
+    assert_non_null(strstr(n.text, "left as first drawn: decoder_pred.weight"));
+    mx_model_config four = config(16, 4);
+    four.channels = 4;
+    make(&to, four, 2);
+    assert_int_equal(mx_init_from(&from, &to, &c, &e), MX_ERR_SHAPE);
+    assert_non_null(strstr(e.text, "--adapt-channels: expected a checkpoint of 3 channels"));
+    mx_model_free(&to), mx_model_free(&from);
+}
+
 static void heads_are_kept_on_request(void **state) {
     (void)state;
     mx_model from, to;
     mx_error e = {0};
     make(&from, classifier(16, 4, 3), 1), make(&to, classifier(16, 4, 3), 2);
     const char *const a[] = {"ant", "bee", "cat"}, *const b[] = {"ant", "bee", "dog"};
-    mx_init_config c = {false, true, NULL, NULL};
+    mx_init_config c = {false, true, false, NULL, NULL};
     mx_model_name_classes(&from, a, &e), mx_model_name_classes(&to, a, &e);
     assert_int_equal(mx_init_from(&to, &from, &c, &e), MX_OK);
     assert_memory_equal(weight(&to, "head.weight"), weight(&from, "head.weight"), sizeof(float) * 96);
@@ -270,6 +316,25 @@ static void probe_learns(void **state) {
     mx_features_free(&train), mx_features_free(&test);
 }
 
+/* Decay 0.75: 4 and 8 → 0.75·4 + 0.25·8 = 5; any number of threads, ends of chunks included. */
+static void average_by_hand(void **state) {
+    (void)state;
+    enum { N = 2 * 65536 + 3 };
+    float *average = malloc(sizeof *average * N), *one = malloc(sizeof *one * N), *w = malloc(sizeof *w * N);
+    for (int threads = 1; threads <= 8; threads += 7) {
+        for (int i = 0; i < N; i++) average[i] = (float)(4 + i % 7), w[i] = (float)(8 + i % 5);
+        mx_average_add(average, w, N, 0.75, threads);
+        for (int i = 0; i < N; i++)
+            assert_true(average[i] == 0.75f * (float)(4 + i % 7) + 0.25f * (float)(8 + i % 5));
+    }
+    for (int i = 0; i < N; i++) average[i] = one[i] = (float)i / 7, w[i] = (float)i / 3;
+    mx_average_add(average, w, N, 0.999, 3), mx_average_add(one, w, N, 0.999, 1);
+    assert_memory_equal(average, one, sizeof *one * N);
+    mx_average_add(one, w, 0, 0.5, 2);
+    assert_memory_equal(average, one, sizeof *one * N);
+    free(average), free(one), free(w);
+}
+
 static void lars_by_hand(void **state) {
     (void)state;
     float w[] = {3, 4}, g[] = {0, 2}, mu[] = {1, 0};
@@ -284,16 +349,12 @@ static void lars_by_hand(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_geometry_moves_all),
-        cmocka_unit_test(other_resolution_resizes),
-        cmocka_unit_test(misfits_are_named),
-        cmocka_unit_test(heads_are_kept_on_request),
-        cmocka_unit_test(weights_are_mapped_where_they_can_be),
-        cmocka_unit_test(ranks_break_ties_by_index),
-        cmocka_unit_test(neighbours_vote),
-        cmocka_unit_test(votes_weigh_by_similarity),
-        cmocka_unit_test(probe_learns),
-        cmocka_unit_test(lars_by_hand),
+        cmocka_unit_test(same_geometry_moves_all),   cmocka_unit_test(other_resolution_resizes),
+        cmocka_unit_test(misfits_are_named),         cmocka_unit_test(channels_are_adapted_on_request),
+        cmocka_unit_test(heads_are_kept_on_request), cmocka_unit_test(weights_are_mapped_where_they_can_be),
+        cmocka_unit_test(ranks_break_ties_by_index), cmocka_unit_test(neighbours_vote),
+        cmocka_unit_test(votes_weigh_by_similarity), cmocka_unit_test(probe_learns),
+        cmocka_unit_test(average_by_hand),           cmocka_unit_test(lars_by_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -281,9 +281,12 @@ static mx_status add_pairs(mx_pk *pk, mx_pk_node *dict, const mx_pk_node *argume
     return MX_OK;
 }
 
-/* REDUCE and NEWOBJ: nothing is called. The dicts of the collections module are known, all else is kept as it
- * stands. */
-static mx_status call(mx_pk *pk) {
+/* REDUCE, NEWOBJ and, behind its keyword arguments, NEWOBJ_EX: nothing is called. The dicts of the
+ * collections module are known, all else is kept as it stands. */
+static mx_status call(mx_pk *pk, bool keywords) {
+    mx_pk_node *named = keywords ? pop(pk) : NULL;
+    if (keywords && !named) return pk->e->status;
+    if (named && named->kind != MX_PK_DICT) return bad(pk, "keyword arguments that are no dict");
     mx_pk_node *arguments = pop(pk), *what = arguments ? pop(pk) : NULL;
     if (!what) return pk->e->status;
     if (arguments->kind != MX_PK_TUPLE) return bad(pk, "arguments that are no tuple");
@@ -364,6 +367,25 @@ static mx_status step_tuple(mx_pk *pk) {
     return push_tuple(pk, item, count);
 }
 
+/* FROZENSET: as a set, all at once. */
+static mx_status step_set(mx_pk *pk) {
+    size_t count;
+    mx_pk_node **item = above_mark(pk, &count), *n = item ? make(pk, MX_PK_LIST) : NULL;
+    if (!n || add_items(pk, n, item, count)) return pk->e->status;
+    return push(pk, n);
+}
+
+/* POP and POP_MARK: what a tuple or frozenset that contains itself leaves behind. */
+static mx_status drop(mx_pk *pk, bool to_mark) {
+    size_t count;
+    if (to_mark) return above_mark(pk, &count) ? MX_OK : pk->e->status;
+    return pop(pk) ? MX_OK : pk->e->status;
+}
+
+static mx_status refuse_buffer(mx_pk *pk) {
+    return bad(pk, "an out-of-band buffer, whose bytes a file does not hold");
+}
+
 /* The closed list: one line an opcode. */
 static mx_status step(mx_pk *pk, int op) {
     switch (op) {
@@ -385,6 +407,9 @@ static mx_status step(mx_pk *pk, int op) {
     case ']':
     case 0x8f: return push(pk, make(pk, MX_PK_LIST));
     case 'a': return extend_small(pk, MX_PK_LIST);
+    case 0x91: return step_set(pk);
+    case '0':
+    case '1': return drop(pk, op == '1');
     case 'e':
     case 0x90: return extend_from_mark(pk, MX_PK_LIST);
     case '}': return push(pk, make(pk, MX_PK_DICT));
@@ -405,9 +430,15 @@ static mx_status step(mx_pk *pk, int op) {
     case 'T': return push_text(pk, MX_PK_TEXT, 4);
     case 'B': return push_text(pk, MX_PK_BYTES, 4);
     case 'C': return push_text(pk, MX_PK_BYTES, 1);
+    case 0x8d: return push_text(pk, MX_PK_TEXT, 8);
+    case 0x8e:
+    case 0x96: return push_text(pk, MX_PK_BYTES, 8);
+    case 0x97:
+    case 0x98: return refuse_buffer(pk);
     case 'Q': return push_persistent(pk);
     case 'R':
-    case 0x81: return call(pk);
+    case 0x81: return call(pk, false);
+    case 0x92: return call(pk, true);
     case 'b': return build(pk);
     case 0x95: return skip(pk, 8); /* a frame's length: of use to streams only */
     default:

@@ -19,7 +19,7 @@ typedef enum {
     MX_PK_LONG,       /* text: a longer integer, two's complement, little-endian */
     MX_PK_FLOAT,      /* real */
     MX_PK_TEXT,       /* text: not terminated, not checked to be UTF-8 */
-    MX_PK_BYTES,      /* text */
+    MX_PK_BYTES,      /* text; bytearrays too */
     MX_PK_TUPLE,      /* item */
     MX_PK_LIST,       /* item; sets too */
     MX_PK_DICT,       /* item: key, value, key, value, ... in order; OrderedDict and defaultdict too */

@@ -1,5 +1,5 @@
 /* Opening a .pth and its zip container, see pth.h. libzip reads the archive; what PyTorch's writer never does
- * (compression, encryption, two entries of one name) is refused. Nothing is ever written to disk under a name
+ * (encryption, two entries of one name) is refused. Nothing is ever written to disk under a name
  * from the archive. Source: formats.md (b) "Zip container". */
 #include "io/pth_internal.h"
 
@@ -14,15 +14,23 @@
 
 #define MX_PTH_MAX_ENTRIES 1000000
 #define MX_PTH_MAX_ROOT    1024
+#define MX_PTH_MAX_RATIO   64 /* of an entry to the whole file, where someone packed the archive again */
 
-static const unsigned char legacy_magic[15] = {0x80, 2,    0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
-                                               0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
+/* The number that begins a legacy file, pickled: behind PROTO and, from protocol 4 on, a frame's length. */
+static const unsigned char legacy_magic[13] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9,
+                                               0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
+
+static bool is_legacy(const unsigned char *b, size_t size) {
+    if (size < 2 || b[0] != 0x80 || b[1] < 2 || b[1] > 5) return false;
+    size_t at = size > 11 && b[2] == 0x95 ? 11 : 2;
+    return size - at >= sizeof legacy_magic && !memcmp(b + at, legacy_magic, sizeof legacy_magic);
+}
 
 typedef enum { NOTHING, ZIP, LEGACY, TAR } container;
 
 static container container_of(const unsigned char *b, size_t size) {
     if (size >= 4 && !memcmp(b, "PK\3\4", 4)) return ZIP;
-    if (size >= sizeof legacy_magic && !memcmp(b, legacy_magic, sizeof legacy_magic)) return LEGACY;
+    if (is_legacy(b, size)) return LEGACY;
     if (size >= 262 && !memcmp(b + 257, "ustar", 5)) return TAR;
     return NOTHING;
 }
@@ -48,10 +56,13 @@ static mx_status check_entry(const mx_pth *p, zip_uint64_t i, mx_error *e) {
     zip_uint64_t need = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
     if ((st.valid & need) != need)
         return mx_fail(e, MX_ERR_FORMAT, "archive entry %llu has no name or size", (unsigned long long)i);
-    if (st.comp_method != ZIP_CM_STORE || st.comp_size != st.size || st.encryption_method != ZIP_EM_NONE)
-        return mx_fail(e, MX_ERR_FORMAT,
-                       "archive entry %.100s is compressed or encrypted; PyTorch stores entries as they are",
-                       st.name);
+    bool stored = st.comp_method == ZIP_CM_STORE && st.comp_size == st.size;
+    if ((!stored && st.comp_method != ZIP_CM_DEFLATE) || st.encryption_method != ZIP_EM_NONE)
+        return mx_fail(
+            e, MX_ERR_FORMAT,
+            "archive entry %.100s is encrypted, or compressed by another method than deflate; PyTorch "
+            "stores entries as they are",
+            st.name);
     if (zip_name_locate(p->zip, st.name, ZIP_FL_ENC_RAW) != (zip_int64_t)i)
         return mx_fail(e, MX_ERR_FORMAT, "two archive entries have the name %.100s", st.name);
     return MX_OK;
@@ -73,7 +84,8 @@ mx_status mx_pth_zip_read(const mx_pth *p, int64_t record, size_t limit, void **
     *out = NULL;
     if (zip_stat_index(p->zip, (zip_uint64_t)record, 0, &st))
         return mx_fail(e, MX_ERR_FORMAT, "archive entry %lld: %s", (long long)record, zip_strerror(p->zip));
-    if (st.size > limit || st.size > p->size)
+    bool packed = st.comp_method != ZIP_CM_STORE, summed = st.crc || packed;
+    if (st.size > limit || st.size / (packed ? MX_PTH_MAX_RATIO : 1) > p->size)
         return mx_fail(e, MX_ERR_FORMAT, "archive entry %.100s claims %llu bytes", st.name,
                        (unsigned long long)st.size);
     if (!(bytes = malloc((size_t)st.size + 1)))
@@ -81,8 +93,9 @@ mx_status mx_pth_zip_read(const mx_pth *p, int64_t record, size_t limit, void **
                        (unsigned long long)st.size, st.name);
     if (!(f = zip_fopen_index(p->zip, (zip_uint64_t)record, 0)))
         mx_fail(e, MX_ERR_FORMAT, "archive entry %.100s: %s", st.name, zip_strerror(p->zip));
-    while (f && !e->status) { /* to its end and past it: the checksum is compared there */
-        zip_int64_t n = zip_fread(f, bytes + have, st.size + 1 - have);
+    /* To its end and past it: the checksum is compared there. One of 0 is none (set_crc32_options(False)). */
+    while (f && !e->status && (summed || have < st.size)) {
+        zip_int64_t n = zip_fread(f, bytes + have, st.size + (summed ? 1 : 0) - have);
         if (n == 0) break;
         if (n < 0)
             mx_fail(e, MX_ERR_FORMAT, "archive entry %.100s: %s", st.name, zip_file_strerror(f));

@@ -15,6 +15,7 @@
 typedef struct {
     const char *name;  /* the keys that lead to it, with dots: "model.norm.weight" */
     int level;         /* number of those keys */
+    size_t key;        /* where the last of them begins in the name: what is before it is the dict */
     const char *dtype; /* as in safetensors: "F32", "BF16", "I64"; or "C128" */
     int ndim;
     int64_t dim[MX_PTH_MAX_DIM];
@@ -32,6 +33,7 @@ typedef struct {
 typedef struct {
     const char *name, *value;
     int level;
+    size_t key; /* as of a tensor */
 } mx_pth_fact;
 
 typedef struct mx_pth mx_pth;

@@ -22,6 +22,10 @@ static const mx_pth_type types[] = {{"F32", "FloatStorage", "float32", "float", 
                                     {"U16", "", "uint16", "uint16", 2},
                                     {"U32", "", "uint32", "uint32", 4},
                                     {"U64", "", "uint64", "uint64", 8},
+                                    {"C32", "", "complex32", "chalf", 4},
+                                    {"F8_E8M0", "", "float8_e8m0fnu", "float8_e8m0fnu", 1},
+                                    {"F8_E4M3FNUZ", "", "float8_e4m3fnuz", "float8_e4m3fnuz", 1},
+                                    {"F8_E5M2FNUZ", "", "float8_e5m2fnuz", "float8_e5m2fnuz", 1},
                                     {"F8_E5M2", "", "float8_e5m2", "float8_e5m2", 1},
                                     {"F8_E4M3", "", "float8_e4m3fn", "float8_e4m3fn", 1}};
 #define TYPES (sizeof types / sizeof *types)
@@ -46,6 +50,19 @@ static mx_status bad(mx_error *e, const char *where, const char *why) {
                  : mx_fail(e, MX_ERR_FORMAT, "%s", why);
 }
 
+/* What stands where a storage's class or a dtype is expected. Its name is printed: nothing a terminal obeys.
+ */
+static mx_status unknown_type(mx_error *e, const char *where, const char *what, const mx_pk_node *n) {
+    char name[96] = "no name", why[160];
+    if (n->kind == MX_PK_GLOBAL)
+        snprintf(name, sizeof name, "%.*s.%.*s", (int)(n->size < 40 ? n->size : 40), n->text,
+                 (int)(n->size2 < 40 ? n->size2 : 40), n->text2);
+    for (char *c = name; *c; c++)
+        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
+    snprintf(why, sizeof why, "a %s of a type that is not known (%s)", what, name);
+    return bad(e, where, why);
+}
+
 static bool whole(const mx_pk_node *n, int64_t *out) {
     if (!n || n->kind != MX_PK_INT || n->whole < 0) return false;
     *out = n->whole;
@@ -59,7 +76,7 @@ mx_status mx_pth_storage_read(mx_pth_storage *s, const mx_pk_node *persistent, c
         !mx_pk_is_text(id->item[0], "storage") || id->item[2]->kind != MX_PK_TEXT)
         return bad(e, where, "expected ('storage', type, key, location, count) for its storage");
     *s = (mx_pth_storage){.type = mx_pth_storage_type(id->item[1]), .key = id->item[2]};
-    if (!s->type) return bad(e, where, "a storage of a type that is not known");
+    if (!s->type) return unknown_type(e, where, "storage", id->item[1]);
     if (!whole(id->item[4], &s->count)) return bad(e, where, "its storage has no count of elements");
     s->elements = s->count;
     const mx_pk_node *view = id->count == 6 ? id->item[5] : NULL;
@@ -119,31 +136,77 @@ static mx_status check_reach(mx_pth_tensor *t, int64_t first, int64_t have, cons
 }
 
 /* What a call rebuilds: the number of its first arguments that matter, 0 when it is no tensor. */
-static uint32_t tensor_arguments(const mx_pk_node *n, bool *typed) {
-    const mx_pk_node *f = n->kind == MX_PK_CALL ? n->item[0] : NULL;
+static uint32_t tensor_arguments(const mx_pk_node *f, bool *typed) {
     *typed = mx_pk_is_global(f, "torch._utils", "_rebuild_tensor_v3");
     if (*typed) return 7;
     if (mx_pk_is_global(f, "torch._utils", "_rebuild_tensor_v2")) return 6;
     return mx_pk_is_global(f, "torch._utils", "_rebuild_tensor") ? 4 : 0;
 }
 
-const mx_pk_node *mx_pth_tensor_call(const mx_pk_node *n) {
+/* Calls whose first argument is the tensor. */
+static bool wraps(const mx_pk_node *f) {
+    return mx_pk_is_global(f, "torch._utils", "_rebuild_parameter") ||
+           mx_pk_is_global(f, "torch._utils", "_rebuild_parameter_with_state") ||
+           mx_pk_is_global(f, "torch.nn.parameter", "Parameter") ||
+           mx_pk_is_global(f, "torch.nn.parameter", "Buffer");
+}
+
+bool mx_pth_tensor_call(mx_pth_call *call, const mx_pk_node *n) {
     bool typed;
-    for (int depth = 0; depth < 4 && n->kind == MX_PK_CALL; depth++) {
-        if (tensor_arguments(n, &typed)) return n;
-        bool parameter = mx_pk_is_global(n->item[0], "torch._utils", "_rebuild_parameter") ||
-                         mx_pk_is_global(n->item[0], "torch._utils", "_rebuild_parameter_with_state");
-        if (!parameter || !n->item[1]->count) return NULL;
-        n = n->item[1]->item[0];
+    if (n->kind != MX_PK_CALL) return false;
+    *call = (mx_pth_call){n->item[0], n->item[1]};
+    for (int depth = 0; depth < 8; depth++) {
+        const mx_pk_node *a = call->arguments;
+        if (tensor_arguments(call->what, &typed)) return true;
+        if (mx_pk_is_global(call->what, "torch._tensor", "_rebuild_from_type_v2")) {
+            /* (function, class, arguments, attributes): the class changes no element */
+            if (a->count < 3 || a->item[2]->kind != MX_PK_TUPLE) return false;
+            *call = (mx_pth_call){a->item[0], a->item[2]};
+        } else if (wraps(call->what) && a->count && a->item[0]->kind == MX_PK_CALL)
+            *call = (mx_pth_call){a->item[0]->item[0], a->item[0]->item[1]};
+        else
+            return false;
     }
+    return false;
+}
+
+const char *mx_pth_tensor_other(const mx_pk_node *n) {
+    static const char *const kind[][3] = {
+        {"torch._utils", "_rebuild_qtensor", "a quantised tensor"},
+        {"torch._utils", "_rebuild_sparse_tensor", "a sparse tensor"},
+        {"torch._utils", "_rebuild_sparse_csr_tensor", "a sparse tensor"},
+        {"torch._utils", "_rebuild_nested_tensor", "a nested tensor"},
+        {"torch._utils", "_rebuild_meta_tensor_no_storage", "a tensor without values, of the device meta"},
+        {"torch._utils", "_rebuild_wrapper_subclass", "a tensor of a class of its own"},
+        {"torch._utils", "_rebuild_device_tensor_from_numpy", "a tensor kept as a NumPy array"},
+        {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor", "a tensor of another device"},
+        {"numpy.core.multiarray", "_reconstruct", "a NumPy array"},
+        {"numpy._core.multiarray", "_reconstruct", "a NumPy array"},
+        {"numpy._core.numeric", "_frombuffer", "a NumPy array"},
+        {"numpy.core.numeric", "_frombuffer", "a NumPy array"}};
+    const mx_pk_node *f = n->kind == MX_PK_CALL ? n->item[0] : NULL;
+    for (size_t i = 0; f && i < sizeof kind / sizeof *kind; i++)
+        if (mx_pk_is_global(f, kind[i][0], kind[i][1])) return kind[i][2];
     return NULL;
 }
 
-mx_status mx_pth_tensor_read(const mx_pth *p, mx_pth_tensor *t, const mx_pk_node *call, const char *where,
+/* Bits of a view that its storage does not show: (…, hooks, {'neg': True, 'conj': True}). */
+static mx_status check_bits(const mx_pk_node *arguments, uint32_t at, const char *where, mx_error *e) {
+    static const char *const bit[] = {"neg", "conj"};
+    for (int i = 0; at < arguments->count && i < 2; i++) {
+        const mx_pk_node *set = mx_pk_get(arguments->item[at], bit[i]);
+        if (set && (set->kind != MX_PK_BOOL || set->whole))
+            return bad(e, where,
+                       "a lazily negated or conjugated view: save it with resolve_neg(), resolve_conj()");
+    }
+    return MX_OK;
+}
+
+mx_status mx_pth_tensor_read(const mx_pth *p, mx_pth_tensor *t, const mx_pth_call *call, const char *where,
                              mx_error *e) {
     bool typed;
-    uint32_t need = tensor_arguments(call, &typed);
-    const mx_pk_node *a = call->item[1];
+    uint32_t need = tensor_arguments(call->what, &typed);
+    const mx_pk_node *a = call->arguments;
     mx_pth_storage s;
     int64_t first, have;
     int strides = 0;
@@ -151,7 +214,8 @@ mx_status mx_pth_tensor_read(const mx_pth *p, mx_pth_tensor *t, const mx_pk_node
     if (mx_pth_storage_read(&s, a->item[0], where, e)) return e->status;
     if (mx_pth_storage_find(p, &s, where, &t->record, e)) return e->status;
     const mx_pth_type *type = typed ? mx_pth_dtype(a->item[6]) : s.type;
-    if (!type) return bad(e, where, "a dtype that is not known");
+    if (!type) return unknown_type(e, where, "dtype", a->item[6]);
+    if (check_bits(a, need, where, e)) return e->status;
     if (!whole(a->item[1], &first)) return bad(e, where, "its offset is no whole number from 0");
     if (read_list(t->dim, &t->ndim, a->item[2], where, "its shape", e) ||
         read_list(t->stride, &strides, a->item[3], where, "its strides", e))

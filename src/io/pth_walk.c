@@ -26,6 +26,7 @@ typedef struct {
     frame frame[MAX_LEVEL];
     int depth, visits;
     char path[MAX_PATH];
+    size_t key; /* where the last key begins in path */
     mx_error *e;
 } walker;
 
@@ -37,7 +38,7 @@ static mx_status keep_fact(walker *w, mx_pth_fact **list, int *count, const char
     if (!*list && !(*list = calloc(MAX_FACTS, sizeof **list)))
         return mx_fail(w->e, MX_ERR_MEMORY, "out of memory");
     mx_pth_fact *f = &(*list)[*count];
-    *f = (mx_pth_fact){strdup(w->path), strdup(value), w->depth};
+    *f = (mx_pth_fact){strdup(w->path), strdup(value), w->depth, w->key};
     (*count)++;
     return f->name && f->value ? MX_OK : mx_fail(w->e, MX_ERR_MEMORY, "out of memory");
 }
@@ -75,12 +76,14 @@ static mx_status keep_object(walker *w, const mx_pk_node *n) {
     if (what->kind == MX_PK_GLOBAL) {
         int size = snprintf(name, sizeof name, "%.*s.%.*s", (int)(what->size < 150 ? what->size : 150),
                             what->text, (int)(what->size2 < 150 ? what->size2 : 150), what->text2);
+        const char *other = mx_pth_tensor_other(n);
+        if (other && size < 200) size += snprintf(name + size, sizeof name - (size_t)size, " (%s)", other);
         printable(text, name, (uint32_t)size);
     }
     return keep_fact(w, &w->p->object, &w->p->objects, text);
 }
 
-static mx_status keep_tensor(walker *w, const mx_pk_node *call) {
+static mx_status keep_tensor(walker *w, const mx_pth_call *call) {
     mx_pth *p = w->p;
     if (p->count == MAX_TENSORS) return mx_fail(w->e, MX_ERR_FORMAT, "more than %d tensors", MAX_TENSORS);
     if (p->count == p->capacity) {
@@ -90,7 +93,7 @@ static mx_status keep_tensor(walker *w, const mx_pk_node *call) {
         p->tensor = grown, p->capacity = capacity;
     }
     mx_pth_tensor *t = &p->tensor[p->count];
-    *t = (mx_pth_tensor){.level = w->depth};
+    *t = (mx_pth_tensor){.level = w->depth, .key = w->key};
     if (mx_pth_tensor_read(p, t, call, w->path, w->e)) return w->e->status;
     if (!(t->name = strdup(w->path))) return mx_fail(w->e, MX_ERR_MEMORY, "out of memory");
     p->count++;
@@ -116,6 +119,7 @@ static bool join(walker *w, size_t parent, const mx_pk_node *key, uint32_t index
     size_t dot = parent ? 1 : 0;
     if (parent + dot + size >= MAX_PATH) return false;
     if (dot) w->path[parent] = '.';
+    w->key = parent + dot;
     memcpy(w->path + parent + dot, text, size);
     w->path[parent + dot + size] = 0;
     return true;
@@ -127,8 +131,8 @@ static mx_status enter(walker *w, const mx_pk_node *n) {
 }
 
 static mx_status visit(walker *w, const mx_pk_node *n) {
-    const mx_pk_node *call = mx_pth_tensor_call(n);
-    if (call) return keep_tensor(w, call);
+    mx_pth_call call;
+    if (mx_pth_tensor_call(&call, n)) return keep_tensor(w, &call);
     switch (n->kind) {
     case MX_PK_DICT:
     case MX_PK_LIST:
@@ -159,9 +163,10 @@ static mx_status walk(walker *w) {
         f->next += dict ? 2 : 1;
         if (join(w, f->path, key, at))
             visit(w, value);
-        else if (mx_pth_tensor_call(value))
-            return mx_fail(w->e, MX_ERR_FORMAT, "a tensor below %.*s has a key that is no name of a line",
-                           (int)f->path, w->path);
+        else if (mx_pth_tensor_call(&(mx_pth_call){0}, value)) {
+            w->path[f->path] = 0;
+            keep_fact(w, &w->p->object, &w->p->objects, "a tensor whose key is no name of a line");
+        }
     }
     return w->e->status;
 }
@@ -183,20 +188,33 @@ static mx_status sort(mx_pth *p, mx_error *e) {
     return MX_OK;
 }
 
+static mx_status refuse_root(const mx_pk_node *root, mx_error *e) {
+    mx_pth_call call;
+    const mx_pk_node *what = root->kind == MX_PK_CALL ? root->item[0] : NULL;
+    if (mx_pth_tensor_call(&call, root))
+        return mx_fail(e, MX_ERR_FORMAT, "expected a dict of tensors, found a single tensor without a name");
+    if (!what || what->kind != MX_PK_GLOBAL)
+        return mx_fail(e, MX_ERR_FORMAT, "expected a dict of tensors, found another kind of value");
+    char name[304];
+    int size = snprintf(name, sizeof name, "%.*s.%.*s", (int)(what->size < 150 ? what->size : 150),
+                        what->text, (int)(what->size2 < 150 ? what->size2 : 150), what->text2);
+    char shown[208];
+    printable(shown, name, (uint32_t)size);
+    return mx_fail(e, MX_ERR_FORMAT,
+                   "expected a dict of tensors, found an object of %s: save its state_dict()", shown);
+}
+
+/* A list at the root, (model's dict, epoch), is entered like a dict: its keys are numbers. */
 mx_status mx_pth_walk(mx_pth *p, mx_error *e) {
     walker w = {.p = p, .e = e};
     const mx_pk_node *root = mx_pk_root(p->pk);
-    if (root->kind != MX_PK_DICT) {
-        const mx_pk_node *what = root->kind == MX_PK_CALL ? root->item[0] : NULL;
-        if (what && what->kind == MX_PK_GLOBAL)
-            return mx_fail(e, MX_ERR_FORMAT,
-                           "expected a dict of tensors, found an object of %.*s.%.*s: save its state_dict()",
-                           (int)(what->size < 150 ? what->size : 150), what->text,
-                           (int)(what->size2 < 150 ? what->size2 : 150), what->text2);
-        return mx_fail(e, MX_ERR_FORMAT, "expected a dict of tensors, found another kind of value");
-    }
+    bool list = root->kind == MX_PK_LIST || root->kind == MX_PK_TUPLE;
+    if (root->kind != MX_PK_DICT && !list) return refuse_root(root, e);
     enter(&w, root);
-    return walk(&w) ? e->status : sort(p, e);
+    if (walk(&w)) return e->status;
+    if (list && !p->count)
+        return mx_fail(e, MX_ERR_FORMAT, "expected a dict of tensors, found a list without any");
+    return sort(p, e);
 }
 
 /* ---- the list -------------------------------------------------------------------------------------------

@@ -240,8 +240,10 @@ mx_status mx_st_copy_f32(const mx_st_tensor *t, float *out, int64_t count, mx_er
     }
     bool half = !strcmp(t->dtype, "F16"), brain = !strcmp(t->dtype, "BF16"), wide = !strcmp(t->dtype, "F64");
     if (!half && !brain && !wide)
-        return mx_fail(e, MX_ERR_FORMAT, "tensor %s: expected floating-point numbers, found %s", t->name,
-                       t->dtype);
+        return mx_fail(
+            e, MX_ERR_FORMAT,
+            "tensor %s: expected floating-point numbers, found %s (F32, F64, F16 and BF16 are read)", t->name,
+            t->dtype);
     for (int64_t i = 0; i < n; i++) {
         uint16_t h;
         uint32_t bits;

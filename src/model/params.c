@@ -37,7 +37,10 @@ mx_pid mx_params_add(mx_params *p, mx_init init, int fan, const char *name, int6
 }
 
 size_t mx_params_bytes(const mx_params *p, mx_params_use use) {
-    int64_t copies = use == MX_PARAMS_TRAIN ? 4 : use == MX_PARAMS_GRADS ? 2 : 1;
+    int64_t copies = use == MX_PARAMS_AVERAGE ? 5
+                     : use == MX_PARAMS_TRAIN ? 4
+                     : use == MX_PARAMS_GRADS ? 2
+                                              : 1;
     return sizeof(float) * (size_t)(copies * p->total + p->fixed_total);
 }
 
@@ -55,7 +58,9 @@ mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e) {
     p->fixed = p->weight + p->total;
     float *next = p->fixed + p->fixed_total;
     if (use != MX_PARAMS_WEIGHTS) p->grad = next, next += p->total;
-    if (use == MX_PARAMS_PLAN || use == MX_PARAMS_TRAIN) p->m = next, p->v = next + p->total;
+    bool train = use == MX_PARAMS_PLAN || use == MX_PARAMS_TRAIN || use == MX_PARAMS_AVERAGE;
+    if (train) p->m = next, p->v = next + p->total;
+    if (use == MX_PARAMS_AVERAGE) p->average = p->v + p->total;
     return MX_OK;
 }
 

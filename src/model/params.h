@@ -40,8 +40,9 @@ typedef struct {
     int count, capacity;
     int64_t total, fixed_total;   /* elements of each buffer, padding included */
     float *weight, *grad, *m, *v; /* [total] */
+    float *average;               /* [total] moving average of weight, or NULL */
     float *fixed;                 /* [fixed_total] */
-    void *memory;                 /* what was allocated for the five */
+    void *memory;                 /* what was allocated for the six */
     size_t bytes;
     void *file;                /* what `mapped` points into, closed by mx_params_free with ... */
     void (*close)(void *file); /* ... this; NULL: nothing is mapped */
@@ -59,7 +60,8 @@ typedef enum {
                          Who cannot map them may take MX_PARAMS_WEIGHTS instead */
     MX_PARAMS_WEIGHTS,
     MX_PARAMS_GRADS,
-    MX_PARAMS_TRAIN
+    MX_PARAMS_TRAIN,
+    MX_PARAMS_AVERAGE /* MX_PARAMS_TRAIN, and the moving average */
 } mx_params_use;
 /* Allocates zeroed buffers; MX_PARAMS_PLAN only sets addresses that must not be read, MX_PARAMS_MAPPED none.
  */

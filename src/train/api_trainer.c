@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/ema.h"
 #include "train/api_model.h"
 #include "train/commands.h"
 #include "train/convert.h"
@@ -88,7 +89,8 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
                        int64_t steps_per_epoch, mx_error *e) {
     mx_settings s;
     mx_model init = {0};
-    if (o->init && mx_model_read_any(&init, &t->pixels, o->init, MX_PARAMS_WEIGHTS, e)) goto done;
+    const mx_foreign_hints hints = mx_weights_hints(o, NULL);
+    if (o->init && mx_model_read_with(&init, &t->pixels, o->init, &hints, MX_PARAMS_WEIGHTS, e)) goto done;
     if (make_settings(t, &s, o, options, o->init ? &init : NULL, steps_per_epoch, e)) goto done;
     mx_settings_use_pixels(&s, &t->pixels);
     if (mx_memory_fit(&s, NULL, NULL, e) || mx_trainer_make(&t->trainer, &s, false, NULL, e)) goto done;
@@ -96,6 +98,7 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
     t->trainer.settings.backend = mx_backend_name(t->trainer.session.ctx.backend);
     mx_params_init(&t->trainer.model.params, s.seed);
     if (o->init) take_weights(&t->trainer.model, &init, o->init, e);
+    mx_average_start(&t->trainer);
     mx_trainer_upload(&t->trainer);
     mx_session_error(&t->trainer.session, e);
 done:

@@ -237,7 +237,7 @@ static int list_tensors(mx_st_tensor *out, char (*names)[160], const mx_params *
 static mx_status write_file(const char *path, const mx_model *m, const mx_run_state *s,
                             const mx_pixels *pixels, mx_error *e) {
     const mx_params *p = &m->params;
-    size_t most = (size_t)p->count * (s ? 3 : 1);
+    size_t most = (size_t)p->count * (s ? 4 : 1);
     mx_st_tensor *tensors = malloc(most * sizeof *tensors);
     char(*names)[160] = malloc(most * sizeof *names), values[FIELD_COUNT][40];
     char *config = mx_config_to_json(&m->config), *px = mx_pixels_to_json(pixels, m->config.channels);
@@ -251,10 +251,12 @@ static mx_status write_file(const char *path, const mx_model *m, const mx_run_st
         mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", path);
         goto done;
     }
-    n = list_tensors(tensors, names, p, p->weight, s ? "param." : "", true);
+    float *weights = s || !p->average ? p->weight : p->average;
+    n = list_tensors(tensors, names, p, weights, s ? "param." : "", true);
     if (s) {
         n += list_tensors(tensors + n, names + n, p, p->m, "m.", false);
         n += list_tensors(tensors + n, names + n, p, p->v, "v.", false);
+        if (p->average) n += list_tensors(tensors + n, names + n, p, p->average, "ema.", true);
         for (size_t i = 0; i < FIELD_COUNT; i++) {
             field_print(s, &fields[i], values[i]);
             meta[metas++] = (mx_st_pair){fields[i].key, values[i]};
@@ -285,19 +287,40 @@ static mx_status copy_weights(mx_model *m, mx_st *st, const char *prefix, bool p
 
 mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
                              mx_error *e) {
+    return mx_checkpoint_read_weights(m, pixels, path, NULL, use, e);
+}
+
+/* What stands before the names of the weights that are asked for. */
+static mx_status weights_prefix(const char **prefix, const mx_st *st, const char *weights, mx_error *e) {
+    const char *kind = mx_st_meta(st, "kind");
+    bool state = kind && !strcmp(kind, "state"),
+         average = mx_st_find(st, "ema.patch_embed.proj.weight") != NULL;
+    *prefix = state ? "param." : "";
+    if (!weights || !strcmp(weights, "model")) return MX_OK;
+    if (strcmp(weights, "ema"))
+        return mx_fail(e, MX_ERR_ARGUMENT, "--weights %s: expected %s", weights,
+                       average ? "model or ema" : "model, the only ones in the file");
+    *prefix = "ema.";
+    return average ? MX_OK
+                   : mx_fail(e, MX_ERR_ARGUMENT,
+                             "--weights ema: the file holds no moving average of its weights");
+}
+
+mx_status mx_checkpoint_read_weights(mx_model *m, mx_pixels *pixels, const char *path, const char *weights,
+                                     mx_params_use use, mx_error *e) {
     mx_st *st = NULL;
+    const char *prefix = "";
     mx_model_config config;
     *m = (mx_model){0};
     if (mx_st_open(&st, path, e)) return e->status;
-    const char *text = mx_st_meta(st, "config"), *kind = mx_st_meta(st, "kind");
-    bool state = kind && !strcmp(kind, "state");
+    const char *text = mx_st_meta(st, "config");
     if (use == MX_PARAMS_MAPPED && !mappable(st)) use = MX_PARAMS_WEIGHTS;
     mx_status (*load)(mx_model *, mx_st *, const char *, bool, mx_error *) =
         use == MX_PARAMS_MAPPED ? map_weights : copy_weights;
     if (!text)
         mx_fail(e, MX_ERR_FORMAT, "no \"config\" in the metadata: this is not a checkpoint of this program");
-    else if (!mx_config_from_json(&config, text, e) && !mx_model_make(m, &config, use, e) &&
-             !load(m, st, state ? "param." : "", state, e) &&
+    else if (!weights_prefix(&prefix, st, weights, e) && !mx_config_from_json(&config, text, e) &&
+             !mx_model_make(m, &config, use, e) && !load(m, st, prefix, *prefix != 0, e) &&
              !mx_class_names_from_json(m, mx_st_meta(st, "classes"), e) && pixels)
         mx_pixels_from_json(pixels, mx_st_meta(st, "pixels"), config.channels, e);
     if (!m->params.close) mx_st_close(st);
@@ -327,6 +350,7 @@ mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const c
     if (!e->status) load_set(&m->params, m->params.weight, st, "param.", true, e);
     if (!e->status) load_set(&m->params, m->params.m, st, "m.", false, e);
     if (!e->status) load_set(&m->params, m->params.v, st, "v.", false, e);
+    if (!e->status && m->params.average) load_set(&m->params, m->params.average, st, "ema.", true, e);
     if (!e->status) mx_class_names_from_json(m, mx_st_meta(st, "classes"), e);
     if (!e->status) mx_pixels_from_json(pixels, mx_st_meta(st, "pixels"), m->config.channels, e);
     mx_st_close(st);

@@ -31,13 +31,18 @@ typedef struct {
 char *mx_pixels_to_json(const mx_pixels *pixels, int channels);
 mx_status mx_pixels_from_json(mx_pixels *pixels, const char *json, int channels, mx_error *e);
 
-/* model.safetensors: weights, configuration, pixel statistics, class names; bytes depend on these alone. */
+/* model.safetensors: weights (their moving average where the model has one), configuration, pixel statistics,
+ * class names; bytes depend on these alone. */
 mx_status mx_checkpoint_write(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e);
 /* Opens a checkpoint, or a resume state (whose weights are param.*). The model is made with `use`. *pixels
  * may be NULL. MX_PARAMS_MAPPED: the file stays mapped as long as the model lives and must not be changed in
  * place (renaming another over it is fine: that is how this program writes). */
 mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
                              mx_error *e);
+
+/* The same; weights: NULL, "model", or "ema": the moving average, which only some states hold. */
+mx_status mx_checkpoint_read_weights(mx_model *m, mx_pixels *pixels, const char *path, const char *weights,
+                                     mx_params_use use, mx_error *e);
 
 /* The configuration alone. */
 mx_status mx_checkpoint_config(mx_model_config *config, const char *path, mx_error *e);
@@ -56,7 +61,7 @@ typedef struct {
     double best; /* highest top-1 of fine-tuning so far, percent; -1 before the first */
 } mx_run_state;
 
-/* state.safetensors: param.*, m.*, v.* and the counters. */
+/* state.safetensors: param.*, m.*, v.*, of a run with --ema the average as ema.*, and the counters. */
 mx_status mx_state_write(const char *path, const mx_model *m, const mx_run_state *s, const mx_pixels *pixels,
                          mx_error *e);
 mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const char *path, mx_error *e);

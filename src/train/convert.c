@@ -7,7 +7,6 @@
 #include <strings.h>
 
 #include "io/pth_write.h"
-#include "train/commands.h"
 #include "train/export_onnx.h"
 #include "train/foreign.h"
 #include "train/settings.h"
@@ -32,13 +31,23 @@ mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx
 
 mx_status mx_model_read_with(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
                              mx_params_use use, mx_error *e) {
-    if (is_ours(path)) return mx_checkpoint_read(m, pixels, path, use, e);
+    if (is_ours(path))
+        return mx_checkpoint_read_weights(m, pixels, path, hints ? hints->weights : NULL, use, e);
     return mx_foreign_read(m, pixels, path, hints, use == MX_PARAMS_MAPPED ? MX_PARAMS_WEIGHTS : use, e);
 }
 
-mx_status mx_model_config_any(mx_model_config *config, const char *path, mx_error *e) {
+mx_status mx_model_config_any(mx_model_config *config, const char *path, const mx_foreign_hints *hints,
+                              mx_error *e) {
     if (is_ours(path)) return mx_checkpoint_config(config, path, e);
-    return mx_foreign_read_config(config, path, e);
+    return mx_foreign_read_config(config, path, hints, e);
+}
+
+static void note(void *user, const char *line) {
+    if (user) mx_notice(user, "%s", line);
+}
+
+mx_foreign_hints mx_weights_hints(const mx_options *o, const mixmae_sink *sink) {
+    return (mx_foreign_hints){.weights = o->weights, .note = note, .user = (void *)(uintptr_t)sink};
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------
@@ -98,19 +107,15 @@ static mx_status write_as(kind to, const char *path, const mx_model *m, const mx
 /* ---- the command ----------------------------------------------------------------------------------------
  */
 
-static void note(void *user, const char *line) { mx_notice(user, "%s", line); }
-
 static mx_status read_hints(mx_foreign_hints *h, mx_pixels *px, const mixmae_options *options,
                             const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     int model = mx_option_find("model", MX_CMD_CONVERT);
-    *h = (mx_foreign_hints){.image_h = o->image_size[0],
-                            .image_w = o->image_size[1],
-                            .model = options->given[model] ? o->model : NULL,
-                            .decoder_heads = o->decoder_num_heads > 0 ? o->decoder_num_heads : 0,
-                            .partial = o->partial,
-                            .note = note,
-                            .user = (void *)(uintptr_t)sink};
+    *h = mx_weights_hints(o, sink);
+    h->image_h = o->image_size[0], h->image_w = o->image_size[1];
+    h->model = options->given[model] ? o->model : NULL;
+    h->decoder_heads = o->decoder_num_heads > 0 ? o->decoder_num_heads : 0;
+    h->partial = o->partial;
     if (!o->mean_count && !o->std_count) return MX_OK;
     if (o->mean_count != o->std_count)
         return mx_fail(e, MX_ERR_ARGUMENT,
@@ -154,7 +159,7 @@ mx_status mx_run_convert(const mixmae_options *options, const mixmae_sink *sink,
     if (!is_ours(path))
         mx_foreign_read(&m, &pixels, path, &hints, MX_PARAMS_WEIGHTS, e);
     else if (!refuse_hints(&hints, path, e))
-        mx_checkpoint_read(&m, &pixels, path, MX_PARAMS_WEIGHTS, e);
+        mx_checkpoint_read_weights(&m, &pixels, path, hints.weights, MX_PARAMS_WEIGHTS, e);
     if (!e->status && !write_as(to, o->output, &m, &pixels, e)) {
         const mx_model_config *c = &m.config;
         mx_say(sink, "%s: %s, %dx%d pixels, width %d, %d stages%s%s, %d tensors", o->output, c->name,

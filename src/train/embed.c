@@ -190,7 +190,7 @@ static mx_status prepare(embedder *m, mx_error *e) {
         return mx_fail(e, MX_ERR_ARGUMENT, "embed needs either --data or images: found %s",
                        o->data ? "both" : "neither");
     m->tensors = ends_with(o->output, ".safetensors");
-    if (choose_layer(o, &output, &stage, e) || mx_inference_open(&m->f, o, output, stage, e))
+    if (choose_layer(o, &output, &stage, e) || mx_inference_open(&m->f, o, output, stage, m->sink, e))
         return e->status;
     mx_machine_notice(&m->f.how, m->sink);
     if (o->data && mx_open_part(&m->data, o, "all", e)) return e->status;

@@ -85,7 +85,7 @@ mx_status mx_run_eval(const mixmae_options *options, const mixmae_sink *sink, mx
     mx_evaluation v = {0};
     mx_dataset *data = NULL;
     int32_t *map = NULL;
-    if (mx_inference_open(&f, o, MX_OUT_LOGITS, 0, e) || mx_open_part(&data, o, "val", e) ||
+    if (mx_inference_open(&f, o, MX_OUT_LOGITS, 0, sink, e) || mx_open_part(&data, o, "val", e) ||
         match_classes(&f.model, data, &map, e))
         goto done;
     mx_machine_notice(&f.how, sink);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/ema.h"
 #include "train/convert.h"
 #include "train/evaluate.h"
 #include "train/init.h"
@@ -25,9 +26,9 @@ static mx_status settings(mx_training *p, mx_error *e) {
         return mx_settings_finetune(&p->settings, &p->o, &start, e);
     }
     if (!p->o.init) return mx_settings_finetune(&p->settings, &p->o, NULL, e);
-    const mx_foreign_hints partial = {.partial = true, .note = tell, .user = p};
-    if (mx_model_read_with(&p->source, &p->source_pixels, p->o.init, p->o.partial ? &partial : NULL,
-                           MX_PARAMS_WEIGHTS, e))
+    const mx_foreign_hints hints = {
+        .weights = p->o.weights, .partial = p->o.partial, .note = tell, .user = p};
+    if (mx_model_read_with(&p->source, &p->source_pixels, p->o.init, &hints, MX_PARAMS_WEIGHTS, e))
         return mx_fail_where(e, "--init");
     return mx_settings_finetune(&p->settings, &p->o, &p->source.config, e);
 }
@@ -36,9 +37,12 @@ static mx_status choose_pixels(mx_training *p, mx_error *e) {
     bool told = p->o.stats || p->o.mean_count || p->o.std_count;
     if (p->resumed) return MX_OK;
     if (!p->o.init || told) return mx_settings_pixels(&p->settings, &p->o, p->data, &p->pixels, e);
-    if (p->source.config.channels != p->settings.model.channels)
-        return mx_fail(e, MX_ERR_ARGUMENT, "--channels %d: the checkpoint was trained with %d",
-                       p->settings.model.channels, p->source.config.channels);
+    if (p->source.config.channels != p->settings.model.channels) {
+        if (p->o.adapt_channels) return mx_settings_pixels(&p->settings, &p->o, p->data, &p->pixels, e);
+        return mx_fail(e, MX_ERR_ARGUMENT, "--channels %d: the checkpoint was trained with %d%s",
+                       p->settings.model.channels, p->source.config.channels,
+                       p->source.config.channels == 3 ? " (--adapt-channels adapts it)" : "");
+    }
     p->pixels = p->source_pixels;
     mx_settings_use_pixels(&p->settings, &p->pixels);
     return MX_OK;
@@ -66,7 +70,7 @@ static mx_status name_classes(mx_training *p, mx_error *e) {
 }
 
 static mx_status first_weights(mx_training *p, mx_error *e) {
-    const mx_init_config config = {p->o.partial, p->o.keep_head, tell, p};
+    const mx_init_config config = {p->o.partial, p->o.keep_head, p->o.adapt_channels, tell, p};
     if (name_classes(p, e) || !p->o.init) return e->status;
     if (mx_init_from(&p->trainer.model, &p->source, &config, e))
         return mx_fail_where(e, "--init %s", p->o.init);
@@ -92,8 +96,10 @@ static mx_status held_out(mx_training *p, mx_error *e) {
     mx_trainer *t = &p->trainer;
     mx_evaluation v;
     mx_loader_config config = mx_settings_loader(&p->settings, p->held);
-    if (!mx_evaluate(&v, &t->session, &t->model, &t->mix, t->logits, &config, NULL, e))
-        log_evaluation(p, &v, e);
+    mx_average_exchange(t);
+    mx_evaluate(&v, &t->session, &t->model, &t->mix, t->logits, &config, NULL, e);
+    mx_average_exchange(t);
+    if (!e->status) log_evaluation(p, &v, e);
     bool better = !e->status && v.top1 > p->state.best;
     if (better) {
         p->state.best = v.top1;

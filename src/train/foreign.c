@@ -1,4 +1,4 @@
-/* Opening a foreign file, naming its tensors as ours are, and copying them into a model: see foreign.h. */
+/* Copying the tensors of a foreign file into a model: see foreign.h. */
 #include "train/foreign.h"
 
 #include <inttypes.h>
@@ -16,148 +16,6 @@ void mx_foreign_note(const mx_foreign_hints *h, const char *format, ...) {
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     if (h->note) h->note(h->user, text);
-}
-
-/* ---- names ----------------------------------------------------------------------------------------------
- */
-
-static void replace(char out[160], const char *from, const char *to) {
-    char *at = strstr(out, from), tail[160];
-    if (!at) return;
-    snprintf(tail, sizeof tail, "%s", at + strlen(from));
-    snprintf(at, 160 - (size_t)(at - out), "%s%s", to,
-             tail); /* no replacement is longer than what it replaces */
-}
-
-bool mx_foreign_name(char out[160], const char *original) {
-    /* wrappers: data-parallel training, and mmpretrain's parts of a model */
-    static const char *const prefix[] = {"module.", "backbone.", "neck."};
-    static const char *const map[][2] = {{"patch_embed.projection.", "patch_embed.proj."},
-                                         {".ffn.layers.0.0.", ".mlp.fc1."},
-                                         {".ffn.layers.1.", ".mlp.fc2."},
-                                         {".attn.w_msa.", ".attn."},
-                                         {".ln1.", ".norm1."},
-                                         {".ln2.", ".norm2."}};
-    for (size_t i = 0; i < sizeof prefix / sizeof *prefix; i++)
-        if (!strncmp(original, prefix[i], strlen(prefix[i]))) original += strlen(prefix[i]);
-    if (strlen(original) >= 140) return false;
-    strcpy(out, original);
-    if (!strncmp(out, "head.fc.", 8)) replace(out, "head.fc.", "head.");
-    if (!strncmp(out, "ln1.", 4)) replace(out, "ln1.", "norm."); /* the encoder's last norm */
-    for (size_t i = 0; i < sizeof map / sizeof *map; i++) replace(out, map[i][0], map[i][1]);
-    return true;
-}
-
-/* Buffers that follow from the shapes (objective.md "Fine-tuning"), and the normalisation of mmpretrain. */
-static bool ignorable(const char *name) {
-    return strstr(name, "relative_position_index") || strstr(name, "attn_mask") ||
-           !strncmp(name, "data_preprocessor.", 18);
-}
-
-/* Names that only mmpretrain uses: its patch merging runs on nn.Unfold. */
-static bool of_mmpretrain(const char *original) {
-    return strstr(original, ".ffn.layers.") || strstr(original, "patch_embed.projection.");
-}
-
-/* ---- the list -------------------------------------------------------------------------------------------
- */
-
-static mx_status add(mx_foreign *f, const mx_foreign_tensor *t, mx_error *e) {
-    if (ignorable(t->original)) return MX_OK;
-    f->at[f->count] = *t;
-    if (!mx_foreign_name(f->at[f->count].name, t->original))
-        return mx_fail(e, MX_ERR_FORMAT, "tensor %.100s...: no name of a model's tensor", t->original);
-    f->unfold |= of_mmpretrain(t->original);
-    f->count++;
-    return MX_OK;
-}
-
-/* The dict of tensors: 'model' as the authors save it, 'state_dict' as mmpretrain does, else the top itself.
- */
-static void choose_group(mx_foreign *f, int *level) {
-    static const char *const group[] = {"model.", "state_dict.", "module."};
-    for (size_t g = 0; g < 3; g++)
-        for (int i = 0; i < mx_pth_count(f->pth); i++) {
-            const mx_pth_tensor *t = mx_pth_at(f->pth, i);
-            if (t->level != 2 || strncmp(t->name, group[g], strlen(group[g]))) continue;
-            f->prefix = group[g], *level = 2;
-            return;
-        }
-    f->prefix = "", *level = 1;
-}
-
-static mx_status list_pth(mx_foreign *f, mx_error *e) {
-    int level;
-    choose_group(f, &level);
-    size_t cut = strlen(f->prefix);
-    for (int i = 0; i < mx_pth_count(f->pth); i++) {
-        const mx_pth_tensor *t = mx_pth_at(f->pth, i);
-        if (t->level != level || strncmp(t->name, f->prefix, cut)) continue;
-        mx_foreign_tensor x = {.original = t->name + cut, .ndim = t->ndim, .count = t->count, .pth = t};
-        memcpy(x.dim, t->dim, sizeof t->dim);
-        x.repeats = t->count > t->stored;
-        if (add(f, &x, e)) return e->status;
-    }
-    for (int i = 0; i < mx_pth_object_count(f->pth); i++) {
-        const mx_pth_fact *o = mx_pth_object_at(f->pth, i);
-        bool inside = o->level == level && level == 2 && !strncmp(o->name, f->prefix, cut);
-        bool model = !strcmp(o->name, "model") || !strcmp(o->name, "state_dict");
-        if (inside || (model && !f->count))
-            return mx_fail(e, MX_ERR_FORMAT, "%s: expected %s, found an object of %s", o->name,
-                           inside ? "a tensor" : "a dict of tensors (save the model's state_dict())",
-                           o->value);
-    }
-    return MX_OK;
-}
-
-static mx_status list_st(mx_foreign *f, mx_error *e) {
-    for (int i = 0; i < mx_st_count(f->st); i++) {
-        const mx_st_tensor *t = mx_st_at(f->st, i);
-        mx_foreign_tensor x = {.original = t->name, .ndim = t->ndim, .count = 1, .st = t};
-        memcpy(x.dim, t->dim, sizeof t->dim);
-        for (int d = 0; d < t->ndim; d++) x.count *= t->dim[d];
-        if (add(f, &x, e)) return e->status;
-    }
-    return MX_OK;
-}
-
-static int by_name(const void *a, const void *b) {
-    return strcmp(((const mx_foreign_tensor *)a)->name, ((const mx_foreign_tensor *)b)->name);
-}
-
-mx_status mx_foreign_open(mx_foreign *f, const char *path, mx_error *e) {
-    *f = (mx_foreign){.prefix = ""};
-    if (mx_pth_is_file(path) ? mx_pth_open(&f->pth, path, e) : mx_st_open(&f->st, path, e)) return e->status;
-    int most = f->pth ? mx_pth_count(f->pth) : mx_st_count(f->st);
-    if (!(f->at = calloc((size_t)most + 1, sizeof *f->at)))
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory for %d tensors", most);
-    if (f->pth ? list_pth(f, e) : list_st(f, e)) return e->status;
-    qsort(f->at, (size_t)f->count, sizeof *f->at, by_name);
-    for (int i = 1; i < f->count; i++)
-        if (!by_name(&f->at[i - 1], &f->at[i]))
-            return mx_fail(e, MX_ERR_FORMAT, "tensors %s and %s are both %s", f->at[i - 1].original,
-                           f->at[i].original, f->at[i].name);
-    return MX_OK;
-}
-
-void mx_foreign_close(mx_foreign *f) {
-    mx_pth_close(f->pth);
-    mx_st_close(f->st);
-    free(f->at);
-    *f = (mx_foreign){0};
-}
-
-const mx_foreign_tensor *mx_foreign_find(const mx_foreign *f, const char *name) {
-    int low = 0, high = f->count - 1;
-    while (low <= high) {
-        int middle = low + (high - low) / 2, order = strcmp(name, f->at[middle].name);
-        if (!order) return &f->at[middle];
-        if (order < 0)
-            high = middle - 1;
-        else
-            low = middle + 1;
-    }
-    return NULL;
 }
 
 /* ---- the weights ----------------------------------------------------------------------------------------
@@ -211,7 +69,8 @@ static mx_status check(const mx_foreign *f, const mx_param *q, const mx_foreign_
         mx_fail(e, MX_ERR_SHAPE, "tensor %s: expected shape [%s], found [%s]%s", t->original, want, have,
                 t->repeats ? " of repeated elements" : "");
     else
-        mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing: expected shape [%s]", q->name, want);
+        mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing: expected shape [%s]%s%s", q->name, want,
+                *f->prefix ? ", behind " : "", f->prefix);
     return e->status;
 }
 
@@ -286,8 +145,7 @@ static mx_status fill_pixels(mx_pixels *px, const mx_foreign *f, const mx_model_
     return e->status;
 }
 
-static mx_status read_config(mx_model_config *c, const mx_foreign *f, const mx_foreign_hints *h,
-                             mx_error *e) {
+static mx_status read_config(mx_model_config *c, mx_foreign *f, const mx_foreign_hints *h, mx_error *e) {
     char *text = f->pth ? mx_pth_text(f->pth, "config") : NULL;
     if (text && text[0] == '{')
         mx_config_from_json(c, text, e); /* written by this program */
@@ -302,10 +160,12 @@ static mx_status in_file(mx_error *e, const char *path) {
     return strstr(e->text, path) ? e->status : mx_fail_where(e, "%s", path);
 }
 
-mx_status mx_foreign_read_config(mx_model_config *config, const char *path, mx_error *e) {
+mx_status mx_foreign_read_config(mx_model_config *config, const char *path, const mx_foreign_hints *hints,
+                                 mx_error *e) {
     static const mx_foreign_hints nothing;
+    const mx_foreign_hints *h = hints ? hints : &nothing;
     mx_foreign f;
-    if (!mx_foreign_open(&f, path, e)) read_config(config, &f, &nothing, e);
+    if (!mx_foreign_open(&f, path, h, e)) read_config(config, &f, h, e);
     mx_foreign_close(&f);
     return in_file(e, path);
 }
@@ -318,7 +178,7 @@ mx_status mx_foreign_read(mx_model *m, mx_pixels *pixels, const char *path, cons
     mx_model_config config;
     mx_pixels unused;
     *m = (mx_model){0};
-    if (!mx_foreign_open(&f, path, e) && !read_config(&config, &f, h, e) &&
+    if (!mx_foreign_open(&f, path, h, e) && !read_config(&config, &f, h, e) &&
         !fill_pixels(pixels ? pixels : &unused, &f, &config, h, e) && !fill(m, &f, &config, use, h, e) &&
         f.pth) {
         char *classes = mx_pth_text(f.pth, "classes");

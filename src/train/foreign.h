@@ -15,6 +15,7 @@ typedef struct {
     int decoder_heads;
     bool partial; /* missing or misshapen tensors keep their first values, others are left out; all are noted
                    */
+    const char *weights; /* --weights: which of several models in the file, see foreign_groups.h */
     const mx_pixels *pixels;
     int channels;                               /* that pixels holds */
     void (*note)(void *user, const char *line); /* what was assumed or left out; or NULL */
@@ -25,8 +26,9 @@ typedef struct {
 mx_status mx_foreign_read(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
                           mx_params_use use, mx_error *e);
 
-/* The configuration alone. */
-mx_status mx_foreign_read_config(mx_model_config *config, const char *path, mx_error *e);
+/* The configuration alone. hints may be NULL. */
+mx_status mx_foreign_read_config(mx_model_config *config, const char *path, const mx_foreign_hints *hints,
+                                 mx_error *e);
 
 /* A tensor of the file under our name. */
 typedef struct {
@@ -42,20 +44,21 @@ typedef struct {
 typedef struct {
     mx_pth *pth;
     mx_st *st;
-    const char *prefix;    /* of the group that was chosen: "model." */
-    mx_foreign_tensor *at; /* [count] sorted by name */
-    int count;
-    bool unfold; /* patch merging in the order of nn.Unfold: see mx_unfold_columns */
+    char prefix[256];       /* of the group that was chosen: "model." */
+    mx_foreign_tensor *at;  /* [count] sorted by name */
+    int count, own;         /* own: before sorting, those of the group itself */
+    mx_foreign_tensor mask; /* the first attn_mask [windows,n,n], which is dropped; original NULL: none */
+    bool unfold;            /* patch merging in the order of nn.Unfold: see mx_unfold_columns */
 } mx_foreign;
 
 /* Private to foreign*.c but for their tests. */
-mx_status mx_foreign_open(mx_foreign *f, const char *path, mx_error *e);
+mx_status mx_foreign_open(mx_foreign *f, const char *path, const mx_foreign_hints *hints, mx_error *e);
 void mx_foreign_close(mx_foreign *f);
 const mx_foreign_tensor *mx_foreign_find(const mx_foreign *f, const char *name); /* NULL when absent */
 /* Our name of a tensor: prefixes of wrappers cut, mmpretrain's names mapped. false: longer than 159 bytes. */
 bool mx_foreign_name(char out[160], const char *original);
 /* The configuration of these tensors. Checked. */
-mx_status mx_foreign_config(mx_model_config *config, const mx_foreign *f, const mx_foreign_hints *hints,
+mx_status mx_foreign_config(mx_model_config *config, mx_foreign *f, const mx_foreign_hints *hints,
                             mx_error *e);
 void mx_foreign_note(const mx_foreign_hints *hints, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

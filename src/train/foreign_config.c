@@ -3,6 +3,7 @@
  * decoder's heads from nothing, so they are taken from the named model that all else fits, or are the
  * authors' 16, and the reader is told. */
 #include "train/foreign.h"
+#include "train/foreign_kinds.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -165,8 +166,9 @@ static mx_status read_name(mx_model_config *c, const mx_foreign_hints *h, mx_err
     return MX_OK;
 }
 
-mx_status mx_foreign_config(mx_model_config *c, const mx_foreign *f, const mx_foreign_hints *h, mx_error *e) {
+mx_status mx_foreign_config(mx_model_config *c, mx_foreign *f, const mx_foreign_hints *h, mx_error *e) {
     *c = (mx_model_config){0};
+    if (mx_foreign_check_kind(f, h, e)) return e->status;
     if (read_widths(c, f, e) || read_image(c, f, h, e) || read_windows(c, f, e) || read_rest(c, f, e) ||
         read_name(c, h, e))
         return e->status;

@@ -49,11 +49,13 @@ static int default_batch(const mx_model_config *m) {
     return n < 1 ? 1 : n > 256 ? 256 : n;
 }
 
-static mx_status open_model(mx_inference *f, const mx_options *o, int stage, mx_error *e) {
+static mx_status open_model(mx_inference *f, const mx_options *o, int stage, const mixmae_sink *sink,
+                            mx_error *e) {
+    const mx_foreign_hints hints = mx_weights_hints(o, sink);
     if (!o->checkpoint)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--checkpoint FILE is needed: a model.safetensors or best.safetensors");
-    if (mx_model_read_any(&f->model, &f->pixels, o->checkpoint, mx_compute_reading(&f->how), e))
+    if (mx_model_read_with(&f->model, &f->pixels, o->checkpoint, &hints, mx_compute_reading(&f->how), e))
         return e->status;
     const mx_model_config *m = &f->model.config;
     if (f->output == MX_OUT_LOGITS && !m->classes)
@@ -67,11 +69,12 @@ static mx_status open_model(mx_inference *f, const mx_options *o, int stage, mx_
     return MX_OK;
 }
 
-mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage, mx_error *e) {
+mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage,
+                            const mixmae_sink *sink, mx_error *e) {
     memset(f, 0, sizeof *f);
     f->output = output;
     int threads = o->threads > 0 ? (int)o->threads : mx_processors();
-    if (mx_compute_make(&f->how, o->backend, o->dtype, threads, e) || open_model(f, o, stage, e))
+    if (mx_compute_make(&f->how, o->backend, o->dtype, threads, e) || open_model(f, o, stage, sink, e))
         return e->status;
     const mx_model_config *m = &f->model.config;
     shape_output(f, stage);

@@ -31,10 +31,11 @@ typedef struct {
     float *out;    /* [batch, each_out]: ... and finds the result here */
 } mx_inference;
 
-/* Opens --checkpoint with --batch-size, --threads, --backend, --dtype and --workers of o. MX_OUT_LOGITS asks
- * for a head. stage: from 0, of MX_OUT_STAGE. It must not be moved. Free with mx_inference_free, also after a
- * failure. */
-mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage, mx_error *e);
+/* Opens --checkpoint (--weights of it; what is to be said goes to the sink) with --batch-size, --threads,
+ * --backend, --dtype and --workers of o. MX_OUT_LOGITS asks for a head. stage: from 0, of MX_OUT_STAGE. It
+ * must not be moved. Free with mx_inference_free, also after a failure. */
+mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage,
+                            const mixmae_sink *sink, mx_error *e);
 void mx_inference_free(mx_inference *f);
 /* One line about backend, type and threads, as a training run has it. */
 void mx_machine_notice(const mx_compute *how, const mixmae_sink *sink);

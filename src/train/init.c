@@ -78,11 +78,55 @@ static mx_status keep(transfer *t, const mx_param *q, mx_error *e, const char *f
     return MX_OK;
 }
 
+void mx_adapt_channels(float *to, const float *from, int64_t rows, int channels, int64_t each) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int c = 0; c < channels; c++)
+            for (int64_t i = 0; i < each; i++) {
+                const float *three = from + 3 * r * each + i;
+                to[(r * channels + c) * each + i] = channels == 1
+                                                        ? three[0] + three[each] + three[2 * each]
+                                                        : three[c % 3 * each] * (3.0f / (float)channels);
+            }
+}
+
+/* The two tensors that depend on the number of channels, where it differs: the patches' projection is
+ * adapted, the decoder's prediction of pixels starts anew. *done: nothing more is to do for q. */
+static mx_status change_channels(transfer *t, bool *done, const mx_param *q, const mx_param *f, mx_error *e) {
+    int want = t->to->config.channels, have = t->from->config.channels;
+    bool patches = !strcmp(q->name, "patch_embed.proj.weight"),
+         pixels = !strncmp(q->name, "decoder_pred.", 13);
+    if (want == have || (!patches && !pixels)) return MX_OK;
+    if (!t->config->adapt_channels)
+        return !patches || t->config->partial ? MX_OK
+                                              : mx_fail(e, MX_ERR_SHAPE,
+                                                        "tensor %s: expected %d channel%s, found %d: "
+                                                        "--channels %d takes the checkpoint as it "
+                                                        "is, --adapt-channels adapts it",
+                                                        q->name, want, want == 1 ? "" : "s", have, have);
+    *done = true;
+    if (pixels) {
+        tell(t, "left as first drawn: %s, since the number of channels is another", q->name);
+        return MX_OK;
+    }
+    if (have != 3 || q->ndim != 4 || f->ndim != 4 || q->dim[0] != f->dim[0] || q->dim[2] != f->dim[2])
+        return mx_fail(
+            e, MX_ERR_SHAPE,
+            "--adapt-channels: expected a checkpoint of 3 channels and the same width and patches, found "
+            "%d channels, width %" PRId64 " and patches of %" PRId64,
+            have, f->dim[0], f->dim[2]);
+    mx_adapt_channels(values(t->to, q), values(t->from, f), q->dim[0], want, q->dim[2] * q->dim[3]);
+    tell(t, "adapted   %s from 3 channels to %d (%s)", q->name, want,
+         want == 1 ? "their sum" : "repeated, times 3 / channels");
+    return MX_OK;
+}
+
 static mx_status move_tensor(transfer *t, const mx_param *q, mx_error *e) {
     mx_pid id = mx_params_find(&t->from->params, q->name);
     if (id == MX_NO_PARAM) return keep(t, q, e, "no such tensor");
     const mx_param *f = &t->from->params.item[id];
     int side[4] = {0};
+    bool done = false;
+    if (change_channels(t, &done, q, f, e) || done) return e->status;
     /* A table of the same count may still be another rectangle: sides decide before the shape does. */
     if (resizable(t, q, f, side) && (side[0] != side[2] || side[1] != side[3])) {
         mx_interpolate_bicubic(values(t->to, q), side[0], side[1], values(t->from, f), side[2], side[3],

@@ -44,7 +44,7 @@ static mx_status name_other_kind(const char *path, mx_error *e) {
 
 /* Prefixes of a run state go first: m.layers... belongs to the encoder as well. */
 static const char *bare_name(const char *name) {
-    static const char *const prefix[] = {"param.", "m.", "v.", "grad.", "after."};
+    static const char *const prefix[] = {"param.", "ema.", "m.", "v.", "grad.", "after."};
     for (size_t i = 0; i < sizeof prefix / sizeof *prefix; i++)
         if (!strncmp(name, prefix[i], strlen(prefix[i]))) return name + strlen(prefix[i]);
     return name;

@@ -22,7 +22,7 @@ void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *da
     const mx_settings *s = &t->settings;
     memset(m, 0, sizeof *m);
     m->arena = t->session.planned;
-    m->state = mx_params_bytes(&t->model.params, MX_PARAMS_TRAIN);
+    m->state = mx_params_bytes(&t->model.params, mx_settings_use(&t->settings));
     m->tables = mx_mixing_bytes(&s->model, s->batch) + mx_mixing_bytes(&s->model, t->shown);
     if (s->task == MX_TASK_FINETUNE) {
         size_t images = held ? (size_t)mx_dataset_count(held) : 0;

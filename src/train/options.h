@@ -14,7 +14,7 @@
 /* Every setting of every command. Strings are owned by the struct, NULL when not given. */
 typedef struct {
     /* files */
-    char *data, *val_data, *output, *resume, *init, *config, *checkpoint, *model;
+    char *data, *val_data, *output, *resume, *init, *config, *checkpoint, *model, *weights;
     char **images; /* --images A B C, or the FILEs without a name */
     int image_count;
     /* model; 0 or -1: as the named model says */
@@ -26,6 +26,7 @@ typedef struct {
     bool norm_pix_loss;
     /* training; negative: as the named model's recipe says */
     double epochs, warmup_epochs, blr, lr, min_lr, weight_decay, clip_grad, betas[2], layer_decay, drop_path;
+    double ema;
     int64_t batch_size, accum_steps, seed, max_skipped;
     /* data */
     double crop_scale[2], flip, value_range, max_bad;
@@ -34,7 +35,7 @@ typedef struct {
     double label_fraction, val_share, balance;
     char *image_column, *label_column;
     int64_t recount;
-    bool partial, keep_head;
+    bool partial, keep_head, adapt_channels;
     float mean[MX_MAX_LIST], std[MX_MAX_LIST];
     int mean_count, std_count;
     /* machine */

@@ -65,8 +65,20 @@ static const mx_option_row table[] = {
      "tensors that are missing or do not fit get first values, others are left out; all are listed"},
     {"keep-head", NULL, MX_VALUE_SWITCH, 0, 1, TUNE, AT(keep_head), 0, 0, "false",
      "start from the head of --init too: a classifier of the same classes"},
+    {"adapt-channels", NULL, MX_VALUE_SWITCH, 0, 1, FIT, AT(adapt_channels), 0, 0, "false",
+     "--init of 3 channels may start a model of another number: 1 gets their sum, N the three repeated, "
+     "times "
+     "3/N"},
     {"checkpoint", "FILE", MX_VALUE_TEXT, 0, 0, MX_CMD_RECONSTRUCT | USES, AT(checkpoint), 0, 0, NULL,
      "a run's model.safetensors or state.safetensors"},
+    {"weights", "WHICH", MX_VALUE_TEXT, 0, 1, FIT, AT(weights), 0, 0, NULL,
+     "of several models in --init's file: model, ema (the moving average, teacher) or a group's name; "
+     "default: "
+     "model"},
+    {"weights", "WHICH", MX_VALUE_TEXT, 0, 0, MX_CMD_RECONSTRUCT | USES | MX_CMD_CONVERT, AT(weights), 0, 0,
+     NULL,
+     "of several models in the file: model, ema (the moving average, teacher) or a group's name; default: "
+     "model"},
     {"images", "FILE...", MX_VALUE_TEXTS, 0, 0,
      MX_CMD_RECONSTRUCT | MX_CMD_INSPECT | MX_CMD_VERIFY | MX_CMD_PREDICT | MX_CMD_EMBED | MX_CMD_CONVERT,
      offsetof(mx_options, images), offsetof(mx_options, image_count), 0, 0, NULL,
@@ -130,6 +142,9 @@ static const mx_option_row table[] = {
      "probability of dropping a residual branch in the last block, from 0 in the first; default by model"},
     {"clip-grad", "NORM", MX_VALUE_REAL, 0, 1, FIT, AT(clip_grad), 0, BIG, "0",
      "largest gradient norm; 0: no clipping"},
+    {"ema", "DECAY", MX_VALUE_REAL, 0, 1, FIT, AT(ema), 0, 0.9999999, "0",
+     "keep a moving average of the weights (0.999, 0.9999): held-out images are measured with it and "
+     "model.safetensors and best.safetensors hold it; 0: none"},
     {"seed", "N", MX_VALUE_WHOLE, 0, 1, SHAPE | MX_CMD_SYNTH | MX_CMD_RECONSTRUCT, AT(seed), 0, BIG, "0",
      "every random choice follows from it"},
     {"max-skipped", "N", MX_VALUE_WHOLE, 0, 1, FIT, AT(max_skipped), 1, 1 << 20, "5",

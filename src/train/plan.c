@@ -135,7 +135,8 @@ static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx
     if (strcmp(given->task, "finetune"))
         return mx_fail(e, MX_ERR_ARGUMENT, "--task: expected pretrain or finetune, found %s", given->task);
     bool named = !given->init || options->given[mx_option_find("model", MX_CMD_PLAN)];
-    if (!named && mx_model_config_any(&start, given->init, e)) return mx_fail_where(e, "--init");
+    const mx_foreign_hints hints = mx_weights_hints(given, NULL);
+    if (!named && mx_model_config_any(&start, given->init, &hints, e)) return mx_fail_where(e, "--init");
     if (!mx_options_copy(&o, given, e)) {
         if (!named) free(o.model), o.model = NULL;
         mx_settings_finetune(s, &o, named ? NULL : &start, e);

@@ -122,7 +122,7 @@ static mx_status open_predictor(predictor *p, mx_error *e) {
     if (!p->o->image_count)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "predict needs images: mixmae predict --checkpoint FILE IMAGES...");
-    if (mx_inference_open(&p->f, p->o, MX_OUT_LOGITS, 0, e)) return e->status;
+    if (mx_inference_open(&p->f, p->o, MX_OUT_LOGITS, 0, p->sink, e)) return e->status;
     if (!p->o->json) mx_machine_notice(&p->f.how, p->sink);
     int classes = p->f.model.config.classes;
     p->top = p->o->top < classes ? (int)p->o->top : classes;

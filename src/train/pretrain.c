@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/ema.h"
 #include "train/convert.h"
 #include "train/init.h"
 #include "train/reconstruct.h"
@@ -23,9 +24,10 @@ static void tell(void *user, const char *line) {
 }
 
 static mx_status first_weights(mx_training *p, mx_error *e) {
-    const mx_init_config config = {.notice = tell, .user = p};
+    const mx_init_config config = {.adapt_channels = p->o.adapt_channels, .notice = tell, .user = p};
     if (!p->o.init) return MX_OK;
-    if (mx_model_read_any(&p->source, NULL, p->o.init, MX_PARAMS_WEIGHTS, e))
+    const mx_foreign_hints hints = {.weights = p->o.weights, .note = tell, .user = p};
+    if (mx_model_read_with(&p->source, NULL, p->o.init, &hints, MX_PARAMS_WEIGHTS, e))
         return mx_fail_where(e, "--init");
     if (mx_init_from(&p->trainer.model, &p->source, &config, e))
         return mx_fail_where(e, "--init %s", p->o.init);
@@ -67,7 +69,10 @@ static mx_status held_out_loss(mx_training *p, double *loss, mx_error *e) {
 
 static mx_status held_out(mx_training *p, mx_error *e) {
     double loss = 0;
-    if (held_out_loss(p, &loss, e)) return mx_fail_where(e, "held-out images");
+    mx_average_exchange(&p->trainer);
+    held_out_loss(p, &loss, e);
+    mx_average_exchange(&p->trainer);
+    if (e->status) return mx_fail_where(e, "held-out images");
     json_t *o = json_object();
     mx_observe_put(o, "val_loss", loss);
     if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, "val_loss", p->state.step, loss, e))

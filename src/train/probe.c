@@ -79,7 +79,7 @@ static mx_status probe(prober *p, mx_error *e) {
     const mx_options *o = p->o;
     uint64_t seed = (uint64_t)o->seed;
     void *user = (void *)p->sink;
-    if (mx_inference_open(&p->f, o, MX_OUT_POOLED, 0, e) || read_data(p, e)) return e->status;
+    if (mx_inference_open(&p->f, o, MX_OUT_POOLED, 0, p->sink, e) || read_data(p, e)) return e->status;
     mx_machine_notice(&p->f.how, p->sink);
     if (mx_features_make(&p->train, &p->f, p->train_data, 0, seed, tell, user, e) ||
         mx_features_make(&p->test, &p->f, p->test_data, 0, seed, tell, user, e))

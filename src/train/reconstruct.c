@@ -178,10 +178,11 @@ static mx_status read_images(showing *s, char **paths, int count, mx_error *e) {
 }
 
 static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, mx_image *grid, mx_error *e) {
+    const mx_foreign_hints hints = mx_weights_hints(o, sink);
     uint8_t *mask = NULL;
     mx_compute how;
     if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
-    if (mx_model_read_any(&s->model, &s->pixels, o->checkpoint, mx_compute_reading(&how), e))
+    if (mx_model_read_with(&s->model, &s->pixels, o->checkpoint, &hints, mx_compute_reading(&how), e))
         return e->status;
     if (!s->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);

@@ -80,7 +80,7 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, double blr, do
     double lr = o->lr >= 0 ? o->lr : blr * s->batch * s->accum / 256; /* schedule.md 1 */
     s->schedule = (mx_schedule){lr, o->min_lr > 0 ? o->min_lr : 0, warmup, s->epochs};
     s->weight_decay = o->weight_decay, s->beta1 = o->betas[0], s->beta2 = o->betas[1];
-    s->clip_grad = o->clip_grad > 0 ? o->clip_grad : 0;
+    s->clip_grad = o->clip_grad > 0 ? o->clip_grad : 0, s->ema = o->ema > 0 ? o->ema : 0;
     s->seed = (uint64_t)o->seed, s->max_skipped = (int)o->max_skipped;
     mx_compute how;
     if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
@@ -233,6 +233,10 @@ mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_datas
         return e->status;
     mx_settings_use_pixels(s, px);
     return MX_OK;
+}
+
+mx_params_use mx_settings_use(const mx_settings *s) {
+    return s->ema > 0 ? MX_PARAMS_AVERAGE : MX_PARAMS_TRAIN;
 }
 
 mx_compute mx_settings_compute(const mx_settings *s) {

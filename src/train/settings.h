@@ -23,6 +23,7 @@ typedef struct {
     double epochs;
     mx_schedule schedule; /* absolute learning rates */
     double weight_decay, beta1, beta2, clip_grad;
+    double ema;                    /* decay of the weights' moving average; 0: none is kept */
     double mask_ratio, mask_range; /* pretraining */
     double layer_decay, drop_path; /* fine-tuning; 0 in pretraining: no layer decay */
     double label_fraction, balance;
@@ -68,6 +69,8 @@ mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, m
  * defaults. */
 mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e);
 
+/* What a training model's state holds. */
+mx_params_use mx_settings_use(const mx_settings *s);
 mx_compute mx_settings_compute(const mx_settings *s);
 mx_adamw_config mx_settings_adamw(const mx_settings *s);
 

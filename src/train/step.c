@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/ema.h"
+
 static mx_tensor images_tensor(const mx_trainer *t, const float *images) {
     const mx_model_config *m = &t->model.config;
     return mx_view((void *)images, MX_F32, t->settings.batch, m->channels, m->image_h, m->image_w, 0);
@@ -103,7 +105,7 @@ mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, m
                           mx_error *e) {
     memset(t, 0, sizeof *t);
     t->settings = *s;
-    if (mx_model_make(&t->model, &s->model, plan_only ? MX_PARAMS_PLAN : MX_PARAMS_TRAIN, e))
+    if (mx_model_make(&t->model, &s->model, plan_only ? MX_PARAMS_PLAN : mx_settings_use(s), e))
         return e->status;
     set_levels(t, s->save);
     t->shown = s->batch < MX_SHOWN ? s->batch : MX_SHOWN;
@@ -190,6 +192,7 @@ void mx_step_update(mx_trainer *t, mx_run_state *s) {
         mx_upload(c, &u[MX_UPDATE_COUNT], &u[MX_UPDATE_COUNT], sizeof *u);
     }
     mx_adamw_update(c, &t->model.params, &a, update_tensor(t), log_tensor(t), loss_tensor(t));
+    mx_average_step(t);
     s->step++, t->updated++;
 }
 

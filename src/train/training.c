@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "io/file.h"
+#include "train/ema.h"
 #include "train/open_data.h"
 #include "train/plan.h"
 #include "train/process.h"
@@ -20,7 +21,8 @@ static mx_status fill_state(mx_training *p, mx_error *e) {
     if (!p->resumed) {
         mx_params_init(&m->params, p->settings.seed);
         p->state = (mx_run_state){.fingerprint = fingerprint, .best = -1};
-        return p->task->weights(p, e);
+        if (!p->task->weights(p, e)) mx_average_start(&p->trainer);
+        return e->status;
     }
     if (mx_state_read(m, &p->state, &p->pixels, p->paths.state, e)) return e->status;
     mx_settings_use_pixels(&p->settings, &p->pixels);

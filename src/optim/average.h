@@ -1,0 +1,10 @@
+/* The moving average of weights. */
+#ifndef MX_OPTIM_AVERAGE_H
+#define MX_OPTIM_AVERAGE_H
+
+#include <stdint.h>
+
+/* average [n] ← decay·average + (1 − decay)·weight, on `threads` threads; the same bits on any number. */
+void mx_average_add(float *average, const float *weight, int64_t n, double decay, int threads);
+
+#endif

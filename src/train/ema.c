@@ -1,0 +1,33 @@
+/* The moving average of the weights, see ema.h. It is kept in host memory's copy of the state (and where
+ * a device computes, sent there, so that one download brings the whole state). */
+#include "train/ema.h"
+
+#include <string.h>
+
+#include "optim/average.h"
+
+void mx_average_start(mx_trainer *t) {
+    mx_params *p = &t->model.params;
+    if (p->average) memcpy(p->average, p->weight, sizeof(float) * (size_t)p->total);
+}
+
+void mx_average_step(mx_trainer *t) {
+    mx_params *p = &t->model.params;
+    mx_ctx *c = &t->session.ctx;
+    size_t bytes = sizeof(float) * (size_t)p->total;
+    if (!p->average || !mx_ok(c)) return;
+    mx_download(c, p->weight, p->weight, bytes);
+    mx_average_add(p->average, p->weight, p->total, t->settings.ema, t->settings.threads);
+    mx_upload(c, p->average, p->average, bytes);
+}
+
+void mx_average_exchange(mx_trainer *t) {
+    mx_params *p = &t->model.params;
+    if (!p->average) return;
+    mx_trainer_download(t);
+    for (int64_t i = 0; i < p->total; i++) {
+        float w = p->weight[i];
+        p->weight[i] = p->average[i], p->average[i] = w;
+    }
+    mx_trainer_upload(t);
+}
