@@ -199,6 +199,11 @@ const char *mx_dataset_root(const mx_dataset *d) { return d->source.given; }
 uint64_t mx_dataset_fingerprint(const mx_dataset *d) { return d->fingerprint; }
 const mx_index *mx_dataset_index(const mx_dataset *d) { return &d->index; }
 
+int64_t mx_dataset_passed_over(const mx_dataset *d, const char **first) {
+    *first = d->index.own ? d->index.names + d->index.own_name : "";
+    return d->index.own;
+}
+
 size_t mx_dataset_largest(const mx_dataset *d) {
     size_t most = 0;
     for (int64_t i = 0; i < d->index.files; i++) {

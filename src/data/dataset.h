@@ -52,6 +52,9 @@ int mx_dataset_label(const mx_dataset *d, int64_t i);        /* -1: none */
 int mx_dataset_classes(const mx_dataset *d);
 const char *mx_dataset_class_name(const mx_dataset *d, int label);
 const char *mx_dataset_root(const mx_dataset *d); /* what was opened, for messages */
+/* How many folders and files of this program's own (runs, features) were passed over while it was listed just
+ * now, 0 when the list came from the cache; *first one of them. */
+int64_t mx_dataset_passed_over(const mx_dataset *d, const char **first);
 /* Bytes of the largest decoded image in the index, at its stored depth (for plans). */
 size_t mx_dataset_largest(const mx_dataset *d);
 /* A number that changes when names or sizes of the files change: resume compares it. */

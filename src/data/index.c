@@ -76,6 +76,12 @@ mx_status mx_index_add_folder(mx_index *x, const char *path, int64_t mtime, mx_e
     return MX_OK;
 }
 
+mx_status mx_index_pass_over(mx_index *x, const char *path, mx_error *e) {
+    if (!x->own++ && !add_name(x, path, strlen(path), &x->own_name))
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory after listing %lld images", (long long)x->files);
+    return MX_OK;
+}
+
 mx_status mx_index_add_holder(mx_index *x, int root_fd, const char *path, int64_t *size, mx_error *e) {
     struct stat st;
     char quoted[MX_QUOTE];

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,11 +38,14 @@ static bool is_folder(const char *path) {
     return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
+/* A folder that is no run's: a run may be called "train" too. */
+static bool is_part(const char *path) { return is_folder(path) && !mx_is_run_folder(AT_FDCWD, path); }
+
 static mx_status find_folder(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
     static const char *const parts[2][2] = {{"train", NULL}, {"val", "test"}};
     char *train = NULL;
     if (asprintf(&train, "%s/train", path) < 0) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    bool divided = is_folder(train);
+    bool divided = is_part(train);
     free(train);
     if (!divided) { /* then val and test would be classes like any other */
         *found = split == MX_SPLIT_TRAIN;
@@ -52,7 +56,7 @@ static mx_status find_folder(mx_source *s, bool *found, const char *path, mx_spl
             s->root = NULL;
             return mx_fail(e, MX_ERR_MEMORY, "out of memory");
         }
-        if ((*found = is_folder(s->root))) return MX_OK;
+        if ((*found = is_part(s->root))) return MX_OK;
         free(s->root), s->root = NULL;
     }
     return MX_OK;
@@ -78,7 +82,7 @@ static bool has_folders(const char *path) {
     bool yes = false;
     for (const struct dirent *f; dir && !yes && (f = readdir(dir));) {
         char *inner = f->d_name[0] == '.' ? NULL : mx_text_make("%s/%s", path, f->d_name);
-        yes = inner && is_folder(inner);
+        yes = inner && is_part(inner);
         free(inner);
     }
     if (dir) closedir(dir);

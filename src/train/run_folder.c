@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "data/dataset.h"
+#include "data/index.h"
 #include "io/file.h"
 
 static char *join(const char *root, const char *name) {
@@ -62,7 +62,7 @@ static mx_status reconcile(mx_options *stored, const mx_options *now, int row, m
     return e->status;
 }
 
-#define MX_FIRST_LINE "; mixmae %s, %s" /* version, command */
+#define MX_FIRST_LINE MX_RUN_MARK "%s, %s" /* version, command */
 
 static const char *command_name(mx_command command) {
     for (int i = 0; i < mx_command_count(); i++)

@@ -72,10 +72,8 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, double blr, do
     s->batch = o->batch_size > 0 ? (int)o->batch_size : batch;
     s->accum = o->accum_steps > 0 ? (int)o->accum_steps : 1;
     s->epochs = o->epochs >= 0 ? o->epochs : epochs;
-    if (o->warmup_epochs >= 0)
-        warmup = o->warmup_epochs;
-    else if (warmup > s->epochs)
-        warmup = s->epochs / 10; /* a short trial of a long recipe */
+    s->recipe_warmup = o->warmup_epochs < 0 ? warmup : -1;
+    warmup = o->warmup_epochs < 0 ? mx_warmup_bound(warmup, s->epochs) : o->warmup_epochs;
     if (o->blr >= 0) blr = o->blr;
     double lr = o->lr >= 0 ? o->lr : blr * s->batch * s->accum / 256; /* schedule.md 1 */
     s->schedule = (mx_schedule){lr, o->min_lr > 0 ? o->min_lr : 0, warmup, s->epochs};

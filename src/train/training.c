@@ -31,6 +31,31 @@ static mx_status fill_state(mx_training *p, mx_error *e) {
     return MX_OK;
 }
 
+static void describe_warmup(const mx_training *p) {
+    const mx_settings *s = &p->settings;
+    if (s->recipe_warmup > s->schedule.warmup_epochs)
+        mx_notice(p->sink,
+                  "warm-up   %g epochs, a fifth of this run, where the recipe has %g for a longer one; "
+                  "--warmup-epochs sets another",
+                  s->schedule.warmup_epochs, s->recipe_warmup);
+    if (mx_warmup_long(&s->schedule))
+        mx_notice(p->sink,
+                  "warning: warm-up takes %g of %g epochs: the learning rate %s; --warmup-epochs %g would be "
+                  "a fifth of the run",
+                  s->schedule.warmup_epochs, s->epochs,
+                  s->schedule.warmup_epochs < s->epochs ? "falls for the rest only" : "only rises",
+                  s->epochs / 5);
+}
+
+/* Said when the data are listed, so once a run, but for data that change meanwhile. */
+static void describe_own(const mx_training *p) {
+    const char *first;
+    int64_t n = mx_dataset_passed_over(p->data, &first);
+    if (n)
+        mx_notice(p->sink, "          passed over: %s%s, written by mixmae and no data", first,
+                  n > 1 ? " and others" : "");
+}
+
 static void describe(mx_training *p) {
     const mx_settings *s = &p->settings;
     const mixmae_sink *sink = p->sink;
@@ -39,8 +64,10 @@ static void describe(mx_training *p) {
               s->model.channels, s->model.channels > 1 ? "s" : "");
     mx_notice(sink, "data      %" PRId64 " images in %s%s", s->images, mx_dataset_root(p->data),
               p->held ? ", held-out images beside them" : "");
+    describe_own(p);
     mx_notice(sink, "training  %g epochs of %" PRId64 " steps, %d x %d images a step, learning rate %.3g",
               s->epochs, s->steps_per_epoch, s->accum, s->batch, s->schedule.lr);
+    describe_warmup(p);
     mx_notice(
         sink,
         "machine   backend %s %s, %s, %d thread%s, %d loader worker%s, step memory %.0f MB, state %.0f MB",

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Runs as people start them: the output inside the data, short runs of long recipes.
+set -u
+mixmae=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+fail() { echo "FAILED: $*"; failed=1; }
+
+# expect CODE PATTERN COMMAND...: exit code, and a pattern in what was printed
+expect() {
+    local code=$1 pattern=$2
+    shift 2
+    "$@" >"$work/out" 2>&1 </dev/null
+    local got=$?
+    [ $got = "$code" ] || { fail "$* exited $got, expected $code"; cat "$work/out"; }
+    grep -qE -- "$pattern" "$work/out" || { fail "$*: no \"$pattern\" in:"; cat "$work/out"; }
+}
+without() { grep -qE -- "$1" "$work/out" && { fail "\"$1\" was said:"; cat "$work/out"; }; }
+
+cd "$work" || exit 1
+"$mixmae" synth --output drawn --classes 2 --images 8 --size 32 --quiet || fail synth
+small="--image-size 32 --embed-dim 8 --depths 1,1,1 --num-heads 1,1,1 --window-size 8,4,2 --decoder-dim 16 --decoder-depth 1
+       --decoder-num-heads 1 --batch-size 4 --threads 1 --dtype f32"
+deep="--image-size 64 --embed-dim 8 --depths 1,1,1,1 --num-heads 1,1,1,1 --window-size 16,8,4,2 --decoder-dim 16 --decoder-depth 1
+      --decoder-num-heads 1 --batch-size 4 --threads 1 --dtype f32 --log-every 1 --picture-every -1"
+pretrain="pretrain --model nano $small"
+
+# ---- a run's folder inside the data is no data, wherever it lies and whatever it is called
+stop_and_resume() { # DATA RUN: stopped after some steps, then to its end
+    timeout -s INT 1 "$mixmae" $pretrain --data "$1" --output "$2" --epochs 4000 --save-every 2 --picture-every 2 --quiet >out 2>&1
+    [ $? = 124 ] || { fail "$2 was not stopped"; cat out; }
+    compgen -G "$2/pictures/*.png" >/dev/null || fail "$2 has no pictures"
+    timeout -s INT 1 "$mixmae" pretrain --resume "$2" --quiet >out 2>&1
+    grep -q "stopped at step" out || { fail "$2 was not resumed"; cat out; }
+}
+cp -r drawn/train photos
+cd photos || exit 1
+stop_and_resume . run
+stop_and_resume . train # a flat folder stays one
+mkdir old && cp -r run old/second
+cp -r run ../elsewhere && ln -s ../elsewhere link
+tune="finetune --model nano --image-size 32 --batch-size 4 --epochs 1 --threads 1 --dtype f32"
+expect 0 "passed over: .* and others, written by mixmae" "$mixmae" $tune --data . --output ../tuned
+expect 0 "data      16 images" "$mixmae" $tune --data . --output ../tuned2
+classes=$("$mixmae" inspect ../tuned/model.safetensors | grep '^  classes')
+[ "$(grep -o '"[^"]*"' <<<"$classes" | wc -l)" = 2 ] || fail "expected two classes, found $classes"
+expect 0 "" "$mixmae" embed --checkpoint run/model.safetensors --data . --output features.npy
+expect 0 "data      16 images" "$mixmae" $tune --data . --output ../tuned3 # nor are features
+expect 0 "data      [1-9][0-9]* images" "$mixmae" $pretrain --epochs 1 --data run/pictures --output ../of_pictures # asked for by name
+cp -r clouds run
+expect 0 "data      8 images in .*/run" "$mixmae" $pretrain --epochs 1 --data run --output ../of_run
+cd ..
+mkdir only && cp -r photos/train only/run
+expect 4 "folders of runs of this program are passed over" "$mixmae" $pretrain --data only --output nothing
+expect 0 "" "$mixmae" pack --data drawn --output shards
+stop_and_resume shards shards/run # beside shards a folder would be a riddle
+grep -q '"step":' shards/run/log.jsonl || fail "the run beside shards did nothing"
+
+# ---- warm-up is part of a run, not all of it
+last_share() { # LOG: the last rate over the largest one, in percent
+    grep -o '"lr":[^,]*' "$1" | cut -d: -f2 | awk '{ if ($1 > m) m = $1; l = $1 } END { printf "%.0f", 100 * l / m }'
+}
+for model in tiny small base large huge base_384 large_384; do
+    expect 0 "warm-up   8 epochs, a fifth of this run, where the recipe has 40" "$mixmae" pretrain --model $model $deep --data drawn --epochs 40 \
+        --output "warm_$model"
+    grep -q '^warmup-epochs = 8$' "warm_$model/options.ini" || fail "$model: $(grep warmup "warm_$model/options.ini")"
+    [ "$(last_share "warm_$model/log.jsonl")" -lt 10 ] || fail "$model: the rate ends at $(last_share "warm_$model/log.jsonl") %"
+done
+warmup() { # COMMAND MODEL EPOCHS EXPECTED
+    rm -rf w
+    timeout -s INT 20 "$mixmae" $1 --model $2 $deep --data drawn --epochs $3 --output w --log-every 0 >out 2>&1 &
+    local pid=$!
+    for _ in $(seq 200); do grep -q '^warmup-epochs' w/options.ini 2>/dev/null && break; sleep 0.05; done
+    kill -INT $pid
+    wait $pid
+    grep -qx "warmup-epochs = $4" w/options.ini || fail "$1 $2, $3 epochs: expected warm-up $4, found $(grep warmup w/options.ini)"
+}
+warmup pretrain tiny 400 40 # the paper's where the run is long enough
+warmup pretrain base 600 40
+warmup pretrain base 300 40
+warmup pretrain base 200 40
+warmup pretrain base 199 39.8
+warmup pretrain base 1 0.2
+deep=${deep/--decoder-dim 16 --decoder-depth 1/} deep=${deep/--decoder-num-heads 1/} deep=${deep/--picture-every -1/}
+warmup finetune base 100 5
+warmup finetune base 25 5
+warmup finetune base 10 2
+deep=${deep/--depths 1,1,1,1 --num-heads 1,1,1,1 --window-size 16,8,4,2/--depths 1,1,1 --num-heads 1,1,1 --window-size 16,8,4}
+warmup finetune nano 30 2
+warmup finetune nano 4 0.8
+expect 0 "warm-up takes 40 of 2 epochs: the learning rate only rises; --warmup-epochs 0.4" "$mixmae" $pretrain --data drawn --epochs 2 \
+    --warmup-epochs 40 --output told
+grep -qx 'warmup-epochs = 40' told/options.ini || fail "what was asked for was not done"
+expect 0 "finished" "$mixmae" $pretrain --data drawn --epochs 2 --warmup-epochs 0.4 --output told2
+without "warm-up"
+probe="probe --checkpoint told/model.safetensors --data drawn --threads 1"
+expect 0 "20 epochs .warm-up 4.," "$mixmae" $probe --epochs 20
+expect 0 "90 epochs .warm-up 10.," "$mixmae" $probe
+expect 0 "20 epochs .warm-up 30.," "$mixmae" $probe --epochs 20 --warmup-epochs 30
+exit $failed
