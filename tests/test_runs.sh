@@ -98,4 +98,84 @@ probe="probe --checkpoint told/model.safetensors --data drawn --threads 1"
 expect 0 "20 epochs .warm-up 4.," "$mixmae" $probe --epochs 20
 expect 0 "90 epochs .warm-up 10.," "$mixmae" $probe
 expect 0 "20 epochs .warm-up 30.," "$mixmae" $probe --epochs 20 --warmup-epochs 30
+
+# ---- data that were moved: the same images go on, others are refused by what differs
+begin() { # DATA RUN OPTION...
+    timeout -s INT 1 "$mixmae" $pretrain --data "$1" --output "$2" --epochs 4000 --save-every 2 --picture-every -1 --quiet "${@:3}" >out 2>&1
+    [ -f "$2/state.safetensors" ] || { fail "$2 saved nothing"; cat out; }
+}
+goes_on() { # COMMAND...
+    timeout -s INT 1 "$mixmae" "$@" >out 2>&1
+    grep -q "stopped at step" out || { fail "$* did not go on:"; cat out; }
+}
+cp -r drawn here && begin here moved
+mv here there
+expect 4 "cannot open the data .*/here.*; where it was moved to: --resume moved --data NEW" "$mixmae" pretrain --resume moved
+goes_on pretrain --resume moved --data there
+grep -q "^data = .*/there$" moved/options.ini || fail "the new place was not kept: $(grep data moved/options.ini)"
+goes_on pretrain --resume moved # without saying it again
+rm -r "$work"/moved/index.cache && goes_on pretrain --resume moved --data ./there/
+cp -r there other
+rm "$(find other/train -name '*.png' | sort | head -n 1)"
+cp "$(find other/train -name '*.png' | sort | head -n 1)" other/train/clouds/new.png
+printf x >>"$(find other/train/julia -name '*.png' | sort | head -n 1)"
+expect 4 "other/train is not the data set that the run was started with: 1 added .clouds/new.png., 1 removed .clouds/[0-9]*.png., 1 of another size .julia/" \
+    "$mixmae" pretrain --resume moved --data other
+grep -q "^data = .*/there$" moved/options.ini || fail "the refused place was kept"
+goes_on pretrain --resume moved # and nothing is spoilt
+rm "$(find there/train -name '*.png' | sort | tail -n 1)"
+for _ in 1 2; do
+    expect 4 "there/train has changed since the run was started: 1 removed .julia/[0-9]*.png.; the run cannot be continued" "$mixmae" pretrain --resume moved
+done
+find drawn/train -name '*.png' | sort | sed "s|\(.*/\([a-z]*\)/.*\)|\1,\2|" >drawn/list.csv
+sed -i 's|^drawn/||' drawn/list.csv
+begin drawn/list.csv listed --val-data drawn/val
+cp -r drawn copy
+goes_on pretrain --resume listed --data copy/list.csv --val-data copy/val
+sed -i '1s/clouds/julia/' copy/list.csv
+expect 4 "1 of another class .train/clouds" "$mixmae" pretrain --resume listed --data copy/list.csv
+rm "$(find copy/val -name '*.png' | head -n 1)"
+expect 4 "copy/val: its held-out images are not those" "$mixmae" pretrain --resume listed --data drawn/list.csv --val-data copy/val
+begin shards packed
+rm -r shards/run && cp -r shards shards2 && rm -r shards
+goes_on pretrain --resume packed --data shards2
+cp -r drawn share
+timeout -s INT 1 "$mixmae" $tune --data share --label-fraction 0.5 --output shared --epochs 4000 --save-every 2 --quiet >out 2>&1
+mv share share2
+goes_on finetune --resume shared --data share2
+rm -r share2/train/clouds share2/val/clouds && mkdir share2/train/third && cp share2/train/julia/* share2/train/third/
+expect 4 "8 added .the first: third/.*8 removed .the first: clouds/" "$mixmae" finetune --resume shared --data share2
+
+# ---- a run that is over, or other options: the way to train on, followed
+expect 0 "finished" "$mixmae" $pretrain --data drawn --epochs 1 --output done
+follow() { # the command that the last message names
+    local way
+    way=$(grep -oE 'mixmae (pretrain|finetune) --config .*--output NEW' "$work/out" | sed "s|NEW|$1|; s|^mixmae||")
+    [ -n "$way" ] || { fail "no way was named:"; cat "$work/out"; return; }
+    expect 0 "finished" "$mixmae" $way
+}
+expect 0 "done is finished: nothing to do; to train on" "$mixmae" pretrain --resume done
+follow on1
+expect 2 "--epochs: the run to resume was started with 1, not 2; to train on" "$mixmae" pretrain --resume done --epochs 2
+follow on2
+grep -qx "epochs = 2" on2/options.ini || fail "the option was not taken"
+expect 2 "was started with true, not false" "$mixmae" pretrain --resume done --no-norm-pix-loss
+follow on3
+expect 0 "finished" "$mixmae" $tune --data drawn --output tuned_done
+expect 2 "--epochs: the run to resume was started with 1, not 2; to train on" "$mixmae" finetune --resume tuned_done --epochs 2
+follow on4
+expect 2 "that is a run of finetune, continue it with mixmae finetune --resume tuned_done" "$mixmae" pretrain --resume tuned_done
+expect 0 "nothing to do" "$mixmae" finetune --resume tuned_done
+
+# ---- an output that is not empty: a run can be continued, other folders cannot; what saved nothing is no hindrance
+expect 4 "not empty: choose another folder; or continue the run in it with mixmae pretrain --resume done" "$mixmae" $pretrain --data drawn --output done
+expect 4 "drawn is not empty: choose another folder$" "$mixmae" $pretrain --data drawn --output drawn
+for stop in 0.05 0.1 0.2 0.4; do # killed before its first save
+    "$mixmae" $pretrain --data drawn --output killed --epochs 4000 --quiet & pid=$!
+    sleep $stop && kill -9 $pid
+    wait $pid 2>/dev/null
+    [ -f killed/options.ini ] && break
+done
+expect 0 "held a run that had saved nothing: begun anew" "$mixmae" $pretrain --data drawn --output killed --epochs 1
+[ "$(ls killed/events* | wc -l)" = 1 ] || fail "events of the killed run are left"
 exit $failed

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -190,6 +191,17 @@ void mx_dataset_close(mx_dataset *d) {
 
 int64_t mx_dataset_count(const mx_dataset *d) { return d->index.files; }
 const char *mx_dataset_path(const mx_dataset *d, int64_t i) { return d->index.names + d->index.file[i].name; }
+const char *mx_dataset_where(char out[MX_WHERE], const mx_dataset *d, int64_t i) {
+    char root[MX_QUOTE], path[MX_QUOTE];
+    mx_quote(path, mx_dataset_path(d, i));
+    size_t n = strlen(mx_quote(root, d->source.root));
+    if (*path == '/' || !strcmp(root, "."))
+        snprintf(out, MX_WHERE, "%s", path);
+    else
+        snprintf(out, MX_WHERE, "%s%s%s", root, n && root[n - 1] == '/' ? "" : "/", path);
+    return out;
+}
+
 int mx_dataset_label(const mx_dataset *d, int64_t i) { return d->index.file[i].label; }
 int mx_dataset_classes(const mx_dataset *d) { return (int)d->index.classes; }
 const char *mx_dataset_class_name(const mx_dataset *d, int label) {

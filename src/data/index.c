@@ -223,7 +223,7 @@ bool mx_index_parse(mx_index *x, int64_t *written, const void *bytes, size_t siz
     size_t folders = h.folders * sizeof *x->folder, files = h.files * sizeof *x->file,
            classes = h.classes * sizeof *x->class_name;
     const char *its_root = p + folders + files + classes + h.names_size;
-    if (h.root_size != strlen(root) || memcmp(its_root, root, h.root_size)) return false;
+    if (root && (h.root_size != strlen(root) || memcmp(its_root, root, h.root_size))) return false;
     x->folder = malloc(folders), x->file = malloc(files), x->names = malloc(h.names_size ? h.names_size : 1);
     x->class_name = malloc(classes ? classes : 1);
     if (!x->folder || !x->file || !x->names || !x->class_name) goto bad;

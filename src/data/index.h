@@ -81,7 +81,7 @@ void mx_index_probe(mx_index *x, const mx_index *old, int root_fd, int threads);
 bool mx_index_current(const mx_index *x, int64_t written, int root_fd, int threads);
 
 /* The cache. Reading trusts nothing: false on any doubt, x is then empty. `root`: the folder the cache must
- * be of. */
+ * be of; NULL: of any. */
 bool mx_index_parse(mx_index *x, int64_t *written, const void *bytes, size_t size, const char *root);
 bool mx_index_load(mx_index *x, int64_t *written, const char *path, const char *root);
 /* Written whole or not at all; false when it could not be. */

@@ -40,6 +40,7 @@ static mx_status choose_pixels(mx_training *p, mx_error *e) {
         return mx_fail(e, MX_ERR_ARGUMENT, "--channels %d: the checkpoint was trained with %d",
                        p->settings.model.channels, p->source.config.channels);
     p->pixels = p->source_pixels;
+    if (p->o.value_range > 0) p->pixels.value_range = (float)p->o.value_range;
     mx_settings_use_pixels(&p->settings, &p->pixels);
     return MX_OK;
 }
