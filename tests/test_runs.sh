@@ -132,7 +132,7 @@ sed -i 's|^drawn/||' drawn/list.csv
 begin drawn/list.csv listed --val-data drawn/val
 cp -r drawn copy
 goes_on pretrain --resume listed --data copy/list.csv --val-data copy/val
-sed -i '1s/clouds/julia/' copy/list.csv
+sed -i '1s/,clouds/,julia/' copy/list.csv
 expect 4 "1 of another class .train/clouds" "$mixmae" pretrain --resume listed --data copy/list.csv
 rm "$(find copy/val -name '*.png' | head -n 1)"
 expect 4 "copy/val: its held-out images are not those" "$mixmae" pretrain --resume listed --data drawn/list.csv --val-data copy/val

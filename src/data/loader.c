@@ -232,11 +232,10 @@ static mx_status check_depth(const mx_loader_config *c, mx_error *e) {
     if (!t->augment || !(t->randaugment.on || t->color_jitter > 0)) return MX_OK;
     for (int64_t i = 0; i < x->files; i++)
         if (x->file[i].width && x->file[i].depth > 1)
-            return mx_fail(
-                e, MX_ERR_DATA,
-                "RandAugment and colour jitter expect 8-bit images, found %d bits in %s: --aa none "
-                "leaves them out",
-                8 * x->file[i].depth, mx_dataset_where(where, c->data, i));
+            return mx_fail(e, MX_ERR_DATA,
+                           "RandAugment and colour jitter expect 8-bit images, found %d bits in %s: "
+                           "--aa none --color-jitter 0 leaves them out",
+                           8 * x->file[i].depth, mx_dataset_where(where, c->data, i));
     return MX_OK;
 }
 
