@@ -51,6 +51,8 @@ expect 0 "data      [1-9][0-9]* images" "$mixmae" $pretrain --epochs 1 --data ru
 cp -r clouds run
 expect 0 "data      8 images in .*/run" "$mixmae" $pretrain --epochs 1 --data run --output ../of_run
 cd ..
+mkdir -p kept/a && cp drawn/train/clouds/* kept/a/ && cp -r photos/run kept/ && rm kept/run/options.ini kept/run/state.safetensors
+expect 0 "data      8 images" "$mixmae" $pretrain --epochs 1 --data kept --output of_kept # what was kept of a run
 mkdir only && cp -r photos/train only/run
 expect 4 "folders of runs of this program are passed over" "$mixmae" $pretrain --data only --output nothing
 expect 0 "" "$mixmae" pack --data drawn --output shards
@@ -166,6 +168,22 @@ expect 2 "--epochs: the run to resume was started with 1, not 2; to train on" "$
 follow on4
 expect 2 "that is a run of finetune, continue it with mixmae finetune --resume tuned_done" "$mixmae" pretrain --resume tuned_done
 expect 0 "nothing to do" "$mixmae" finetune --resume tuned_done
+
+# ---- a start that failed leaves nothing that is in the way
+cp -r drawn broken
+for i in 1 2 3 4 5; do echo broken >"broken/train/clouds/0000$i.png"; done
+mkdir was_there
+for out in was_there new_one; do
+    expect 4 "broken/train/clouds/00001.png" "$mixmae" $pretrain --data broken --output $out
+    expect 4 "left out: .*broken/train/clouds/00001.png|cannot be read" "$mixmae" pack --data broken --output $out
+    [ $out = was_there ] && [ -z "$(ls -A $out)" ] || [ ! -e $out ] || { fail "$out was left:"; ls -A $out; }
+done
+cp -r drawn cut && # whole headers, half the pixels: found only by decoding
+ find cut -name '*.png' -exec truncate -s 200 {} +
+expect 4 "cut/train/.*[0-9].png" "$mixmae" $pretrain --data cut --output new_two
+[ -e new_two ] && fail "new_two was left"
+expect 0 "finished" "$mixmae" $pretrain --data drawn --output new_two --epochs 1
+expect 0 "warning: values" "$mixmae" $pretrain --data drawn --output warned --epochs 1 --value-range 1 --quiet # quiet hides progress only
 
 # ---- an output that is not empty: a run can be continued, other folders cannot; what saved nothing is no hindrance
 expect 4 "not empty: choose another folder; or continue the run in it with mixmae pretrain --resume done" "$mixmae" $pretrain --data drawn --output done

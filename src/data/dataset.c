@@ -122,11 +122,11 @@ done:
 
 /* A format that this build lacks is no damage: said before anything is counted as broken. */
 static mx_status check_formats(const mx_dataset *d, mx_error *e) {
-    char path[MX_QUOTE];
+    char where[MX_WHERE];
     if (mx_image_all_formats()) return MX_OK;
     for (int64_t i = 0; i < d->index.files; i++)
         if (mx_image_name_check(mx_dataset_path(d, i), e))
-            return mx_fail_where(e, "%s", mx_quote(path, mx_dataset_path(d, i)));
+            return mx_fail_where(e, "%s", mx_dataset_where(where, d, i));
     return MX_OK;
 }
 
