@@ -47,7 +47,9 @@ static const mx_option_row table[] = {
     {"output", "FILE", MX_VALUE_TEXT, 0, 0, MX_CMD_CONVERT, AT(output), 0, 0, NULL,
      "the file to write: its name ends in .safetensors, .pth, .pt or .onnx"},
     {"resume", "RUN", MX_VALUE_TEXT, 0, 0, RUNS, AT(resume), 0, 0, NULL,
-     "continue the run in this folder as if it had never stopped; its own options are used"},
+     "continue the run in this folder as if it had never stopped; its own options are used, but for --data "
+     "where "
+     "the same images lie elsewhere now"},
     {"init", "FILE", MX_VALUE_TEXT, 0, 1, MX_CMD_PRETRAIN, AT(init), 0, 0, NULL,
      "start from this checkpoint's weights"},
     {"init", "FILE", MX_VALUE_TEXT, 0, 1, TUNE | MX_CMD_PLAN, AT(init), 0, 0, NULL,
@@ -195,7 +197,7 @@ static const mx_option_row table[] = {
     {"picture-every", "N", MX_VALUE_WHOLE, 0, 0, MX_CMD_PRETRAIN, AT(picture_every), -1, BIG, "0",
      "steps between pictures of reconstructions; 0: about ten a run; -1: none"},
     {"quiet", NULL, MX_VALUE_SWITCH, 0, 0, RUNS | READS | MX_CMD_VERIFY | MX_CMD_SYNTH, AT(quiet), 0, 0,
-     "false", "no progress; verify: only what is past its limit"},
+     "false", "no progress, only warnings; verify: only what is past its limit"},
     /* single commands */
     {"layer", "NAME", MX_VALUE_TEXT, 0, 0, MX_CMD_EMBED, AT(layer), 0, 0, "pooled",
      "pooled (the mean that a head reads), tokens (its map), or stage1, stage2, .. (map before the merging)"},
