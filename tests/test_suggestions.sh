@@ -113,6 +113,8 @@ done; done
 refused "the model has 3 channels, but 8 of 8 images cannot be read with so many: .*five/train/a/0.npy has 5" $run --data five
 [ -e new ] && fail "a refused start left its folder"
 works $run --data five --channels "$(offers "channels X fits")"
+refused "the model has 3 channels, but 8 of 8" plan --model nano --batch-size 4 --steps 0 --data five
+works plan --model nano --batch-size 4 --steps 0 --data five --channels "$(offers "channels X fits")"
 refused "the model has 4 channels, but 18 of 18" $run --data data --channels 4
 works $run --data data --channels "$(offers "channels X fits")"
 cp -r five mixed && cp data/train/clouds/0000*.png mixed/train/a/
@@ -175,6 +177,13 @@ refused "all 4 images looked at hold NaN or infinity, the first: .*nan/0.npy" $r
 refused "all 4 images looked at hold NaN or infinity, the first: .*inf/0.npy" $run --data inf
 mkdir some && cp nan/0.npy some/0.npy && for i in $(seq 20); do cp unit/0.npy some/$i.npy; done
 warned "1 of 16 images looked at hold NaN or infinity, the first: .*some/0.npy; such images count as broken" some --max-bad 1
+values marker '\x00\x3c\x1c\xc6\x00\x00\x80\x3f\x00\x00\x00\x00'       # -9999, 1, 0
+values huge '\xee\x93\x7f\xff\x00\x00\x80\x3f\x00\x00\x00\x00'         # -3.4e38, 1, 0
+warned "the value -9999 .*marker/0.npy. is far from all others, which lie between 0 and 1" marker --stats auto
+rm -rf new
+refused "nothing was learnt: loss or gradients were not finite in all 1 updates" $run --data huge
+grep -q "the value -3.39.*e.38 .*huge/0.npy. is far from all others" out || { fail "a value for no data is not said:"; cat out; }
+for name in marker huge; do values $name '\x00\x00\x00\x3f\x00\x00\x80\x3f\x00\x00\x00\x00' && silent $name; done
 mkdir grey
 for i in 0 1 2 3; do npy grey/$i.npy '|u1' '8, 8' '\x01\x80\xff' 22 && truncate -s 192 grey/$i.npy; done
 warned "all images have one colour.*--channels 1 sees it once" grey

@@ -69,8 +69,14 @@ static void look_at(mx_look_values *v, const mx_image *im, float range, int64_t 
         size_t k = at % c;
         if (x < v->low[k]) v->low[k] = x;
         if (x > v->high[k]) v->high[k] = x;
-        if (x < v->least) v->least = x, v->least_at = i;
-        if (x > v->most) v->most = x, v->most_at = i;
+        if (x < v->least)
+            v->second = v->least, v->least = x, v->least_at = i;
+        else if (x > v->least && x < v->second)
+            v->second = x;
+        if (x > v->most)
+            v->last_but_one = v->most, v->most = x, v->most_at = i;
+        else if (x < v->most && x > v->last_but_one)
+            v->last_but_one = x;
     }
     v->white = mx_value_range(im, range);
     v->whole = im->type != MX_PIXEL_F32;
@@ -78,7 +84,11 @@ static void look_at(mx_look_values *v, const mx_image *im, float range, int64_t 
 
 void mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range) {
     int64_t count = mx_dataset_count(d), tries = count < MX_LOOK_IMAGES ? count : MX_LOOK_IMAGES, seen = 0;
-    *v = (mx_look_values){.least = INFINITY, .most = -INFINITY, .first_not_finite = -1};
+    *v = (mx_look_values){.least = INFINITY,
+                          .most = -INFINITY,
+                          .second = INFINITY,
+                          .last_but_one = -INFINITY,
+                          .first_not_finite = -1};
     for (int c = 0; c < MX_MAX_CHANNELS; c++) v->low[c] = INFINITY, v->high[c] = -INFINITY;
     for (int64_t t = 0; t < tries && seen < MX_LOOK_SAMPLES; t++) {
         int64_t i = t * count / tries;

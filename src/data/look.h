@@ -28,7 +28,8 @@ bool mx_look_fits(const mx_dataset *d, const mx_look_kind *k, int channels);
 typedef struct {
     int64_t images, not_finite, first_not_finite; /* looked at; those with NaN or infinity */
     double low[MX_MAX_CHANNELS], high[MX_MAX_CHANNELS];
-    double least, most; /* over all channels; of which images */
+    double least, most;          /* over all channels; of which images */
+    double second, last_but_one; /* the next values above the least and below the most */
     int64_t least_at, most_at;
     double white; /* the range itself */
     bool whole;   /* whole numbers */

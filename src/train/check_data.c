@@ -12,6 +12,7 @@
 
 #define MX_FAR_DEVIATIONS 30.0 /* of a value from the mean, under statistics of the data themselves */
 #define MX_FAR_OTHERS     10.0 /* under a checkpoint's, or given ones */
+#define MX_HUGE           1e30 /* a value that is none */
 #define MX_DARK           0.25 /* of white: the brightest value of all is no more */
 
 /* More broken ones than the loader will pass over in a pass. */
@@ -125,9 +126,26 @@ static void say_values(const mx_training *p, const mx_dataset *d, const mx_look_
         high, mx_dataset_where(where, d, outside && v->most <= 1 ? v->least_at : v->most_at), what, range);
 }
 
+/* A negative value among others that are not, and farther from them than they lie apart (-9999), or one that
+ * no measurement has (-3.4e38): it stands for no data. */
+static void say_marker(const mx_training *p, const mx_dataset *d, const mx_look_values *v) {
+    char where[MX_WHERE];
+    bool low = v->least < 0 && v->second >= 0 && v->second - v->least > v->most - v->second;
+    bool huge = fmax(-v->least, v->most) * v->white >= MX_HUGE;
+    if (v->whole || !(low || huge)) return;
+    bool least = low || -v->least > v->most;
+    mx_notice(
+        p->sink,
+        "warning: the value %.6g (%s) is far from all others, which lie between %.6g and %.6g: if it stands "
+        "for no data, put another in its place",
+        (least ? v->least : v->most) * v->white, mx_dataset_where(where, d, least ? v->least_at : v->most_at),
+        (least ? v->second : v->least) * v->white, (least ? v->most : v->last_but_one) * v->white);
+}
+
 static void check_values(const mx_training *p, const mx_dataset *d, const mx_look_values *v) {
     char where[MX_WHERE], what[160];
     double far = farthest(p, v);
+    say_marker(p, d, v);
     if (!(v->most > v->least))
         mx_notice(p->sink, "warning: all values of the images looked at are %.6g (%s)", v->most * v->white,
                   mx_dataset_where(where, d, v->most_at));

@@ -156,6 +156,12 @@ static mx_status prepare(mx_training *p, const bool *given, bool *begun, mx_erro
 }
 
 static mx_status finish(mx_training *p, mx_error *e) {
+    if (!p->state.updates)
+        return mx_fail(
+            e, MX_ERR_NUMERIC,
+            "nothing was learnt: loss or gradients were not finite in all %" PRId64
+            " updates (loss %g, gradient norm %g); are the values of the images finite and of one range?",
+            p->settings.steps, p->last.loss, p->last.norm);
     p->state.finished = true;
     if (mx_training_save(p, e) || mx_observe_end(p, e)) return e->status;
     mx_notice(p->sink, "finished  %" PRId64 " steps in %.0f s, peak memory %.0f MB: %s, %s", p->state.step,
