@@ -45,7 +45,8 @@ void progress_end(progress_line *live) {
 
 void progress_notice(void *user, const char *line) {
     progress_line *live = user;
-    if (live->quiet) return;
+    if (live->quiet && strncmp(line, "warning:", 8))
+        return; /* quiet hides progress, not what may spoil a run */
     progress_clear(live);
     fprintf(stderr, "%s\n", line);
 }

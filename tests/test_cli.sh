@@ -31,7 +31,7 @@ expect 2 "whole number" "$mixmae" pretrain --batch-size 3.5
 expect 2 "needs a value" "$mixmae" pretrain --batch-size
 expect 2 "two numbers" "$mixmae" pretrain --crop-scale 0.5
 expect 2 "no model giant; there are nano" "$mixmae" plan --model giant
-expect 2 "224 or 256 work" "$mixmae" plan --model base --image-size 230
+expect 2 "224 or 448 work" "$mixmae" plan --model base --image-size 230
 expect 2 "does not divide" "$mixmae" plan --model base --image-size 192 --steps 0
 expect 2 "heads" "$mixmae" plan --model nano --num-heads 3,5,12 --steps 0
 expect 1 "only cpu" "$mixmae" plan --model nano --device cuda

@@ -130,7 +130,8 @@ static void test_every_named_model(void **state) {
         assert_int_equal(c.channels, 3);
         assert_int_equal(c.classes, 0);
         assert_true(c.norm_pix);
-        assert_true(r.pretrain.blr > 0 && r.pretrain.epochs > 0 && r.pretrain.batch > 0 && r.pretrain.batch % 2 == 0);
+        assert_true(r.pretrain.blr > 0 && r.pretrain.epochs > 0 && r.pretrain.batch > 0 &&
+                    r.pretrain.batch % 2 == 0);
         assert_true(r.pretrain.warmup_epochs < (float)r.pretrain.epochs);
         for (int k = 0; k < c.stages;
              k++) /* a named model's windows tile without being cut, each head is whole */
@@ -141,7 +142,8 @@ static void test_every_named_model(void **state) {
     mx_model_config c;
     mx_model_recipe r;
     assert_true(mx_model_named("base", &c, &r));
-    assert_true(r.pretrain.blr == 1.5e-4f && r.pretrain.warmup_epochs == 40 && r.pretrain.epochs == 600 && r.pretrain.batch == 128);
+    assert_true(r.pretrain.blr == 1.5e-4f && r.pretrain.warmup_epochs == 40 && r.pretrain.epochs == 600 &&
+                r.pretrain.batch == 128);
     assert_false(mx_model_named("giant", &c, NULL));
     assert_false(mx_model_named("", &c, NULL));
 }
@@ -151,7 +153,7 @@ static void test_image_size(void **state) {
     mx_model_config c = named("base");
     c.image_w = 230;
     refused(&c,
-            "image width 230 is not a multiple of the stride 32 (patch size 4, 4 stages): 224 or 256 work");
+            "image width 230 is not a multiple of the stride 32 (patch size 4, 4 stages): 224 or 448 work");
     c = named("base");
     c.image_h = 20;
     refused(&c, "image height 20 is not a multiple of the stride 32 (patch size 4, 4 stages): 32 works");
@@ -159,9 +161,12 @@ static void test_image_size(void **state) {
     refused(&c, "image height is 0, but must be between 1 and 16384");
     c = small();
     c.image_h = 32, c.image_w = 96; /* windows 8,8,4 on grids 8x24, 4x12 (cut to 4x8: no), ... */
-    refused(&c, "stage 1: window size 8 does not divide its grid of 4x12 tokens: 6 or 12 work");
+    refused(&c, "stage 1: window size 8 does not divide its grid of 4x12 tokens: --window-size 8,6,3 or "
+                "8,12,6 works");
     c.windows[1] = 6;
-    refused(&c, "stage 2: window size 4 does not divide its grid of 2x6 tokens: 3 or 6 work");
+    refused(
+        &c,
+        "stage 2: window size 4 does not divide its grid of 2x6 tokens: --window-size 8,6,3 or 8,6,6 works");
     c.windows[2] = 3;
     accepted(&c);
     assert_int_equal(mx_window_h(&c, 2), 2);
@@ -182,7 +187,7 @@ static void test_windows_offered_work(void **state) {
             if (fits) continue;
             const char *offer = strstr(e.text, "tokens: ");
             assert_non_null(offer);
-            assert_int_equal(sscanf(offer, "tokens: %d or %d work", &below, &above), 2);
+            assert_int_equal(sscanf(offer, "tokens: --window-size %d or %d works", &below, &above), 2);
             assert_true(below < w && above > w);
             c.windows[0] = below, accepted(&c);
             c.windows[0] = above, accepted(&c);
@@ -193,7 +198,7 @@ static void test_heads_and_widths(void **state) {
     (void)state;
     mx_model_config c = small();
     c.heads[1] = 5;
-    refused(&c, "stage 1: 5 heads do not divide the width 96: 4 or 6 work");
+    refused(&c, "stage 1: 5 heads do not divide the width 96: --num-heads 3,4,12 or 3,6,12 works");
     c.heads[1] = 0;
     refused(&c, "stage 1: number of heads is 0, but must be between 1");
     c.heads[1] = 97;
@@ -203,7 +208,7 @@ static void test_heads_and_widths(void **state) {
     refused(&c, "decoder: 7 heads do not divide the width 128: 4 or 8 work");
     c = small();
     c.embed_dim = 46;
-    refused(&c, "embed dim 46 is not a multiple of 4 (sine and cosine of two axes): 44 or 48 work");
+    refused(&c, "embed dim 46 is not a multiple of 4 (sine and cosine of two axes): 36 or 48 work");
     c = small();
     c.decoder_dim = 130;
     refused(&c, "decoder dim 130 is not a multiple of 4 (sine and cosine of two axes): 128 or 132 work");

@@ -220,7 +220,8 @@ static void test_replacement(void **state) {
         assert_int_equal(b.bad_count, epoch + 1); /* one file each pass: never too many */
         assert_int_equal(b.bad_seen, (epoch + 1) * (IMAGES + 1));
     }
-    assert_ptr_equal(strstr(said, "broken file: a/bad\\x0a.png: "), said);
+    assert_ptr_equal(strstr(said, "broken file: "), said);
+    assert_non_null(strstr(said, "/a/bad\\x0a.png: ")); /* with its folder */
     assert_non_null(strstr(said, "(used instead: "));
     mx_loader_close(l);
     mx_dataset_close(d);

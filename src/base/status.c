@@ -30,6 +30,18 @@ mx_status mx_fail_where(mx_error *e, const char *format, ...) {
     return e->status;
 }
 
+mx_status mx_fail_way(mx_error *e, const char *format, ...) {
+    if (!e || e->status == MX_OK) return e ? e->status : MX_OK;
+    size_t used = strlen(e->text), room = sizeof e->text - used;
+    if (room < 4) return e->status;
+    memcpy(e->text + used, "; ", 3);
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(e->text + used + 2, room - 2, format, ap);
+    va_end(ap);
+    return e->status;
+}
+
 const char *mx_status_name(mx_status status) {
     static const char *const name[] = {"ok",   "argument", "shape",    "memory",      "io",         "format",
                                        "data", "numeric",  "mismatch", "unsupported", "interrupted"};

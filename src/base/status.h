@@ -36,6 +36,9 @@ mx_status mx_fail(mx_error *e, mx_status status, const char *format, ...)
 /* Puts "prefix: " in front of the held message (where it happened); nothing without an error. Returns it. */
 mx_status mx_fail_where(mx_error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Puts "; text" behind the held message (a way out); nothing without an error. Returns it. */
+mx_status mx_fail_way(mx_error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* "ok", "argument", "shape" ...; never NULL. */
 const char *mx_status_name(mx_status status);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -121,11 +122,11 @@ done:
 
 /* A format that this build lacks is no damage: said before anything is counted as broken. */
 static mx_status check_formats(const mx_dataset *d, mx_error *e) {
-    char path[MX_QUOTE];
+    char where[MX_WHERE];
     if (mx_image_all_formats()) return MX_OK;
     for (int64_t i = 0; i < d->index.files; i++)
         if (mx_image_name_check(mx_dataset_path(d, i), e))
-            return mx_fail_where(e, "%s", mx_quote(path, mx_dataset_path(d, i)));
+            return mx_fail_where(e, "%s", mx_dataset_where(where, d, i));
     return MX_OK;
 }
 
@@ -197,6 +198,17 @@ void mx_dataset_close(mx_dataset *d) {
 
 int64_t mx_dataset_count(const mx_dataset *d) { return d->index.files; }
 const char *mx_dataset_path(const mx_dataset *d, int64_t i) { return d->index.names + d->index.file[i].name; }
+const char *mx_dataset_where(char out[MX_WHERE], const mx_dataset *d, int64_t i) {
+    char root[MX_QUOTE], path[MX_QUOTE];
+    mx_quote(path, mx_dataset_path(d, i));
+    size_t n = strlen(mx_quote(root, d->source.root));
+    if (*path == '/' || !strcmp(root, "."))
+        snprintf(out, MX_WHERE, "%s", path);
+    else
+        snprintf(out, MX_WHERE, "%s%s%s", root, n && root[n - 1] == '/' ? "" : "/", path);
+    return out;
+}
+
 int mx_dataset_label(const mx_dataset *d, int64_t i) { return d->index.file[i].label; }
 int mx_dataset_classes(const mx_dataset *d) { return (int)d->index.classes; }
 const char *mx_dataset_class_name(const mx_dataset *d, int label) {
@@ -206,6 +218,11 @@ const char *mx_dataset_root(const mx_dataset *d) { return d->source.given; }
 const char *mx_dataset_note(const mx_dataset *d) { return d->index.note ? d->index.note : ""; }
 uint64_t mx_dataset_fingerprint(const mx_dataset *d) { return d->fingerprint; }
 const mx_index *mx_dataset_index(const mx_dataset *d) { return &d->index; }
+
+int64_t mx_dataset_passed_over(const mx_dataset *d, const char **first) {
+    *first = d->index.own ? d->index.names + d->index.own_name : "";
+    return d->index.own;
+}
 
 size_t mx_dataset_largest(const mx_dataset *d) {
     size_t most = 0;

@@ -66,14 +66,23 @@ mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_e
 int64_t mx_dataset_count(const mx_dataset *d);
 const char *mx_dataset_path(const mx_dataset *d, int64_t i); /* relative to root, or inside a shard; valid
                                                                 until a change or close */
-int mx_dataset_label(const mx_dataset *d, int64_t i);        /* -1: none */
+/* The same with its folder, for messages; quoted. Returns out. */
+#define MX_WHERE 512
+const char *mx_dataset_where(char out[MX_WHERE], const mx_dataset *d, int64_t i);
+int mx_dataset_label(const mx_dataset *d, int64_t i); /* -1: none */
 int mx_dataset_classes(const mx_dataset *d);
 const char *mx_dataset_class_name(const mx_dataset *d, int label);
 const char *mx_dataset_root(const mx_dataset *d); /* what was opened, for messages */
+/* How many folders and files of this program's own (runs, features) were passed over while it was listed just
+ * now, 0 when the list came from the cache; *first one of them. */
+int64_t mx_dataset_passed_over(const mx_dataset *d, const char **first);
 /* Bytes of the largest decoded image in the index, at its stored depth (for plans). */
 size_t mx_dataset_largest(const mx_dataset *d);
 /* A number that changes when names or sizes of the files change: resume compares it. */
 uint64_t mx_dataset_fingerprint(const mx_dataset *d);
+/* What differs from the list of a cache file, whichever folder that is of: "3 added (the first: a.jpg), 1
+ * removed (b.jpg)". False: it cannot be told. */
+bool mx_dataset_changes(const mx_dataset *d, const char *old_cache, char *text, size_t room);
 /* Reads and decodes image i; the message names it. A file whose size changed since it was listed is an error.
  */
 mx_status mx_dataset_read(const mx_dataset *d, int64_t i, int channels, mx_image *im, mx_error *e);

@@ -6,6 +6,7 @@
 #include "data/text.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,6 +42,14 @@ static bool entry_is_folder(const char *path, const struct dirent *f) {
     return yes;
 }
 
+/* A run of this program among the images: the walk passes it over, and so does what is decided here. */
+static bool is_run(const char *path, const char *name) {
+    char *whole = mx_text_make("%s/%s", path, name);
+    bool yes = whole && mx_is_run_folder(AT_FDCWD, whole);
+    free(whole);
+    return yes;
+}
+
 /* Is there an image in path itself, or (nested) below a folder of it? Ends at the first of each. */
 static void look(const char *path, int depth, bool *flat, bool *nested) {
     DIR *dir = opendir(path);
@@ -50,6 +59,7 @@ static void look(const char *path, int depth, bool *flat, bool *nested) {
             *flat |= mx_image_name_known(f->d_name);
             continue;
         }
+        if (is_run(path, f->d_name)) continue;
         char *inner = *nested || depth == 0 ? NULL : mx_text_make("%s/%s", path, f->d_name);
         bool here = false, below = false;
         if (inner) look(inner, depth - 1, &here, &below);
@@ -80,6 +90,7 @@ static mx_status list(listing *l, const char *path, mx_error *e) {
             l->loose |= mx_image_name_known(f->d_name);
             continue;
         }
+        if (is_run(path, f->d_name)) continue;
         if (l->count == l->room) {
             int64_t room = l->room ? 2 * l->room : 16;
             child *more = realloc(l->at, (size_t)room * sizeof *more);

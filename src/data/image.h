@@ -74,6 +74,9 @@ mx_status mx_image_encode_png(void **bytes, size_t *size, const mx_image *im, mx
 mx_status mx_image_encode_jpeg(void **bytes, size_t *size, const mx_image *im, int quality, mx_error *e);
 mx_status mx_image_png_check(mx_error *e); /* can this build write them? */
 mx_status mx_image_jpeg_check(mx_error *e);
+/* The format by the name's end: .png, .jpg or .jpeg. Can it be written here? */
+mx_status mx_image_write_check(const char *path, mx_error *e);
+mx_status mx_image_write(const mx_image *im, const char *path, mx_error *e);
 mx_status mx_image_write_png(const mx_image *im, const char *path, mx_error *e);
 mx_status mx_image_write_jpeg(const mx_image *im, const char *path, int quality, mx_error *e);
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,4 +85,25 @@ mx_status mx_image_write_jpeg(const mx_image *im, const char *path, int quality,
     if (!st) st = write_whole(path, bytes, size, e);
     free(bytes);
     return st;
+}
+
+#define MX_PICTURE_QUALITY 95 /* of JPEG pictures */
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n > m && text[n - m - 1] != '/' && !strcasecmp(text + n - m, end);
+}
+
+static bool jpeg_name(const char *path) { return ends_with(path, ".jpg") || ends_with(path, ".jpeg"); }
+
+mx_status mx_image_write_check(const char *path, mx_error *e) {
+    if (jpeg_name(path)) return mx_image_jpeg_check(e);
+    if (ends_with(path, ".png")) return mx_image_png_check(e);
+    return mx_fail(e, MX_ERR_ARGUMENT, "expected a name that ends in .png, .jpg or .jpeg, found %s", path);
+}
+
+mx_status mx_image_write(const mx_image *im, const char *path, mx_error *e) {
+    if (mx_image_write_check(path, e)) return e->status;
+    return jpeg_name(path) ? mx_image_write_jpeg(im, path, MX_PICTURE_QUALITY, e)
+                           : mx_image_write_png(im, path, e);
 }

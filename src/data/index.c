@@ -76,6 +76,12 @@ mx_status mx_index_add_folder(mx_index *x, const char *path, int64_t mtime, mx_e
     return MX_OK;
 }
 
+mx_status mx_index_pass_over(mx_index *x, const char *path, mx_error *e) {
+    if (!x->own++ && !add_name(x, path, strlen(path), &x->own_name))
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory after listing %lld images", (long long)x->files);
+    return MX_OK;
+}
+
 mx_status mx_index_add_holder(mx_index *x, int root_fd, const char *path, int64_t *size, mx_error *e) {
     struct stat st;
     char quoted[MX_QUOTE];
@@ -231,7 +237,7 @@ bool mx_index_parse(mx_index *x, int64_t *written, const void *bytes, size_t siz
     size_t folders = h.folders * sizeof *x->folder, files = h.files * sizeof *x->file,
            classes = h.classes * sizeof *x->class_name;
     const char *its_root = p + folders + files + classes + h.names_size;
-    if (h.root_size != strlen(root) || memcmp(its_root, root, h.root_size)) return false;
+    if (root && (h.root_size != strlen(root) || memcmp(its_root, root, h.root_size))) return false;
     x->folder = malloc(folders), x->file = malloc(files), x->names = malloc(h.names_size ? h.names_size : 1);
     x->class_name = malloc(classes ? classes : 1);
     if (!x->folder || !x->file || !x->names || !x->class_name) goto bad;

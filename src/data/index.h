@@ -41,9 +41,11 @@ typedef struct {
     int64_t files, folders, classes;
     int64_t file_room, folder_room, class_room;
     size_t names_size, names_room;
-    int64_t others; /* files met that are no images, for the message */
-    int kind;       /* mx_source_kind (source.h) */
-    char *note;     /* what the listing passed over, one sentence a line; not in the cache */
+    int64_t others;    /* files met that are no images, for the message */
+    int64_t own;       /* met while listing: what this program wrote (own_files.c) and is no data */
+    uint64_t own_name; /* of the first, in names */
+    int kind;          /* mx_source_kind (source.h) */
+    char *note;        /* what the listing passed over, one sentence a line; not in the cache */
 } mx_index;
 
 #define MX_INDEX_MAX      INT32_MAX          /* files: a permutation holds 4 bytes each */
@@ -65,6 +67,15 @@ mx_status mx_index_join_classes(mx_index *x, mx_error *e);
 /* The entry of path, NULL when there is none. Files must be sorted (those of folder sources are). */
 const mx_entry *mx_index_find(const mx_index *x, const char *path);
 
+/* The first bytes of a run's options.ini. */
+#define MX_RUN_MARK "; mixmae "
+/* Does the folder (path as openat(root_fd) takes it, "" is root itself) hold a run of this program? */
+bool mx_is_run_folder(int root_fd, const char *folder);
+/* Is this .npy in the open folder what embed wrote, with its names in NAME.npy.txt? */
+bool mx_is_features(int folder_fd, const char *name);
+/* Notes that something of this program's own was passed over. */
+mx_status mx_index_pass_over(mx_index *x, const char *path, mx_error *e);
+
 /* Lists every image below the open folder (see mx_dataset_open), sorted; sizes and headers are not filled in.
  */
 mx_status mx_index_walk(mx_index *x, int root_fd, const char *root, mx_error *e);
@@ -76,7 +87,7 @@ void mx_index_probe(mx_index *x, const mx_index *old, int root_fd, int threads);
 bool mx_index_current(const mx_index *x, int64_t written, int root_fd, int threads);
 
 /* The cache. Reading trusts nothing: false on any doubt, x is then empty. `root`: the folder the cache must
- * be of. */
+ * be of; NULL: of any. */
 bool mx_index_parse(mx_index *x, int64_t *written, const void *bytes, size_t size, const char *root);
 bool mx_index_load(mx_index *x, int64_t *written, const char *path, const char *root);
 /* Written whole or not at all; false when it could not be. */

@@ -184,19 +184,18 @@ static void list_broken(mx_loader *l, int64_t file) {
 }
 
 static void say(mx_loader *l, const trouble *w, int i, int64_t used) {
-    char line[2 * MX_QUOTE + 1200], bad[MX_QUOTE], good[MX_QUOTE], end[MX_QUOTE + 32] = "";
+    char line[MX_WHERE + MX_QUOTE + 1200], bad[MX_WHERE], good[MX_QUOTE], end[MX_QUOTE + 32] = "";
     if (!l->c.log) return;
     if (i == w->count - 1 && !w->empty && used >= 0)
         snprintf(end, sizeof end, " (used instead: %s)", mx_quote(good, mx_dataset_path(l->c.data, used)));
-    snprintf(line, sizeof line, "broken file: %s: %s%s",
-             mx_quote(bad, mx_dataset_path(l->c.data, w->file[i])), w->text[i] ? w->text[i] : "out of memory",
-             end);
+    snprintf(line, sizeof line, "broken file: %s: %s%s", mx_dataset_where(bad, l->c.data, w->file[i]),
+             w->text[i] ? w->text[i] : "out of memory", end);
     l->c.log(l->c.user, line);
 }
 
 /* The message that ends the run: counts and the files, as many as fit. */
 static mx_status give_up(mx_loader *l, const char *why) {
-    char names[900] = "", quoted[MX_QUOTE];
+    char names[900] = "", quoted[MX_QUOTE], root[MX_QUOTE];
     size_t used = 0;
     for (int i = 0; i < l->listed_count; i++) {
         const char *name = mx_quote(quoted, mx_dataset_path(l->c.data, l->listed[i]));
@@ -206,8 +205,8 @@ static mx_status give_up(mx_loader *l, const char *why) {
         }
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", name);
     }
-    return mx_fail(&l->error, MX_ERR_DATA, "%s: %lld broken among %lld images: %s", why, (long long)l->bad,
-                   (long long)l->seen, names);
+    return mx_fail(&l->error, MX_ERR_DATA, "%s: %lld broken among %lld images of %s: %s", why,
+                   (long long)l->bad, (long long)l->seen, mx_quote(root, mx_dataset_root(l->c.data)), names);
 }
 
 /* Counts and logs what was broken in a finished batch, in sample order. */
@@ -239,15 +238,14 @@ static bool make_slot(slot *s, const mx_loader *l) {
 static mx_status check_depth(const mx_loader_config *c, mx_error *e) {
     const mx_transform *t = &c->transform;
     const mx_index *x = mx_dataset_index(c->data);
-    char quoted[MX_QUOTE];
+    char where[MX_WHERE];
     if (!t->augment || !(t->randaugment.on || t->color_jitter > 0)) return MX_OK;
     for (int64_t i = 0; i < x->files; i++)
         if (x->file[i].width && x->file[i].depth > 1)
-            return mx_fail(
-                e, MX_ERR_DATA,
-                "RandAugment and colour jitter expect 8-bit images, found %d bits in %s: --aa none "
-                "leaves them out",
-                8 * x->file[i].depth, mx_quote(quoted, mx_dataset_path(c->data, i)));
+            return mx_fail(e, MX_ERR_DATA,
+                           "RandAugment and colour jitter expect 8-bit images, found %d bits in %s: "
+                           "--aa none --color-jitter 0 leaves them out",
+                           8 * x->file[i].depth, mx_dataset_where(where, c->data, i));
     return MX_OK;
 }
 

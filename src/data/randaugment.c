@@ -114,8 +114,8 @@ static mx_status check_image(const mx_image *im, mx_error *e) {
     if (im->type != MX_PIXEL_U8 || (im->channels != 1 && im->channels != 3))
         return mx_fail(
             e, MX_ERR_UNSUPPORTED,
-            "RandAugment and colour jitter expect 8-bit images of 1 or 3 channels, found %s with %d: --aa "
-            "none leaves them out",
+            "RandAugment and colour jitter expect 8-bit images of 1 or 3 channels, found %s with %d: "
+            "--aa none --color-jitter 0 leaves them out",
             im->type == MX_PIXEL_U8    ? "8 bits"
             : im->type == MX_PIXEL_U16 ? "16 bits"
                                        : "float",

@@ -106,12 +106,12 @@ mx_status mx_dataset_decode_part(const mx_dataset *d, int64_t i, int channels, c
 mx_status mx_dataset_read(const mx_dataset *d, int64_t i, int channels, mx_image *im, mx_error *e) {
     void *bytes = NULL;
     size_t room = 0, size = 0;
-    char quoted[MX_QUOTE];
+    char where[MX_WHERE];
     *im = (mx_image){0};
     mx_error own = {0};
     mx_status s = mx_dataset_bytes(d, i, &bytes, &room, &size, &own);
     if (!s) s = mx_dataset_decode(d, i, channels, bytes, size, im, &own);
     free(bytes);
-    if (s) mx_fail(e, s, "%s: %s", mx_quote(quoted, mx_dataset_path(d, i)), own.text);
+    if (s) mx_fail(e, s, "%s: %s", mx_dataset_where(where, d, i), own.text);
     return s;
 }

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ static bool has_folders(const char *path) {
     bool yes = false;
     for (const struct dirent *f; dir && !yes && (f = readdir(dir));) {
         char *inner = f->d_name[0] == '.' ? NULL : mx_text_make("%s/%s", path, f->d_name);
-        yes = inner && is_folder(inner);
+        yes = inner && is_folder(inner) && !mx_is_run_folder(AT_FDCWD, inner);
         free(inner);
     }
     if (dir) closedir(dir);

@@ -190,11 +190,10 @@ mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
     if (!(t->color_jitter >= 0 && isfinite(t->color_jitter)))
         return mx_fail(e, MX_ERR_ARGUMENT, "colour jitter: expected 0 or more, found %g", t->color_jitter);
     if ((t->randaugment.on || t->color_jitter > 0) && t->channels != 1 && t->channels != 3)
-        return mx_fail(
-            e, MX_ERR_ARGUMENT,
-            "RandAugment and colour jitter are for images of 1 or 3 channels, found %d: --aa none leaves "
-            "them out",
-            t->channels);
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "RandAugment and colour jitter are for images of 1 or 3 channels, found %d: "
+                       "--aa none --color-jitter 0 leaves them out",
+                       t->channels);
     if (!(t->flip >= 0 && t->flip <= 1))
         return mx_fail(e, MX_ERR_ARGUMENT, "flip: expected a probability, found %g", t->flip);
     return MX_OK;

@@ -3,7 +3,7 @@
  * Only names are gathered here; where the file system tells a file from a folder in its listing, nothing is
  * opened or asked of the files themselves. Symbolic links are followed. A folder that is its own ancestor is
  * left out, which ends every cycle; the two caps end a web of links that is no cycle but has more paths than
- * anyone could want. */
+ * anyone could want. What this program wrote there itself (own_files.c) is passed over and counted. */
 #include "data/index.h"
 
 #include <dirent.h>
@@ -32,6 +32,7 @@ typedef struct {
     char
         path[PATH_MAX]; /* of the folder being listed, relative to root, with a trailing slash unless empty */
     size_t length;
+    bool root_is_run; /* the folder asked for is a run's: only what that drew is passed over */
     mx_error *e;
 } walk;
 
@@ -71,6 +72,8 @@ static mx_status visit(walk *w, int fd, const struct dirent *entry, const ancest
         struct stat st;
         folder = fstatat(fd, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
     }
+    bool drawn = w->root_is_run && !before && folder && !strcmp(name, "pictures"); /* by that run */
+    bool own = drawn || (!folder && mx_is_features(fd, name));
     if (!folder && !mx_image_name_known(name)) {
         w->x->others++;
         return MX_OK;
@@ -79,7 +82,9 @@ static mx_status visit(walk *w, int fd, const struct dirent *entry, const ancest
     memcpy(w->path + before, name, n);
     memcpy(w->path + before + n, folder ? "/" : "", folder ? 2 : 1);
     w->length = before + n + (folder ? 1 : 0);
-    mx_status s = folder ? enter(w, up) : mx_index_add_file(w->x, w->path, w->e);
+    mx_status s = own      ? mx_index_pass_over(w->x, w->path, w->e)
+                  : folder ? enter(w, up)
+                           : mx_index_add_file(w->x, w->path, w->e);
     w->path[w->length = before] = 0;
     return s;
 }
@@ -95,6 +100,10 @@ static mx_status walk_folder(walk *w, int fd, const ancestor *up) {
         goto done;
     }
     if (is_ancestor(up, &st)) goto done;
+    if (up && mx_is_run_folder(w->root_fd, w->path)) {
+        s = mx_index_pass_over(w->x, w->path, w->e);
+        goto done;
+    }
     ancestor here = {up, st.st_dev, st.st_ino, up ? up->depth + 1 : 0};
     if (here.depth > MX_WALK_DEPTH || w->x->folders >= MX_WALK_FOLDERS) {
         s = mx_fail(w->e, MX_ERR_DATA,
@@ -131,6 +140,7 @@ mx_status mx_index_walk(mx_index *x, int root_fd, const char *root, mx_error *e)
     walk *w = calloc(1, sizeof *w);
     if (!w) return mx_fail(e, MX_ERR_MEMORY, "out of memory listing a folder of images");
     *w = (walk){.x = x, .root_fd = root_fd, .root = root, .e = e};
+    w->root_is_run = mx_is_run_folder(root_fd, "");
     int fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     mx_status s = fd < 0 ? cannot(w, "open", errno) : walk_folder(w, fd, NULL);
     if (!s && x->files) qsort_r(x->file, (size_t)x->files, sizeof *x->file, by_name, x->names);

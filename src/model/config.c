@@ -84,61 +84,127 @@ static mx_status in_range(const char *what, int value, int low, int high, mx_err
     return mx_fail(e, MX_ERR_ARGUMENT, "%s is %d, but must be between %d and %d", what, value, low, high);
 }
 
+/* "8 or 16 work": what fits below and above, 0 where nothing does. */
+static mx_status offer(const char *refused, int below, int above, mx_error *e) {
+    if (below && above) return mx_fail(e, MX_ERR_ARGUMENT, "%s: %d or %d work", refused, below, above);
+    if (!below && !above) return mx_fail(e, MX_ERR_ARGUMENT, "%s", refused);
+    return mx_fail(e, MX_ERR_ARGUMENT, "%s: %d works", refused, below ? below : above);
+}
+
+/* Does a window of at most w tokens tile a grid of that side? A window past the grid is cut to it. */
+static bool tiles(int w, int grid) { return w > 0 && grid > 0 && grid % (w < grid ? w : grid) == 0; }
+
+/* Do the windows of all stages tile an image of this side, a multiple of the stride? And for pretraining,
+ * which masks some and not all, are there two mask units at least? (An other side that does not fit either
+ * would become the same.) */
+static bool side_fits(const mx_model_config *c, int side, int other) {
+    int stride = mx_model_stride(c), units = side / stride * ((other % stride ? side : other) / stride);
+    if (c->decoder_dim && units < 2) return false;
+    for (int k = 0; k < c->stages; k++)
+        if (!tiles(c->windows[k], side / (c->patch << k))) return false;
+    return true;
+}
+
 static mx_status check_image(const mx_model_config *c, mx_error *e) {
     int stride = mx_model_stride(c);
     const int side[2] = {c->image_h, c->image_w};
     for (int i = 0; i < 2; i++) {
+        char refused[160];
         if (in_range(i ? "image width" : "image height", side[i], 1, MX_MAX_SIDE, e)) return e->status;
         int below = side[i] / stride * stride, above = below + stride;
         if (!(side[i] % stride)) continue;
-        if (!below)
-            return mx_fail(
-                e, MX_ERR_ARGUMENT,
-                "image %s %d is not a multiple of the stride %d (patch size %d, %d stages): %d works",
-                i ? "width" : "height", side[i], stride, c->patch, c->stages, above);
-        return mx_fail(
-            e, MX_ERR_ARGUMENT,
-            "image %s %d is not a multiple of the stride %d (patch size %d, %d stages): %d or %d work",
-            i ? "width" : "height", side[i], stride, c->patch, c->stages, below, above);
+        while (below > 0 && !side_fits(c, below, side[!i])) below -= stride;
+        while (above <= MX_MAX_SIDE && !side_fits(c, above, side[!i])) above += stride;
+        snprintf(refused, sizeof refused,
+                 "image %s %d is not a multiple of the stride %d (patch size %d, %d stages)",
+                 i ? "width" : "height", side[i], stride, c->patch, c->stages);
+        return offer(refused, below, above <= MX_MAX_SIDE ? above : 0, e);
     }
     return MX_OK;
 }
 
-/* Does a window of at most w tokens a side tile the stage's grid on both axes? A window past the grid is cut
- * to it. */
 static bool window_fits(const mx_model_config *c, int k, int w) {
-    int h = mx_grid_h(c, k), v = mx_grid_w(c, k);
-    return h % (w < h ? w : h) == 0 && v % (w < v ? w : v) == 0;
+    return tiles(w, mx_grid_h(c, k)) && tiles(w, mx_grid_w(c, k));
+}
+
+/* The list with each value that does not fit its stage replaced by the next one, in steps of `step`, that
+ * does. */
+static void fitting_list(char out[160], const mx_model_config *c, const int *values, int step,
+                         bool (*fits)(const mx_model_config *, int, int)) {
+    size_t used = 0;
+    for (int k = 0; k < c->stages && used < 140; k++) {
+        int v = values[k];
+        while (v > 0 && v < MX_MAX_WIDTH && !fits(c, k, v)) v += step;
+        used += (size_t)snprintf(out + used, 160 - used, "%s%d", k ? "," : "", v);
+    }
+}
+
+/* "--NAME LIST or LIST works": below, then above; each is right for all stages at once. */
+static mx_status offer_lists(const char *refused, const char *option, const mx_model_config *c,
+                             const int *values, bool (*fits)(const mx_model_config *, int, int),
+                             mx_error *e) {
+    char below[160], above[160];
+    fitting_list(below, c, values, -1, fits); /* 1 fits everywhere, and so does the whole */
+    fitting_list(above, c, values, 1, fits);
+    return mx_fail(e, MX_ERR_ARGUMENT, "%s: %s %s or %s works", refused, option, below, above);
 }
 
 static mx_status check_window(const mx_model_config *c, int k, mx_error *e) {
-    int window = c->windows[k], below = window, above = window;
-    if (in_range("window size", window, 1, MX_MAX_SIDE, e)) return mx_fail_where(e, "stage %d", k);
-    if (window_fits(c, k, window)) return MX_OK;
-    while (!window_fits(c, k, below)) below--; /* 1 tiles every grid, and so does the whole grid */
-    while (!window_fits(c, k, above)) above++;
-    return mx_fail(e, MX_ERR_ARGUMENT,
-                   "stage %d: window size %d does not divide its grid of %dx%d tokens: %d or %d work", k,
-                   window, mx_grid_h(c, k), mx_grid_w(c, k), below, above);
+    char refused[160];
+    if (in_range("window size", c->windows[k], 1, MX_MAX_SIDE, e)) return mx_fail_where(e, "stage %d", k);
+    if (window_fits(c, k, c->windows[k])) return MX_OK;
+    snprintf(refused, sizeof refused, "stage %d: window size %d does not divide its grid of %dx%d tokens", k,
+             c->windows[k], mx_grid_h(c, k), mx_grid_w(c, k));
+    return offer_lists(refused, "--window-size", c, c->windows, window_fits, e);
 }
 
-static mx_status check_heads(const char *where, int width, int heads, mx_error *e) {
-    if (in_range("number of heads", heads, 1, MX_MAX_WIDTH, e)) return mx_fail_where(e, "%s", where);
+static bool heads_fit(const mx_model_config *c, int k, int heads) {
+    return heads > 0 && mx_stage_width(c, k) % heads == 0;
+}
+
+static mx_status check_heads(const mx_model_config *c, int k, mx_error *e) {
+    char refused[160];
+    if (in_range("number of heads", c->heads[k], 1, mx_stage_width(c, k), e))
+        return mx_fail_where(e, "stage %d", k);
+    if (heads_fit(c, k, c->heads[k])) return MX_OK;
+    snprintf(refused, sizeof refused, "stage %d: %d heads do not divide the width %d", k, c->heads[k],
+             mx_stage_width(c, k));
+    return offer_lists(refused, "--num-heads", c, c->heads, heads_fit, e);
+}
+
+static mx_status check_decoder_heads(const mx_model_config *c, mx_error *e) {
+    int heads = c->decoder_heads, below = heads, above = heads, width = c->decoder_dim;
+    char refused[160];
+    if (in_range("number of heads", heads, 1, width, e)) return mx_fail_where(e, "decoder");
     if (!(width % heads)) return MX_OK;
-    int below = heads, above = heads;
     while (width % below) below--;
-    while (above < width && width % above) above++;
-    return mx_fail(e, MX_ERR_ARGUMENT, "%s: %d heads do not divide the width %d: %d or %d work", where, heads,
-                   width, below, above);
+    while (width % above) above++;
+    snprintf(refused, sizeof refused, "decoder: %d heads do not divide the width %d", heads, width);
+    return offer(refused, below, above, e);
+}
+
+/* Do the heads of every stage (of the decoder) divide the width that follows from this one? */
+static bool width_fits(const mx_model_config *c, bool decoder, int width) {
+    if (decoder) return c->decoder_heads < 1 || width % c->decoder_heads == 0;
+    for (int k = 0; k < c->stages; k++)
+        if (c->heads[k] > 0 && (width << k) % c->heads[k]) return false;
+    return true;
 }
 
 /* The sine-cosine tables need a quarter of the width to be whole. */
-static mx_status check_quarter(const char *what, int width, mx_error *e) {
+static mx_status check_quarter(const mx_model_config *c, bool decoder, mx_error *e) {
+    const char *what = decoder ? "decoder dim" : "embed dim";
+    int width = decoder ? c->decoder_dim : c->embed_dim,
+        most = decoder ? MX_MAX_WIDTH : MX_MAX_WIDTH >> (c->stages - 1);
+    char refused[160];
     if (in_range(what, width, 4, MX_MAX_WIDTH, e)) return e->status;
     if (!(width % 4)) return MX_OK;
-    return mx_fail(e, MX_ERR_ARGUMENT,
-                   "%s %d is not a multiple of 4 (sine and cosine of two axes): %d or %d work", what, width,
-                   width / 4 * 4, width / 4 * 4 + 4);
+    int below = width / 4 * 4, above = below + 4;
+    while (below > 0 && !width_fits(c, decoder, below)) below -= 4;
+    while (above <= most && !width_fits(c, decoder, above)) above += 4;
+    snprintf(refused, sizeof refused, "%s %d is not a multiple of 4 (sine and cosine of two axes)", what,
+             width);
+    return offer(refused, below, above <= most ? above : 0, e);
 }
 
 static mx_status check_stage(const mx_model_config *c, int k, mx_error *e) {
@@ -147,21 +213,20 @@ static mx_status check_stage(const mx_model_config *c, int k, mx_error *e) {
     if (in_range("depth", c->depths[k], 1, MX_MAX_DEPTH, e)) return mx_fail_where(e, "%s", where);
     if (in_range("width", mx_stage_width(c, k), 1, MX_MAX_WIDTH, e)) return mx_fail_where(e, "%s", where);
     if (check_window(c, k, e)) return e->status;
-    return check_heads(where, mx_stage_width(c, k), c->heads[k], e);
+    return check_heads(c, k, e);
 }
 
 mx_status mx_model_check(const mx_model_config *c, mx_error *e) {
     if (in_range("number of stages", c->stages, 1, MX_MAX_STAGES, e) ||
         in_range("patch size", c->patch, 1, 256, e) ||
-        in_range("channels", c->channels, 1, MX_CHANNEL_LIMIT, e) ||
-        check_quarter("embed dim", c->embed_dim, e) || check_image(c, e))
+        in_range("channels", c->channels, 1, MX_CHANNEL_LIMIT, e) || check_quarter(c, false, e) ||
+        check_image(c, e))
         return e->status;
     for (int k = 0; k < c->stages; k++)
         if (check_stage(c, k, e)) return e->status;
     if (in_range("number of classes", c->classes, 0, 1 << 20, e)) return e->status;
     if (!c->decoder_dim) return MX_OK;
-    if (check_quarter("decoder dim", c->decoder_dim, e) ||
-        in_range("decoder depth", c->decoder_depth, 1, MX_MAX_DEPTH, e))
+    if (check_quarter(c, true, e) || in_range("decoder depth", c->decoder_depth, 1, MX_MAX_DEPTH, e))
         return e->status;
-    return check_heads("decoder", c->decoder_dim, c->decoder_heads, e);
+    return check_decoder_heads(c, e);
 }

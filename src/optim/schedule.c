@@ -3,6 +3,14 @@
 
 #include <math.h>
 
+#define MX_WARMUP_SHARE 5 /* epochs of the run for one of warm-up, at least */
+
+double mx_warmup_bound(double warmup_epochs, double epochs) {
+    return warmup_epochs * MX_WARMUP_SHARE > epochs ? epochs / MX_WARMUP_SHARE : warmup_epochs;
+}
+
+bool mx_warmup_long(const mx_schedule *s) { return 2 * s->warmup_epochs > s->epochs; }
+
 double mx_schedule_at(const mx_schedule *s, double epoch) {
     if (epoch < s->warmup_epochs) return s->lr * epoch / s->warmup_epochs;
     double span = s->epochs - s->warmup_epochs;

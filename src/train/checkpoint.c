@@ -170,19 +170,19 @@ typedef struct {
     const char *key;
     int kind;
     size_t at;
-} state_field; /* kind: 0 int64, 1 int, 2 double, 3 bool */
+} state_field; /* kind: 0 int64, 1 int, 2 double, 3 bool, 4 int64 that older files lack */
 #define FIELD(name, kind)                                                                                    \
     { #name, kind, offsetof(mx_run_state, name) }
 static const state_field fields[] = {
-    FIELD(step, 0),       FIELD(updates, 0),    FIELD(skipped, 0),     FIELD(skipped_in_row, 1),
-    FIELD(bad_seen, 0),   FIELD(bad_count, 0),  FIELD(loss_sum, 2),    FIELD(norm_sum, 2),
-    FIELD(loss_count, 0), FIELD(norm_count, 0), FIELD(fingerprint, 0), FIELD(finished, 3),
-    FIELD(best, 2)};
+    FIELD(step, 0),       FIELD(updates, 0),         FIELD(skipped, 0),     FIELD(skipped_in_row, 1),
+    FIELD(bad_seen, 0),   FIELD(bad_count, 0),       FIELD(loss_sum, 2),    FIELD(norm_sum, 2),
+    FIELD(loss_count, 0), FIELD(norm_count, 0),      FIELD(fingerprint, 0), FIELD(finished, 3),
+    FIELD(best, 2),       FIELD(held_fingerprint, 4)};
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
 
 static void field_print(const mx_run_state *s, const state_field *f, char text[40]) {
     const char *at = (const char *)s + f->at;
-    if (f->kind == 0)
+    if (f->kind == 0 || f->kind == 4)
         snprintf(text, 40, "%" PRId64, *(const int64_t *)at);
     else if (f->kind == 1)
         snprintf(text, 40, "%d", *(const int *)at);
@@ -194,6 +194,7 @@ static void field_print(const mx_run_state *s, const state_field *f, char text[4
 
 static mx_status field_parse(mx_run_state *s, const state_field *f, const char *text, mx_error *e) {
     char *at = (char *)s + f->at, *end = NULL;
+    if (!text && f->kind == 4) return MX_OK;
     if (!text || !*text)
         return mx_fail(e, MX_ERR_FORMAT, "metadata \"%s\" of the run state is missing", f->key);
     double number = f->kind == 2 ? strtod(text, &end) : 0;
@@ -201,7 +202,7 @@ static mx_status field_parse(mx_run_state *s, const state_field *f, const char *
     if (*end)
         return mx_fail(e, MX_ERR_FORMAT, "metadata \"%s\" of the run state: %.40s is not a number", f->key,
                        text);
-    if (f->kind == 0)
+    if (f->kind == 0 || f->kind == 4)
         *(int64_t *)at = whole;
     else if (f->kind == 1)
         *(int *)at = (int)whole;
@@ -339,14 +340,27 @@ mx_status mx_checkpoint_config(mx_model_config *config, const char *path, mx_err
     return mx_fail_where(e, "%s", path);
 }
 
-mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const char *path, mx_error *e) {
-    mx_st *st = NULL;
-    if (mx_st_open(&st, path, e)) return e->status;
+static mx_status read_counters(mx_run_state *s, const mx_st *st, mx_error *e) {
     const char *kind = mx_st_meta(st, "kind");
     if (!kind || strcmp(kind, "state"))
         mx_fail(e, MX_ERR_FORMAT, "expected a run state, found %s", kind ? kind : "another kind of file");
     for (size_t i = 0; i < FIELD_COUNT && !e->status; i++)
         field_parse(s, &fields[i], mx_st_meta(st, fields[i].key), e);
+    return e->status;
+}
+
+mx_status mx_state_counters(mx_run_state *s, const char *path, mx_error *e) {
+    mx_st *st = NULL;
+    if (mx_st_open(&st, path, e)) return e->status;
+    read_counters(s, st, e);
+    mx_st_close(st);
+    return mx_fail_where(e, "%s", path);
+}
+
+mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const char *path, mx_error *e) {
+    mx_st *st = NULL;
+    if (mx_st_open(&st, path, e)) return e->status;
+    read_counters(s, st, e);
     if (!e->status) load_set(&m->params, m->params.weight, st, "param.", true, e);
     if (!e->status) load_set(&m->params, m->params.m, st, "m.", false, e);
     if (!e->status) load_set(&m->params, m->params.v, st, "v.", false, e);

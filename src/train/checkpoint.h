@@ -56,7 +56,8 @@ typedef struct {
     int64_t bad_seen, bad_count; /* loader's counters */
     double loss_sum, norm_sum;   /* since the last log line */
     int64_t loss_count, norm_count;
-    uint64_t fingerprint; /* of the data set */
+    uint64_t fingerprint;      /* of the data set */
+    uint64_t held_fingerprint; /* of the held-out images; 0: none, or a state of an older version */
     bool finished;
     double best; /* highest top-1 of fine-tuning so far, percent; -1 before the first */
 } mx_run_state;
@@ -64,6 +65,8 @@ typedef struct {
 /* state.safetensors: param.*, m.*, v.*, of a run with --ema the average as ema.*, and the counters. */
 mx_status mx_state_write(const char *path, const mx_model *m, const mx_run_state *s, const mx_pixels *pixels,
                          mx_error *e);
+/* The counters alone. */
+mx_status mx_state_counters(mx_run_state *s, const char *path, mx_error *e);
 mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const char *path, mx_error *e);
 
 #endif

@@ -44,6 +44,7 @@ static mx_status choose_pixels(mx_training *p, mx_error *e) {
                        p->source.config.channels == 3 ? " (--adapt-channels adapts it)" : "");
     }
     p->pixels = p->source_pixels;
+    if (p->o.value_range > 0) p->pixels.value_range = (float)p->o.value_range;
     mx_settings_use_pixels(&p->settings, &p->pixels);
     return MX_OK;
 }

@@ -92,8 +92,7 @@ static void take_batch(probe *p, int64_t epoch, int64_t n) {
 static mx_status train_probe(probe *p, const mx_linear_probe_config *c, mx_linear_probe_result *out,
                              mx_error *e) {
     int64_t epoch_steps = p->train->count / p->batch;
-    const mx_schedule schedule = {c->lr, 0, c->warmup_epochs < c->epochs ? c->warmup_epochs : c->epochs / 10,
-                                  c->epochs};
+    const mx_schedule schedule = {c->lr, 0, c->warmup_epochs, c->epochs};
     out->steps = (int64_t)ceil(c->epochs * (double)epoch_steps);
     for (int64_t step = 0; step < out->steps && !e->status; step++) {
         if (step % epoch_steps == 0) shuffle(p, c->seed, step / epoch_steps);

@@ -54,7 +54,9 @@ static const mx_option_row table[] = {
     {"output", "FILE", MX_VALUE_TEXT, 0, 0, MX_CMD_CONVERT, AT(output), 0, 0, NULL,
      "the file to write: its name ends in .safetensors, .pth, .pt or .onnx"},
     {"resume", "RUN", MX_VALUE_TEXT, 0, 0, RUNS, AT(resume), 0, 0, NULL,
-     "continue the run in this folder as if it had never stopped; its own options are used"},
+     "continue the run in this folder as if it had never stopped; its own options are used, but for --data "
+     "where "
+     "the same images lie elsewhere now"},
     {"init", "FILE", MX_VALUE_TEXT, 0, 1, MX_CMD_PRETRAIN, AT(init), 0, 0, NULL,
      "start from this checkpoint's weights"},
     {"init", "FILE", MX_VALUE_TEXT, 0, 1, TUNE | MX_CMD_PLAN, AT(init), 0, 0, NULL,
@@ -119,7 +121,7 @@ static const mx_option_row table[] = {
     {"epochs", "E", MX_VALUE_REAL, 0, 1, FIT, AT(epochs), 0, 1e9, NULL,
      "passes over the images; default by model"},
     {"warmup-epochs", "E", MX_VALUE_REAL, 0, 1, FIT, AT(warmup_epochs), 0, 1e9, NULL,
-     "epochs of linear warm-up from 0; default by model"},
+     "epochs of linear warm-up from 0; default by model, at most a fifth of the run"},
     {"batch-size", "N", MX_VALUE_WHOLE, 0, 1, SHAPE, AT(batch_size), 1, 1 << 20, NULL,
      "images of a micro-batch; default by model"},
     {"batch-size", "N", MX_VALUE_WHOLE, 0, 0, USES, AT(batch_size), 1, 1 << 20, NULL,
@@ -225,7 +227,7 @@ static const mx_option_row table[] = {
     {"picture-every", "N", MX_VALUE_WHOLE, 0, 0, MX_CMD_PRETRAIN, AT(picture_every), -1, BIG, "0",
      "steps between pictures of reconstructions; 0: about ten a run; -1: none"},
     {"quiet", NULL, MX_VALUE_SWITCH, 0, 0, RUNS | READS | MX_CMD_VERIFY | MX_CMD_SYNTH, AT(quiet), 0, 0,
-     "false", "no progress; verify: only what is past its limit"},
+     "false", "no progress, only warnings; verify: only what is past its limit"},
     /* single commands */
     {"layer", "NAME", MX_VALUE_TEXT, 0, 0, MX_CMD_EMBED, AT(layer), 0, 0, "pooled",
      "pooled (the mean that a head reads), tokens (its map), or stage1, stage2, .. (map before the merging)"},
@@ -241,7 +243,7 @@ static const mx_option_row table[] = {
     {"epochs", "E", MX_VALUE_REAL, 0, 0, MX_CMD_PROBE, AT(epochs), 0, 1e6, "90",
      "of the linear probe; 0: none"},
     {"warmup-epochs", "E", MX_VALUE_REAL, 0, 0, MX_CMD_PROBE, AT(warmup_epochs), 0, 1e6, "10",
-     "of the linear probe"},
+     "of the linear probe; unless given, at most a fifth of --epochs"},
     {"lr", "RATE", MX_VALUE_REAL, 0, 0, MX_CMD_PROBE, AT(lr), 0, 1e6, "6.4",
      "the linear probe's learning rate (LARS)"},
     {"label-fraction", "R", MX_VALUE_REAL, 0, 0, MX_CMD_PROBE, AT(label_fraction), 1e-9, 1, "1",

@@ -6,10 +6,12 @@
  * shuffle only as far as a few shards. */
 #include <archive.h>
 #include <archive_entry.h>
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/parallel.h"
 #include "data/index.h"
@@ -144,7 +146,8 @@ static mx_status write_block(packing *p, int64_t n) {
         }
         if (s->error.status == MX_ERR_MEMORY) return mx_fail(p->e, MX_ERR_MEMORY, "%s", s->error.text);
         p->broken++;
-        mx_notice(p->sink, "left out: %s: %s", mx_dataset_path(p->data, s->sample), s->error.text);
+        char where[MX_WHERE];
+        mx_notice(p->sink, "left out: %s: %s", mx_dataset_where(where, p->data, s->sample), s->error.text);
     }
     return p->e->status;
 }
@@ -161,8 +164,8 @@ static mx_status pack_all(packing *p, int threads) {
         for (int64_t k = 0; k < n; k++) free(p->block[k].bytes);
         if (p->sink->stop && p->sink->stop(p->sink->user))
             mx_fail(p->e, MX_ERR_INTERRUPTED,
-                    "stopped after %" PRId64 " of %" PRId64 " images: %s is not whole", p->written, count,
-                    p->o->output);
+                    "stopped after %" PRId64 " of %" PRId64 " images: nothing is left of them", p->written,
+                    count);
     }
     free(p->block);
     if (!p->e->status && p->written == 0)
@@ -226,6 +229,17 @@ static mx_status check(const mx_options *o, mx_error *e) {
     return MX_OK;
 }
 
+/* Half a data set would pass for a whole one, and stand in the way of the next try. */
+static void take_back(const char *folder, bool made) {
+    static const char *const begins[] = {"train-", "val-", "classes.txt"};
+    DIR *d = opendir(folder);
+    for (struct dirent *x; d && (x = readdir(d));)
+        for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+            if (!strncmp(x->d_name, begins[i], strlen(begins[i]))) unlinkat(dirfd(d), x->d_name, 0);
+    if (d) closedir(d);
+    if (made) rmdir(folder);
+}
+
 mx_status mx_run_pack(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_dataset *train = NULL, *val = NULL;
@@ -241,10 +255,12 @@ mx_status mx_run_pack(const mixmae_options *options, const mixmae_sink *sink, mx
                 mx_dataset_root(labels ? train : val));
         goto done;
     }
-    if ((val && labels && mx_dataset_same_classes(train, val, e)) || mx_folder_make(o->output, e) ||
-        write_classes(train, o->output, e) || pack_part(train, "train", o, sink, e))
-        goto done;
-    if (val) pack_part(val, "val", o, sink, e);
+    if (val && labels && mx_dataset_same_classes(train, val, e)) goto done;
+    bool made = !mx_path_exists(o->output);
+    if (mx_folder_make(o->output, e)) goto done;
+    if (!write_classes(train, o->output, e) && !pack_part(train, "train", o, sink, e) && val)
+        pack_part(val, "val", o, sink, e);
+    if (e->status) take_back(o->output, made);
 done:
     mx_dataset_close(val);
     mx_dataset_close(train);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "train/check_data.h"
 #include "train/commands.h"
 #include "train/convert.h"
 #include "train/open_data.h"
@@ -149,10 +150,22 @@ static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx
     return e->status;
 }
 
+/* What the run itself would refuse. */
+static mx_status check_images(const mx_settings *s, mx_dataset *data, mx_dataset *held, const mx_options *o,
+                              const mixmae_sink *sink, mx_error *e) {
+    mx_training *p = calloc(1, sizeof *p);
+    if (!p) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    p->settings = *s, p->o = *o, p->data = data, p->held = held, p->sink = sink;
+    mx_check_data(p, e);
+    free(p);
+    return e->status;
+}
+
 static mx_status plan_data(mx_settings *s, mx_dataset **data, mx_dataset **held, const mx_options *o,
                            const mixmae_sink *sink, mx_error *e) {
     if (!o->data) return MX_OK;
-    if (mx_open_training_data(data, held, o, NULL, e) || mx_settings_data(s, mx_dataset_count(*data), e))
+    if (mx_open_training_data(data, held, o, NULL, e) || check_images(s, *data, *held, o, sink, e) ||
+        mx_settings_data(s, mx_dataset_count(*data), e))
         return e->status;
     mx_notice_data(sink, *data, *held);
     if (s->task == MX_TASK_FINETUNE && mx_dataset_classes(*data) > 0)

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "optim/schedule.h"
 #include "train/features.h"
 #include "train/open_data.h"
 
@@ -13,6 +14,7 @@ static const int neighbours[MX_PROBE_KS] = {10, 20, 100, 200}; /* schedule.md 8 
 typedef struct {
     const mx_options *o;
     const mixmae_sink *sink;
+    bool warmup_told; /* --warmup-epochs was given */
     mx_inference f;
     mx_dataset *train_data, *test_data;
     mx_features train, views, test; /* views: empty without --views */
@@ -65,12 +67,14 @@ static mx_status nearest(const prober *p, mx_error *e) {
 }
 
 static mx_status linear(const prober *p, mx_error *e) {
-    const mx_linear_probe_config config = {p->o->epochs, p->o->warmup_epochs, p->o->lr, (uint64_t)p->o->seed};
+    double warmup = p->o->warmup_epochs;
+    if (!p->warmup_told) warmup = mx_warmup_bound(warmup, p->o->epochs);
+    const mx_linear_probe_config config = {p->o->epochs, warmup, p->o->lr, (uint64_t)p->o->seed};
     mx_linear_probe_result r;
     const mx_features *from = p->views.x ? &p->views : &p->train;
     if (mx_linear_probe(&r, from, &p->test, p->classes, &config, &p->f.session.ctx, e)) return e->status;
-    mx_notice(p->sink, "linear    %g epochs, %" PRId64 " steps of %d, LARS at %.3g", config.epochs, r.steps,
-              r.batch, config.lr);
+    mx_notice(p->sink, "linear    %g epochs (warm-up %g), %" PRId64 " steps of %d, LARS at %.3g",
+              config.epochs, config.warmup_epochs, r.steps, r.batch, config.lr);
     say(p, "linear", 0, &r.test);
     return MX_OK;
 }
@@ -96,7 +100,8 @@ static mx_status probe(prober *p, mx_error *e) {
 }
 
 mx_status mx_run_probe(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
-    prober p = {.o = &options->o, .sink = sink};
+    int row = mx_option_find("warmup-epochs", MX_CMD_PROBE);
+    prober p = {.o = &options->o, .sink = sink, .warmup_told = options->given[row]};
     probe(&p, e);
     mx_features_free(&p.train), mx_features_free(&p.views), mx_features_free(&p.test);
     mx_dataset_close(p.train_data), mx_dataset_close(p.test_data);

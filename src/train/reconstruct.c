@@ -211,10 +211,10 @@ mx_status mx_run_reconstruct(const mixmae_options *options, const mixmae_sink *s
     if (!o->image_count)
         return mx_fail(e, MX_ERR_ARGUMENT, "--images FILE... is needed: the images to rebuild");
     if (!o->output) return mx_fail(e, MX_ERR_ARGUMENT, "--output GRID.png is needed: the picture to write");
-    if (mx_image_png_check(e)) return mx_fail_where(e, "--output");
+    if (mx_image_write_check(o->output, e)) return mx_fail_where(e, "--output");
     if (o->image_count == 1)
         mx_notice(sink, "warning: a single image is mixed with itself; give two or more");
-    if (!show(&s, o, sink, &grid, e) && !mx_image_write_png(&grid, o->output, e))
+    if (!show(&s, o, sink, &grid, e) && !mx_image_write(&grid, o->output, e))
         mx_notice(sink, "%s: %d images, %dx%d pixels", o->output, o->image_count, grid.width, grid.height);
     mx_image_free(&grid);
     mx_session_free(&s.session);

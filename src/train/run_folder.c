@@ -1,12 +1,13 @@
 /* Starting and resuming in a run folder, see run_folder.h. */
 #include "train/run_folder.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "data/dataset.h"
+#include "data/index.h"
 #include "io/file.h"
 #include "train/session.h"
 
@@ -58,16 +59,50 @@ static bool dtype_may_differ(mx_options *stored, int row, const char *is, mx_err
     return !cannot.status && was.chosen && (auto_again || now.activations == was.activations);
 }
 
-/* Compares one option that was given again with the stored run's; takes it over when it does not matter. */
-static mx_status reconcile(mx_options *stored, const mx_options *now, int row, mx_error *e) {
+const char *mx_command_name(mx_command command) {
+    for (int i = 0; i < mx_command_count(); i++)
+        if (mx_command_text_at(i)->command == command) return mx_command_text_at(i)->name;
+    return "?";
+}
+
+static const char *off_name(const char *name, char out[48]) {
+    snprintf(out, 48, "no-%s", name);
+    return out;
+}
+
+/* Another run, from this one's weights. */
+static void other_run(const mx_run_paths *p, mx_command command, const char *name, const char *value,
+                      mx_error *e) {
+    if (mx_path_exists(p->model))
+        mx_fail_way(
+            e,
+            "to train on with other options, start another run from its weights: mixmae %s --config %s "
+            "--init %s%s --%s%s%s --output NEW",
+            mx_command_name(command), p->options, p->model, command == MX_CMD_FINETUNE ? " --keep-head" : "",
+            name, value ? " " : "", value ? value : "");
+}
+
+/* Compares one option that was given again with the stored run's; takes it over when it does not matter.
+ */
+static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stored, const mx_options *now,
+                           int row, mx_error *e) {
     const mx_option_row *r = mx_option_at(row);
     if (!strcmp(r->name, "resume") || !strcmp(r->name, "config") || !strcmp(r->name, "output")) return MX_OK;
-    char *was = mx_options_get(stored, row), *is = mx_options_get(now, row);
+    char name[48], *was = mx_options_get(stored, row), *is = mx_options_get(now, row);
     if (!same_text(was, is) && !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
-        if (r->matters)
+        bool place = !strcmp(r->name, "data") || !strcmp(r->name, "val-data");
+        if (place && was && is) {
+            p->moved = true; /* where the data lie does not matter: what they are is looked at when they
+                                are open */
+            mx_options_set_row(stored, row, is, e);
+        } else if (r->matters) {
             mx_fail(e, MX_ERR_ARGUMENT, "--%s: the run to resume was started with %s, not %s", r->name,
                     was ? was : "none", is ? is : "none");
-        else
+            if (!place && strcmp(r->name, "init"))
+                other_run(p, command,
+                          r->kind == MX_VALUE_SWITCH && is && *is == 'f' ? off_name(r->name, name) : r->name,
+                          r->kind == MX_VALUE_SWITCH ? NULL : is, e);
+        } else
             mx_options_set_row(stored, row, is, e);
     }
     free(was);
@@ -75,13 +110,7 @@ static mx_status reconcile(mx_options *stored, const mx_options *now, int row, m
     return e->status;
 }
 
-#define MX_FIRST_LINE "; mixmae %s, %s" /* version, command */
-
-static const char *command_name(mx_command command) {
-    for (int i = 0; i < mx_command_count(); i++)
-        if (mx_command_text_at(i)->command == command) return mx_command_text_at(i)->name;
-    return "?";
-}
+#define MX_FIRST_LINE MX_RUN_MARK "%s, %s" /* version, command */
 
 mx_command mx_run_command(const char *options_path) {
     char line[128] = "", version[32], name[32];
@@ -105,10 +134,10 @@ static mx_status take_stored(mx_run_paths *p, mx_command command, mx_options *o,
     if (was && was != command)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--resume %s: that is a run of %s, continue it with mixmae %s --resume %s", p->root,
-                       command_name(was), command_name(was), p->root);
+                       mx_command_name(was), mx_command_name(was), p->root);
     if (mx_run_options_read(&stored, command, p->options, e)) goto fail;
     for (int i = 0; given && i < mx_option_count(); i++)
-        if (given[i] && reconcile(&stored, o, i, e)) goto fail;
+        if (given[i] && reconcile(p, command, &stored, o, i, e)) goto fail;
     if (mx_options_set(&stored, "resume", p->root, e) || mx_options_set(&stored, "output", p->root, e))
         goto fail;
     mx_options_free(o);
@@ -119,10 +148,11 @@ fail:
     return e->status;
 }
 
-/* Written before the first step, and by mx_run_folder_dtype; the program's version and the command on top. */
+/* Written before the first step, and by mx_run_folder_dtype; the program's version and the command on
+ * top. */
 static mx_status write_options(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
     char *text = mx_options_text(o, command), *file = NULL;
-    if (!text || asprintf(&file, MX_FIRST_LINE "\n%s", mixmae_version(), command_name(command), text) < 0)
+    if (!text || asprintf(&file, MX_FIRST_LINE "\n%s", mixmae_version(), mx_command_name(command), text) < 0)
         mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", p->options);
     else
         mx_file_write(p->options, file, strlen(file), e);
@@ -145,7 +175,8 @@ done:
     return e->status;
 }
 
-/* A run must be resumable from any folder. What does not exist keeps its name, for the message to come. */
+/* A run must be resumable from any folder. What does not exist keeps its name, for the message to come.
+ */
 static mx_status make_absolute(char **path, mx_error *e) {
     char *full = *path ? realpath(*path, NULL) : NULL;
     if (full) {
@@ -163,11 +194,44 @@ static mx_status make_data_absolute(char **spec, mx_error *e) {
     return e->status;
 }
 
-static mx_status not_empty(const char *root, mx_error *e) {
-    return mx_fail(
-        e, MX_ERR_IO,
-        "--output %s is not empty: choose another folder, or continue the run in it with --resume %s", root,
-        root);
+bool mx_run_folder_saved(const mx_run_paths *p) {
+    return mx_path_exists(p->state) || mx_path_exists(p->model) || mx_path_exists(p->best);
+}
+
+/* Only a run's folder can be continued. */
+static mx_status not_empty(const mx_run_paths *p, mx_error *e) {
+    mx_command was = mx_path_exists(p->options) ? mx_run_command(p->options) : (mx_command)0;
+    mx_fail(e, MX_ERR_IO, "--output %s is not empty: choose another folder", p->root);
+    if (was)
+        mx_fail_way(e, "or continue the run in it with mixmae %s --resume %s", mx_command_name(was), p->root);
+    return e->status;
+}
+
+/* Removes from a folder what names of that beginning stand for. */
+static void remove_files(const char *folder, const char *begin) {
+    DIR *d = opendir(folder);
+    if (!d) return;
+    for (struct dirent *x; (x = readdir(d));)
+        if (!strncmp(x->d_name, begin, strlen(begin))) unlinkat(dirfd(d), x->d_name, 0);
+    closedir(d);
+}
+
+/* All that a run writes before it has saved anything; the lock last, and not while the folder is used
+ * further. */
+static void clear(const mx_run_paths *p, bool lock) {
+    const char *const files[] = {p->options, p->index, p->log, p->report};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(files[i]);
+    remove_files(p->root, "events.out.tfevents.");
+    remove_files(p->pictures, "step-");
+    mx_folder_sweep(p->root);
+    rmdir(p->pictures);
+    if (lock) unlink(p->lock);
+}
+
+/* May a new run use the folder: is it empty, or that of a run which has saved nothing? */
+static bool usable(mx_run_paths *p) {
+    if (!mx_path_exists(p->root) || mx_folder_empty(p->root)) return true;
+    return p->anew = mx_run_command(p->options) && !mx_run_folder_saved(p);
 }
 
 mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
@@ -193,23 +257,28 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
     if (o->resume && (mx_path_exists(p->state) || !o->data))
         return mx_fail(e, MX_ERR_IO, "--resume %s: options.ini is missing, so this is not a run folder",
                        root);
-    if (!o->resume && mx_path_exists(root) && !mx_folder_empty(root)) return not_empty(root, e);
+    if (!o->resume && !usable(p)) return not_empty(p, e);
     if (!o->data)
         return mx_fail(e, MX_ERR_ARGUMENT, "--data DIR is needed: the folder of images to learn from");
     return o->output ? MX_OK : mx_options_set(o, "output", root, e);
 }
 
 mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
+    p->made = !mx_path_exists(p->root);
     if (mx_folder_make(p->root, e) || mx_file_lock(&p->locked, p->lock, e)) return e->status;
-    if (mx_path_exists(p->options)) return not_empty(p->root, e); /* another was quicker */
+    if (mx_path_exists(p->options)) {
+        if (!p->anew || mx_run_folder_saved(p)) return not_empty(p, e); /* another was quicker */
+        clear(p, false);
+    }
     if (command == MX_CMD_PRETRAIN && mx_folder_make(p->pictures, e)) return e->status;
     return write_options(p, command, o, e);
 }
 
+mx_status mx_run_folder_move(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
+    return write_options(p, command, o, e);
+}
+
 void mx_run_folder_undo(const mx_run_paths *p) {
-    unlink(p->options);
-    unlink(p->index);
-    unlink(p->lock);
-    rmdir(p->pictures);
-    rmdir(p->root);
+    clear(p, true);
+    if (p->made) rmdir(p->root);
 }

@@ -11,6 +11,9 @@
 typedef struct {
     char *root, *options, *state, *model, *best, *log, *pictures, *report, *index, *lock;
     FILE *locked; /* from the start of a run in this folder to its end */
+    bool made;    /* the folder was not there before this run */
+    bool anew;    /* a run that had saved nothing stood in it */
+    bool moved;   /* resumed with another --data or --val-data, which must hold the same images */
 } mx_run_paths;
 
 mx_status mx_run_paths_make(mx_run_paths *p, const char *root, mx_error *e);
@@ -20,11 +23,13 @@ void mx_run_paths_free(mx_run_paths *p);
  * those given again have been compared (a different one that matters is refused by name, but for a --dtype
  * that lets the run go on where its own cannot: mx_compute_make), and *stored is set;
  * *resumed: a saved state exists too. The folder is locked, and what a killed process left half written in it
- * is removed. Else the folder must be new or empty. Paths of input are made absolute first. */
+ * is removed. Else the folder must be new or empty, or hold a run that has saved nothing yet. Paths of input
+ * are made absolute first. */
 mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
                              bool *stored, bool *resumed, mx_error *e);
 /* A new run: makes the folder, locks it and writes options.ini, every default filled in. */
 mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e);
+const char *mx_command_name(mx_command command);
 /* The command whose options.ini this is, by its first line; 0: unreadable. */
 mx_command mx_run_command(const char *options_path);
 /* A run's options as its options.ini has them. Initialises *o; free with mx_options_free, also after a
@@ -34,7 +39,11 @@ mx_status mx_run_options_read(mx_options *o, mx_command command, const char *opt
  * stood there before; NULL when it was the same, and nothing is written. */
 mx_status mx_run_folder_dtype(const mx_run_paths *p, mx_command command, const mx_options *o, char **was,
                               mx_error *e);
-/* Takes a folder back that was started and never trained in. */
+/* The options of a resumed run whose data were moved, written anew. */
+mx_status mx_run_folder_move(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e);
+/* Takes a folder back that was started and never trained in: all that a run writes is removed from it. */
 void mx_run_folder_undo(const mx_run_paths *p);
+/* Does it hold weights? */
+bool mx_run_folder_saved(const mx_run_paths *p);
 
 #endif

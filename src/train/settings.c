@@ -72,10 +72,8 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, double blr, do
     s->batch = o->batch_size > 0 ? (int)o->batch_size : batch;
     s->accum = o->accum_steps > 0 ? (int)o->accum_steps : 1;
     s->epochs = o->epochs >= 0 ? o->epochs : epochs;
-    if (o->warmup_epochs >= 0)
-        warmup = o->warmup_epochs;
-    else if (warmup > s->epochs)
-        warmup = s->epochs / 10; /* a short trial of a long recipe */
+    s->recipe_warmup = o->warmup_epochs < 0 ? warmup : -1;
+    warmup = o->warmup_epochs < 0 ? mx_warmup_bound(warmup, s->epochs) : o->warmup_epochs;
     if (o->blr >= 0) blr = o->blr;
     double lr = o->lr >= 0 ? o->lr : blr * s->batch * s->accum / 256; /* schedule.md 1 */
     s->schedule = (mx_schedule){lr, o->min_lr > 0 ? o->min_lr : 0, warmup, s->epochs};
@@ -123,6 +121,13 @@ static mx_status choose(int *out, const char *option, const char *text, const ch
                    names[2], text);
 }
 
+/* Does training pair the images of a batch? Then it must be even. */
+static bool mixes_pairs(const mx_settings *s) {
+    const mx_mixup *m = &s->mixup;
+    return s->task == MX_TASK_FINETUNE && m->probability > 0 &&
+           (m->mixup > 0 || m->cutmix > 0 || m->cutmix_minmax[1] > 0);
+}
+
 static mx_status fill_augmentation(mx_settings *s, const mx_options *o, mx_error *e) {
     static const char *const modes[3] = {"pixel", "rand", "const"}, *const mixes[3] = {"batch", "pair",
                                                                                        "elem"};
@@ -145,14 +150,12 @@ static mx_status fill_augmentation(mx_settings *s, const mx_options *o, mx_error
                           .switch_probability = o->mixup_switch_prob,
                           .smoothing = o->smoothing};
     s->mixup.mode = mix;
-    bool mixes_pairs = s->mixup.probability > 0 &&
-                       (s->mixup.mixup > 0 || s->mixup.cutmix > 0 || s->mixup.cutmix_minmax[1] > 0);
-    if (mixes_pairs && s->batch % 2)
+    if (mixes_pairs(s) && s->batch % 2)
         return mx_fail(
             e, MX_ERR_ARGUMENT,
-            "--batch-size %d is odd: mixup and cutmix pair each image of a batch with another one; %d "
-            "or %d work, or --mixup 0 --cutmix 0",
-            s->batch, s->batch > 1 ? s->batch - 1 : 2, s->batch + 1);
+            "--batch-size %d is odd: mixup and cutmix pair each image of a batch with another one; "
+            "--batch-size %d works, or --mixup-prob 0",
+            s->batch, s->batch > 1 ? s->batch - 1 : 2);
     return MX_OK;
 }
 
@@ -180,16 +183,24 @@ mx_status mx_settings_finetune(mx_settings *s, const mx_options *o, const mx_mod
     return fill_augmentation(s, o, e);
 }
 
+/* Fewer images than a step takes: the largest step that works. */
+static mx_status too_few(const mx_settings *s, mx_error *e) {
+    int64_t step = mixes_pairs(s) ? 2 : 1, most = s->images / s->accum / step * step; /* of a batch */
+    mx_fail(e, MX_ERR_DATA,
+            "a step needs %" PRId64
+            " images (--batch-size %d, --accum-steps %d) and the data set has %" PRId64,
+            (int64_t)s->batch * s->accum, s->batch, s->accum, s->images);
+    if (most > 0) return mx_fail_way(e, "--batch-size %" PRId64 " works", most);
+    most = s->images / step * step;
+    if (most > 0) return mx_fail_way(e, "--batch-size %" PRId64 " --accum-steps 1 works", most);
+    return mx_fail_way(e, "--batch-size 1 --accum-steps 1 --mixup-prob 0 works");
+}
+
 mx_status mx_settings_data(mx_settings *s, int64_t images, mx_error *e) {
     int64_t need = (int64_t)s->batch * s->accum;
     s->images = images;
     s->steps_per_epoch = images / need;
-    if (s->steps_per_epoch < 1)
-        return mx_fail(e, MX_ERR_DATA,
-                       "a step needs %" PRId64
-                       " images (--batch-size %d, --accum-steps %d) and the data set has %" PRId64
-                       ": --batch-size %" PRId64 " works",
-                       need, s->batch, s->accum, images, images / s->accum > 0 ? images / s->accum : 1);
+    if (s->steps_per_epoch < 1) return too_few(s, e);
     s->steps = (int64_t)ceil(s->epochs * (double)s->steps_per_epoch - 1e-9);
     if (s->steps < 1) return mx_fail(e, MX_ERR_ARGUMENT, "--epochs %g is less than one step", s->epochs);
     return MX_OK;

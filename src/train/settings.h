@@ -22,6 +22,7 @@ typedef struct {
     int batch, accum;
     double epochs;
     mx_schedule schedule; /* absolute learning rates */
+    double recipe_warmup; /* what the recipe says where --warmup-epochs was not given, else -1 */
     double weight_decay, beta1, beta2, clip_grad;
     double ema;                    /* decay of the weights' moving average; 0: none is kept */
     double mask_ratio, mask_range; /* pretraining */

@@ -8,30 +8,60 @@
 
 #include "base/clock.h"
 #include "io/file.h"
+#include "train/check_data.h"
 #include "train/ema.h"
 #include "train/open_data.h"
 #include "train/plan.h"
 #include "train/process.h"
 #include "train/report.h"
+#include "train/same_data.h"
 
 /* Weights: the saved state's, or drawn from the seed and then the task's own. */
 static mx_status fill_state(mx_training *p, mx_error *e) {
     mx_model *m = &p->trainer.model;
-    uint64_t fingerprint = mx_dataset_fingerprint(p->data);
     if (!p->resumed) {
         mx_params_init(&m->params, p->settings.seed);
-        p->state = (mx_run_state){.fingerprint = fingerprint, .best = -1};
+        p->state = (mx_run_state){.fingerprint = mx_dataset_fingerprint(p->data), .best = -1};
+        if (p->held) p->state.held_fingerprint = mx_dataset_fingerprint(p->held);
         if (!p->task->weights(p, e)) mx_average_start(&p->trainer);
         return e->status;
     }
     if (mx_state_read(m, &p->state, &p->pixels, p->paths.state, e)) return e->status;
     mx_settings_use_pixels(&p->settings, &p->pixels);
-    if (p->state.fingerprint != fingerprint)
-        return mx_fail(e, MX_ERR_DATA,
-                       "%s has changed since the run was started (files were added, removed or resized): "
-                       "the run cannot be continued as if it had never stopped",
-                       mx_dataset_root(p->data));
     return MX_OK;
+}
+
+/* Before anything is made to the measure of data that may be others. */
+static mx_status check_same(mx_training *p, mx_error *e) {
+    if (!p->resumed || mx_state_counters(&p->state, p->paths.state, e)) return e->status;
+    mx_status status = mx_same_data_check(p, e);
+    mx_same_data_drop(p, !status);
+    return status;
+}
+
+static void describe_warmup(const mx_training *p) {
+    const mx_settings *s = &p->settings;
+    if (s->recipe_warmup > s->schedule.warmup_epochs)
+        mx_notice(p->sink,
+                  "warm-up   %g epochs, a fifth of this run, where the recipe has %g for a longer one; "
+                  "--warmup-epochs sets another",
+                  s->schedule.warmup_epochs, s->recipe_warmup);
+    if (mx_warmup_long(&s->schedule))
+        mx_notice(p->sink,
+                  "warning: warm-up takes %g of %g epochs: the learning rate %s; --warmup-epochs %g would be "
+                  "a fifth of the run",
+                  s->schedule.warmup_epochs, s->epochs,
+                  s->schedule.warmup_epochs < s->epochs ? "falls for the rest only" : "only rises",
+                  s->epochs / 5);
+}
+
+/* Said when the data are listed, so once a run, but for data that change meanwhile. */
+static void describe_own(const mx_training *p) {
+    const char *first;
+    int64_t n = mx_dataset_passed_over(p->data, &first);
+    if (n)
+        mx_notice(p->sink, "          passed over: %s%s, written by mixmae and no data", first,
+                  n > 1 ? " and others" : "");
 }
 
 static void describe(mx_training *p) {
@@ -41,8 +71,10 @@ static void describe(mx_training *p) {
               (double)mx_params_trainable(&p->trainer.model.params) / 1e6, s->model.image_h, s->model.image_w,
               s->model.channels, s->model.channels > 1 ? "s" : "");
     mx_notice_data(sink, p->data, p->held);
+    describe_own(p);
     mx_notice(sink, "training  %g epochs of %" PRId64 " steps, %d x %d images a step, learning rate %.3g",
               s->epochs, s->steps_per_epoch, s->accum, s->batch, s->schedule.lr);
+    describe_warmup(p);
     char machine[160];
     const mx_compute how = mx_settings_compute(s);
     mx_compute_text(&how, machine, sizeof machine);
@@ -70,6 +102,8 @@ static void describe(mx_training *p) {
         mx_notice(
             sink,
             "warning: an odd batch mixes its middle image with itself; an even --batch-size wastes nothing");
+    if (p->paths.anew)
+        mx_notice(sink, "output    %s held a run that had saved nothing: begun anew", p->paths.root);
     if (p->resumed) mx_notice(sink, "resumed   at step %" PRId64 " of %" PRId64, p->state.step, s->steps);
 }
 
@@ -88,8 +122,16 @@ static mx_status open_loader(mx_training *p, mx_error *e) {
 }
 
 static mx_status load_everything(mx_training *p, mx_error *e) {
-    if (mx_open_training_data(&p->data, &p->held, &p->o, p->paths.index, e)) return e->status;
-    if (p->task->data(p, e) || mx_settings_data(&p->settings, mx_dataset_count(p->data), e)) return e->status;
+    mx_same_data_keep(p);
+    if (mx_open_training_data(&p->data, &p->held, &p->o, p->paths.index, e)) {
+        mx_same_data_drop(p, true);
+        return p->resumed ? mx_fail_way(e, "where it was moved to: --resume %s --data NEW%s", p->paths.root,
+                                        p->o.val_data ? " --val-data NEW" : "")
+                          : e->status;
+    }
+    if (mx_check_data(p, e) || p->task->data(p, e) || mx_check_values(p, e) || check_same(p, e) ||
+        mx_settings_data(&p->settings, mx_dataset_count(p->data), e))
+        return e->status;
     if (mx_memory_fit(&p->settings, p->data, p->held, e) ||
         mx_trainer_make(&p->trainer, &p->settings, false, NULL, e) || fill_state(p, e))
         return e->status;
@@ -98,7 +140,7 @@ static mx_status load_everything(mx_training *p, mx_error *e) {
     return MX_OK;
 }
 
-static mx_status prepare(mx_training *p, const bool *given, mx_error *e) {
+static mx_status prepare(mx_training *p, const bool *given, bool *begun, mx_error *e) {
     bool stored = false;
     mx_command command = p->task->command;
     if (mx_run_folder_open(&p->paths, command, &p->o, given, &stored, &p->resumed, e) ||
@@ -109,6 +151,8 @@ static mx_status prepare(mx_training *p, const bool *given, mx_error *e) {
         return e->status;
     if (load_everything(p, e) || (!p->state.finished && open_loader(p, e)))
         if (!stored) mx_run_folder_undo(&p->paths);
+    *begun = !stored;
+    if (!e->status && p->paths.moved) mx_run_folder_move(&p->paths, command, &p->o, e);
     return e->status;
 }
 
@@ -126,6 +170,12 @@ done:
 }
 
 static mx_status finish(mx_training *p, mx_error *e) {
+    if (!p->state.updates)
+        return mx_fail(
+            e, MX_ERR_NUMERIC,
+            "nothing was learnt: loss or gradients were not finite in all %" PRId64
+            " updates (loss %g, gradient norm %g); are the values of the images finite and of one range?",
+            p->settings.steps, p->last.loss, p->last.norm);
     p->state.finished = true;
     if (mx_training_save(p, e) || mx_observe_end(p, e)) return e->status;
     mx_notice(p->sink, "finished  %" PRId64 " steps in %.0f s, peak memory %.0f MB: %s, %s", p->state.step,
@@ -148,10 +198,15 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
                           const mixmae_sink *sink, mx_error *e) {
     mx_training *p = calloc(1, sizeof *p);
     if (!p) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    bool begun = false; /* by this process */
     p->task = task, p->sink = sink;
-    if (mx_options_copy(&p->o, &options->o, e) || prepare(p, options->given, e)) goto done;
+    if (mx_options_copy(&p->o, &options->o, e) || prepare(p, options->given, &begun, e)) goto done;
     if (p->state.finished) {
-        mx_notice(sink, "%s is finished: nothing to do", p->paths.root);
+        mx_notice(sink,
+                  "%s is finished: nothing to do; to train on, start another run from its weights: mixmae %s "
+                  "--config %s --init %s%s --output NEW",
+                  p->paths.root, mx_command_name(task->command), p->paths.options, p->paths.model,
+                  task->command == MX_CMD_FINETUNE ? " --keep-head" : "");
         goto done;
     }
     describe(p);
@@ -160,6 +215,8 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
     mx_status status = mx_training_loop(p, e);
     if (status == MX_OK)
         finish(p, e);
+    else if (begun && !p->state.step && !mx_run_folder_saved(&p->paths))
+        mx_run_folder_undo(&p->paths); /* it never trained: nothing is in the way of the next one */
     else
         mx_report_write(p->paths.root, NULL); /* what there is so far; the failure above is the one to tell */
 done:
