@@ -43,7 +43,7 @@ static mx_status say_list(const mx_dataset *d, const char *root, mx_error *e) {
     size_t size, length;
     mx_list_layout o = {0};
     mx_error ignored = {0}; /* it was read before */
-    const mx_list_how how = {d->root_fd, d->source.image_column, d->source.label_column};
+    const mx_list_how how = {d->root_fd, d->source.image_column, d->source.label_column, MX_SPLIT_ALL};
     if (!mx_text_read(&bytes, &size, d->root_fd, d->source.file[0], &ignored)) {
         mx_lines l = mx_lines_of(bytes, size);
         char *first = mx_lines_next(&l, &length), *second = first ? mx_lines_next(&l, &length) : NULL;
