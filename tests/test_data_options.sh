@@ -65,6 +65,8 @@ expect 2 "a number from 0 to 1" "$mixmae" finetune --data "$work/set" --balance 
 expect 2 "expected one data set, found .*Training and .*test" "$mixmae" pretrain --data "$work/set/Training" --data "$work/set/test" --output "$work/no"
 printf 'data = "%s/nowhere"\n' "$work" >"$work/options.ini"
 expect 0 "16 images" "$mixmae" plan --config "$work/options.ini" --data "$work/set" "${small[@]}" --steps 0
+printf 'data = a\ndata = b\n' >"$work/options.ini"
+expect 2 "line 2: data: expected one data set, found a second one, b" "$mixmae" plan --config "$work/options.ini" --steps 0
 
 # columns of a list
 (cd "$work/set/Training" && { echo "bild;sorte"; for f in */*; do echo "$f;${f%%/*}"; done; } >"$work/set/Training/bilder.csv")
