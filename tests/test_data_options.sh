@@ -38,13 +38,22 @@ expect 0 ", 4 images" "$mixmae" eval --checkpoint "$best" --data "$work/set" --s
 expect 0 ", 26 images" "$mixmae" eval --checkpoint "$best" --data "$work/set" --split all
 expect 2 "train, val, test or all" "$mixmae" eval --checkpoint "$best" --data "$work/set" --split tests
 
+# labels of embed: the classes' numbers in the training part, whichever of them the other part has
+mkdir "$work/set/dev" && mv "$work/set/valid/$b" "$work/set/dev" && rm -r "$work/set/valid" # only the second class
+for part in all:23 val:3; do
+    expect 0 "wrote ${part#*:} rows" "$mixmae" embed --checkpoint "$best" --data "$work/set" --split "${part%:*}" --output "$work/f.safetensors"
+    expect 0 "classes +\[\"$a\",\"$b\"\]" "$mixmae" inspect "$work/f.safetensors"
+done
+one=0100000000000000
+od -An -t x1 -v "$work/f.safetensors" | tr -d ' \n' | grep -q "$one$one$one" || fail "labels of the held-out part are not the training part's"
+
 # a share split off: every run the same one, of the training images only
 expect 0 "^data +12 images in" "$mixmae" finetune --data "$work/set/Training" --val-share 0.25 "${small[@]}" --output "$work/share"
 said "^held out +4 images in"
 cp "$work/share/log.jsonl" "$work/first"
 expect 0 "nothing to do" "$mixmae" finetune --resume "$work/share"
 expect 2 "--val-share: the run to resume was started with 0.25" "$mixmae" finetune --resume "$work/share" --val-share 0.5
-expect 2 "held-out part, .*valid; leave the option out" "$mixmae" finetune --data "$work/set" --val-share 0.25 "${small[@]}" --output "$work/no"
+expect 2 "held-out part, .*dev; leave the option out" "$mixmae" finetune --data "$work/set" --val-share 0.25 "${small[@]}" --output "$work/no"
 expect 2 "give one of them" "$mixmae" pretrain --data "$work/set/Training" --val-share 0.25 --val-data "$work/set/test" --output "$work/no"
 expect 0 "^held out +4 images" "$mixmae" pretrain --data "$work/set/Training" --val-share 0.25 --model micro --batch-size 4 --epochs 1 --output "$work/pre"
 expect 4 "--val-share 0.1 splits one off" "$mixmae" probe --checkpoint "$best" --data "$work/set/Training"
@@ -56,6 +65,8 @@ expect 2 "a number from 0 to 1" "$mixmae" finetune --data "$work/set" --balance 
 expect 2 "expected one data set, found .*Training and .*test" "$mixmae" pretrain --data "$work/set/Training" --data "$work/set/test" --output "$work/no"
 printf 'data = "%s/nowhere"\n' "$work" >"$work/options.ini"
 expect 0 "16 images" "$mixmae" plan --config "$work/options.ini" --data "$work/set" "${small[@]}" --steps 0
+printf 'data = a\ndata = b\n' >"$work/options.ini"
+expect 2 "line 2: data: expected one data set, found a second one, b" "$mixmae" plan --config "$work/options.ini" --steps 0
 
 # columns of a list
 (cd "$work/set/Training" && { echo "bild;sorte"; for f in */*; do echo "$f;${f%%/*}"; done; } >"$work/set/Training/bilder.csv")

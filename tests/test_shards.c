@@ -414,6 +414,9 @@ static void test_apart(void **state) {
     text_member(t, "a.cls", "1"), text_member(t, "b.cls", "0"), text_member(t, "c.cls", "5");
     image_member(t, "a.png", 3), image_member(t, "b.png", 3), finish(t, "d.tar");
     expect_labels(NAMES("a.png", "b.png"), NAMES("1", "0"), "1 labels without an image, the first is c");
+    image_member(t, "a.rgb.png", 3), image_member(t, "b.rgb.png", 3), text_member(t, "a.cls", "1");
+    text_member(t, "b.cls", "0"), finish(t, "d.tar");
+    expect_labels(NAMES("a.rgb.png", "b.rgb.png"), NAMES("1", "0"), NULL);
     image_member(t, "a.png", 3), image_member(t, "b.png", 3), text_member(t, "a.cls", "1"),
         finish(t, "d.tar");
     refused(at("d.tar"), MX_SPLIT_TRAIN, "no .cls field, though others have one"); /* b */

@@ -163,6 +163,25 @@ static void test_lists(void **state) {
     expect_part("", "l/other.csv", MX_SPLIT_VAL, 0, "");
 }
 
+/* A column may say which line is of which part. */
+static void test_list_rows(void **state) {
+    (void)state;
+    put_picture("c/1.png", 4, 4, 3, 1);
+    put_text("c/birds.csv", "class id,filepaths,labels,data set\n0,1.png,owl,train\n1,1.png,jay,train\n"
+                            "1,1.png,jay,test\n0,1.png,owl,Valid\n1,1.png,jay,Valid\n0,1.png,owl,valid\n");
+    expect_part("", "c/birds.csv", MX_SPLIT_TRAIN, 2, "birds.csv");
+    expect_part("", "c/birds.csv", MX_SPLIT_VAL, 3, "birds.csv");
+    expect_part("", "c/birds.csv", MX_SPLIT_TEST, 1, "birds.csv");
+    expect_part("", "c/birds.csv", MX_SPLIT_ALL, 6, "birds.csv");
+    put_text("c/folds.csv", "path,label,split\n1.png,a,train\n1.png,b,3\n"); /* says something else */
+    expect_part("", "c/folds.csv", MX_SPLIT_TRAIN, 2, "folds.csv"),
+        expect_part("", "c/folds.csv", MX_SPLIT_VAL, 0, "");
+    put_text("c/test.csv",
+             "path,label,split\n1.png,a,test\n1.png,b,test\n"); /* nothing to train on: all of it */
+    expect_part("", "c/test.csv", MX_SPLIT_TRAIN, 2, "test.csv"),
+        expect_part("", "c/test.csv", MX_SPLIT_VAL, 0, "");
+}
+
 /* The reason why there are no classes names the file. */
 static void test_stray_image(void **state) {
     (void)state;
@@ -283,6 +302,7 @@ int main(void) {
                                        cmocka_unit_test(test_beside_parts),
                                        cmocka_unit_test(test_wrapped),
                                        cmocka_unit_test(test_lists),
+                                       cmocka_unit_test(test_list_rows),
                                        cmocka_unit_test(test_stray_image),
                                        cmocka_unit_test(test_share),
                                        cmocka_unit_test(test_balance),

@@ -12,8 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MX_LOOK_DEPTH  8 /* levels below which no image is looked for */
-#define MX_WRAPPED_MAX 4 /* folders that hold nothing but one folder */
+#define MX_LOOK_MAX    10000 /* folders in which an image is looked for, should links make a web */
+#define MX_LOOK_DEPTH  8     /* levels below which no image is looked for */
+#define MX_WRAPPED_MAX 4     /* folders that hold nothing but one folder */
 
 typedef struct {
     char *name;
@@ -51,7 +52,7 @@ static bool is_run(const char *path, const char *name) {
 }
 
 /* Is there an image in path itself, or (nested) below a folder of it? Ends at the first of each. */
-static void look(const char *path, int depth, bool *flat, bool *nested) {
+static void look(const char *path, int depth, int *left, bool *flat, bool *nested) {
     DIR *dir = opendir(path);
     for (const struct dirent *f; dir && !(*flat && *nested) && (f = readdir(dir));) {
         if (f->d_name[0] == '.') continue;
@@ -62,7 +63,7 @@ static void look(const char *path, int depth, bool *flat, bool *nested) {
         if (is_run(path, f->d_name)) continue;
         char *inner = *nested || depth == 0 ? NULL : mx_text_make("%s/%s", path, f->d_name);
         bool here = false, below = false;
-        if (inner) look(inner, depth - 1, &here, &below);
+        if (inner && --*left > 0) look(inner, depth - 1, left, &here, &below);
         *nested |= here || below;
         free(inner);
     }
@@ -111,8 +112,9 @@ static mx_status list(listing *l, const char *path, mx_error *e) {
 static void look_into(listing *l) {
     for (int64_t i = 0; i < l->count; i++) {
         child *c = &l->at[i];
+        int left = MX_LOOK_MAX;
         char *path = mx_text_make("%s/%s", l->path, c->name);
-        if (path) look(path, MX_LOOK_DEPTH, &c->flat, &c->nested);
+        if (path) look(path, MX_LOOK_DEPTH, &left, &c->flat, &c->nested);
         free(path);
     }
 }

@@ -25,17 +25,17 @@ static mx_status say_folder(const mx_dataset *d, const char *root, mx_error *e) 
             loose = path;
     }
     if (!loose || !inside)
-        return mx_fail(
-            e, MX_ERR_DATA,
-            "%s has no classes: expected one folder for each class (or another labelled data set), found "
-            "images that lie together, like %s",
-            root, mx_quote(a, mx_dataset_path(d, 0)));
-    return mx_fail(
-        e, MX_ERR_DATA,
-        "%s has no classes: %s%s beside the class folders (%.*s, ...); what lies there has no class, "
-        "so take it away",
-        root, mx_quote(a, loose), count > 1 ? " and others lie" : " lies", (int)strcspn(inside, "/"),
-        mx_quote(b, inside));
+        return mx_fail(e, MX_ERR_DATA,
+                       "%s has no classes to learn: expected one folder for each class (or another labelled "
+                       "data set), found "
+                       "images that lie together, like %s",
+                       root, mx_quote(a, mx_dataset_path(d, 0)));
+    return mx_fail(e, MX_ERR_DATA,
+                   "%s has no classes to learn: %s%s beside the class folders (%.*s, ...); what lies there "
+                   "has no class, "
+                   "so take it away",
+                   root, mx_quote(a, loose), count > 1 ? " and others lie" : " lies",
+                   (int)strcspn(inside, "/"), mx_quote(b, inside));
 }
 
 static mx_status say_list(const mx_dataset *d, const char *root, mx_error *e) {
@@ -43,7 +43,7 @@ static mx_status say_list(const mx_dataset *d, const char *root, mx_error *e) {
     size_t size, length;
     mx_list_layout o = {0};
     mx_error ignored = {0}; /* it was read before */
-    const mx_list_how how = {d->root_fd, d->source.image_column, d->source.label_column};
+    const mx_list_how how = {d->root_fd, d->source.image_column, d->source.label_column, MX_SPLIT_ALL};
     if (!mx_text_read(&bytes, &size, d->root_fd, d->source.file[0], &ignored)) {
         mx_lines l = mx_lines_of(bytes, size);
         char *first = mx_lines_next(&l, &length), *second = first ? mx_lines_next(&l, &length) : NULL;

@@ -24,6 +24,9 @@ static const char *const labels[] = {"label",     "class",         "class_name",
                                      "diagnosis", "breed",         "genus",       "variety",    "type",
                                      "tag",       "ground_truth",  "gt",          "dx",         NULL};
 
+static const char *const parts[] = {"split",    "subset", "partition", "data_split", "dataset_split",
+                                    "data_set", "set",    "dataset",   "phase",      NULL};
+
 /* 2: one of the names before the gap, 1: behind it, 0: none. "Image Path" is image_path. */
 static int known(const char *name, const char *const *list) {
     char plain[32];
@@ -223,6 +226,8 @@ static mx_status header_columns(mx_list_layout *o, const lines *l, mx_error *e) 
     bool fits = told >= 0 && told < l->behind && is_image(l->second[told], l->how);
     if (!l->how->image_column) o->path = seen >= 0 && !fits ? seen : told;
     if (!l->how->label_column && o->path >= 0) o->label = by_name(l, labels, o->path, false);
+    o->part = by_name(l, parts, o->path, false);
+    if (o->part == o->label) o->part = -1;
     return o->path >= 0 ? MX_OK : no_images(l, e);
 }
 
@@ -244,7 +249,7 @@ static mx_status find_columns(mx_list_layout *o, const lines *l, mx_error *e) {
     const mx_list_how *how = l->how;
     bool data = by_content(l, l->first, l->n) != -1; /* then it is no header */
     bool names = by_name(l, paths, -1, false) >= 0 || by_name(l, labels, -1, false) >= 0;
-    o->columns = l->n, o->path = o->label = -1;
+    o->columns = l->n, o->path = o->label = o->part = -1;
     o->header = !data && (names || unknown_header(l));
     if (how->image_column && (o->path = named(l, "image-column", how->image_column, !data, e)) < 0)
         return e->status;

@@ -9,7 +9,7 @@
 
 typedef struct {
     char separator;
-    int path, label; /* columns; label -1: none */
+    int path, label, part; /* columns; label, part -1: none */
     int columns;
     bool header; /* the first line is none of the images */
 } mx_list_layout;

@@ -41,6 +41,7 @@ typedef struct {
     char *classes; /* file of class names, NULL when there is none */
     mx_reading reading;
     char *image_column, *label_column; /* of a list, as given; NULL: found by their names */
+    mx_split rows;                     /* of a list with a column for it: the part whose lines are read */
     char *note;                        /* what the user should know of the choice, or NULL */
 } mx_source;
 
@@ -67,6 +68,7 @@ mx_source_lister mx_list_folder, mx_list_inat, mx_list_places, mx_list_cifar, mx
 typedef struct {
     int root_fd;                             /* where the images lie, -1: unknown */
     const char *image_column, *label_column; /* as in mx_data_request */
+    mx_split rows;                           /* which part's, where a column tells */
 } mx_list_how;
 /* Classes that x has already are those of classes.txt. */
 mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how *how, mx_error *e);

@@ -5,6 +5,7 @@
 #include "data/splits.h"
 #include "data/text.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ typedef struct {
     named *name;                /* [names] when labels are names */
     int64_t names, room, most;  /* most: the largest number */
     bool first, numbers, given; /* given: class names were there before */
+    unsigned wanted;            /* parts that are read, bits of mx_part_name; 0: all lines */
 } reading;
 
 static mx_status add_name(reading *r, char *name, mx_error *e) {
@@ -40,10 +42,13 @@ static mx_status read_line(reading *r, char *line, mx_error *e) {
     char *field[MX_FIELDS], quoted[MX_QUOTE];
     int n = mx_list_cut(line, r->layout.separator, field);
     int64_t label = -1;
+    const char *part;
     if (n < 0 || n != r->layout.columns)
         return mx_fail(e, MX_ERR_FORMAT, "expected %d fields as in the first line, found %s%d",
                        r->layout.columns, n < 0 ? "a quote without end or more than " : "",
                        n < 0 ? MX_FIELDS : n);
+    part = r->wanted ? field[r->layout.part] : NULL;
+    if (part && !(r->wanted & 1u << mx_part_of(part, strlen(part)))) return MX_OK;
     char *path = field[r->layout.path], *text = r->layout.label < 0 ? NULL : field[r->layout.label];
     if (!text) return mx_text_sample(r->x, path, -1, e);
     bool number = mx_text_number(text, &label);
@@ -125,10 +130,44 @@ static mx_status find_layout(mx_list_layout *o, const char *bytes, size_t size, 
     return s ? mx_fail_where(e, "line 1") : MX_OK;
 }
 
+/* How many lines are of each part, by the layout's column; false: it says something else in one of them, or
+ * there is no training part, so it is a column like any other. bytes are changed. */
+static bool count_parts(int64_t count[4], const mx_list_layout *o, char *bytes, size_t size) {
+    char *field[MX_FIELDS];
+    mx_lines lines = mx_lines_of(bytes, size);
+    size_t length;
+    int64_t number;
+    memset(count, 0, 4 * sizeof *count);
+    next_record(&lines, o->separator, &length, &number); /* the header */
+    for (char *line; (line = next_record(&lines, o->separator, &length, &number));) {
+        if (mx_list_cut(line, o->separator, field) != o->columns) return false;
+        count[mx_part_of(field[o->part], strlen(field[o->part]))]++;
+    }
+    return !count[MX_PART_NONE] && count[MX_PART_TRAIN] && (count[MX_PART_VAL] || count[MX_PART_TEST]);
+}
+
+/* The parts whose lines make up the split, 0: the list has no parts. */
+static mx_status find_wanted(unsigned *wanted, const mx_list_layout *o, const char *bytes, size_t size,
+                             mx_split rows, mx_error *e) {
+    int64_t count[4];
+    *wanted = 0;
+    if (o->part < 0 || rows >= MX_SPLIT_ALL) return MX_OK;
+    char *copy = malloc(size + 1);
+    if (!copy) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a list");
+    memcpy(copy, bytes, size), copy[size] = 0;
+    if (count_parts(count, o, copy, size))
+        *wanted = 1u << (rows == MX_SPLIT_TRAIN                       ? MX_PART_TRAIN
+                         : rows == MX_SPLIT_VAL && count[MX_PART_VAL] ? MX_PART_VAL
+                                                                      : MX_PART_TEST);
+    free(copy);
+    return MX_OK;
+}
+
 mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how *how, mx_error *e) {
     reading r = {.x = x, .most = -1, .first = true, .given = x->classes > 0};
     mx_lines lines = mx_lines_of(bytes, size);
     mx_status s = find_layout(&r.layout, bytes, size, how, e);
+    if (!s) s = find_wanted(&r.wanted, &r.layout, bytes, size, how->rows, e);
     size_t length;
     int64_t number;
     bool begun = !r.layout.header;
@@ -145,6 +184,23 @@ mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how
     return s;
 }
 
+/* Does the list itself hold lines of such a held-out part? */
+static bool has_rows(const mx_source *s, const char *name, mx_split split) {
+    const mx_list_how how = {-1, s->image_column, s->label_column, split};
+    mx_list_layout o = {.part = -1};
+    mx_error ignored = {0}; /* listing it says what is wrong */
+    char *bytes = NULL;
+    size_t size;
+    int64_t count[4];
+    int fd = open(s->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool yes = fd >= 0 && !mx_text_read(&bytes, &size, fd, name, &ignored) &&
+               !find_layout(&o, bytes, size, &how, &ignored) && o.part >= 0 &&
+               count_parts(count, &o, bytes, size) && (split == MX_SPLIT_VAL || count[MX_PART_TEST]);
+    if (fd >= 0) close(fd);
+    free(bytes);
+    return yes;
+}
+
 /* FILE itself; and beside a list of the training part ("train.csv", "Training_labels.csv") the one of another
  * part, named alike. */
 mx_status mx_find_list(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
@@ -156,9 +212,9 @@ mx_status mx_find_list(mx_source *s, bool *found, const char *path, mx_split spl
         st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
     else if (split != MX_SPLIT_TRAIN)
         st = mx_part_beside(&name, s->root, base, split, e);
-    else if (!(name = strdup(base)))
-        st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    *found = name != NULL;
+    bool itself = !st && !name && (split == MX_SPLIT_TRAIN || has_rows(s, base, split));
+    if (itself && !(name = strdup(base))) st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    *found = name != NULL, s->rows = split;
     if (!st && *found) st = mx_source_add(s, name, e);
     if (!st && !access(classes, F_OK) && strcmp(base, "classes.txt") && !(s->classes = strdup("classes.txt")))
         st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
@@ -167,7 +223,7 @@ mx_status mx_find_list(mx_source *s, bool *found, const char *path, mx_split spl
 }
 
 mx_status mx_list_list(mx_index *x, const mx_source *s, int root_fd, mx_error *e) {
-    const mx_list_how how = {root_fd, s->image_column, s->label_column};
+    const mx_list_how how = {root_fd, s->image_column, s->label_column, s->rows};
     char *bytes, quoted[MX_QUOTE];
     size_t size;
     if (s->classes && mx_text_classes(x, root_fd, s->classes, e)) return e->status;

@@ -134,14 +134,18 @@ static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
 
 /* All of a source that has no held-out part. */
 static mx_status find_undivided(mx_source *s, bool *found, const char *path, mx_error *e) {
-    mx_source held = {0};
+    mx_source held = {.kind = s->kind, .reading = s->reading};
     char quoted[MX_QUOTE];
-    mx_status st = kinds[s->kind].find(&held, found, path, MX_SPLIT_VAL, e);
+    bool two = false;
+    mx_status st = kinds[s->kind].find(&held, &two, path, MX_SPLIT_VAL, e);
+    if (!st) st = kinds[s->kind].find(s, found, path, MX_SPLIT_TRAIN, e);
+    bool same = two && *found && s->kind == MX_SOURCE_LIST && !strcmp(held.file[0], s->file[0]);
     mx_source_free(&held);
-    if (!st && *found)
+    if (same) s->rows = MX_SPLIT_ALL; /* one list holds both */
+    if (!st && two && !same)
         st = mx_fail(e, MX_ERR_ARGUMENT, "%s has two parts, with a list for each: choose train or val",
                      mx_quote(quoted, path));
-    return st ? st : kinds[s->kind].find(s, found, path, MX_SPLIT_TRAIN, e);
+    return st;
 }
 
 /* The path of spec; *kind is MX_SOURCE_KINDS without a prefix. */
@@ -238,6 +242,7 @@ char *mx_source_identity(const mx_source *s) {
     fprintf(f, "%d:%s\n%s\n%s", (int)s->kind, real ? real : s->root, s->images ? s->images : "",
             s->classes ? s->classes : "");
     for (int64_t i = 0; i < s->files; i++) fprintf(f, "\n%s", s->file[i]);
+    if (s->kind == MX_SOURCE_LIST && s->rows != MX_SPLIT_TRAIN) fprintf(f, "\nrows %d", (int)s->rows);
     if (s->image_column) fprintf(f, "\nimage %s", s->image_column);
     if (s->label_column) fprintf(f, "\nlabel %s", s->label_column);
     bool bad = ferror(f);

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
+#include "base/escape.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "train/inference.h"
@@ -150,6 +153,31 @@ static mx_status open_outputs(embedder *m, mx_error *e) {
                    m->count, m->f.each_out);
 }
 
+/* The classes' names in the order of their labels, as a JSON list; NULL: no memory. The caller frees it. */
+static char *class_names(const embedder *m) {
+    json_t *list = json_array();
+    for (int c = 0; c < mx_dataset_classes(m->data); c++) {
+        char *name = mx_escape_utf8(mx_dataset_class_name(m->data, c));
+        json_array_append_new(list, json_string(name ? name : "(out of memory for a name)"));
+        free(name);
+    }
+    char *text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return text;
+}
+
+/* A held-out part's labels are the training part's, whichever classes it has itself. */
+static void number_as_training(embedder *m) {
+    const char *split = m->o->split;
+    mx_dataset *train = NULL;
+    mx_error none = {0}; /* no training part, or a class it lacks: the part's own numbers */
+    if (!m->data || !split || (strcmp(split, "val") && strcmp(split, "test"))) return;
+    if (mx_dataset_classes(m->data) && !mx_open_spec(&train, m->o, m->o->data, MX_SPLIT_TRAIN, NULL, &none) &&
+        train)
+        mx_dataset_same_classes(train, m->data, &none);
+    mx_dataset_close(train);
+}
+
 static mx_status commit(embedder *m, mx_error *e) {
     if (m->tensors) {
         mx_st_tensor t[2] = {{.name = "features",
@@ -165,10 +193,14 @@ static mx_status commit(embedder *m, mx_error *e) {
                               .data = m->label,
                               .bytes = sizeof *m->label * (size_t)m->count}};
         memcpy(t[0].dim + 1, m->f.shape, sizeof *m->f.shape * (size_t)m->f.shape_count);
+        char *classes = m->label ? class_names(m) : NULL;
         const mx_st_pair meta[] = {{"layer", m->o->layer},
                                    {"computed_in", mx_dtype_name(m->f.how.activations)},
-                                   {"program", "mixmae"}};
-        if (mx_st_write(m->o->output, t, m->label ? 2 : 1, meta, 3, e)) return e->status;
+                                   {"program", "mixmae"},
+                                   {"classes", classes}};
+        mx_st_write(m->o->output, t, m->label ? 2 : 1, meta, classes ? 4 : 3, e);
+        free(classes);
+        if (e->status) return e->status;
     } else {
         mx_file *rows = m->rows;
         m->rows = NULL;
@@ -194,6 +226,7 @@ static mx_status prepare(embedder *m, mx_error *e) {
         return e->status;
     mx_machine_notice(&m->f.how, m->sink);
     if (o->data && mx_open_part(&m->data, o, "all", e)) return e->status;
+    number_as_training(m);
     if (m->data) mx_notice_data(m->sink, m->data, NULL);
     m->count = m->data ? mx_dataset_count(m->data) : o->image_count;
     return open_outputs(m, e);

@@ -30,7 +30,8 @@ typedef struct {
     unsigned commands;
     bool *given;
     mx_error *e;
-    bool open; /* the last line ended in a backslash */
+    bool open;           /* the last line ended in a backslash */
+    bool data, val_data; /* named already: of two data sets none may be dropped */
     char name[64], value[MX_VALUE_LIMIT];
     size_t length; /* of value */
 } reader;
@@ -69,6 +70,11 @@ static mx_status assign(reader *r, const char *name, const char *value) {
         return mx_option_find(name, 0) < 0 ? mx_options_unknown(name, r->commands, r->e) : MX_OK;
     if (!strcmp(name, "config"))
         return mx_fail(r->e, MX_ERR_ARGUMENT, "an option file cannot name another one (config = %s)", value);
+    bool *was = !strcmp(name, "data") ? &r->data : !strcmp(name, "val-data") ? &r->val_data : NULL;
+    if (was && *was)
+        return mx_fail(r->e, MX_ERR_ARGUMENT, "%s: expected one data set, found a second one, %s", name,
+                       value);
+    if (was) *was = true;
     if (!mx_options_set_row(r->o, row, value, r->e) && r->given) r->given[row] = true;
     return r->e->status;
 }
