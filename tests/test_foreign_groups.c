@@ -222,7 +222,8 @@ static void averages(void **state) {
                  {"encoder.", "encoder_k."},
                  {"base_encoder.", "momentum_encoder."},
                  {"m.", "ema0.999."},
-                 {"online.", "target."}};
+                 {"online.", "target."},
+                 {"m.", "m.ema."}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         bool dicts = !strchr(pairs[i].plain, '.');
         for (int first = 0; first < 2; first++) { /* the order in the file decides nothing */
