@@ -40,9 +40,9 @@ for kind in tune pre; do
     same $kind.ema/model.safetensors $kind.stopped/model.safetensors
 done
 # what was logged of the last epoch is the exported model's
-logged=$(grep -o '"val_top1":[0-9.]*' tune.ema/log.jsonl | tail -1 | cut -d: -f2)
-evaluated=$("$mixmae" eval --checkpoint tune.ema/model.safetensors --data data --json 2>/dev/null | grep -o '"top1": *[0-9.]*' | grep -o '[0-9.]*$')
-awk -v a="$logged" -v b="$evaluated" 'BEGIN { exit !(a != "" && b != "" && a - b < 1e-3 && b - a < 1e-3) }' || fail "val_top1 $logged, eval $evaluated"
+logged=$(grep -o '"val_loss":[0-9.]*' tune.ema/log.jsonl | tail -1 | cut -d: -f2)
+evaluated=$("$mixmae" eval --checkpoint tune.ema/model.safetensors --data data --json 2>/dev/null | grep -o '"loss": *[0-9.]*' | grep -o '[0-9.]*$')
+awk -v a="$logged" -v b="$evaluated" 'BEGIN { exit !(a != "" && b != "" && a - b < 1e-5 && b - a < 1e-5) }' || fail "val_loss $logged, eval $evaluated"
 # every command that opens the state takes either
 "$mixmae" eval --checkpoint tune.ema/state.safetensors --weights ema --data data --json >a.json 2>/dev/null || fail "eval --weights ema"
 "$mixmae" eval --checkpoint tune.ema/model.safetensors --data data --json >b.json 2>/dev/null

@@ -38,6 +38,9 @@ for dtype in f32 bf16; do
     both pretrain pretrain --data "$work/s" "${small[@]}" --batch-size 4 --accum-steps 2 --epochs 3 --dtype $dtype --quiet --output "\$B/p$dtype"
     same "p$dtype/model.safetensors" "p$dtype/state.safetensors" "p$dtype"/pictures/step-00000009.png
     cmp <(numbers cpu/p$dtype) <(numbers far/p$dtype) || fail "log of $dtype"
+    both average pretrain --data "$work/s" "${small[@]}" --batch-size 4 --epochs 2 --ema 0.9 --dtype $dtype --quiet --output "\$B/e$dtype"
+    same "e$dtype/model.safetensors" "e$dtype/state.safetensors"
+    cmp <(numbers cpu/e$dtype) <(numbers far/e$dtype) || fail "log of $dtype with an average"
     [ "$(numbers far/p$dtype | grep -c val_loss)" = 3 ] || fail "no held-out loss: $(numbers far/p$dtype)"
 done
 for b in cpu far; do # saved after every step, killed on the way: resuming reads what a download wrote

@@ -36,7 +36,8 @@ static int make_all(void **state) {
     snprintf(base, sizeof base, "/tmp/test_foreign_groups_XXXXXX");
     if (!mkdtemp(base) || !mx_model_named("nano", &c, NULL)) return -1;
     snprintf(path, sizeof path, "%s/model.pth", base);
-    c.classes = 5;
+    c.classes = 5, c.embed_dim = 16, c.decoder_dim = 32, c.decoder_depth = 1, c.decoder_heads = 2;
+    for (int k = 0; k < c.stages; k++) c.depths[k] = 1, c.heads[k] = 1 << k; /* small: many files are written */
     if (mx_model_make(&model, &c, MX_PARAMS_WEIGHTS, &e)) return -1;
     mx_params_init(&model.params, 3);
     numel = model.params.total + model.params.fixed_total;
@@ -222,7 +223,8 @@ static void averages(void **state) {
                  {"encoder.", "encoder_k."},
                  {"base_encoder.", "momentum_encoder."},
                  {"m.", "ema0.999."},
-                 {"online.", "target."}};
+                 {"online.", "target."},
+                 {"m.", "m.ema."}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         bool dicts = !strchr(pairs[i].plain, '.');
         for (int first = 0; first < 2; first++) { /* the order in the file decides nothing */
@@ -357,7 +359,7 @@ static void missing(void **state) {
     (void)state;
     bytes b = pickle_of("}(");
     text(&b, "model"), op(&b, "}("), put_model(&b, "_orig_mod.", no_norm, "0"), op(&b, "uu."), save(&b);
-    refused("a tensor", NULL, "tensor norm.bias is missing: expected shape [128], behind model._orig_mod.");
+    refused("a tensor", NULL, "tensor norm.bias is missing: expected shape [64], behind model._orig_mod.");
 }
 
 int main(void) {

@@ -133,7 +133,15 @@ static mx_status read_hints(mx_foreign_hints *h, mx_pixels *px, const mixmae_opt
 
 /* What a file of this program says itself must not be contradicted. */
 static mx_status refuse_hints(const mx_foreign_hints *h, const char *path, mx_error *e) {
+    mx_model_config c;
     if (!h->image_h && !h->model && !h->decoder_heads && !h->pixels && !h->partial) return MX_OK;
+    if (h->image_h && mx_checkpoint_config(&c, path, e)) return e->status;
+    if (h->image_h && (h->image_h != c.image_h || h->image_w != c.image_w))
+        return mx_fail(
+            e, MX_ERR_ARGUMENT,
+            "--image-size %dx%d: %s is a model of %dx%d pixels, and stays one in whatever file (in ONNX "
+            "only the batch is free); finetune --init FILE --image-size makes one of another size",
+            h->image_h, h->image_w, path, c.image_h, c.image_w);
     return mx_fail(
         e, MX_ERR_ARGUMENT,
         "%s holds its whole configuration: --model, --image-size, --decoder-num-heads, --mean, --std "
@@ -165,6 +173,9 @@ mx_status mx_run_convert(const mixmae_options *options, const mixmae_sink *sink,
         mx_say(sink, "%s: %s, %dx%d pixels, width %d, %d stages%s%s, %d tensors", o->output, c->name,
                c->image_h, c->image_w, c->embed_dim, c->stages, c->decoder_dim ? ", decoder" : "",
                c->classes ? ", head" : "", m.params.count);
+        if (to == ONNX)
+            mx_notice(sink, "input \"images\" [N,%d,%d,%d]: N is free, height and width are fixed",
+                      c->channels, c->image_h, c->image_w);
     }
     mx_model_free(&m);
     return e->status;
