@@ -148,6 +148,14 @@ static void schedule_as_published(void **state) {
         assert_true(fabs(mx_schedule_at(&pre, cases[i][0]) - cases[i][1]) <= 1e-3 * cases[i][1]);
     assert_true(fabs(mx_schedule_at(&fine, 2.5) - 1e-3) < 1e-12 &&
                 fabs(mx_schedule_at(&fine, 52.5) - 1.0005e-3) < 1e-9);
+    assert_true(mx_warmup_bound(40, 600) == 40 &&
+                mx_warmup_bound(40, 200) == 40); /* the paper's runs keep theirs */
+    assert_true(mx_warmup_bound(40, 41) == 8.2 && mx_warmup_bound(40, 40) == 8 && mx_warmup_bound(0, 0) == 0);
+    for (double epochs = 0.25; epochs < 600;
+         epochs += 0.25) { /* longer runs never warm up less, nor for most of it */
+        assert_true(mx_warmup_bound(40, epochs) <= mx_warmup_bound(40, epochs + 0.25));
+        assert_false(mx_warmup_long(&(mx_schedule){1, 0, mx_warmup_bound(40, epochs), epochs}));
+    }
 }
 
 /* One update on one number by hand: decay first, then the corrected step with eps outside the root. */

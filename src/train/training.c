@@ -64,6 +64,25 @@ static void describe_own(const mx_training *p) {
                   n > 1 ? " and others" : "");
 }
 
+static void describe_memory(const mx_training *p) {
+    const mx_settings *s = &p->settings;
+    const mixmae_sink *sink = p->sink;
+    mx_memory_plan memory;
+    mx_plan_memory(&memory, &p->trainer, p->data, p->held);
+    char again[256];
+    mx_memory_text(s, mx_model_blocks(&p->trainer.model), again, sizeof again);
+    if (again[0]) mx_notice(sink, "recompute %s", again);
+    size_t available = mx_machine_available();
+    char device[64] = "";
+    if (memory.device)
+        snprintf(device, sizeof device, "; %.0f MB on the device", (double)memory.device / 1e6);
+    mx_notice(sink, "memory    %.0f MB expected, %.0f MB available%s", (double)memory.total / 1e6,
+              (double)available / 1e6, device);
+    if (available && memory.total > available)
+        mx_notice(sink, "warning: that is more than there is; --memory or a smaller --batch-size with more "
+                        "--accum-steps takes less");
+}
+
 static void describe(mx_training *p) {
     const mx_settings *s = &p->settings;
     const mixmae_sink *sink = p->sink;
@@ -81,23 +100,10 @@ static void describe(mx_training *p) {
     mx_notice(sink, "machine   %s, %d loader worker%s, step memory %.0f MB, state %.0f MB", machine,
               s->workers, s->workers == 1 ? "" : "s", (double)p->trainer.session.planned / 1e6,
               (double)p->trainer.model.params.bytes / 1e6);
-    mx_memory_plan memory;
-    mx_plan_memory(&memory, &p->trainer, p->data, p->held);
     mx_error no_pictures = {0};
     if (p->task->picture && s->picture_every >= 0 && mx_image_png_check(&no_pictures))
         mx_notice(sink, "pictures  none: %s", no_pictures.text);
-    char again[256];
-    mx_memory_text(s, mx_model_blocks(&p->trainer.model), again, sizeof again);
-    if (again[0]) mx_notice(sink, "recompute %s", again);
-    size_t available = mx_machine_available();
-    char device[64] = "";
-    if (memory.device)
-        snprintf(device, sizeof device, "; %.0f MB on the device", (double)memory.device / 1e6);
-    mx_notice(sink, "memory    %.0f MB expected, %.0f MB available%s", (double)memory.total / 1e6,
-              (double)available / 1e6, device);
-    if (available && memory.total > available)
-        mx_notice(sink, "warning: that is more than there is; --memory or a smaller --batch-size with more "
-                        "--accum-steps takes less");
+    describe_memory(p);
     if (s->batch % 2 && s->task == MX_TASK_PRETRAIN)
         mx_notice(
             sink,
