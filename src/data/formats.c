@@ -22,13 +22,17 @@ bool mx_is_tiff(const unsigned char *b, size_t n) {
                       !memcmp(b, "MM\0+", 4));
 }
 
+bool mx_is_gif(const unsigned char *b, size_t n) {
+    return n >= 6 && (!memcmp(b, "GIF87a", 6) || !memcmp(b, "GIF89a", 6));
+}
+
 bool mx_is_npy(const unsigned char *b, size_t n) { return n >= 6 && !memcmp(b, "\x93NUMPY", 6); }
 
-enum { JPEG, PNG, WEBP, TIFF, NPY, FORMATS };
+enum { JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, NPY, FORMATS };
 
 static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                      .library = "libjpeg",
-                                                     .extension = {"jpg", "jpeg"},
+                                                     .extension = {"jpg", "jpeg", "jpe", "jfif", "jif"},
                                                      .is = mx_is_jpeg,
 #ifdef MX_WITH_JPEG
                                                      .decode = mx_decode_jpeg,
@@ -65,6 +69,27 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                      .probe = mx_probe_tiff
 #endif
                                            },
+                                           [GIF] = {.name = "GIF",
+                                                    .library = "giflib",
+                                                    .extension = {"gif"},
+                                                    .is = mx_is_gif,
+#ifdef MX_WITH_GIF
+                                                    .decode = mx_decode_gif,
+                                                    .probe = mx_probe_gif
+#endif
+                                           },
+                                           [BMP] = {.name = "BMP",
+                                                    .library = "",
+                                                    .extension = {"bmp", "dib"},
+                                                    .is = mx_is_bmp,
+                                                    .decode = mx_decode_bmp,
+                                                    .probe = mx_probe_bmp},
+                                           [PNM] = {.name = "PNM",
+                                                    .library = "",
+                                                    .extension = {"ppm", "pgm", "pbm", "pnm", "pfm"},
+                                                    .is = mx_is_pnm,
+                                                    .decode = mx_decode_pnm,
+                                                    .probe = mx_probe_pnm},
                                            [NPY] = {.name = ".npy",
                                                     .library = "",
                                                     .extension = {"npy"},

@@ -3,10 +3,19 @@
  * used. Source: augment.md (a), "Decode". */
 #include "data/image_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 size_t mx_pixel_size(mx_pixel type) { return type == MX_PIXEL_U8 ? 1 : type == MX_PIXEL_U16 ? 2 : 4; }
+
+float mx_half(uint16_t h) {
+    int exponent = h >> 10 & 31, fraction = h & 1023;
+    float v = exponent == 31 ? (fraction ? NAN : INFINITY)
+              : exponent     ? ldexpf((float)(1024 + fraction), exponent - 25)
+                             : ldexpf((float)fraction, -24);
+    return h & 0x8000 ? -v : v;
+}
 
 void mx_image_free(mx_image *im) {
     if (!im) return;
