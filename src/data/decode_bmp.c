@@ -18,7 +18,7 @@ typedef struct {
     bool top_down;
     int shift[4];           /* of red, green, blue, alpha in 16 and 32 bits; alpha -1: none */
     int width_of[3];        /* bits of red, green, blue */
-    uint8_t colour[256][3]; /* an index without an entry is a grey value */
+    uint8_t colour[256][3]; /* an index without an entry is black */
     size_t data;            /* offset of the samples */
 } bmp_header;
 
@@ -85,7 +85,6 @@ static mx_status parse_layout(bmp_header *h, const unsigned char *b, size_t size
 
 static mx_status parse_palette(bmp_header *h, const unsigned char *b, size_t size, size_t at,
                                uint64_t colours, int each, mx_error *e) {
-    for (int i = 0; i < 256; i++) memset(h->colour[i], i, 3);
     if (colours > MX_BMP_MAX_PALETTE)
         return mx_fail(e, MX_ERR_FORMAT, "expected at most %d colours, found %llu", MX_BMP_MAX_PALETTE,
                        (unsigned long long)colours);
@@ -182,49 +181,58 @@ static mx_status read_raw(mx_image *im, const bmp_header *h, const unsigned char
 }
 
 typedef struct {
-    const bmp_header *h;
     uint8_t *index; /* [height,width], the lowest row first where the file has it so */
-    size_t x, y;
+    size_t n, total, x, width;
 } drawing;
 
-static void draw(drawing *d, uint8_t index) { /* what lies over the edges is cut off */
-    if (d->x < (size_t)d->h->width && d->y < (size_t)d->h->height)
-        d->index[d->y * (size_t)d->h->width + d->x] = index;
-    d->x++;
+static void append(drawing *d, unsigned index) { /* what lies behind the end is cut off */
+    if (d->n < d->total) d->index[d->n++] = (uint8_t)index;
 }
 
-/* Runs: two bytes each. A count and what is repeated; or 0 and 0: next row, 1: the end, 2: a jump, n: n
- * pixels as they are, padded to two bytes. */
-static mx_status read_runs(drawing *d, const unsigned char *p, size_t n, mx_error *e) {
-    bool four = d->h->packing == RLE4;
-    for (size_t at = 0; d->y < (size_t)d->h->height;) {
-        if (n - at < 2) break;
-        unsigned count = p[at], what = p[at + 1];
+/* count pixels of a run, cut at the row's end; of 4 bits two indices in turn */
+static void draw_run(drawing *d, unsigned count, unsigned what, bool four) {
+    size_t left = d->x < d->width ? d->width - d->x : 0;
+    if (count > left) count = (unsigned)left;
+    for (unsigned k = 0; k < count; k++) append(d, !four ? what : k & 1 ? what & 15 : what >> 4);
+    d->x += count;
+}
+
+/* Runs, two bytes each: a count and what is repeated; or 0 and 0: fill up the row, 1: the end, 2: a jump, n:
+ * n pixels as they are, up to an even place of the file. Whatever a file does, pixels follow each other as in
+ * Pillow's reader: of an odd number of 4-bit pixels as they are it takes one less, a row that is full already
+ * is not ended again, and of a jump it takes the two bytes behind the two that say how far. *end: the file
+ * says that nothing follows. */
+static void draw_runs(drawing *d, const unsigned char *b, size_t size, size_t at, bool four, bool *end) {
+    while (d->n < d->total && size - at >= 2) {
+        unsigned count = b[at], what = b[at + 1];
         at += 2;
-        if (count) {
-            for (unsigned k = 0; k < count; k++)
-                draw(d, (uint8_t)(!four ? what : k & 1 ? what & 15 : what >> 4));
-            continue;
-        }
-        if (what == 1) return MX_OK;
-        if (what == 0)
-            d->x = 0, d->y++;
-        else if (what == 2) {
-            if (n - at < 2) break;
-            d->x += p[at], d->y += p[at + 1];
-            at += 2;
+        if (count)
+            draw_run(d, count, what, four);
+        else if (what == 0) {
+            while (d->n % d->width) append(d, 0);
+            d->x = 0;
+        } else if (what == 1) {
+            *end = true;
+            return;
+        } else if (what == 2) {
+            if (size - at < 4) return;
+            size_t skip = b[at + 2] + b[at + 3] * d->width; /* the picture is zero */
+            d->n = skip < d->total - d->n ? d->n + skip : d->total;
+            d->x = d->n % d->width;
+            at += 4;
         } else {
-            size_t bytes = four ? (what + 1) / 2 : what;
-            if (n - at < bytes) break;
-            for (unsigned k = 0; k < what; k++)
-                draw(d, four ? (p[at + k / 2] >> (k & 1 ? 0 : 4)) & 15 : p[at + k]);
+            size_t bytes = four ? what / 2 : what;
+            if (size - at < bytes) return;
+            for (size_t k = 0; k < bytes; k++) {
+                append(d, four ? b[at + k] >> 4 : b[at + k]);
+                if (four) append(d, b[at + k] & 15);
+            }
+            d->x += what;
             at += bytes;
-            at += bytes & 1 && at < n;
+            at += at & 1 && at < size;
         }
-        if (d->y + 1 == (size_t)d->h->height && d->x >= (size_t)d->h->width) return MX_OK; /* all is there */
     }
-    if (d->y >= (size_t)d->h->height) return MX_OK;
-    return mx_fail(e, MX_ERR_FORMAT, "the file ends in row %zu of %d", d->y, d->h->height);
+    *end = d->n == d->total;
 }
 
 static mx_status read_packed(mx_image *im, const bmp_header *h, const unsigned char *bytes, size_t size,
@@ -233,12 +241,14 @@ static mx_status read_packed(mx_image *im, const bmp_header *h, const unsigned c
     if (h->data > size || n / MX_BMP_MAX_RATIO > size - h->data)
         return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %dx%d pixels", size, h->width, h->height);
     if (mx_image_make(im, h->width, h->height, h->channels, MX_PIXEL_U8, e)) return e->status;
-    drawing d = {.h = h, .index = calloc(n, 1)}; /* what is jumped over is index 0 */
+    drawing d = {.index = calloc(n, 1), .total = n, .width = (size_t)h->width}; /* jumps leave index 0 */
+    bool end = false;
     if (!d.index) return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu bytes for the picture", n);
-    if (!read_runs(&d, bytes + h->data, size - h->data, e))
-        for (size_t y = 0; y < (size_t)h->height; y++)
-            for (size_t x = 0; x < (size_t)h->width; x++)
-                memcpy(row_of(h, im, y) + 3 * x, h->colour[d.index[y * (size_t)h->width + x]], 3);
+    draw_runs(&d, bytes, size, h->data, h->packing == RLE4, &end);
+    if (!end) mx_fail(e, MX_ERR_FORMAT, "cut off: expected %zu pixels, found %zu", n, d.n);
+    for (size_t y = 0; end && y < (size_t)h->height; y++)
+        for (size_t x = 0; x < d.width; x++)
+            memcpy(row_of(h, im, y) + 3 * x, h->colour[d.index[y * d.width + x]], 3);
     free(d.index);
     return e->status;
 }

@@ -30,6 +30,14 @@ static mx_status failed(const GifFileType *g, mx_error *e) {
     return mx_fail(e, MX_ERR_FORMAT, "damaged or cut off: %s", text ? text : "no picture");
 }
 
+static mx_status describe_frame(GifFileType *g, mx_error *e) {
+    const source *s = g->UserData;
+    if (DGifGetImageDesc(g) != GIF_ERROR) return MX_OK;
+    if (s->next[-1] > 8) /* what it read last, before it gave up */
+        return mx_fail(e, MX_ERR_UNSUPPORTED, "expected pixels of at most 8 bits, found %d", s->next[-1]);
+    return failed(g, e);
+}
+
 /* Reads on to the first frame's description. *clear: the transparent index, -1: none. */
 static mx_status find_frame(GifFileType *g, int *clear, mx_error *e) {
     GifRecordType kind;
@@ -37,7 +45,7 @@ static mx_status find_frame(GifFileType *g, int *clear, mx_error *e) {
     for (;;) {
         if (DGifGetRecordType(g, &kind) == GIF_ERROR) return failed(g, e);
         if (kind == TERMINATE_RECORD_TYPE) return mx_fail(e, MX_ERR_FORMAT, "the file holds no picture");
-        if (kind == IMAGE_DESC_RECORD_TYPE) return DGifGetImageDesc(g) == GIF_ERROR ? failed(g, e) : MX_OK;
+        if (kind == IMAGE_DESC_RECORD_TYPE) return describe_frame(g, e);
         if (kind != EXTENSION_RECORD_TYPE) continue;
         GifByteType *block;
         int code;
@@ -68,11 +76,14 @@ static mx_status read_indices(GifFileType *g, uint8_t *canvas, size_t width, mx_
 }
 
 static void look_up(uint8_t *rgb, const uint8_t *index, size_t n, const ColorMapObject *map) {
-    uint8_t colour[256][3];
-    for (int i = 0; i < 256; i++) memset(colour[i], i, 3);
-    for (int i = 0; map && i < map->ColorCount && i < 256; i++)
-        colour[i][0] = map->Colors[i].Red, colour[i][1] = map->Colors[i].Green,
-        colour[i][2] = map->Colors[i].Blue;
+    uint8_t colour[256][3] = {{0}};
+    bool needed = false;
+    for (int i = 0; map && i < map->ColorCount && i < 256; i++) {
+        const GifColorType *c = &map->Colors[i];
+        colour[i][0] = c->Red, colour[i][1] = c->Green, colour[i][2] = c->Blue;
+        needed |= c->Red != i || c->Green != i || c->Blue != i;
+    }
+    for (int i = 0; !needed && i < 256; i++) memset(colour[i], i, 3);
     for (size_t i = 0; i < n; i++) memcpy(rgb + 3 * i, colour[index[i]], 3);
 }
 

@@ -168,7 +168,9 @@ static mx_status read_rows(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory 
     return e->status;
 }
 
-/* Strips whose samples are stored as the picture holds them, decoded in place. */
+/* Strips whose samples are stored as the picture holds them, decoded in place. per: rows of a strip, which
+ * may be more than there are: what is stored behind the last row keeps some versions of libtiff from decoding
+ * such a strip at once, so that one is read by rows. */
 static mx_status read_in_place(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *f, mx_image *im,
                                uint32_t per, mx_error *e) {
     size_t row = (size_t)row_bytes(i, i->width);
@@ -176,11 +178,16 @@ static mx_status read_in_place(TIFF *t, const mx_tiff_info *i, const mx_tiff_mem
     for (uint64_t y = 0; y < i->height && !e->status; y += per) {
         uint64_t rows = i->height - y < per ? i->height - y : per;
         uint32_t strip = TIFFComputeStrip(t, (uint32_t)y, 0);
+        char *to = (char *)im->pixels + y * row;
         tmsize_t want = (tmsize_t)(row * rows);
-        if (mx_tiff_absent(t, strip))
-            for (uint64_t r = 0; r < rows; r++) put_nothing(im, i, y + r, 0, i->width, -1);
-        else if (TIFFReadEncodedStrip(t, strip, (char *)im->pixels + y * row, want) != want || f->damaged)
-            mx_tiff_damaged(f, e);
+        bool good = true, absent = mx_tiff_absent(t, strip);
+        for (uint64_t r = 0; absent && r < rows; r++) put_nothing(im, i, y + r, 0, i->width, -1);
+        if (!absent && (rows == per || per == UINT32_MAX))
+            good = TIFFReadEncodedStrip(t, strip, to, want) == want;
+        else
+            for (uint64_t r = 0; !absent && good && r < rows; r++)
+                good = TIFFReadScanline(t, to + r * row, (uint32_t)(y + r), 0) == 1;
+        if (!good || f->damaged) mx_tiff_damaged(f, e);
     }
     return e->status;
 }
@@ -210,7 +217,6 @@ mx_status mx_tiff_samples(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *
     if (i->converted) return read_converted(t, i, f, im, e);
     if (TIFFIsTiled(t)) return read_tiles(t, i, f, im, e);
     TIFFGetFieldDefaulted(t, TIFFTAG_ROWSPERSTRIP, &per);
-    if (per > i->height) per = i->height;
     if (!per || (uint64_t)TIFFScanlineSize(t) != row_bytes(i, i->width)) return mx_tiff_damaged(f, e);
     bool real = i->format == SAMPLEFORMAT_IEEEFP, planar = i->planar == PLANARCONFIG_SEPARATE;
     bool as_stored = i->bits == 8 * mx_pixel_size(i->type) && (i->type != MX_PIXEL_F32 || real);

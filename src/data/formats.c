@@ -2,10 +2,13 @@
  * that knows what it was built with (MX_WITH_*, set by CMakeLists.txt for each library it found). A format
  * without its library is still told apart, so that it is missing by name and not taken for damage. */
 #include "data/image_internal.h"
+#include "data/passed.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#define MX_KINDS_READ "JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy"
 
 bool mx_is_jpeg(const unsigned char *b, size_t n) {
     return n >= 3 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff;
@@ -18,6 +21,7 @@ bool mx_is_webp(const unsigned char *b, size_t n) {
 }
 
 bool mx_is_tiff(const unsigned char *b, size_t n) {
+    if (n >= 10 && !memcmp(b, "II*\0", 4) && !memcmp(b + 8, "CR", 2)) return false; /* a camera's raw file */
     return n >= 8 && (!memcmp(b, "II*\0", 4) || !memcmp(b, "MM\0*", 4) || !memcmp(b, "II+\0", 4) ||
                       !memcmp(b, "MM\0+", 4));
 }
@@ -141,13 +145,16 @@ const mx_format *mx_format_told(const unsigned char *b, size_t n) {
 const mx_format *mx_format_find(const unsigned char *b, size_t n, mx_error *e) {
     const mx_format *f = mx_format_told(b, n);
     if (f) return present(f, e) ? NULL : f;
+    const char *foreign = mx_foreign_format(b, n);
     if (!n)
         mx_fail(e, MX_ERR_FORMAT, "expected an image, found no bytes");
+    else if (foreign)
+        mx_fail(e, MX_ERR_UNSUPPORTED, "expected a " MX_KINDS_READ " image, found %s, which is not read",
+                foreign);
     else
         mx_fail(e, MX_ERR_FORMAT,
-                "expected a JPEG, PNG, WebP, TIFF or .npy image, found something that begins with "
-                "%02x%02x%02x%02x",
-                b[0], n > 1 ? b[1] : 0, n > 2 ? b[2] : 0, n > 3 ? b[3] : 0);
+                "expected a " MX_KINDS_READ " image, found something that begins with %02x%02x%02x%02x", b[0],
+                n > 1 ? b[1] : 0, n > 2 ? b[2] : 0, n > 3 ? b[3] : 0);
     return NULL;
 }
 

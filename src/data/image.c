@@ -83,6 +83,14 @@ mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int chan
     return decode(im, NULL, bytes, size, channels, NULL, e);
 }
 
+mx_status mx_image_decode_turned(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e) {
+    mx_error own = {0};
+    if (!mx_image_decode(im, bytes, size, channels, &own) &&
+        mx_image_turn(im, mx_exif_orientation(bytes, size), &own))
+        mx_image_free(im);
+    return hand_over(e, &own);
+}
+
 mx_status mx_image_decode_part(mx_image *im, mx_box *box, const void *bytes, size_t size, int channels,
                                const mx_part *part, mx_error *e) {
     return decode(im, box, bytes, size, channels, part, e);

@@ -42,7 +42,9 @@ typedef struct {
     int64_t file_room, folder_room, class_room;
     size_t names_size, names_room;
     int64_t others; /* files met that are no images, for the message */
-    int kind;       /* mx_source_kind (source.h) */
+    uint64_t note,
+        lost; /* in names: what was passed over, class folders of which nothing is read; 0: nothing */
+    int kind; /* mx_source_kind (source.h) */
 } mx_index;
 
 #define MX_INDEX_MAX      INT32_MAX          /* files: a permutation holds 4 bytes each */
@@ -56,6 +58,8 @@ mx_status mx_index_add_folder(mx_index *x, const char *path, int64_t mtime, mx_e
  * holder is then x->folders. *size may be NULL. */
 mx_status mx_index_add_holder(mx_index *x, int root_fd, const char *path, int64_t *size, mx_error *e);
 mx_status mx_index_add_class(mx_index *x, const char *name, size_t length, mx_error *e);
+/* A text for x->note or x->lost, kept beside the names. */
+mx_status mx_index_add_text(mx_index *x, const char *text, uint64_t *at, mx_error *e);
 /* The entry of path, NULL when there is none. Files must be sorted (those of folder sources are). */
 const mx_entry *mx_index_find(const mx_index *x, const char *path);
 

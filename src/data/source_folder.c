@@ -72,8 +72,9 @@ mx_status mx_list_folder(mx_index *x, const mx_source *s, int root_fd, mx_error 
     if (!x->files)
         return mx_fail(
             e, MX_ERR_DATA,
-            "no images in %s: expected files named .jpg .jpeg .png .webp .tif .tiff or .npy, found %lld "
-            "other files in %lld folders",
-            mx_quote(quoted, s->root), (long long)x->others, (long long)x->folders);
+            "no images in %s: expected JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy files, found %lld "
+            "other files in %lld folders%s%s",
+            mx_quote(quoted, s->root), (long long)x->others, (long long)x->folders, x->note ? "; " : "",
+            x->names ? x->names + x->note : "");
     return find_classes(x, e);
 }

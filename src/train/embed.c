@@ -116,7 +116,8 @@ static mx_status from_files(embedder *m, mx_error *e) {
             mx_image im = {0};
             mx_error broken = {0};
             whole[k] =
-                !mx_image_read(&im, name_of(m, at + k), f->model.config.channels, &broken) &&
+                !mx_image_read(&im, name_of(m, at + k), f->model.config.channels, m->o->exif_orientation,
+                               &broken) &&
                 !mx_transform_image(&f->transform, &im, f->images + (size_t)k * (size_t)f->each_in, &broken);
             if (!whole[k]) mx_notice(m->sink, "%s", broken.text);
             mx_image_free(&im);
@@ -191,6 +192,7 @@ static mx_status prepare(embedder *m, mx_error *e) {
     if (choose_layer(o, &output, &stage, e) || mx_inference_open(&m->f, o, output, stage, e))
         return e->status;
     if (o->data && mx_open_part(&m->data, o, "all", e)) return e->status;
+    mx_notice_passed(m->sink, m->data);
     m->count = m->data ? mx_dataset_count(m->data) : o->image_count;
     return open_outputs(m, e);
 }

@@ -28,6 +28,7 @@ static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_
         return mx_fail(e, MX_ERR_DATA,
                        "%s has no labels: expected class folders or another labelled data set",
                        mx_dataset_root(data));
+    if (mx_dataset_check_classes(data, e)) return e->status;
     if (!m->class_name && n == m->config.classes) return MX_OK;
     if (!m->class_name)
         return mx_fail(e, MX_ERR_DATA,
@@ -88,6 +89,7 @@ mx_status mx_run_eval(const mixmae_options *options, const mixmae_sink *sink, mx
     if (mx_inference_open(&f, o, MX_OUT_LOGITS, 0, e) || mx_open_part(&data, o, "val", e) ||
         match_classes(&f.model, data, &map, e))
         goto done;
+    mx_notice_passed(sink, data);
     mx_loader_config config = mx_inference_loader(&f, data);
     config.log = tell, config.user = (void *)sink;
     if (mx_evaluate(&v, &f.session, &f.model, &f.mix, f.out, &config, map, e)) goto done;

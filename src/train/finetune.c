@@ -46,6 +46,8 @@ static mx_status choose_pixels(mx_training *p, mx_error *e) {
 
 static mx_status use_data(mx_training *p, mx_error *e) {
     int classes = mx_dataset_classes(p->data);
+    if (mx_dataset_check_classes(p->data, e) || (p->held && mx_dataset_check_classes(p->held, e)))
+        return e->status;
     if (classes < 2)
         return mx_fail(
             e, MX_ERR_DATA,

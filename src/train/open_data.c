@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-mx_status mx_open_part(mx_dataset **out, const mx_options *o, const char *fallback, mx_error *e) {
+static mx_status open_part(mx_dataset **out, const mx_options *o, const char *fallback, mx_error *e) {
     const char *split = o->split ? o->split : fallback;
     *out = NULL;
     if (!o->data) return mx_fail(e, MX_ERR_ARGUMENT, "--data DIR is needed: the images to read");
@@ -14,4 +14,15 @@ mx_status mx_open_part(mx_dataset **out, const mx_options *o, const char *fallba
     if (mx_dataset_open_split(out, o->data, MX_SPLIT_VAL, NULL, e) || *out) return e->status;
     if (!o->split) return mx_dataset_open_split(out, o->data, MX_SPLIT_TRAIN, NULL, e);
     return mx_fail(e, MX_ERR_DATA, "--split val: %s has no held-out part", o->data);
+}
+
+mx_status mx_open_part(mx_dataset **out, const mx_options *o, const char *fallback, mx_error *e) {
+    if (open_part(out, o, fallback, e)) return e->status;
+    mx_dataset_turn(*out, o->exif_orientation);
+    return MX_OK;
+}
+
+void mx_notice_passed(const mixmae_sink *sink, const mx_dataset *d) {
+    const char *text = d ? mx_dataset_passed_over(d) : "";
+    if (*text) mx_notice(sink, "passed over in %s: %s", mx_dataset_root(d), text);
 }

@@ -16,6 +16,7 @@
 #include "data/pack.h"
 #include "io/file.h"
 #include "train/commands.h"
+#include "train/open_data.h"
 
 #define MX_BLOCK_PER_THREAD 16
 #define MX_TAR_RECORD       10240 /* bytes, POSIX's */
@@ -233,6 +234,8 @@ mx_status mx_run_pack(const mixmae_options *options, const mixmae_sink *sink, mx
         mx_dataset_open_split(&val, o->val_data ? o->val_data : o->data, MX_SPLIT_VAL, NULL, e))
         goto done;
     if (!val && o->val_data && mx_dataset_open_split(&val, o->val_data, MX_SPLIT_TRAIN, NULL, e)) goto done;
+    mx_dataset_turn(train, o->exif_orientation), mx_dataset_turn(val, o->exif_orientation);
+    mx_notice_passed(sink, train), mx_notice_passed(sink, val);
     if (mx_dataset_raw(train) && mx_image_png_check(e)) goto done;
     bool labels = mx_dataset_classes(train) > 0;
     if (val && labels != (mx_dataset_classes(val) > 0)) {

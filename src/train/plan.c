@@ -121,13 +121,21 @@ static void say_model(const mixmae_sink *sink, const mx_trainer *t) {
                s->images, s->steps_per_epoch, s->epochs, s->steps);
 }
 
-mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_options *o, const char *cache,
-                                mx_error *e) {
+static mx_status open_both(mx_dataset **data, mx_dataset **held, const mx_options *o, const char *cache,
+                           mx_error *e) {
     if (mx_dataset_open_split(data, o->data, MX_SPLIT_TRAIN, cache, e) || !held) return e->status;
     const char *spec = o->val_data ? o->val_data : o->data;
     if (mx_dataset_open_split(held, spec, MX_SPLIT_VAL, NULL, e) || *held || !o->val_data) return e->status;
     return mx_dataset_open_split(held, spec, MX_SPLIT_TRAIN, NULL,
                                  e); /* not divided: all of it is held out */
+}
+
+mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_options *o, const char *cache,
+                                mx_error *e) {
+    if (open_both(data, held, o, cache, e)) return e->status;
+    mx_dataset_turn(*data, o->exif_orientation);
+    if (held) mx_dataset_turn(*held, o->exif_orientation);
+    return MX_OK;
 }
 
 /* Settings of the task that is planned. Fine-tuning's model is --init's unless --model names one. */

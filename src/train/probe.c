@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "train/features.h"
+#include "train/open_data.h"
 #include "train/plan.h"
 
 #define MX_PROBE_KS 4
@@ -42,6 +43,9 @@ static mx_status read_data(prober *p, mx_error *e) {
     if (!p->test_data)
         return mx_fail(e, MX_ERR_DATA, "%s has no held-out part to test on: --val-data DIR names one",
                        o->data);
+    mx_notice_passed(p->sink, p->train_data), mx_notice_passed(p->sink, p->test_data);
+    if (mx_dataset_check_classes(p->train_data, e) || mx_dataset_check_classes(p->test_data, e))
+        return e->status;
     p->classes = mx_dataset_classes(p->train_data);
     if (p->classes < 2) return mx_fail(e, MX_ERR_DATA, "%s has no classes to tell apart", o->data);
     if (mx_dataset_same_classes(p->train_data, p->test_data, e)) return e->status;

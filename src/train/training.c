@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "io/file.h"
+#include "train/open_data.h"
 #include "train/plan.h"
 #include "train/process.h"
 #include "train/report.h"
@@ -39,6 +40,7 @@ static void describe(mx_training *p) {
               s->model.channels, s->model.channels > 1 ? "s" : "");
     mx_notice(sink, "data      %" PRId64 " images in %s%s", s->images, mx_dataset_root(p->data),
               p->held ? ", held-out images beside them" : "");
+    mx_notice_passed(sink, p->data), mx_notice_passed(sink, p->held);
     mx_notice(sink, "training  %g epochs of %" PRId64 " steps, %d x %d images a step, learning rate %.3g",
               s->epochs, s->steps_per_epoch, s->accum, s->batch, s->schedule.lr);
     mx_notice(
