@@ -312,7 +312,7 @@ static void test_cache_hostile(void **state) {
     assert_true(mx_index_parse(&y, &written, bytes, size, "/r"));
     assert_int_equal(written, 5);
     mx_index_free(&y);
-    const size_t folder = 80, file = folder + 24, names = file + 96;
+    const size_t folder = 96, file = folder + 24, names = file + 96;
     const struct {
         size_t where, size;
         const char *value;
@@ -340,6 +340,8 @@ static void test_cache_hostile(void **state) {
         {file + 44, 1, "\x01"},                             /* the field that is 0 */
         {64, 8, "\x01\x00\x00\x00\x00\x00\x00\x00"},        /* classes */
         {64, 8, "\x00\x00\x00\x00\x00\x00\x00\x20"},        /* classes, wrapping */
+        {80, 1, "\x40"},                                    /* a note outside the block */
+        {88, 1, "\x40"},                                    /* a class folder's */
         {72, 1, "\x06"},                                    /* no such kind */
         {72, 1, "\x03"},                                    /* CIFAR's records are no files */
         {folder + 16, 8, "\x00\x00\x00\x00\x00\x00\x00\x00"}, /* a file where folders are */
@@ -350,7 +352,6 @@ static void test_cache_hostile(void **state) {
         {names + 1, 1, "z"},                                  /* out of order */
         {names + 1, 7, "../.png"},                            /* climbs out */
         {names + 16, 1, "x"},                                 /* the block does not end with 0 */
-        {names + 15, 1, "x"},                                 /* no image's name */
         {names + 17, 1, "x"},                                 /* another root */
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -243,12 +243,6 @@ static const mx_option_row table[] = {
      "images in a shard"},
     {"seed", "N", MX_VALUE_WHOLE, 0, 0, MX_CMD_PACK, AT(seed), 0, BIG, "0",
      "the order of the training images follows from it"},
-    {"exif-orientation", NULL, MX_VALUE_SWITCH, 0, 1, FIT, AT(exif_orientation), 0, 0, "false",
-     "turn JPEG, PNG and WebP pictures as their EXIF data say (torchvision does not; TIFF's own orientation "
-     "always counts)"},
-    {"exif-orientation", NULL, MX_VALUE_SWITCH, 0, 0, USES | MX_CMD_RECONSTRUCT | MX_CMD_PACK,
-     AT(exif_orientation), 0, 0, "false",
-     "turn JPEG, PNG and WebP pictures as their EXIF data say: as the model was trained"},
     {"max-bad", "SHARE", MX_VALUE_REAL, 0, 0, MX_CMD_PACK, AT(max_bad), 0, 1, "0.01",
      "unreadable images are named and left out; a larger share is an error"},
     {"threads", "N", MX_VALUE_WHOLE, 0, 0, MX_CMD_PACK, AT(threads), 0, 1024, "0",
