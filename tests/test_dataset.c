@@ -81,6 +81,53 @@ static void test_labels(void **state) {
     mx_dataset_close(d);
 }
 
+/* Content decides what is an image; whatever is none is named; a class must not vanish. */
+static void test_passed_over(void **state) {
+    (void)state;
+    static const char heic[] = "\0\0\0\x18"
+                               "ftypheic",
+                      pnm[] = "P5 4 4 255\n0123456789abcdef", cr2[] = "II*\0\x10\0\0\0CR\2\0";
+    mx_error e = {0};
+    put_picture("d/a/1.png", 4, 4, 3, 1);
+    put_bytes("d/a/no ending", pnm, sizeof pnm - 1);
+    put_bytes("d/a/odd.ending", pnm, sizeof pnm - 1);
+    put_bytes("d/b/2", pnm, sizeof pnm - 1);
+    put_bytes("d/b/x.heic", heic, sizeof heic - 1);
+    put_bytes("d/b/y", heic, sizeof heic - 1);
+    put_bytes("d/b/z.dng", "II*\0\10\0\0\0\0\0\0\0\0\0", 14); /* a TIFF, and yet none */
+    put_bytes("d/b/z2", cr2, sizeof cr2 - 1);
+    put_text("d/notes/1.txt", "x");
+    put_text("d/notes/README", "x");
+    mkdir(at("d/none"), 0755);
+    for (int again = 0; again < 2; again++) { /* the second time from the cache */
+        mx_dataset *d = open_good("d", at("cache"));
+        PATHS(d, "a/1.png", "a/no ending", "a/odd.ending", "b/2");
+        assert_int_equal(mx_dataset_classes(d), 2);
+        const char *text = mx_dataset_passed_over(d);
+        assert_non_null(strstr(text, "6 files not read: "));
+        assert_non_null(strstr(text, "2 HEIC (first b/"));
+        assert_non_null(strstr(text, "2 camera raw (first b/z"));
+        assert_non_null(strstr(text, "1 .txt (notes/1.txt)"));
+        assert_non_null(strstr(text, "1 empty class folder (none)"));
+        assert_int_equal(mx_dataset_check_classes(d, &e), MX_OK);
+        mx_dataset_close(d);
+    }
+    put_bytes("d/c/x.jp2", "\0\0\0\014jP  \r\n", 10);
+    mx_dataset *d = open_good("d", at("cache"));
+    assert_int_not_equal(mx_dataset_check_classes(d, &e), MX_OK);
+    if (!strstr(e.text, "the class folder c can be read (its files are JPEG 2000)")) fail_msg("%s", e.text);
+    mx_dataset_close(d);
+    unlink(at("d/c/x.jp2"));
+    put_bytes("d/c/1.jpg", heic, sizeof heic - 1); /* the name of an image is not enough */
+    d = open_good("d", at("cache"));
+    e = (mx_error){0};
+    assert_int_not_equal(mx_dataset_check_classes(d, &e), MX_OK);
+    if (!strstr(e.text, "none of the 1 images of the class c can be read, as c/1.jpg"))
+        fail_msg("%s", e.text);
+    mx_dataset_close(d);
+    unlink(at("d/c/1.jpg"));
+}
+
 static void test_refused(void **state) {
     (void)state;
     mkdir(at("empty"), 0755);
@@ -416,6 +463,7 @@ int main(void) {
         T(test_flat),
         T(test_nested),
         T(test_labels),
+        T(test_passed_over),
         T(test_refused),
         T(test_links),
         T(test_unreadable_folder),

@@ -108,7 +108,10 @@ bool mx_is_side_file(const char *name) {
     static const char *const side[] = {"txt",  "json", "jsonl", "xml", "csv",  "tsv", "lst", "md",
                                        "html", "htm",  "yaml",  "yml", "toml", "log", "ini", "cfg",
                                        "py",   "sh",   "db",    "cls", "rst",  "tex", "url", NULL};
-    return is_in(ending(name), side);
+    static const char *const whole[] = {"readme",    "license", "licence", "copying",
+                                        "checksums", "md5sums", NULL};
+    const char *slash = strrchr(name, '/');
+    return is_in(ending(name), side) || is_in(slash ? slash + 1 : name, whole);
 }
 
 /* Cameras' own files, most of which look like TIFF and hold a small picture first. */
