@@ -3,7 +3,8 @@
     python3 tests/interop/images_check.py build/mixmae [FOLDER ...]
 
 Counts, by kind: equal (every byte of the RGB picture), deep (more than 8 bits, kept here: the numbers are Pillow's, or
-what Pillow's 8 bits were cut from), different, refused here, refused there, refused by both. Names every file that is
+what Pillow's 8 bits were cut from, or tifffile's: Pillow 12.0 swaps the bytes of compressed big-endian TIFFs, and mixes
+up the planes of 16-bit ones), different, refused here, refused there, refused by both. Names every file that is
 different, and every one that only Pillow reads. Ends with 1 when one is different, when the program under it died, or
 when a file of a kind that we read is refused here without standing in KNOWN (docs/DATA.md says the same in words).
 
@@ -11,7 +12,7 @@ Without a folder: the test images of Pillow's source package and all images amon
 image_dump (lab/image_dump.c) must lie beside the program: tools/interop builds it.
 """
 import collections
-import io
+import logging
 import os
 import re
 import subprocess
@@ -20,6 +21,7 @@ import tarfile
 import warnings
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 from pillow_check import Dump
@@ -53,7 +55,7 @@ def theirs(path):
     deeper); images are None when Pillow cannot."""
     kind = None
     try:
-        with Image.open(path) as opened:
+        with open(path, "rb") as file, Image.open(file) as opened:  # as torchvision does it
             kind = opened.format
             opened.load()
             deep = opened.mode.startswith(("I", "F"))
@@ -79,6 +81,21 @@ def agree(ours, stored, rgb, gap):
     return "different"
 
 
+def as_tifffile(ours, path):
+    """Are the numbers those that tifffile finds? It neither turns nor divides."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            numbers = page.asarray()
+            if page.planarconfig == 2 and numbers.ndim == 3:
+                numbers = np.moveaxis(numbers, 0, -1)
+    except Exception:  # as above
+        return False
+    numbers = numbers.reshape(*numbers.shape[:2], -1)[:, :, :3].astype(ours.dtype)
+    return ours.dtype != np.uint8 and numbers.shape[:2] == ours.shape[:2] and np.array_equal(
+        np.broadcast_to(numbers, ours.shape), ours, equal_nan=ours.dtype == np.float32)
+
+
 def name_of_kind(path, kind):
     return kind or os.path.splitext(path)[1].lower() or "no ending"
 
@@ -92,6 +109,8 @@ def compare(ours, path):
         verdict = "died" if why == "died" else "refused here"
     else:
         verdict = "refused there" if stored is None else agree(picture, stored, rgb, gap)
+        if verdict == "different" and kind == "TIFF" and as_tifffile(picture, path):
+            verdict = "deep"
     return name_of_kind(path, kind), verdict, why
 
 
@@ -146,6 +165,7 @@ def packaged():
 
 def main():
     warnings.simplefilter("ignore")
+    logging.disable(logging.ERROR)
     print(f"Pillow {Image.__version__}")
     folders = sys.argv[2:]
     if not folders:
