@@ -368,6 +368,7 @@ static void pnm(void **state) {
                {TEXT("P5 0 2 255\nabcd"), "expected a width and a height"},
                {TEXT("P2 2 2 5\n1 2 3 6"), "sample 3 of 4: expected a number from 0 to 5"},
                {TEXT("P1 2 2 1 0 1 2 "), "expected a number from 0 to 1"},
+               {TEXT("Pf 2 2 hhhhhhhhhhhhhhhhhhh\nxxxxxxxxxxxxxxxx"), "finite scale"},
                {TEXT("Pf 2 2 inf\nxxxxxxxxxxxxxxxx"), "finite scale"}};
     for (size_t i = 0; i < COUNT(bad); i++) {
         refused(bad[i].f, 1, bad[i].says);

@@ -34,12 +34,13 @@ static void skip_comment(reading *r) {
  * it is too long. */
 static size_t word(reading *r, char text[MX_PNM_MAX_TOKEN + 1]) {
     size_t n = 0;
+    *text = 0;
     for (; r->at < r->size; r->at++) {
         unsigned char c = r->bytes[r->at];
         if (c == '#')
             skip_comment(r);
         else if (!white(c)) {
-            if (n == MX_PNM_MAX_TOKEN) return 0;
+            if (n == MX_PNM_MAX_TOKEN) return *text = 0;
             text[n++] = (char)c;
             continue;
         } else if (n)
@@ -70,7 +71,7 @@ static mx_status parse_scale(pnm_header *h, reading *r, mx_error *e) {
     char text[MX_PNM_MAX_TOKEN + 1], *end = text;
     double scale = word(r, text) ? strtod(text, &end) : 0;
     if (end == text || *end || scale == 0 || !isfinite(scale))
-        return mx_fail(e, MX_ERR_FORMAT, "expected a finite scale that is not 0, found \"%s\"", text);
+        return mx_fail(e, MX_ERR_FORMAT, "expected a finite scale that is not 0");
     h->little = scale < 0;
     h->type = MX_PIXEL_F32;
     return MX_OK;
