@@ -7,8 +7,10 @@
 #include <webp/decode.h>
 #include <webp/demux.h>
 
-#define MX_WEBP_MAX_RATIO                                                                                    \
-    65536 /* pixels a byte of an animation, whose canvas may be far larger than a frame */
+/* Pixels a byte that are believed: a flat picture takes 30 bytes whatever its size; an animation's canvas may
+ * be far larger than a frame. */
+#define MX_WEBP_MAX_RATIO     ((uint64_t)1 << 20)
+#define MX_WEBP_MAX_RATIO_ANI ((uint64_t)1 << 16)
 
 static mx_status features(WebPBitstreamFeatures *f, const unsigned char *bytes, size_t size, mx_error *e) {
     VP8StatusCode code = WebPGetFeatures(bytes, size, f);
@@ -58,7 +60,9 @@ mx_status mx_decode_webp(mx_image *im, int *colours, const unsigned char *bytes,
     WebPBitstreamFeatures f;
     if (features(&f, bytes, size, e)) return e->status;
     *colours = f.has_alpha && channels == 4 ? 4 : 3; /* alpha is decoded only when it is wanted */
-    if (f.has_animation && (uint64_t)f.width * (uint64_t)f.height / MX_WEBP_MAX_RATIO > size)
+    if ((uint64_t)f.width * (uint64_t)f.height /
+            (f.has_animation ? MX_WEBP_MAX_RATIO_ANI : MX_WEBP_MAX_RATIO) >
+        size)
         return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %dx%d pixels", size, f.width, f.height);
     if (mx_image_make(im, f.width, f.height, *colours, MX_PIXEL_U8, e)) return e->status;
     if (f.has_animation) return first_frame(im, bytes, size, e);
