@@ -109,23 +109,54 @@ static void test_passed_over(void **state) {
         assert_non_null(strstr(text, "2 camera raw (first b/z"));
         assert_non_null(strstr(text, "1 .txt (notes/1.txt)"));
         assert_non_null(strstr(text, "1 empty class folder (none)"));
-        assert_int_equal(mx_dataset_check_classes(d, &e), MX_OK);
+        assert_int_equal(mx_dataset_check_classes(d, true, &e), MX_OK);
         mx_dataset_close(d);
     }
     put_bytes("d/c/x.jp2", "\0\0\0\014jP  \r\n", 10);
     mx_dataset *d = open_good("d", at("cache"));
-    assert_int_not_equal(mx_dataset_check_classes(d, &e), MX_OK);
+    assert_int_not_equal(mx_dataset_check_classes(d, true, &e), MX_OK);
     if (!strstr(e.text, "the class folder c can be read (its files are JPEG 2000)")) fail_msg("%s", e.text);
     mx_dataset_close(d);
     unlink(at("d/c/x.jp2"));
     put_bytes("d/c/1.jpg", heic, sizeof heic - 1); /* the name of an image is not enough */
     d = open_good("d", at("cache"));
     e = (mx_error){0};
-    assert_int_not_equal(mx_dataset_check_classes(d, &e), MX_OK);
+    assert_int_not_equal(mx_dataset_check_classes(d, true, &e), MX_OK);
     if (!strstr(e.text, "none of the 1 images of the class c can be read, as c/1.jpg"))
         fail_msg("%s", e.text);
     mx_dataset_close(d);
     unlink(at("d/c/1.jpg"));
+}
+
+static void put_member(char *tar, size_t block, const char *name, const char *bytes) { /* one block of data */
+    char *h = tar + 1024 * block;
+    unsigned sum = 0;
+    memset(h, 0, 1024);
+    snprintf(h, 100, "%s", name);
+    memcpy(h + 100, "0000644\0000000000\0000000000\0", 24);
+    snprintf(h + 124, 12, "%011o", (unsigned)strlen(bytes));
+    memcpy(h + 136, "00000000000\0        0", 21);
+    memcpy(h + 257, "ustar\00000", 8);
+    strcpy(h + 512, bytes);
+    for (int i = 0; i < 512; i++) sum += (unsigned char)h[i];
+    snprintf(h + 148, 8, "%06o", sum);
+}
+
+/* Members of a shard that are no images for us, and not what goes beside them. */
+static void test_passed_over_in_shards(void **state) {
+    (void)state;
+    static char tar[1024 * 6];
+    put_member(tar, 0, "a.pgm", "P5 2 2 255\nabcd");
+    put_member(tar, 1, "a.json", "{}");
+    put_member(tar, 2, "b.heic", "x");
+    put_member(tar, 3, "c.heic", "x");
+    put_member(tar, 4, "d.odd", "x");
+    put_bytes("s/1.tar", tar, sizeof tar);
+    mx_dataset *d = open_good("s", NULL);
+    assert_int_equal(mx_dataset_count(d), 1);
+    assert_string_equal(mx_dataset_passed_over(d),
+                        "3 files not read: 2 HEIC (first 1.tar/b.heic), 1 .odd (1.tar/d.odd)");
+    mx_dataset_close(d);
 }
 
 static void test_refused(void **state) {
@@ -464,6 +495,7 @@ int main(void) {
         T(test_nested),
         T(test_labels),
         T(test_passed_over),
+        T(test_passed_over_in_shards),
         T(test_refused),
         T(test_links),
         T(test_unreadable_folder),

@@ -196,18 +196,22 @@ const char *mx_dataset_passed_over(const mx_dataset *d) {
     return d->index.note ? d->index.names + d->index.note : "";
 }
 
-mx_status mx_dataset_check_classes(const mx_dataset *d, mx_error *e) {
+mx_status mx_dataset_check_classes(const mx_dataset *d, bool training, mx_error *e) {
     const mx_index *x = &d->index;
     char quoted[MX_QUOTE], first[MX_QUOTE];
     if (x->classes && x->lost)
         return mx_fail(e, MX_ERR_DATA, "%s: %s", mx_quote(quoted, d->source.given), x->names + x->lost);
+    if (!training) return MX_OK;
+    int64_t readable = 0;
     int64_t *of =
         calloc((size_t)x->classes + 1, 2 * sizeof *of); /* images of a class, and those with a header */
     if (!of) return mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)x->classes);
     for (int64_t i = 0; i < x->files; i++)
         if (x->file[i].label >= 0)
             of[2 * x->file[i].label]++, of[2 * x->file[i].label + 1] += x->file[i].width > 0;
-    for (int64_t i = 0; i < x->files && !e->status; i++) {
+    for (int64_t i = 0; i < x->files; i++) readable += x->file[i].width > 0;
+    for (int64_t i = 0; i < x->files && !e->status && readable;
+         i++) { /* nothing at all: told when it is read */
         int32_t label = x->file[i].label;
         if (label >= 0 && of[2 * label] && !of[2 * label + 1])
             mx_fail(e, MX_ERR_DATA, "none of the %lld images of the class %s can be read, as %s",

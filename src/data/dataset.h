@@ -48,9 +48,9 @@ mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_e
 
 /* Pictures are turned as their EXIF data say (--exif-orientation). TIFF's own orientation always counts. */
 void mx_dataset_turn(mx_dataset *d, bool on);
-/* Not MX_OK when nothing of some class can be read: a folder whose files are of other kinds, a class of which
- * no image has a header that is understood. For those who need the labels. */
-mx_status mx_dataset_check_classes(const mx_dataset *d, mx_error *e);
+/* Not MX_OK when nothing of some class can be read: a folder whose files are of other kinds; when training,
+ * also a class of which no image has a header that is understood. For those who need the labels. */
+mx_status mx_dataset_check_classes(const mx_dataset *d, bool training, mx_error *e);
 /* "3 files not read: 2 HEIC (first a/1.heic), 1 .mov (b/2.mov)"; "": all is read. */
 const char *mx_dataset_passed_over(const mx_dataset *d);
 

@@ -27,7 +27,7 @@ typedef struct {
 _Static_assert(sizeof(mx_entry) == 48 && sizeof(mx_folder) == 24 && sizeof(header) == 96, "the cache format");
 
 void mx_index_free(mx_index *x) {
-    free(x->file), free(x->folder), free(x->class_name), free(x->names);
+    free(x->file), free(x->folder), free(x->class_name), free(x->names), free(x->passed);
     *x = (mx_index){0};
 }
 

@@ -41,7 +41,8 @@ typedef struct {
     int64_t files, folders, classes;
     int64_t file_room, folder_room, class_room;
     size_t names_size, names_room;
-    int64_t others; /* files met that are no images, for the message */
+    int64_t others;           /* files met that are no images, for the message */
+    struct mx_passed *passed; /* while listing: what was passed over (passed.h); its own */
     uint64_t note,
         lost; /* in names: what was passed over, class folders of which nothing is read; 0: nothing */
     int kind; /* mx_source_kind (source.h) */

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -26,50 +27,51 @@ static const char *first_match(const magic *m, const unsigned char *head, size_t
     return NULL;
 }
 
+static const magic foreign[] = {
+    {"AVIF", 4, 8, "ftypavif"},
+    {"AVIF", 4, 8, "ftypavis"},
+    {"HEIC", 4, 7, "ftyphei"},
+    {"HEIC", 4, 7, "ftyphev"},
+    {"HEIF", 4, 8, "ftypmif1"},
+    {"HEIF", 4, 8, "ftypmsf1"},
+    {"camera raw", 4, 7, "ftypcrx"},
+    {"JPEG 2000", 0, 8, "\0\0\0\fjP  "},
+    {"JPEG 2000", 0, 4, "\xff\x4f\xff\x51"},
+    {"JPEG XL", 0, 8, "\0\0\0\fJXL "},
+    {"JPEG XL", 0, 2, "\xff\n"},
+    {"JPEG XR", 0, 4, "II\xbc\1"},
+    {"PSD", 0, 4, "8BPS"},
+    {"camera raw", 0, 15, "FUJIFILMCCD-RAW"},
+    {"camera raw", 0, 4, "IIRO"},
+    {"camera raw", 0, 4, "IIRS"},
+    {"camera raw", 0, 4, "MMOR"},
+    {"camera raw", 0, 4, "IIU\0"},
+    {"camera raw", 0, 4, "FOVb"},
+    {"camera raw", 8, 2, "CR"}, /* after a TIFF header, see below */
+    {"OpenEXR", 0, 4, "\x76\x2f\x31\x01"},
+    {"Radiance HDR", 0, 10, "#?RADIANCE"},
+    {"Radiance HDR", 0, 6, "#?RGBE"},
+    {"DDS", 0, 4, "DDS "},
+    {"ICO", 0, 4, "\0\0\1\0"},
+    {"CUR", 0, 4, "\0\0\2\0"},
+    {"ICNS", 0, 4, "icns"},
+    {"QOI", 0, 4, "qoif"},
+    {"PAM", 0, 3, "P7\n"},
+    {"SGI", 0, 3, "\x01\xda\x00"},
+    {"SGI", 0, 3, "\x01\xda\x01"},
+    {"Sun raster", 0, 4, "\x59\xa6\x6a\x95"},
+    {"PCX", 0, 3, "\n\5\1"},
+    {"XCF", 0, 9, "gimp xcf "},
+    {"DICOM", 128, 4, "DICM"},
+    {"FITS", 0, 9, "SIMPLE  ="},
+    {"DjVu", 0, 8, "AT&TFORM"},
+    {"BPG", 0, 4, "BPG\xfb"},
+    {"FLIF", 0, 4, "FLIF"},
+    {NULL, 0, 0, NULL},
+};
+
 const char *mx_foreign_format(const unsigned char *head, size_t n) {
-    static const magic kinds[] = {
-        {"AVIF", 4, 8, "ftypavif"},
-        {"AVIF", 4, 8, "ftypavis"},
-        {"HEIC", 4, 7, "ftyphei"},
-        {"HEIC", 4, 7, "ftyphev"},
-        {"HEIF", 4, 8, "ftypmif1"},
-        {"HEIF", 4, 8, "ftypmsf1"},
-        {"camera raw", 4, 7, "ftypcrx"},
-        {"JPEG 2000", 0, 8, "\0\0\0\fjP  "},
-        {"JPEG 2000", 0, 4, "\xff\x4f\xff\x51"},
-        {"JPEG XL", 0, 8, "\0\0\0\fJXL "},
-        {"JPEG XL", 0, 2, "\xff\n"},
-        {"JPEG XR", 0, 4, "II\xbc\1"},
-        {"PSD", 0, 4, "8BPS"},
-        {"camera raw", 0, 15, "FUJIFILMCCD-RAW"},
-        {"camera raw", 0, 4, "IIRO"},
-        {"camera raw", 0, 4, "IIRS"},
-        {"camera raw", 0, 4, "MMOR"},
-        {"camera raw", 0, 4, "IIU\0"},
-        {"camera raw", 0, 4, "FOVb"},
-        {"camera raw", 8, 2, "CR"}, /* after a TIFF header, see below */
-        {"OpenEXR", 0, 4, "\x76\x2f\x31\x01"},
-        {"Radiance HDR", 0, 10, "#?RADIANCE"},
-        {"Radiance HDR", 0, 6, "#?RGBE"},
-        {"DDS", 0, 4, "DDS "},
-        {"ICO", 0, 4, "\0\0\1\0"},
-        {"CUR", 0, 4, "\0\0\2\0"},
-        {"ICNS", 0, 4, "icns"},
-        {"QOI", 0, 4, "qoif"},
-        {"PAM", 0, 3, "P7\n"},
-        {"SGI", 0, 3, "\x01\xda\x00"},
-        {"SGI", 0, 3, "\x01\xda\x01"},
-        {"Sun raster", 0, 4, "\x59\xa6\x6a\x95"},
-        {"PCX", 0, 3, "\n\5\1"},
-        {"XCF", 0, 9, "gimp xcf "},
-        {"DICOM", 128, 4, "DICM"},
-        {"FITS", 0, 9, "SIMPLE  ="},
-        {"DjVu", 0, 8, "AT&TFORM"},
-        {"BPG", 0, 4, "BPG\xfb"},
-        {"FLIF", 0, 4, "FLIF"},
-        {NULL, 0, 0, NULL},
-    };
-    for (const magic *m = kinds; m->bytes; m++) {
+    for (const magic *m = foreign; m->bytes; m++) {
         bool raw = m->at == 8 && m->n == 2; /* "CR" alone says nothing */
         if (raw && (n < 4 || memcmp(head, "II*\0", 4))) continue;
         if ((size_t)(m->at + m->n) <= n && !memcmp(head + m->at, m->bytes, (size_t)m->n)) return m->name;
@@ -192,7 +194,20 @@ void mx_passed_folder(mx_passed *p, const char *name, int64_t images, int64_t ot
     if (!*first) mx_quote(first, name);
 }
 
+mx_status mx_passed_member(mx_index *x, const char *shard, const char *name, mx_error *e) {
+    char kind[MX_PASSED_NAME], *path = NULL;
+    if (mx_is_side_file(name)) return MX_OK;
+    if (!x->passed && !(x->passed = calloc(1, sizeof *x->passed)))
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    if (asprintf(&path, "%s/%s", shard, name) < 0) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    mx_file_kind(kind, (const unsigned char *)"", 0, name);
+    mx_passed_count(x->passed, kind, path);
+    free(path);
+    return MX_OK;
+}
+
 mx_status mx_passed_note(const mx_passed *p, mx_index *x, mx_error *e) {
+    if (!p) return MX_OK;
     char text[MX_PASSED_KINDS * (MX_QUOTE + 64) + 2 * MX_QUOTE] = "";
     size_t at = 0, room = sizeof text;
     int64_t named = 0;

@@ -8,7 +8,7 @@
 #define MX_PASSED_NAME  24
 #define MX_PASSED_HEAD  160 /* bytes of a file that tell its kind */
 
-typedef struct {
+typedef struct mx_passed {
     struct {
         char kind[MX_PASSED_NAME];
         char first[MX_QUOTE]; /* the first file's path */
@@ -37,8 +37,10 @@ void mx_passed_last(const mx_passed *p, char kind[MX_PASSED_NAME]);
 void mx_passed_count(mx_passed *p, const char *kind, const char *path);
 /* A class folder has been walked: images and other files that lay in it. */
 void mx_passed_folder(mx_passed *p, const char *name, int64_t images, int64_t others, const char *kind);
+/* Counts a member of a shard whose name is none of an image, unless it goes beside images. */
+mx_status mx_passed_member(mx_index *x, const char *shard, const char *name, mx_error *e);
 /* Puts the line into x->note, and a sentence about lost classes into x->lost; none where there is nothing to
- * say. */
+ * say, or p is NULL. */
 mx_status mx_passed_note(const mx_passed *p, mx_index *x, mx_error *e);
 
 #endif

@@ -2,6 +2,7 @@
  * same name up to the first dot of the base name. libarchive goes through each shard once and finds where the
  * images lie (long names, PAX headers and large sizes are its work); after that they are read in place. So a
  * compressed shard cannot be used: nothing can be read from its middle. */
+#include "data/passed.h"
 #include "data/shards.h"
 #include "data/source.h"
 #include "data/text.h"
@@ -113,7 +114,8 @@ static mx_status take_member(gathering *g, struct archive *a, const char *name, 
     if (!new_field(g, ext)) return mx_fail(g->e, MX_ERR_FORMAT, "expected each field once in a sample");
     if (!strcmp(ext, "cls")) return read_label(g, a, size);
     char tried[80] = "x.";
-    if (g->image || strchr(ext, '.') || !mx_image_name_known(strcat(tried, ext))) return MX_OK;
+    if (!mx_image_name_known(strcat(tried, ext))) return mx_passed_member(g->x, g->shard, name, g->e);
+    if (g->image || strchr(ext, '.')) return MX_OK;
     g->offset = archive_filter_bytes(a, 0), g->size = size;
     if (g->offset < 0 || size > g->shard_size || g->offset > g->shard_size - size)
         return mx_fail(g->e, MX_ERR_FORMAT, "byte %lld: expected %lld bytes, found the end of the shard",
@@ -224,6 +226,7 @@ mx_status mx_list_tar(mx_index *x, const mx_source *s, int root_fd, mx_error *e)
         st = mx_tar_shard(x, fd, s->file[i], size, &most, e);
         close(fd);
     }
+    if (!st) st = mx_passed_note(x->passed, x, e);
     if (st) return st;
     if (given && most < 0) x->classes = 0; /* names, but no labels */
     return given ? MX_OK : mx_text_numbered(x, most, e);

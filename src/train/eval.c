@@ -28,7 +28,7 @@ static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_
         return mx_fail(e, MX_ERR_DATA,
                        "%s has no labels: expected class folders or another labelled data set",
                        mx_dataset_root(data));
-    if (mx_dataset_check_classes(data, e)) return e->status;
+    if (mx_dataset_check_classes(data, false, e)) return e->status;
     if (!m->class_name && n == m->config.classes) return MX_OK;
     if (!m->class_name)
         return mx_fail(e, MX_ERR_DATA,

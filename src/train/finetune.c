@@ -46,7 +46,8 @@ static mx_status choose_pixels(mx_training *p, mx_error *e) {
 
 static mx_status use_data(mx_training *p, mx_error *e) {
     int classes = mx_dataset_classes(p->data);
-    if (mx_dataset_check_classes(p->data, e) || (p->held && mx_dataset_check_classes(p->held, e)))
+    if (mx_dataset_check_classes(p->data, true, e) ||
+        (p->held && mx_dataset_check_classes(p->held, false, e)))
         return e->status;
     if (classes < 2)
         return mx_fail(

@@ -44,7 +44,7 @@ static mx_status read_data(prober *p, mx_error *e) {
         return mx_fail(e, MX_ERR_DATA, "%s has no held-out part to test on: --val-data DIR names one",
                        o->data);
     mx_notice_passed(p->sink, p->train_data), mx_notice_passed(p->sink, p->test_data);
-    if (mx_dataset_check_classes(p->train_data, e) || mx_dataset_check_classes(p->test_data, e))
+    if (mx_dataset_check_classes(p->train_data, true, e) || mx_dataset_check_classes(p->test_data, false, e))
         return e->status;
     p->classes = mx_dataset_classes(p->train_data);
     if (p->classes < 2) return mx_fail(e, MX_ERR_DATA, "%s has no classes to tell apart", o->data);
