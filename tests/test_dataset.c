@@ -103,7 +103,7 @@ static void test_passed_over(void **state) {
         mx_dataset *d = open_good("d", at("cache"));
         PATHS(d, "a/1.png", "a/no ending", "a/odd.ending", "b/2");
         assert_int_equal(mx_dataset_classes(d), 2);
-        const char *text = mx_dataset_passed_over(d);
+        const char *text = mx_dataset_unread(d);
         assert_non_null(strstr(text, "6 files not read: "));
         assert_non_null(strstr(text, "2 HEIC (first b/"));
         assert_non_null(strstr(text, "2 camera raw (first b/z"));
@@ -154,7 +154,7 @@ static void test_passed_over_in_shards(void **state) {
     put_bytes("s/1.tar", tar, sizeof tar);
     mx_dataset *d = open_good("s", NULL);
     assert_int_equal(mx_dataset_count(d), 1);
-    assert_string_equal(mx_dataset_passed_over(d),
+    assert_string_equal(mx_dataset_unread(d),
                         "3 files not read: 2 HEIC (first 1.tar/b.heic), 1 .odd (1.tar/d.odd)");
     mx_dataset_close(d);
 }

@@ -192,8 +192,8 @@ void mx_dataset_turn(mx_dataset *d, bool on) {
     if (d) d->turn = on;
 }
 
-const char *mx_dataset_passed_over(const mx_dataset *d) {
-    return d->index.note ? d->index.names + d->index.note : "";
+const char *mx_dataset_unread(const mx_dataset *d) {
+    return d->index.unread ? d->index.names + d->index.unread : "";
 }
 
 mx_status mx_dataset_check_classes(const mx_dataset *d, bool training, mx_error *e) {

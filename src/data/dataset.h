@@ -52,7 +52,7 @@ void mx_dataset_turn(mx_dataset *d, bool on);
  * also a class of which no image has a header that is understood. For those who need the labels. */
 mx_status mx_dataset_check_classes(const mx_dataset *d, bool training, mx_error *e);
 /* "3 files not read: 2 HEIC (first a/1.heic), 1 .mov (b/2.mov)"; "": all is read. */
-const char *mx_dataset_passed_over(const mx_dataset *d);
+const char *mx_dataset_unread(const mx_dataset *d);
 
 int64_t mx_dataset_count(const mx_dataset *d);
 const char *mx_dataset_path(const mx_dataset *d, int64_t i); /* relative to root, or inside a shard; valid

@@ -21,7 +21,7 @@ typedef struct {
     char magic[8];
     uint64_t total, sum; /* bytes of the file; checksum of all of it but this field */
     int64_t written;     /* ns since 1970: when the walk began */
-    uint64_t folders, files, names_size, root_size, classes, kind, note, lost;
+    uint64_t folders, files, names_size, root_size, classes, kind, unread, lost;
 } header;
 
 _Static_assert(sizeof(mx_entry) == 48 && sizeof(mx_folder) == 24 && sizeof(header) == 96, "the cache format");
@@ -193,7 +193,7 @@ static bool entry_good(const mx_index *x, const mx_entry *f) {
 static bool content_good(const mx_index *x) {
     bool folder = x->kind == MX_SOURCE_FOLDER;
     if (!x->names_size || x->names[x->names_size - 1]) return false; /* so every string inside it ends */
-    if (x->note >= x->names_size || x->lost >= x->names_size) return false;
+    if (x->unread >= x->names_size || x->lost >= x->names_size) return false;
     for (int64_t i = 0; i < x->folders; i++) {
         const mx_folder *f = &x->folder[i];
         if (f->name >= x->names_size || f->size < -1) return false;
@@ -233,7 +233,7 @@ bool mx_index_parse(mx_index *x, int64_t *written, const void *bytes, size_t siz
     x->folders = x->folder_room = (int64_t)h.folders;
     x->classes = x->class_room = (int64_t)h.classes;
     x->kind = (int)h.kind;
-    x->note = h.note, x->lost = h.lost;
+    x->unread = h.unread, x->lost = h.lost;
     x->files = x->file_room = (int64_t)h.files;
     x->names_size = x->names_room = h.names_size;
     *written = h.written;
@@ -274,7 +274,7 @@ bool mx_index_save(const mx_index *x, int64_t written, const char *path, const c
                 .root_size = strlen(root),
                 .classes = (uint64_t)x->classes,
                 .kind = (uint64_t)x->kind,
-                .note = x->note,
+                .unread = x->unread,
                 .lost = x->lost};
     size_t folders = h.folders * sizeof *x->folder, files = h.files * sizeof *x->file,
            classes = h.classes * sizeof *x->class_name;

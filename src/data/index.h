@@ -43,7 +43,7 @@ typedef struct {
     size_t names_size, names_room;
     int64_t others;           /* files met that are no images, for the message */
     struct mx_passed *passed; /* while listing: what was passed over (passed.h); its own */
-    uint64_t note,
+    uint64_t unread,
         lost; /* in names: what was passed over, class folders of which nothing is read; 0: nothing */
     int kind; /* mx_source_kind (source.h) */
 } mx_index;
@@ -59,7 +59,7 @@ mx_status mx_index_add_folder(mx_index *x, const char *path, int64_t mtime, mx_e
  * holder is then x->folders. *size may be NULL. */
 mx_status mx_index_add_holder(mx_index *x, int root_fd, const char *path, int64_t *size, mx_error *e);
 mx_status mx_index_add_class(mx_index *x, const char *name, size_t length, mx_error *e);
-/* A text for x->note or x->lost, kept beside the names. */
+/* A text for x->unread or x->lost, kept beside the names. */
 mx_status mx_index_add_text(mx_index *x, const char *text, uint64_t *at, mx_error *e);
 /* The entry of path, NULL when there is none. Files must be sorted (those of folder sources are). */
 const mx_entry *mx_index_find(const mx_index *x, const char *path);

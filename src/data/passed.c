@@ -225,7 +225,7 @@ mx_status mx_passed_note(const mx_passed *p, mx_index *x, mx_error *e) {
         snprintf(text + at, room - at, "%s%" PRId64 " empty class folder%s (%s%s)", at ? ", " : "",
                  p->empty_folders, p->empty_folders > 1 ? "s" : "", p->empty_folders > 1 ? "first " : "",
                  p->empty);
-    if (*text && mx_index_add_text(x, text, &x->note, e)) return e->status;
+    if (*text && mx_index_add_text(x, text, &x->unread, e)) return e->status;
     if (!p->lost_folders) return MX_OK;
     snprintf(text, room,
              "nothing of the class folder %s can be read (its files are %s)%s: expected JPEG, PNG, WebP, "

@@ -39,7 +39,7 @@ void mx_passed_count(mx_passed *p, const char *kind, const char *path);
 void mx_passed_folder(mx_passed *p, const char *name, int64_t images, int64_t others, const char *kind);
 /* Counts a member of a shard whose name is none of an image, unless it goes beside images. */
 mx_status mx_passed_member(mx_index *x, const char *shard, const char *name, mx_error *e);
-/* Puts the line into x->note, and a sentence about lost classes into x->lost; none where there is nothing to
+/* Puts the line into x->unread, and a sentence about lost classes into x->lost; none where there is nothing to
  * say, or p is NULL. */
 mx_status mx_passed_note(const mx_passed *p, mx_index *x, mx_error *e);
 

@@ -74,7 +74,7 @@ mx_status mx_list_folder(mx_index *x, const mx_source *s, int root_fd, mx_error 
             e, MX_ERR_DATA,
             "no images in %s: expected JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy files, found %lld "
             "other files in %lld folders%s%s",
-            mx_quote(quoted, s->root), (long long)x->others, (long long)x->folders, x->note ? "; " : "",
-            x->names ? x->names + x->note : "");
+            mx_quote(quoted, s->root), (long long)x->others, (long long)x->folders, x->unread ? "; " : "",
+            x->names ? x->names + x->unread : "");
     return find_classes(x, e);
 }

@@ -23,6 +23,6 @@ mx_status mx_open_part(mx_dataset **out, const mx_options *o, const char *fallba
 }
 
 void mx_notice_passed(const mixmae_sink *sink, const mx_dataset *d) {
-    const char *text = d ? mx_dataset_passed_over(d) : "";
+    const char *text = d ? mx_dataset_unread(d) : "";
     if (*text) mx_notice(sink, "passed over in %s: %s", mx_dataset_root(d), text);
 }
