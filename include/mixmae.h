@@ -149,8 +149,8 @@ const char *mixmae_model_class_name(const mixmae_model *model, int index);
 
 /* One image to one input tensor, [channels, image_height, image_width] into `image`, by the evaluation
  * transform: shorter side resized (bicubic, as Pillow), centre cut out, normalised. From the bytes of a JPEG,
- * PNG, WebP, TIFF or .npy file; from a file; or from 8-bit samples [height, width, channels], whose channels
- * must be the model's. */
+ * PNG, WebP, TIFF, GIF, BMP, PNM or .npy file; from a file; or from 8-bit samples [height, width, channels],
+ * whose channels must be the model's. */
 mixmae_status mixmae_model_preprocess(const mixmae_model *model, const void *bytes, size_t count,
                                       float *image, char *message, size_t size);
 mixmae_status mixmae_model_read_image(const mixmae_model *model, const char *path, float *image,

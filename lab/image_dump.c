@@ -8,6 +8,7 @@
 #include "data/image.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void answer(const mx_image *im) {
@@ -26,7 +27,7 @@ static mx_status serve(const char *line, mx_error *e) {
                &out_h, &out_w, filter, &at) != 8 ||
         !at)
         return mx_fail(e, MX_ERR_ARGUMENT, "expected 8 words and a path, found %s", line);
-    mx_status st = mx_image_read(&im, line + at, channels, e);
+    mx_status st = mx_image_read(&im, line + at, channels, getenv("TURN") != NULL, e);
     if (!st && box.height > 0) {
         st = mx_image_make(&out, out_w, out_h, channels, im.type, e);
         mx_filter which = strcmp(filter, "bilinear") ? MX_FILTER_BICUBIC : MX_FILTER_BILINEAR;

@@ -81,6 +81,84 @@ static void test_labels(void **state) {
     mx_dataset_close(d);
 }
 
+/* Content decides what is an image; whatever is none is named; a class must not vanish. */
+static void test_passed_over(void **state) {
+    (void)state;
+    static const char heic[] = "\0\0\0\x18"
+                               "ftypheic",
+                      pnm[] = "P5 4 4 255\n0123456789abcdef", cr2[] = "II*\0\x10\0\0\0CR\2\0";
+    mx_error e = {0};
+    put_picture("d/a/1.png", 4, 4, 3, 1);
+    put_bytes("d/a/no ending", pnm, sizeof pnm - 1);
+    put_bytes("d/a/odd.ending", pnm, sizeof pnm - 1);
+    put_bytes("d/b/2", pnm, sizeof pnm - 1);
+    put_bytes("d/b/x.heic", heic, sizeof heic - 1);
+    put_bytes("d/b/y", heic, sizeof heic - 1);
+    put_bytes("d/b/z.dng", "II*\0\10\0\0\0\0\0\0\0\0\0", 14); /* a TIFF, and yet none */
+    put_bytes("d/b/z2", cr2, sizeof cr2 - 1);
+    put_text("d/notes/1.txt", "x");
+    put_text("d/notes/README", "x");
+    mkdir(at("d/none"), 0755);
+    for (int again = 0; again < 2; again++) { /* the second time from the cache */
+        mx_dataset *d = open_good("d", at("cache"));
+        PATHS(d, "a/1.png", "a/no ending", "a/odd.ending", "b/2");
+        assert_int_equal(mx_dataset_classes(d), 2);
+        const char *text = mx_dataset_unread(d);
+        assert_non_null(strstr(text, "6 files not read: "));
+        assert_non_null(strstr(text, "2 HEIC (first b/"));
+        assert_non_null(strstr(text, "2 camera raw (first b/z"));
+        assert_non_null(strstr(text, "1 .txt (notes/1.txt)"));
+        assert_non_null(strstr(text, "1 empty class folder (none)"));
+        assert_int_equal(mx_dataset_check_classes(d, true, &e), MX_OK);
+        mx_dataset_close(d);
+    }
+    put_bytes("d/c/x.jp2", "\0\0\0\014jP  \r\n", 10);
+    mx_dataset *d = open_good("d", at("cache"));
+    assert_int_not_equal(mx_dataset_check_classes(d, true, &e), MX_OK);
+    if (!strstr(e.text, "the class folder c can be read (its files are JPEG 2000)")) fail_msg("%s", e.text);
+    mx_dataset_close(d);
+    unlink(at("d/c/x.jp2"));
+    put_bytes("d/c/1.jpg", heic, sizeof heic - 1); /* the name of an image is not enough */
+    d = open_good("d", at("cache"));
+    e = (mx_error){0};
+    assert_int_not_equal(mx_dataset_check_classes(d, true, &e), MX_OK);
+    if (!strstr(e.text, "none of the 1 images of the class c can be read, as c/1.jpg"))
+        fail_msg("%s", e.text);
+    mx_dataset_close(d);
+    unlink(at("d/c/1.jpg"));
+}
+
+static void put_member(char *tar, size_t block, const char *name, const char *bytes) { /* one block of data */
+    char *h = tar + 1024 * block;
+    unsigned sum = 0;
+    memset(h, 0, 1024);
+    snprintf(h, 100, "%s", name);
+    memcpy(h + 100, "0000644\0000000000\0000000000\0", 24);
+    snprintf(h + 124, 12, "%011o", (unsigned)strlen(bytes));
+    memcpy(h + 136, "00000000000\0        0", 21);
+    memcpy(h + 257, "ustar\00000", 8);
+    strcpy(h + 512, bytes);
+    for (int i = 0; i < 512; i++) sum += (unsigned char)h[i];
+    snprintf(h + 148, 8, "%06o", sum);
+}
+
+/* Members of a shard that are no images for us, and not what goes beside them. */
+static void test_passed_over_in_shards(void **state) {
+    (void)state;
+    static char tar[1024 * 6];
+    put_member(tar, 0, "a.pgm", "P5 2 2 255\nabcd");
+    put_member(tar, 1, "a.json", "{}");
+    put_member(tar, 2, "b.heic", "x");
+    put_member(tar, 3, "c.heic", "x");
+    put_member(tar, 4, "d.odd", "x");
+    put_bytes("s/1.tar", tar, sizeof tar);
+    mx_dataset *d = open_good("s", NULL);
+    assert_int_equal(mx_dataset_count(d), 1);
+    assert_string_equal(mx_dataset_unread(d),
+                        "3 files not read: 2 HEIC (first 1.tar/b.heic), 1 .odd (1.tar/d.odd)");
+    mx_dataset_close(d);
+}
+
 static void test_refused(void **state) {
     (void)state;
     mkdir(at("empty"), 0755);
@@ -315,7 +393,7 @@ static void test_cache_hostile(void **state) {
     assert_true(mx_index_parse(&y, &written, bytes, size, "/r"));
     assert_int_equal(written, 5);
     mx_index_free(&y);
-    const size_t folder = 80, file = folder + 24, names = file + 96;
+    const size_t folder = 96, file = folder + 24, names = file + 96;
     const struct {
         size_t where, size;
         const char *value;
@@ -343,6 +421,8 @@ static void test_cache_hostile(void **state) {
         {file + 44, 1, "\x01"},                             /* the field that is 0 */
         {64, 8, "\x01\x00\x00\x00\x00\x00\x00\x00"},        /* classes */
         {64, 8, "\x00\x00\x00\x00\x00\x00\x00\x20"},        /* classes, wrapping */
+        {80, 1, "\x40"},                                    /* a note outside the block */
+        {88, 1, "\x40"},                                    /* a class folder's */
         {72, 1, "\x06"},                                    /* no such kind */
         {72, 1, "\x03"},                                    /* CIFAR's records are no files */
         {folder + 16, 8, "\x00\x00\x00\x00\x00\x00\x00\x00"}, /* a file where folders are */
@@ -353,7 +433,6 @@ static void test_cache_hostile(void **state) {
         {names + 1, 1, "z"},                                  /* out of order */
         {names + 1, 7, "../.png"},                            /* climbs out */
         {names + 16, 1, "x"},                                 /* the block does not end with 0 */
-        {names + 15, 1, "x"},                                 /* no image's name */
         {names + 17, 1, "x"},                                 /* another root */
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -418,6 +497,8 @@ int main(void) {
         T(test_flat),
         T(test_nested),
         T(test_labels),
+        T(test_passed_over),
+        T(test_passed_over_in_shards),
         T(test_refused),
         T(test_links),
         T(test_unreadable_folder),

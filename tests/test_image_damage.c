@@ -10,7 +10,12 @@ static void empty_and_foreign(void **state) {
     (void)state;
     mx_image im;
     refused((file){(uint8_t *)"", 0, 0}, 3, "found no bytes");
-    refused((file){(uint8_t *)"GIF89a", 6, 0}, 3, "47494638");
+    refused((file){(uint8_t *)"GIF89a", 6, 0}, 3, "GIF: damaged or cut off");
+    refused((file){(uint8_t *)"ABCDEF", 6, 0}, 3, "41424344");
+    refused((file){(uint8_t *)"\0\0\0\x18"
+                              "ftypheic",
+                   12, 0},
+            3, "found HEIC, which is not read");
     refused((file){(uint8_t *)"\xff", 1, 0}, 3, "expected a JPEG, PNG");
     assert_int_equal(mx_image_decode(&im, "x", 1, 0, NULL), MX_ERR_ARGUMENT);
     assert_null(im.pixels);

@@ -142,7 +142,7 @@ static void test_folder(void **state) {
     for (int val = 0; val < 2; val++) { /* the file is what is drawn, whichever thread drew it */
         mx_image read = {0}, drawn = draw(2, 1, 21, val);
         snprintf(path, sizeof path, "%s/%s/00001.png", part[val], name);
-        if (mx_image_read(&read, at(path), 3, &e)) fail_msg("%s", e.text);
+        if (mx_image_read(&read, at(path), 3, false, &e)) fail_msg("%s", e.text);
         assert_true(read.width == S && read.height == S && same(&read, &drawn));
         mx_image_free(&read), mx_image_free(&drawn);
     }

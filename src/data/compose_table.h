@@ -1,5 +1,6 @@
-/* Letter, mark, letter with that mark: the canonical compositions of Unicode's basic plane, but for Hangul, sorted.
- * Made from the decompositions in UnicodeData.txt (Unicode 14), those of CompositionExclusions.txt left out. */
+/* Letter, mark, letter with that mark: the canonical compositions of Unicode's basic plane, but for Hangul,
+ * sorted. Made from the decompositions in UnicodeData.txt (Unicode 14), those of CompositionExclusions.txt
+ * left out. */
 #ifndef MX_DATA_COMPOSE_TABLE_H
 #define MX_DATA_COMPOSE_TABLE_H
 

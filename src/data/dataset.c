@@ -196,6 +196,40 @@ void mx_dataset_close(mx_dataset *d) {
     free(d);
 }
 
+void mx_dataset_turn(mx_dataset *d, bool on) {
+    if (d) d->turn = on;
+}
+
+const char *mx_dataset_unread(const mx_dataset *d) {
+    return d->index.unread ? d->index.names + d->index.unread : "";
+}
+
+mx_status mx_dataset_check_classes(const mx_dataset *d, bool training, mx_error *e) {
+    const mx_index *x = &d->index;
+    char quoted[MX_QUOTE], first[MX_QUOTE];
+    if (x->classes && x->lost)
+        return mx_fail(e, MX_ERR_DATA, "%s: %s", mx_quote(quoted, d->source.given), x->names + x->lost);
+    if (!training) return MX_OK;
+    int64_t readable = 0;
+    int64_t *of =
+        calloc((size_t)x->classes + 1, 2 * sizeof *of); /* images of a class, and those with a header */
+    if (!of) return mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)x->classes);
+    for (int64_t i = 0; i < x->files; i++)
+        if (x->file[i].label >= 0)
+            of[2 * x->file[i].label]++, of[2 * x->file[i].label + 1] += x->file[i].width > 0;
+    for (int64_t i = 0; i < x->files; i++) readable += x->file[i].width > 0;
+    for (int64_t i = 0; i < x->files && !e->status && readable;
+         i++) { /* nothing at all: told when it is read */
+        int32_t label = x->file[i].label;
+        if (label >= 0 && of[2 * label] && !of[2 * label + 1])
+            mx_fail(e, MX_ERR_DATA, "none of the %lld images of the class %s can be read, as %s",
+                    (long long)of[2 * label], mx_quote(quoted, mx_dataset_class_name(d, label)),
+                    mx_quote(first, mx_dataset_path(d, i)));
+    }
+    free(of);
+    return e->status;
+}
+
 int64_t mx_dataset_count(const mx_dataset *d) { return d->index.files; }
 const char *mx_dataset_path(const mx_dataset *d, int64_t i) { return d->index.names + d->index.file[i].name; }
 const char *mx_dataset_where(char out[MX_WHERE], const mx_dataset *d, int64_t i) {

@@ -14,7 +14,8 @@ typedef struct mx_dataset mx_dataset;
  * error.
  *
  * A folder is walked recursively (symbolic links followed, cycles detected; hidden files and folders skipped;
- * paths sorted bytewise), keeping every name mx_image_name_known. Class folders: when every image lies below
+ * paths sorted bytewise), keeping every name mx_image_name_known
+ * and every other file that is an image by its content. Class folders: when every image lies below
  * a first-level folder, label = rank of that folder's name among those that hold images, else -1. The list,
  * with each file's size, mtime, width, height and channels (from headers; unreadable ones 0), is cached in
  * cache_path when not NULL and reused while folders, lists and entries are unchanged (probe.c says what is
@@ -62,6 +63,14 @@ mx_status mx_dataset_take_share(mx_dataset *d, double share, uint64_t seed, bool
 /* Makes val's labels and class names train's, by name: folders are numbered by what is in them, so one class
  * missing shifts the rest. A class with images in val that train lacks: an error that names it. */
 mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_error *e);
+
+/* Pictures are turned as their EXIF data say (--exif-orientation). TIFF's own orientation always counts. */
+void mx_dataset_turn(mx_dataset *d, bool on);
+/* Not MX_OK when nothing of some class can be read: a folder whose files are of other kinds; when training,
+ * also a class of which no image has a header that is understood. For those who need the labels. */
+mx_status mx_dataset_check_classes(const mx_dataset *d, bool training, mx_error *e);
+/* "3 files not read: 2 HEIC (first a/1.heic), 1 .mov (b/2.mov)"; "": all is read. */
+const char *mx_dataset_unread(const mx_dataset *d);
 
 int64_t mx_dataset_count(const mx_dataset *d);
 const char *mx_dataset_path(const mx_dataset *d, int64_t i); /* relative to root, or inside a shard; valid

@@ -65,9 +65,9 @@ static void begin(struct jpeg_decompress_struct *d, trap *t, const unsigned char
 
 /* Every 8x8 block of the first component takes at least one bit, so a small file that claims a huge picture
  * is cut off; said before memory for it is touched. The margin covers odd sampling factors; arithmetic codes
- * can be shorter. */
+ * can be far shorter. */
 static bool cut_off(const struct jpeg_decompress_struct *d, size_t size) {
-    return !d->arith_code && (uint64_t)d->image_width * d->image_height / 2048 > size;
+    return (uint64_t)d->image_width * d->image_height / (d->arith_code ? 1 << 17 : 2048) > size;
 }
 
 static void read_rows(struct jpeg_decompress_struct *d, mx_image *im) {

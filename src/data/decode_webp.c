@@ -1,31 +1,72 @@
-/* WebP by libwebp; transparent files have a fourth channel. Animations are refused: which frame would one
- * mean? Source: augment.md (a), "Decode". */
+/* WebP by libwebp; transparent files have a fourth channel. Of an animation the first frame counts, on a
+ * black canvas where it is smaller than that, as Pillow shows it. Source: augment.md (a), "Decode". */
 #include "data/image_internal.h"
 
 #include <string.h>
 
 #include <webp/decode.h>
+#include <webp/demux.h>
+
+/* Pixels a byte that are believed: a flat picture takes 30 bytes whatever its size; an animation's canvas may
+ * be far larger than a frame. */
+#define MX_WEBP_MAX_RATIO     ((uint64_t)1 << 20)
+#define MX_WEBP_MAX_RATIO_ANI ((uint64_t)1 << 16)
 
 static mx_status features(WebPBitstreamFeatures *f, const unsigned char *bytes, size_t size, mx_error *e) {
     VP8StatusCode code = WebPGetFeatures(bytes, size, f);
     if (code == VP8_STATUS_NOT_ENOUGH_DATA) return mx_fail(e, MX_ERR_FORMAT, "the file ends in its header");
     if (code != VP8_STATUS_OK) return mx_fail(e, MX_ERR_FORMAT, "the header is damaged (%d)", (int)code);
-    if (f->has_animation)
-        return mx_fail(e, MX_ERR_UNSUPPORTED, "expected a still picture, found an animation");
     return MX_OK;
+}
+
+/* A picture of width x height into to, which holds rows of `stride` bytes. */
+static mx_status decode_into(uint8_t *to, int width, int height, int stride, int channels,
+                             const unsigned char *bytes, size_t size, mx_error *e) {
+    size_t room = (size_t)(height - 1) * (size_t)stride + (size_t)width * (size_t)channels;
+    uint8_t *done = channels == 4 ? WebPDecodeRGBAInto(bytes, size, to, room, stride)
+                                  : WebPDecodeRGBInto(bytes, size, to, room, stride);
+    return done ? MX_OK : mx_fail(e, MX_ERR_FORMAT, "the data is damaged or cut off");
+}
+
+static mx_status first_frame(mx_image *im, const unsigned char *bytes, size_t size, mx_error *e) {
+    WebPData data = {bytes, size};
+    WebPIterator frame;
+    WebPBitstreamFeatures f;
+    WebPDemuxer *d = WebPDemux(&data);
+    if (!d) return mx_fail(e, MX_ERR_FORMAT, "the animation is damaged or cut off");
+    if (!WebPDemuxGetFrame(d, 1, &frame)) {
+        WebPDemuxDelete(d);
+        return mx_fail(e, MX_ERR_FORMAT, "the animation has no frame");
+    }
+    int stride = im->width * im->channels;
+    size_t at = (size_t)frame.y_offset * (size_t)stride + (size_t)frame.x_offset * (size_t)im->channels;
+    memset(im->pixels, 0, (size_t)stride * (size_t)im->height);
+    if (features(&f, frame.fragment.bytes, frame.fragment.size, e)) goto done;
+    if (f.width < 1 || f.height < 1 || frame.x_offset < 0 || frame.y_offset < 0 ||
+        f.width > im->width - frame.x_offset || f.height > im->height - frame.y_offset)
+        mx_fail(e, MX_ERR_FORMAT, "expected a first frame inside %dx%d pixels, found %dx%d at %d, %d",
+                im->width, im->height, f.width, f.height, frame.x_offset, frame.y_offset);
+    else
+        decode_into((uint8_t *)im->pixels + at, f.width, f.height, stride, im->channels, frame.fragment.bytes,
+                    frame.fragment.size, e);
+done:
+    WebPDemuxReleaseIterator(&frame);
+    WebPDemuxDelete(d);
+    return e->status;
 }
 
 mx_status mx_decode_webp(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                          mx_error *e) {
     WebPBitstreamFeatures f;
     if (features(&f, bytes, size, e)) return e->status;
-    int made = f.has_alpha && channels == 4 ? 4 : 3; /* alpha is decoded only when it is wanted */
-    if (mx_image_make(im, f.width, f.height, made, MX_PIXEL_U8, e)) return e->status;
-    size_t room = (size_t)f.width * (size_t)f.height * (size_t)made;
-    uint8_t *done = made == 4 ? WebPDecodeRGBAInto(bytes, size, im->pixels, room, f.width * 4)
-                              : WebPDecodeRGBInto(bytes, size, im->pixels, room, f.width * 3);
-    *colours = made;
-    return done ? MX_OK : mx_fail(e, MX_ERR_FORMAT, "the data is damaged or cut off");
+    *colours = f.has_alpha && channels == 4 ? 4 : 3; /* alpha is decoded only when it is wanted */
+    if ((uint64_t)f.width * (uint64_t)f.height /
+            (f.has_animation ? MX_WEBP_MAX_RATIO_ANI : MX_WEBP_MAX_RATIO) >
+        size)
+        return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %dx%d pixels", size, f.width, f.height);
+    if (mx_image_make(im, f.width, f.height, *colours, MX_PIXEL_U8, e)) return e->status;
+    if (f.has_animation) return first_frame(im, bytes, size, e);
+    return decode_into(im->pixels, f.width, f.height, f.width * *colours, *colours, bytes, size, e);
 }
 
 mx_status mx_probe_webp(int *width, int *height, int *channels, const unsigned char *bytes, size_t size,

@@ -2,10 +2,13 @@
  * that knows what it was built with (MX_WITH_*, set by CMakeLists.txt for each library it found). A format
  * without its library is still told apart, so that it is missing by name and not taken for damage. */
 #include "data/image_internal.h"
+#include "data/passed.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#define MX_KINDS_READ "JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy"
 
 bool mx_is_jpeg(const unsigned char *b, size_t n) {
     return n >= 3 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff;
@@ -18,17 +21,22 @@ bool mx_is_webp(const unsigned char *b, size_t n) {
 }
 
 bool mx_is_tiff(const unsigned char *b, size_t n) {
+    if (n >= 10 && !memcmp(b, "II*\0", 4) && !memcmp(b + 8, "CR", 2)) return false; /* a camera's raw file */
     return n >= 8 && (!memcmp(b, "II*\0", 4) || !memcmp(b, "MM\0*", 4) || !memcmp(b, "II+\0", 4) ||
                       !memcmp(b, "MM\0+", 4));
 }
 
+bool mx_is_gif(const unsigned char *b, size_t n) {
+    return n >= 6 && (!memcmp(b, "GIF87a", 6) || !memcmp(b, "GIF89a", 6));
+}
+
 bool mx_is_npy(const unsigned char *b, size_t n) { return n >= 6 && !memcmp(b, "\x93NUMPY", 6); }
 
-enum { JPEG, PNG, WEBP, TIFF, NPY, FORMATS };
+enum { JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, NPY, FORMATS };
 
 static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                      .library = "libjpeg",
-                                                     .extension = {"jpg", "jpeg"},
+                                                     .extension = {"jpg", "jpeg", "jpe", "jfif", "jif"},
                                                      .is = mx_is_jpeg,
 #ifdef MX_WITH_JPEG
                                                      .decode = mx_decode_jpeg,
@@ -65,6 +73,27 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                      .probe = mx_probe_tiff
 #endif
                                            },
+                                           [GIF] = {.name = "GIF",
+                                                    .library = "giflib",
+                                                    .extension = {"gif"},
+                                                    .is = mx_is_gif,
+#ifdef MX_WITH_GIF
+                                                    .decode = mx_decode_gif,
+                                                    .probe = mx_probe_gif
+#endif
+                                           },
+                                           [BMP] = {.name = "BMP",
+                                                    .library = "",
+                                                    .extension = {"bmp", "dib"},
+                                                    .is = mx_is_bmp,
+                                                    .decode = mx_decode_bmp,
+                                                    .probe = mx_probe_bmp},
+                                           [PNM] = {.name = "PNM",
+                                                    .library = "",
+                                                    .extension = {"ppm", "pgm", "pbm", "pnm", "pfm"},
+                                                    .is = mx_is_pnm,
+                                                    .decode = mx_decode_pnm,
+                                                    .probe = mx_probe_pnm},
                                            [NPY] = {.name = ".npy",
                                                     .library = "",
                                                     .extension = {"npy"},
@@ -116,13 +145,16 @@ const mx_format *mx_format_told(const unsigned char *b, size_t n) {
 const mx_format *mx_format_find(const unsigned char *b, size_t n, mx_error *e) {
     const mx_format *f = mx_format_told(b, n);
     if (f) return present(f, e) ? NULL : f;
+    const char *foreign = mx_foreign_format(b, n);
     if (!n)
         mx_fail(e, MX_ERR_FORMAT, "expected an image, found no bytes");
+    else if (foreign)
+        mx_fail(e, MX_ERR_UNSUPPORTED, "expected a " MX_KINDS_READ " image, found %s, which is not read",
+                foreign);
     else
         mx_fail(e, MX_ERR_FORMAT,
-                "expected a JPEG, PNG, WebP, TIFF or .npy image, found something that begins with "
-                "%02x%02x%02x%02x",
-                b[0], n > 1 ? b[1] : 0, n > 2 ? b[2] : 0, n > 3 ? b[3] : 0);
+                "expected a " MX_KINDS_READ " image, found something that begins with %02x%02x%02x%02x", b[0],
+                n > 1 ? b[1] : 0, n > 2 ? b[2] : 0, n > 3 ? b[3] : 0);
     return NULL;
 }
 

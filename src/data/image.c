@@ -3,10 +3,19 @@
  * used. Source: augment.md (a), "Decode". */
 #include "data/image_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 size_t mx_pixel_size(mx_pixel type) { return type == MX_PIXEL_U8 ? 1 : type == MX_PIXEL_U16 ? 2 : 4; }
+
+float mx_half(uint16_t h) {
+    int exponent = h >> 10 & 31, fraction = h & 1023;
+    float v = exponent == 31 ? (fraction ? NAN : INFINITY)
+              : exponent     ? ldexpf((float)(1024 + fraction), exponent - 25)
+                             : ldexpf((float)fraction, -24);
+    return h & 0x8000 ? -v : v;
+}
 
 void mx_image_free(mx_image *im) {
     if (!im) return;
@@ -72,6 +81,14 @@ static mx_status decode(mx_image *im, mx_box *box, const void *bytes, size_t siz
 
 mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e) {
     return decode(im, NULL, bytes, size, channels, NULL, e);
+}
+
+mx_status mx_image_decode_turned(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e) {
+    mx_error own = {0};
+    if (!mx_image_decode(im, bytes, size, channels, &own) &&
+        mx_image_turn(im, mx_exif_orientation(bytes, size), &own))
+        mx_image_free(im);
+    return hand_over(e, &own);
 }
 
 mx_status mx_image_decode_part(mx_image *im, mx_box *box, const void *bytes, size_t size, int channels,

@@ -26,8 +26,8 @@ typedef struct {
 void mx_image_free(mx_image *im); /* NULL and empty are fine; leaves it empty */
 mx_status mx_image_make(mx_image *im, int width, int height, int channels, mx_pixel type, mx_error *e);
 
-/* Is this a name the readers try: .jpg .jpeg .png .webp .tif .tiff .npy, any case? (Content decides the
- * format.) */
+/* Is this a name that images have: .jpg .jpeg .jpe .jfif .jif .png .webp .tif .tiff .gif .bmp .dib .ppm .pgm
+ * .pbm .pnm .pfm .npy, any case? (Content decides the format.) */
 bool mx_image_name_known(const char *name);
 
 /* Libraries that were missing when the program was built take their format away (formats.c). An error names
@@ -40,14 +40,17 @@ void mx_image_format_names(char *text, size_t room, bool there);
 /* Width and height from the header alone, for planning memory. */
 mx_status mx_image_probe(int *width, int *height, int *channels, const void *bytes, size_t size, mx_error *e);
 
-/* Decodes JPEG, PNG, WebP, TIFF (strips and tiles, 8/16-bit and float, any number of samples) or .npy ([H,W]
- * or [H,W,C]; u8, u16, f4, little-endian, C order) told apart by content. channels 1: grey (RGB → L as
- * Pillow's convert: (19595R+38470G+7471B+32768)>>16, for 16 bits too; float without the rounding); 3: RGB
- * (grey replicated, palette looked up, alpha DROPPED not blended, CMYK by augment.md); any other N: the file
- * must have N samples. 8-bit files give U8; 16-bit ones U16 (never cut to 8 bits), float ones F32. No EXIF
- * rotation, no ICC. Truncated or corrupt data is an error. *im is empty on failure, else the caller frees it.
+/* Decodes JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy ([H,W] or [H,W,C]) told apart by content; of files
+ * that hold several pictures the first (docs/DATA.md, "Images"). channels 1: grey (RGB → L as Pillow's
+ * convert: (19595R+38470G+7471B+32768)>>16, for 16 bits too; float without the rounding); 3: RGB (grey
+ * replicated, palette looked up, alpha DROPPED not blended, CMYK by augment.md); any other N: the file must
+ * have N samples. Whole numbers of up to 8 bits give U8, of 9 to 16 U16 (never cut to 8 bits), all others
+ * F32. No EXIF rotation (TIFF's own is applied), no ICC. Truncated or corrupt data is an error. *im is empty
+ * on failure, else the caller frees it.
  */
 mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e);
+/* The same, then turned as the file's EXIF data say (JPEG, PNG, WebP), as Pillow's exif_transpose does. */
+mx_status mx_image_decode_turned(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e);
 typedef struct {
     int top, left, height, width;
 } mx_box;
@@ -65,8 +68,8 @@ typedef struct {
  * outside the part goes unnoticed there. */
 mx_status mx_image_decode_part(mx_image *im, mx_box *box, const void *bytes, size_t size, int channels,
                                const mx_part *part, mx_error *e);
-/* The whole from a file; the message names it. */
-mx_status mx_image_read(mx_image *im, const char *path, int channels, mx_error *e);
+/* The whole from a file, turned as its EXIF data say when `turn`; the message names it. */
+mx_status mx_image_read(mx_image *im, const char *path, int channels, bool turn, mx_error *e);
 
 /* 8-bit RGB or grey to a PNG or JPEG file in memory (free(*bytes)) or on disk (written whole or not at all).
  */

@@ -39,14 +39,15 @@ static mx_status read_fd(int fd, const char *path, void **bytes, size_t *size, m
     return MX_OK;
 }
 
-mx_status mx_image_read(mx_image *im, const char *path, int channels, mx_error *e) {
+mx_status mx_image_read(mx_image *im, const char *path, int channels, bool turn, mx_error *e) {
     mx_error own = {0}; /* e may be NULL */
     void *bytes = NULL;
     size_t size = 0;
     *im = (mx_image){0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not block */
     if (fd < 0) return io_error(e, "open", path);
-    if (!read_fd(fd, path, &bytes, &size, &own) && mx_image_decode(im, bytes, size, channels, &own))
+    if (!read_fd(fd, path, &bytes, &size, &own) &&
+        (turn ? mx_image_decode_turned : mx_image_decode)(im, bytes, size, channels, &own))
         mx_fail_where(&own, "%s", path);
     free(bytes);
     close(fd);

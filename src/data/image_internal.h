@@ -21,7 +21,7 @@ typedef mx_status mx_encode_function(void **bytes, size_t *size, const mx_image 
 typedef mx_status mx_decode_part_function(mx_image *im, mx_box *box, int *colours, const unsigned char *bytes,
                                           size_t size, int channels, const mx_part *part, mx_error *e);
 
-#define MX_FORMAT_EXTENSIONS 2
+#define MX_FORMAT_EXTENSIONS 6
 
 typedef struct {
     const char *name, *library;
@@ -43,12 +43,28 @@ bool mx_is_png(const unsigned char *b, size_t n);
 bool mx_is_webp(const unsigned char *b, size_t n);
 bool mx_is_tiff(const unsigned char *b, size_t n);
 bool mx_is_npy(const unsigned char *b, size_t n);
+bool mx_is_gif(const unsigned char *b, size_t n);
+bool mx_is_bmp(const unsigned char *b, size_t n);
+bool mx_is_pnm(const unsigned char *b, size_t n);
 mx_decode_part_function mx_decode_jpeg_part;
-mx_decode_function mx_decode_jpeg, mx_decode_png, mx_decode_webp, mx_decode_tiff, mx_decode_npy;
-mx_probe_function mx_probe_jpeg, mx_probe_png, mx_probe_webp, mx_probe_tiff, mx_probe_npy;
+mx_decode_function mx_decode_jpeg, mx_decode_png, mx_decode_webp, mx_decode_tiff, mx_decode_gif,
+    mx_decode_bmp, mx_decode_pnm, mx_decode_npy;
+mx_probe_function mx_probe_jpeg, mx_probe_png, mx_probe_webp, mx_probe_tiff, mx_probe_gif, mx_probe_bmp,
+    mx_probe_pnm, mx_probe_npy;
+/* Bytes of a decoded sample, from the header; 4, the most, when it cannot be read. */
+int mx_depth_npy(const unsigned char *bytes, size_t size);
+int mx_depth_pnm(const unsigned char *bytes, size_t size);
 mx_encode_function mx_encode_jpeg, mx_encode_png;
 
 size_t mx_pixel_size(mx_pixel type); /* bytes of a sample */
+float mx_half(uint16_t bits);        /* a float of 16 bits */
+
+/* Turns and mirrors as EXIF's and TIFF's orientation 1..8 says (any other: 1), as Pillow's exif_transpose. On
+ * failure *im stays as it is. */
+mx_status mx_image_turn(mx_image *im, int orientation, mx_error *e);
+bool mx_orientation_swaps(int orientation); /* width and height change places */
+/* The orientation that the EXIF data of a JPEG, PNG or WebP file give; 1 when they give none. */
+int mx_exif_orientation(const unsigned char *bytes, size_t size);
 
 /* To 1, 3 or N channels by the rules of mx_image_decode. */
 mx_status mx_image_convert(mx_image *im, int channels, int colours, mx_error *e);

@@ -14,20 +14,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MX_INDEX_MAGIC     "MXINDEX3"
+#define MX_INDEX_MAGIC     "MXINDEX4"
 #define MX_INDEX_CACHE_MAX ((int64_t)1 << 36)
 
 typedef struct {
     char magic[8];
     uint64_t total, sum; /* bytes of the file; checksum of all of it but this field */
     int64_t written;     /* ns since 1970: when the walk began */
-    uint64_t folders, files, names_size, root_size, classes, kind;
+    uint64_t folders, files, names_size, root_size, classes, kind, unread, lost;
 } header;
 
-_Static_assert(sizeof(mx_entry) == 48 && sizeof(mx_folder) == 24 && sizeof(header) == 80, "the cache format");
+_Static_assert(sizeof(mx_entry) == 48 && sizeof(mx_folder) == 24 && sizeof(header) == 96, "the cache format");
 
 void mx_index_free(mx_index *x) {
-    free(x->file), free(x->folder), free(x->class_name), free(x->names), free(x->note);
+    free(x->file), free(x->folder), free(x->class_name), free(x->names), free(x->note), free(x->passed);
     *x = (mx_index){0};
 }
 
@@ -122,6 +122,11 @@ mx_status mx_index_add_class(mx_index *x, const char *name, size_t length, mx_er
     return MX_OK;
 }
 
+mx_status mx_index_add_text(mx_index *x, const char *text, uint64_t *at, mx_error *e) {
+    return add_name(x, text, strlen(text), at) ? MX_OK
+                                               : mx_fail(e, MX_ERR_MEMORY, "out of memory for a note");
+}
+
 const mx_entry *mx_index_find(const mx_index *x, const char *path) {
     for (int64_t lo = 0, hi = x->files; lo < hi;) {
         int64_t mid = lo + (hi - lo) / 2;
@@ -179,7 +184,7 @@ static bool header_good(const header *h, size_t size) {
 /* A path the walk could have made: relative, no empty, hidden or climbing component. */
 static bool path_good(const char *path, bool folder) {
     size_t n = strlen(path);
-    if (n >= 4096 || (folder ? n && path[n - 1] != '/' : !mx_image_name_known(path))) return false;
+    if (n >= 4096 || (folder && n && path[n - 1] != '/')) return false;
     for (const char *p = path; *p;) {
         if (*p == '.' || *p == '/') return false;
         const char *slash = strchr(p, '/');
@@ -208,6 +213,7 @@ static bool entry_good(const mx_index *x, const mx_entry *f) {
 static bool content_good(const mx_index *x) {
     bool folder = x->kind == MX_SOURCE_FOLDER;
     if (!x->names_size || x->names[x->names_size - 1]) return false; /* so every string inside it ends */
+    if (x->unread >= x->names_size || x->lost >= x->names_size) return false;
     for (int64_t i = 0; i < x->folders; i++) {
         const mx_folder *f = &x->folder[i];
         if (f->name >= x->names_size || f->size < -1) return false;
@@ -247,6 +253,7 @@ bool mx_index_parse(mx_index *x, int64_t *written, const void *bytes, size_t siz
     x->folders = x->folder_room = (int64_t)h.folders;
     x->classes = x->class_room = (int64_t)h.classes;
     x->kind = (int)h.kind;
+    x->unread = h.unread, x->lost = h.lost;
     x->files = x->file_room = (int64_t)h.files;
     x->names_size = x->names_room = h.names_size;
     *written = h.written;
@@ -286,7 +293,9 @@ bool mx_index_save(const mx_index *x, int64_t written, const char *path, const c
                 .names_size = x->names_size,
                 .root_size = strlen(root),
                 .classes = (uint64_t)x->classes,
-                .kind = (uint64_t)x->kind};
+                .kind = (uint64_t)x->kind,
+                .unread = x->unread,
+                .lost = x->lost};
     size_t folders = h.folders * sizeof *x->folder, files = h.files * sizeof *x->file,
            classes = h.classes * sizeof *x->class_name;
     size_t size = sizeof h + folders + files + classes + h.names_size + h.root_size,

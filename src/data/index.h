@@ -41,11 +41,14 @@ typedef struct {
     int64_t files, folders, classes;
     int64_t file_room, folder_room, class_room;
     size_t names_size, names_room;
-    int64_t others;    /* files met that are no images, for the message */
-    int64_t own;       /* met while listing: what this program wrote (own_files.c) and is no data */
-    uint64_t own_name; /* of the first, in names */
-    int kind;          /* mx_source_kind (source.h) */
-    char *note;        /* what the listing passed over, one sentence a line; not in the cache */
+    int64_t others;           /* files met that are no images, for the message */
+    int64_t own;              /* met while listing: what this program wrote (own_files.c) and is no data */
+    uint64_t own_name;        /* of the first, in names */
+    struct mx_passed *passed; /* while listing: what was passed over (passed.h); its own */
+    uint64_t unread,
+        lost;   /* in names: what was passed over, class folders of which nothing is read; 0: nothing */
+    int kind;   /* mx_source_kind (source.h) */
+    char *note; /* how the listing was understood, one sentence a line; not in the cache */
 } mx_index;
 
 #define MX_INDEX_MAX      INT32_MAX          /* files: a permutation holds 4 bytes each */
@@ -64,6 +67,8 @@ mx_status mx_index_note(mx_index *x, mx_error *e, const char *format, ...)
 mx_status mx_index_add_class(mx_index *x, const char *name, size_t length, mx_error *e);
 /* Classes whose names look alike, being one in two Unicode forms, become one (labels.c). */
 mx_status mx_index_join_classes(mx_index *x, mx_error *e);
+/* A text for x->unread or x->lost, kept beside the names. */
+mx_status mx_index_add_text(mx_index *x, const char *text, uint64_t *at, mx_error *e);
 /* The entry of path, NULL when there is none. Files must be sorted (those of folder sources are). */
 const mx_entry *mx_index_find(const mx_index *x, const char *path);
 

@@ -10,6 +10,7 @@
  * system's clock: not current. Times ahead of this machine's clock (a server's) count the same. Then the
  * folder is listed again, and only new and changed files are opened. */
 #include "base/parallel.h"
+#include "data/image_internal.h"
 #include "data/index.h"
 
 #include <fcntl.h>
@@ -43,13 +44,12 @@ static void file_stat(int root_fd, const char *path, int64_t *size, int64_t *mti
 }
 
 /* Bytes a sample once decoded; TIFF may be anything up to float, so the most. */
-static uint16_t depth_of(const char *b, size_t size) {
-    if (size > 24 && !memcmp(b, "\x89PNG", 4)) return b[24] == 16 ? 2 : 1;
-    if (size > 4 && (!memcmp(b, "II", 2) || !memcmp(b, "MM", 2))) return 4;
-    if (size > 10 && !memcmp(b, "\x93NUMPY", 6)) {
-        size_t head = size < 256 ? size : 256;
-        return memmem(b, head, "f4", 2) ? 4 : memmem(b, head, "u2", 2) ? 2 : 1;
-    }
+static uint16_t depth_of(const void *bytes, size_t size) {
+    const unsigned char *b = bytes;
+    if (mx_is_png(b, size)) return size > 24 && b[24] == 16 ? 2 : 1;
+    if (mx_is_tiff(b, size)) return 4;
+    if (mx_is_npy(b, size)) return (uint16_t)mx_depth_npy(b, size);
+    if (mx_is_pnm(b, size)) return (uint16_t)mx_depth_pnm(b, size);
     return 1;
 }
 

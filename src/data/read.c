@@ -92,12 +92,14 @@ mx_status mx_dataset_decode(const mx_dataset *d, int64_t i, int channels, const 
     (void)i; /* all samples of a source are of one kind */
     *im = (mx_image){0};
     if (mx_dataset_raw(d)) return from_planes(im, bytes, size, channels, e);
-    return mx_image_decode(im, bytes, size, channels, e);
+    return d->turn ? mx_image_decode_turned(im, bytes, size, channels, e)
+                   : mx_image_decode(im, bytes, size, channels, e);
 }
 
 mx_status mx_dataset_decode_part(const mx_dataset *d, int64_t i, int channels, const void *bytes, size_t size,
                                  const mx_part *part, mx_image *im, mx_box *box, mx_error *e) {
-    if (!mx_dataset_raw(d)) return mx_image_decode_part(im, box, bytes, size, channels, part, e);
+    bool turned = d->turn && !mx_dataset_raw(d) && mx_exif_orientation(bytes, size) > 1;
+    if (!turned && !mx_dataset_raw(d)) return mx_image_decode_part(im, box, bytes, size, channels, part, e);
     mx_status s = mx_dataset_decode(d, i, channels, bytes, size, im, e);
     if (!s) *box = part->choose(part->user, im->width, im->height);
     return s;

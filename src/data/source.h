@@ -94,6 +94,7 @@ struct mx_dataset {
     int64_t runs;
     _Atomic int *holder_fd; /* [index.folders] of the files that hold samples, -1 until read; NULL: too many
                                to keep open */
+    bool turn;              /* as EXIF data say */
 };
 
 /* Makes fingerprint and runs fit the index: after opening and after every change. */

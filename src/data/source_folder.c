@@ -90,9 +90,10 @@ mx_status mx_list_folder(mx_index *x, const mx_source *s, int root_fd, mx_error 
     if (!x->files)
         return mx_fail(
             e, MX_ERR_DATA,
-            "no images in %s: expected files named .jpg .jpeg .png .webp .tif .tiff or .npy, found %lld "
-            "other files in %lld folders%s",
-            mx_quote(quoted, s->root), (long long)x->others, (long long)x->folders,
+            "no images in %s: expected JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy files, found %lld "
+            "other files in %lld folders%s%s%s",
+            mx_quote(quoted, s->root), (long long)x->others, (long long)x->folders, x->unread ? "; " : "",
+            x->names ? x->names + x->unread : "",
             x->own ? "; folders of runs of this program are passed over" : "");
     st = find_classes(x, s, e);
     return st ? st : mx_index_join_classes(x, e);

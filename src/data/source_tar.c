@@ -2,6 +2,7 @@
  * same name up to the first dot of the base name. libarchive goes through each shard once and finds where the
  * images lie (long names, PAX headers and large sizes are its work); after that they are read in place. So a
  * compressed shard cannot be used: nothing can be read from its middle. */
+#include "data/passed.h"
 #include "data/shards.h"
 #include "data/source.h"
 #include "data/splits.h"
@@ -79,7 +80,8 @@ static mx_status take_field(gathering *g, struct archive *a, mx_tar_member m, co
         mx_status s = read_label(g, a, m.size, &m.label, own ? g->e : &not_ours);
         return s ? g->e->status : mx_tar_add(&g->samples, &m, name);
     }
-    if (strlen(name + m.stem) > 64 || !mx_image_name_known(strcat(tried, name + m.stem))) return MX_OK;
+    if (strlen(name + m.stem) > 64 || !mx_image_name_known(strcat(tried, name + m.stem)))
+        return mx_passed_member(g->samples.x, g->samples.shard, name, g->e);
     m.offset = archive_filter_bytes(a, 0), m.image = true;
     if (m.offset < 0 || m.size > g->shard_size || m.offset > g->shard_size - m.size)
         return mx_fail(g->e, MX_ERR_FORMAT, "byte %lld: expected %lld bytes, found the end of the shard",
@@ -235,6 +237,7 @@ mx_status mx_list_tar(mx_index *x, const mx_source *s, int root_fd, mx_error *e)
         close(fd);
     }
     if (!st) st = note_unused(x, s, &counts, e);
+    if (!st) st = mx_passed_note(x->passed, x, e);
     if (st) return st;
     if (given && counts.most < 0) x->classes = 0; /* names, but no labels */
     return given ? MX_OK : mx_text_numbered(x, counts.most, e);

@@ -4,7 +4,7 @@
  * opened or asked of the files themselves. Symbolic links are followed. A folder that is its own ancestor is
  * left out, which ends every cycle; the two caps end a web of links that is no cycle but has more paths than
  * anyone could want. What this program wrote there itself (own_files.c) is passed over and counted. */
-#include "data/index.h"
+#include "data/passed.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -33,6 +33,9 @@ typedef struct {
         path[PATH_MAX]; /* of the folder being listed, relative to root, with a trailing slash unless empty */
     size_t length;
     bool root_is_run; /* the folder asked for is a run's: only what that drew is passed over */
+    mx_passed passed;
+    char kind[MX_PASSED_NAME]; /* of the first file passed over in this class folder, "": none, or only such
+                                  as go beside images */
     mx_error *e;
 } walk;
 
@@ -61,6 +64,28 @@ static mx_status enter(walk *w, const ancestor *up) {
     return cannot(w, "open", errno);
 }
 
+/* A file that is called otherwise than images are: is it one by its content? */
+static bool is_image(walk *w, int fd, const char *name) {
+    if (mx_image_name_known(name)) return true;
+    int64_t before = w->passed.files;
+    if (mx_passed_is_image(&w->passed, fd, name, w->path)) return true;
+    w->x->others += w->passed.files - before;
+    if (!*w->kind && !mx_is_side_file(name)) mx_passed_last(&w->passed, w->kind);
+    return false;
+}
+
+/* A first-level folder may be a class, and must not vanish without a word. */
+static mx_status enter_class(walk *w, const char *name, const ancestor *up) {
+    int64_t images = w->x->files, others = w->x->others, own = w->x->own;
+    *w->kind = 0;
+    mx_status s = enter(w, up);
+    if (w->x->own > own && w->x->files == images && w->x->others == others)
+        return s; /* a run, said elsewhere */
+    mx_passed_folder(&w->passed, name, w->x->files - images, w->x->others - others,
+                     *w->kind ? w->kind : NULL);
+    return s;
+}
+
 /* One name of the folder at w->path. */
 static mx_status visit(walk *w, int fd, const struct dirent *entry, const ancestor *up) {
     const char *name = entry->d_name;
@@ -74,17 +99,17 @@ static mx_status visit(walk *w, int fd, const struct dirent *entry, const ancest
     }
     bool drawn = w->root_is_run && !before && folder && !strcmp(name, "pictures"); /* by that run */
     bool own = drawn || (!folder && mx_is_features(fd, name));
-    if (!folder && !mx_image_name_known(name)) {
-        w->x->others++;
-        return MX_OK;
-    }
     if (before + n + 2 > sizeof w->path) return cannot(w, "follow", ENAMETOOLONG);
     memcpy(w->path + before, name, n);
     memcpy(w->path + before + n, folder ? "/" : "", folder ? 2 : 1);
     w->length = before + n + (folder ? 1 : 0);
-    mx_status s = own      ? mx_index_pass_over(w->x, w->path, w->e)
-                  : folder ? enter(w, up)
-                           : mx_index_add_file(w->x, w->path, w->e);
+    mx_status s = MX_OK;
+    if (own)
+        s = mx_index_pass_over(w->x, w->path, w->e);
+    else if (folder)
+        s = before ? enter(w, up) : enter_class(w, name, up);
+    else if (is_image(w, fd, name))
+        s = mx_index_add_file(w->x, w->path, w->e);
     w->path[w->length = before] = 0;
     return s;
 }
@@ -143,6 +168,7 @@ mx_status mx_index_walk(mx_index *x, int root_fd, const char *root, mx_error *e)
     w->root_is_run = mx_is_run_folder(root_fd, "");
     int fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     mx_status s = fd < 0 ? cannot(w, "open", errno) : walk_folder(w, fd, NULL);
+    if (!s) s = mx_passed_note(&w->passed, x, e);
     if (!s && x->files) qsort_r(x->file, (size_t)x->files, sizeof *x->file, by_name, x->names);
     free(w);
     return s;

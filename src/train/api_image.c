@@ -39,7 +39,8 @@ mixmae_status mixmae_model_read_image(const mixmae_model *model, const char *pat
     mx_image im = {0};
     if (!path || !image)
         wrong(&e, "path and image");
-    else if (!mx_image_read(&im, path, model->model.config.channels, &e) && transform(model, &im, image, &e))
+    else if (!mx_image_read(&im, path, model->model.config.channels, false, &e) &&
+             transform(model, &im, image, &e))
         mx_fail_where(&e, "%s", path);
     mx_image_free(&im);
     return mx_public_status(&e, message, size);

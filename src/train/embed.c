@@ -119,7 +119,8 @@ static mx_status from_files(embedder *m, mx_error *e) {
             mx_image im = {0};
             mx_error broken = {0};
             whole[k] =
-                !mx_image_read(&im, name_of(m, at + k), f->model.config.channels, &broken) &&
+                !mx_image_read(&im, name_of(m, at + k), f->model.config.channels, m->o->exif_orientation,
+                               &broken) &&
                 !mx_transform_image(&f->transform, &im, f->images + (size_t)k * (size_t)f->each_in, &broken);
             if (!whole[k]) mx_notice(m->sink, "%s", broken.text);
             mx_image_free(&im);

@@ -28,6 +28,7 @@ static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_
     int n = mx_dataset_classes(data);
     *map = NULL;
     if (mx_dataset_need_classes(data, 1, e)) return e->status;
+    if (mx_dataset_check_classes(data, false, e)) return e->status;
     if (!m->class_name && n == m->config.classes) return MX_OK;
     if (!m->class_name)
         return mx_fail(e, MX_ERR_DATA,

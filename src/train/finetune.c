@@ -51,6 +51,9 @@ static mx_status choose_pixels(mx_training *p, mx_error *e) {
 
 static mx_status use_data(mx_training *p, mx_error *e) {
     int classes = mx_dataset_classes(p->data);
+    if (mx_dataset_check_classes(p->data, true, e) ||
+        (p->held && mx_dataset_check_classes(p->held, false, e)))
+        return e->status;
     if (mx_dataset_need_classes(p->data, 2, e)) return e->status;
     if (p->held && mx_dataset_same_classes(p->data, p->held, e)) return e->status;
     if (p->settings.label_fraction < 1 &&

@@ -7,7 +7,9 @@
 mx_status mx_open_spec(mx_dataset **out, const mx_options *o, const char *spec, mx_split split,
                        const char *cache, mx_error *e) {
     const mx_data_request r = {spec, o->image_column, o->label_column};
-    return mx_dataset_open_request(out, &r, split, cache, e);
+    if (mx_dataset_open_request(out, &r, split, cache, e)) return e->status;
+    mx_dataset_turn(*out, o->exif_orientation);
+    return MX_OK;
 }
 
 mx_status mx_open_part(mx_dataset **out, const mx_options *o, const char *fallback, mx_error *e) {
@@ -54,7 +56,13 @@ mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_o
     return mx_open_spec(held, o, spec, MX_SPLIT_TRAIN, NULL, e); /* not divided: all of it is held out */
 }
 
+void mx_notice_unread(const mixmae_sink *sink, const mx_dataset *d) {
+    const char *unread = mx_dataset_unread(d);
+    if (*unread) mx_notice(sink, "passed over in %s: %s", mx_dataset_root(d), unread);
+}
+
 static void notice_notes(const mixmae_sink *sink, const mx_dataset *d) {
+    mx_notice_unread(sink, d);
     for (const char *line = mx_dataset_note(d); *line;) {
         int n = (int)strcspn(line, "\n");
         mx_notice(sink, "data      %.*s", n, line);

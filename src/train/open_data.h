@@ -18,5 +18,7 @@ mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_o
                                 mx_error *e);
 /* Which images were opened, and what was passed over: the first lines of a command. held may be NULL. */
 void mx_notice_data(const mixmae_sink *sink, const mx_dataset *data, const mx_dataset *held);
+/* One line on the files that are not read, if there are any. */
+void mx_notice_unread(const mixmae_sink *sink, const mx_dataset *d);
 
 #endif

@@ -8,7 +8,7 @@
 static const mx_command_text commands[] = {
     {MX_CMD_PRETRAIN, "pretrain", "pretrain a model on a folder of images",
      "mixmae pretrain --data DIR --model NAME --output RUN [options]",
-     "Learns without labels from JPEG, PNG, WebP, TIFF or .npy files. The run's folder gets "
+     "Learns without labels from JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy files. The run's folder gets "
      "model.safetensors, the state to\n"
      "resume from, log.jsonl, TensorBoard events, pictures of reconstructions and report.html.\n"
      "The same seed and options give the same bytes with any number of threads and any number of stops.",

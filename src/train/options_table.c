@@ -199,6 +199,12 @@ static const mx_option_row table[] = {
      "JPEGs may be decoded faster where samples then differ a little: at 1/2, 1/4 or 1/8 where the crop "
      "stays larger "
      "than the model's input, colour without smoothing"},
+    {"exif-orientation", NULL, MX_VALUE_SWITCH, 0, 1, FIT, AT(exif_orientation), 0, 0, "false",
+     "turn JPEG, PNG and WebP pictures as their EXIF data say (torchvision does not; TIFF's own orientation "
+     "always counts)"},
+    {"exif-orientation", NULL, MX_VALUE_SWITCH, 0, 0, USES | MX_CMD_RECONSTRUCT | MX_CMD_PACK,
+     AT(exif_orientation), 0, 0, "false",
+     "turn JPEG, PNG and WebP pictures as their EXIF data say: as the model was trained"},
     {"max-bad", "SHARE", MX_VALUE_REAL, 0, 1, FIT, AT(max_bad), 0, 1, "0.01",
      "a larger share of unreadable files ends the run with a list"},
     {"workers", "N", MX_VALUE_WHOLE, 0, 0, FIT | READS, AT(workers), 0, 1024, NULL,

@@ -17,6 +17,7 @@
 #include "data/index.h"
 #include "data/pack.h"
 #include "io/file.h"
+#include "train/commands.h"
 #include "train/open_data.h"
 
 #define MX_BLOCK_PER_THREAD 16

@@ -9,6 +9,7 @@
 #include "base/escape.h"
 #include "train/evaluate.h"
 #include "train/inference.h"
+#include "train/open_data.h"
 
 typedef struct {
     mx_inference f;
@@ -90,7 +91,7 @@ static mx_status add_image(predictor *p, mx_image *im, const char *name, mx_erro
 static mx_status add_file(predictor *p, const char *path, mx_error *e) {
     mx_image im = {0};
     mx_error broken = {0};
-    mx_image_read(&im, path, p->f.model.config.channels, &broken);
+    mx_image_read(&im, path, p->f.model.config.channels, p->o->exif_orientation, &broken);
     return add_image(p, &im, path, &broken, e);
 }
 
@@ -103,6 +104,8 @@ static mx_status add_folder(predictor *p, const char *root, mx_error *e) {
         p->broken++;
         return MX_OK;
     }
+    mx_dataset_turn(d, p->o->exif_orientation);
+    mx_notice_unread(p->sink, d);
     for (int64_t i = 0; i < mx_dataset_count(d) && !e->status; i++) {
         mx_image im = {0};
         mx_error broken = {0};

@@ -47,6 +47,8 @@ static mx_status read_data(prober *p, mx_error *e) {
                        "--val-share 0.1 splits one off",
                        o->data);
     mx_notice_data(p->sink, p->train_data, p->test_data);
+    if (mx_dataset_check_classes(p->train_data, true, e) || mx_dataset_check_classes(p->test_data, false, e))
+        return e->status;
     p->classes = mx_dataset_classes(p->train_data);
     if (mx_dataset_need_classes(p->train_data, 2, e)) return e->status;
     if (mx_dataset_same_classes(p->train_data, p->test_data, e)) return e->status;

@@ -157,7 +157,8 @@ static void view(mx_ctx *c, void *user) {
     mx_arena_release(c->arena, 0);
 }
 
-static mx_status read_images(showing *s, char **paths, int count, mx_error *e) {
+static mx_status read_images(showing *s, const mx_options *o, mx_error *e) {
+    int count = (int)o->image_count;
     const mx_model_config *m = &s->model.config;
     size_t each = (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
     mx_transform transform = {.height = m->image_h,
@@ -170,7 +171,7 @@ static mx_status read_images(showing *s, char **paths, int count, mx_error *e) {
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for %d images", count);
     for (int i = 0; i < count && !e->status; i++) {
         mx_image im = {0};
-        if (!mx_image_read(&im, paths[i], m->channels, e))
+        if (!mx_image_read(&im, o->images[i], m->channels, o->exif_orientation, e))
             mx_transform_image(&transform, &im, s->images + (size_t)i * each, e);
         mx_image_free(&im);
     }
@@ -186,8 +187,7 @@ static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, 
         return e->status;
     if (!s->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
-    if (read_images(s, o->images, o->image_count, e) ||
-        mx_mixing_make(&s->mix, &s->model.config, o->image_count, true, e))
+    if (read_images(s, o, e) || mx_mixing_make(&s->mix, &s->model.config, o->image_count, true, e))
         return e->status;
     if (!(mask = malloc((size_t)s->mix.units))) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
     mx_rng r = mx_rng_make((uint64_t)o->seed, MX_RNG_HOLDOUT, UINT64_MAX, 0);
