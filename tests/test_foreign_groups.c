@@ -37,7 +37,8 @@ static int make_all(void **state) {
     if (!mkdtemp(base) || !mx_model_named("nano", &c, NULL)) return -1;
     snprintf(path, sizeof path, "%s/model.pth", base);
     c.classes = 5, c.embed_dim = 16, c.decoder_dim = 32, c.decoder_depth = 1, c.decoder_heads = 2;
-    for (int k = 0; k < c.stages; k++) c.depths[k] = 1, c.heads[k] = 1 << k; /* small: many files are written */
+    for (int k = 0; k < c.stages; k++)
+        c.depths[k] = 1, c.heads[k] = 1 << k; /* small: many files are written */
     if (mx_model_make(&model, &c, MX_PARAMS_WEIGHTS, &e)) return -1;
     mx_params_init(&model.params, 3);
     numel = model.params.total + model.params.fixed_total;
