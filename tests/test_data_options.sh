@@ -38,6 +38,12 @@ expect 0 ", 4 images" "$mixmae" eval --checkpoint "$best" --data "$work/set" --s
 expect 0 ", 26 images" "$mixmae" eval --checkpoint "$best" --data "$work/set" --split all
 expect 2 "train, val, test or all" "$mixmae" eval --checkpoint "$best" --data "$work/set" --split tests
 
+# parts are told by what lies in them, whatever the images are called
+cp -r "$work/set" "$work/bare"
+find "$work/bare" -type f | while read -r f; do mv "$f" "${f%.*}"; done
+expect 0 "^data +16 images in .*/bare/Training$" "$mixmae" finetune --data "$work/bare" "${small[@]}" --output "$work/bare.run"
+said "^held out +6 images in .*/bare/valid$"
+
 # labels of embed: the classes' numbers in the training part, whichever of them the other part has
 mkdir "$work/set/dev" && mv "$work/set/valid/$b" "$work/set/dev" && rm -r "$work/set/valid" # only the second class
 for part in all:23 val:3; do

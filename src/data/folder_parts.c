@@ -2,6 +2,7 @@
  * "train"? Its siblings tell: parts hold class folders of the same names and stand alone; a class lies among
  * other classes. docs/DATA.md, "Parts or classes", has the table; what cannot be told is refused with the
  * prefixes that settle it. */
+#include "data/passed.h"
 #include "data/splits.h"
 #include "data/text.h"
 
@@ -57,7 +58,7 @@ static void look(const char *path, int depth, int *left, bool *flat, bool *neste
     for (const struct dirent *f; dir && !(*flat && *nested) && (f = readdir(dir));) {
         if (f->d_name[0] == '.') continue;
         if (!entry_is_folder(path, f)) {
-            *flat |= mx_image_name_known(f->d_name);
+            *flat = *flat || mx_file_is_image(dirfd(dir), f->d_name);
             continue;
         }
         if (is_run(path, f->d_name)) continue;
@@ -88,7 +89,7 @@ static mx_status list(listing *l, const char *path, mx_error *e) {
     for (const struct dirent *f; dir && !s && (f = readdir(dir));) {
         if (f->d_name[0] == '.') continue;
         if (!entry_is_folder(path, f)) {
-            l->loose |= mx_image_name_known(f->d_name);
+            l->loose = l->loose || mx_file_is_image(dirfd(dir), f->d_name);
             continue;
         }
         if (is_run(path, f->d_name)) continue;

@@ -170,18 +170,31 @@ void mx_passed_count(mx_passed *p, const char *kind, const char *path) {
     p->of[i].count++;
 }
 
-bool mx_passed_is_image(mx_passed *p, int dir_fd, const char *name, const char *path) {
-    unsigned char head[MX_PASSED_HEAD];
-    char kind[MX_PASSED_NAME];
+/* The first bytes of a regular file; 0: none to be had. */
+static size_t read_head(unsigned char head[MX_PASSED_HEAD], int dir_fd, const char *name) {
     struct stat st;
     ssize_t n = 0;
     int fd = mx_is_side_file(name) ? -1 : openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode)) n = pread(fd, head, sizeof head, 0);
+    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode)) n = pread(fd, head, MX_PASSED_HEAD, 0);
     if (fd >= 0) close(fd);
-    if (n < 0) n = 0;
-    if (n && !is_raw_name(name) && !mx_foreign_format(head, (size_t)n) && mx_format_told(head, (size_t)n))
-        return true;
-    mx_file_kind(kind, head, (size_t)n, name);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static bool is_image(const unsigned char *head, size_t n, const char *name) {
+    return n && !is_raw_name(name) && !mx_foreign_format(head, n) && mx_format_told(head, n);
+}
+
+bool mx_file_is_image(int dir_fd, const char *name) {
+    unsigned char head[MX_PASSED_HEAD];
+    return mx_image_name_known(name) || is_image(head, read_head(head, dir_fd, name), name);
+}
+
+bool mx_passed_is_image(mx_passed *p, int dir_fd, const char *name, const char *path) {
+    unsigned char head[MX_PASSED_HEAD];
+    char kind[MX_PASSED_NAME];
+    const size_t n = read_head(head, dir_fd, name);
+    if (is_image(head, n, name)) return true;
+    mx_file_kind(kind, head, n, name);
     mx_passed_count(p, kind, path);
     return false;
 }

@@ -30,6 +30,8 @@ const char *mx_foreign_format(const unsigned char *head, size_t n);
 /* Does the name's ending say that the file goes beside images (.txt, .json, .xml, ...)? */
 bool mx_is_side_file(const char *name);
 
+/* By its name or else by its content. */
+bool mx_file_is_image(int dir_fd, const char *name);
 /* Looks at a file whose name is none of an image: is it one all the same? If not it is counted. */
 bool mx_passed_is_image(mx_passed *p, int dir_fd, const char *name, const char *path);
 /* The kind of the file that was counted last. */
