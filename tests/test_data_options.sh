@@ -43,9 +43,9 @@ cp -r "$work/set" "$work/bare"
 find "$work/bare" -type f | while read -r f; do mv "$f" "${f%.*}"; done
 expect 0 "^data +16 images in .*/bare/Training$" "$mixmae" finetune --data "$work/bare" "${small[@]}" --output "$work/bare.run"
 said "^held out +6 images in .*/bare/valid$"
-mkdir "$work/classes" && cp -r "$work/bare/Training/$a" "$work/classes/bus" && cp -r "$work/bare/Training/$a" "$work/classes/car"
-cp -r "$work/bare/Training/$b" "$work/classes/train" # a class like the others
-expect 0 "^data +24 images in .*/classes$" "$mixmae" finetune --data "$work/classes" "${small[@]}" --output "$work/classes.run"
+mkdir "$work/three" && cp -r "$work/bare/Training/$a" "$work/three/bus" && cp -r "$work/bare/Training/$a" "$work/three/car"
+cp -r "$work/bare/Training/$b" "$work/three/train" # a class like the others
+expect 0 "^data +24 images in .*/three$" "$mixmae" finetune --data "$work/three" "${small[@]}" --output "$work/three.run"
 
 # labels of embed: the classes' numbers in the training part, whichever of them the other part has
 mkdir "$work/set/dev" && mv "$work/set/valid/$b" "$work/set/dev" && rm -r "$work/set/valid" # only the second class
