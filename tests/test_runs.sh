@@ -27,11 +27,20 @@ deep="--image-size 64 --embed-dim 8 --depths 1,1,1,1 --num-heads 1,1,1,1 --windo
 pretrain="pretrain --model nano $small"
 
 # ---- a run's folder inside the data is no data, wherever it lies and whatever it is called
-stop_and_resume() { # DATA RUN: stopped after some steps, then to its end
-    timeout -s INT 1 "$mixmae" $pretrain --data "$1" --output "$2" --epochs 4000 --save-every 2 --picture-every 2 --quiet >out 2>&1
-    [ $? = 124 ] || { fail "$2 was not stopped"; cat out; }
+until_then() { # CONDITION COMMAND...: the command, stopped once the condition holds (or at its own end); output in out
+    local condition=$1
+    shift
+    "$mixmae" "$@" >out 2>&1 </dev/null &
+    local pid=$!
+    for _ in $(seq 1200); do eval "$condition" && break; kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+    kill -INT $pid 2>/dev/null
+    wait $pid
+}
+stop_and_resume() { # DATA RUN
+    until_then "[ -f $2/state.safetensors ] && compgen -G '$2/pictures/*.png' >/dev/null" $pretrain --data "$1" --output "$2" --epochs 4000 \
+        --save-every 2 --picture-every 2
     compgen -G "$2/pictures/*.png" >/dev/null || fail "$2 has no pictures"
-    timeout -s INT 1 "$mixmae" pretrain --resume "$2" --quiet >out 2>&1
+    until_then "grep -q '^resumed' out" pretrain --resume "$2"
     grep -q "stopped at step" out || { fail "$2 was not resumed"; cat out; }
 }
 cp -r drawn/train photos
@@ -47,7 +56,7 @@ classes=$("$mixmae" inspect ../tuned/model.safetensors | grep '^  classes')
 [ "$(grep -o '"[^"]*"' <<<"$classes" | wc -l)" = 2 ] || fail "expected two classes, found $classes"
 expect 0 "" "$mixmae" embed --checkpoint run/model.safetensors --data . --output features.npy
 expect 0 "data      16 images" "$mixmae" $tune --data . --output ../tuned3 # nor are features
-expect 0 "data      [1-9][0-9]* images" "$mixmae" $pretrain --epochs 1 --data run/pictures --output ../of_pictures # asked for by name
+expect 0 "data      [1-9][0-9]* images" "$mixmae" $pretrain --batch-size 1 --epochs 1 --data run/pictures --output ../of_pictures # asked for by name
 cp -r clouds run
 expect 0 "data      8 images in .*/run" "$mixmae" $pretrain --epochs 1 --data run --output ../of_run
 cd ..
@@ -74,7 +83,7 @@ warmup() { # COMMAND MODEL EPOCHS EXPECTED
     timeout -s INT 20 "$mixmae" $1 --model $2 $deep --data drawn --epochs $3 --output w --log-every 0 >out 2>&1 &
     local pid=$!
     for _ in $(seq 200); do grep -q '^warmup-epochs' w/options.ini 2>/dev/null && break; sleep 0.05; done
-    kill -INT $pid
+    kill -INT $pid 2>/dev/null
     wait $pid
     grep -qx "warmup-epochs = $4" w/options.ini || fail "$1 $2, $3 epochs: expected warm-up $4, found $(grep warmup w/options.ini)"
 }
@@ -103,11 +112,11 @@ expect 0 "20 epochs .warm-up 30.," "$mixmae" $probe --epochs 20 --warmup-epochs 
 
 # ---- data that were moved: the same images go on, others are refused by what differs
 begin() { # DATA RUN OPTION...
-    timeout -s INT 1 "$mixmae" $pretrain --data "$1" --output "$2" --epochs 4000 --save-every 2 --picture-every -1 --quiet "${@:3}" >out 2>&1
+    until_then "[ -f $2/state.safetensors ]" $pretrain --data "$1" --output "$2" --epochs 4000 --save-every 2 --picture-every -1 "${@:3}"
     [ -f "$2/state.safetensors" ] || { fail "$2 saved nothing"; cat out; }
 }
 goes_on() { # COMMAND...
-    timeout -s INT 1 "$mixmae" "$@" >out 2>&1
+    until_then "grep -q '^resumed' out" "$@"
     grep -q "stopped at step" out || { fail "$* did not go on:"; cat out; }
 }
 cp -r drawn here && begin here moved
@@ -142,7 +151,7 @@ begin shards packed
 rm -r shards/run && cp -r shards shards2 && rm -r shards
 goes_on pretrain --resume packed --data shards2
 cp -r drawn share
-timeout -s INT 1 "$mixmae" $tune --data share --label-fraction 0.5 --output shared --epochs 4000 --save-every 2 --quiet >out 2>&1
+until_then "[ -f shared/state.safetensors ]" ${tune/--epochs 1/--epochs 4000} --data share --label-fraction 0.5 --output shared --save-every 2
 mv share share2
 goes_on finetune --resume shared --data share2
 rm -r share2/train/clouds share2/val/clouds && mkdir share2/train/third && cp share2/train/julia/* share2/train/third/

@@ -31,8 +31,10 @@ bool mx_is_run_folder(int root_fd, const char *folder) {
         close(fd);
         if (got == sizeof begin - 1 && !strcmp(begin, MX_RUN_MARK)) return true;
     } /* what somebody kept of a run */
-    return has(root_fd, folder, "log.jsonl") &&
-           (has(root_fd, folder, "model.safetensors") || has(root_fd, folder, "report.html"));
+    static const char *const kept[] = {"log.jsonl", "model.safetensors", "report.html", "index.cache"};
+    int found = 0;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) found += has(root_fd, folder, kept[i]);
+    return found >= 2;
 }
 
 bool mx_is_features(int folder_fd, const char *name) {
