@@ -29,7 +29,7 @@ for model in ${MODELS:-nano tiny}; do
     options=(--data "$work/images" --model $model --batch-size $batch --epochs 0.3 --threads 2)
     for task in pretrain finetune; do
         measure "$task $model" $task "${options[@]}"
-        least=$("$mixmae" plan "${options[@]}" --task $task --steps 0 --memory 1k 2>&1 | sed 's/.*give --memory \([0-9]*\)M.*/\1/')
+        least=$("$mixmae" plan "${options[@]}" --task $task --steps 0 --memory 1k 2>&1 | sed -n 's/.*give --memory \([0-9]*\)M.*/\1/p')
         most=$("$mixmae" plan "${options[@]}" --task $task --steps 0 | awk '$1 == "total" { print int($2 / 1e6) }')
         limit=$(((least + most) / 2))M
         measure "$task $model --memory $limit" $task "${options[@]}" --memory $limit

@@ -205,4 +205,11 @@ for stop in 0.05 0.1 0.2 0.4; do # killed before its first save
 done
 expect 0 "held a run that had saved nothing: begun anew" "$mixmae" $pretrain --data drawn --output killed --epochs 1
 [ "$(ls killed/events* | wc -l)" = 1 ] || fail "events of the killed run are left"
+# killed earlier still: nothing but the lock and what was being written; anything else is somebody's
+mkdir -p early/pictures && touch early/.lock early/options.ini.123.0.tmp
+expect 0 "begun anew" "$mixmae" $pretrain --data drawn --output early --epochs 1
+[ -e early/options.ini.123.0.tmp ] && fail "a temporary is left"
+mkdir -p mine/pictures && touch mine/.lock mine/pictures/holiday.png
+expect 4 "not empty" "$mixmae" $pretrain --data drawn --output mine --epochs 1
+[ -e mine/pictures/holiday.png ] || fail "a picture is gone"
 exit $failed

@@ -214,8 +214,8 @@ bool mx_folder_empty(const char *path) {
     return empty;
 }
 
-/* Is this NAME.PID.N.tmp, as open_temporary makes them? */
-static bool is_temporary(const char *name) {
+/* NAME.PID.N.tmp, as open_temporary makes them */
+bool mx_file_temporary(const char *name) {
     size_t n = strlen(name);
     if (n < 4 || strcmp(name + n - 4, ".tmp")) return false;
     n -= 4;
@@ -232,7 +232,7 @@ void mx_folder_sweep(const char *path) {
     DIR *d = opendir(path);
     if (!d) return;
     for (struct dirent *x; (x = readdir(d));)
-        if (is_temporary(x->d_name)) unlinkat(dirfd(d), x->d_name, 0);
+        if (mx_file_temporary(x->d_name)) unlinkat(dirfd(d), x->d_name, 0);
     closedir(d);
 }
 

@@ -30,6 +30,8 @@ mx_status mx_folder_make(const char *path, mx_error *e);
 /* Does path exist; is it a folder without entries? */
 bool mx_path_exists(const char *path);
 bool mx_folder_empty(const char *path);
+/* Is it the name of a temporary that a file is written through? */
+bool mx_file_temporary(const char *name);
 /* Removes what killed writers left in a folder: the temporaries of mx_file. Nobody else may be writing there.
  */
 void mx_folder_sweep(const char *path);

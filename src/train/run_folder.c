@@ -228,10 +228,23 @@ static void clear(const mx_run_paths *p, bool lock) {
     if (lock) unlink(p->lock);
 }
 
+/* Does the folder hold nothing but what a run leaves that was killed before its options were written: lock,
+ * index, an empty folder of pictures, temporaries? */
+static bool barely_begun(const mx_run_paths *p) {
+    DIR *d = opendir(p->root);
+    bool only = d && mx_path_exists(p->lock);
+    for (struct dirent *x; only && (x = readdir(d));)
+        only = !strcmp(x->d_name, ".") || !strcmp(x->d_name, "..") || !strcmp(x->d_name, ".lock") ||
+               !strcmp(x->d_name, "index.cache") || mx_file_temporary(x->d_name) ||
+               (!strcmp(x->d_name, "pictures") && mx_folder_empty(p->pictures));
+    if (d) closedir(d);
+    return only;
+}
+
 /* May a new run use the folder: is it empty, or that of a run which has saved nothing? */
 static bool usable(mx_run_paths *p) {
     if (!mx_path_exists(p->root) || mx_folder_empty(p->root)) return true;
-    return p->anew = mx_run_command(p->options) && !mx_run_folder_saved(p);
+    return p->anew = (mx_run_command(p->options) && !mx_run_folder_saved(p)) || barely_begun(p);
 }
 
 mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
@@ -266,10 +279,9 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
 mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
     p->made = !mx_path_exists(p->root);
     if (mx_folder_make(p->root, e) || mx_file_lock(&p->locked, p->lock, e)) return e->status;
-    if (mx_path_exists(p->options)) {
-        if (!p->anew || mx_run_folder_saved(p)) return not_empty(p, e); /* another was quicker */
-        clear(p, false);
-    }
+    if (mx_path_exists(p->options) && (!p->anew || mx_run_folder_saved(p)))
+        return not_empty(p, e); /* another was quicker */
+    if (p->anew) clear(p, false);
     if (command == MX_CMD_PRETRAIN && mx_folder_make(p->pictures, e)) return e->status;
     return write_options(p, command, o, e);
 }
