@@ -221,6 +221,40 @@ static void tiff_fax_and_absent(void **state) {
     free(f.bytes);
 }
 
+/* Four pages of one size are four channels where those are asked for; grey is the first page. */
+static void tiff_pages(void **state) {
+    (void)state;
+    enum { W = 5, H = 3, PAGES = 4 };
+    uint16_t *planes = (uint16_t *)(void *)random_bytes(2 * W * H * PAGES), want[W * H * PAGES];
+    for (int i = 0; i < W * H; i++)
+        for (int p = 0; p < PAGES; p++) want[i * PAGES + p] = planes[p * W * H + i];
+    for (int odd = 0; odd < 2; odd++) { /* the last page of another size */
+        file f = {0};
+        TIFF *t = TIFFClientOpen("memory", "w", &f, tiff_read, tiff_write, tiff_seek, tiff_close, tiff_size,
+                                 NULL, NULL);
+        for (int p = 0; p < PAGES; p++) {
+            uint32_t rows = p == PAGES - 1 ? H - (uint32_t)odd : H;
+            TIFFSetField(t, TIFFTAG_IMAGEWIDTH, W), TIFFSetField(t, TIFFTAG_IMAGELENGTH, rows);
+            TIFFSetField(t, TIFFTAG_BITSPERSAMPLE, 16), TIFFSetField(t, TIFFTAG_SAMPLESPERPIXEL, 1);
+            TIFFSetField(t, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
+            for (uint32_t y = 0; y < rows; y++)
+                assert_int_equal(TIFFWriteScanline(t, planes + (p * H + (int)y) * W, y, 0), 1);
+            TIFFWriteDirectory(t);
+        }
+        TIFFClose(t);
+        mx_image im;
+        mx_error e = {0};
+        if (!odd) check(f, W, H, PAGES, MX_PIXEL_U16, want);
+        if (!odd) check(f, W, H, 1, MX_PIXEL_U16, planes);
+        if (!odd) cut_everywhere(f, PAGES, 8);
+        assert_int_equal(mx_image_decode(&im, f.bytes, f.size, odd ? PAGES : PAGES + 1, &e),
+                         odd ? MX_ERR_FORMAT : MX_ERR_DATA);
+        assert_non_null(strstr(e.text, odd ? "page 4: expected 5x3" : "expected 5 channels, found 4"));
+        free(f.bytes);
+    }
+    free(planes);
+}
+
 /* ---- GIF, BMP, PNM ---- */
 
 /* 2 bits a pixel, codes of 3 bits: clear, pixels with clears between so that codes stay short, end. */
@@ -483,6 +517,7 @@ int main(void) {
         cmocka_unit_test(tiff_orientations),
         cmocka_unit_test(tiff_alpha_and_palettes),
         cmocka_unit_test(tiff_fax_and_absent),
+        cmocka_unit_test(tiff_pages),
         cmocka_unit_test(gif),
         cmocka_unit_test(bmp),
         cmocka_unit_test(pnm),

@@ -212,12 +212,50 @@ static mx_status read_image(TIFF *t, const mx_tiff_memory *f, mx_image *im, int 
     return mx_image_turn(im, i.orientation, e);
 }
 
+/* The colours of page behind those of im, in one picture; alpha of either is left out. */
+static mx_status join(mx_image *im, int *colours, const mx_image *page, int more, mx_error *e) {
+    mx_image out;
+    size_t size = mx_pixel_size(im->type), n = (size_t)im->width * (size_t)im->height;
+    if (mx_image_make(&out, im->width, im->height, *colours + more, im->type, e)) return e->status;
+    size_t a = size * (size_t)*colours, b = size * (size_t)more, from = size * (size_t)im->channels,
+           beside = size * (size_t)page->channels;
+    for (size_t i = 0; i < n; i++) {
+        char *to = (char *)out.pixels + i * (a + b);
+        memcpy(to, (const char *)im->pixels + i * from, a);
+        memcpy(to + a, (const char *)page->pixels + i * beside, b);
+    }
+    mx_image_free(im);
+    *im = out, *colours += more;
+    return MX_OK;
+}
+
+/* Stacks (microscopes, satellites): where more channels are wanted than the first page has, and neither grey
+ * nor RGB, the pages are the channels. */
+static mx_status read_pages(TIFF *t, const mx_tiff_memory *f, mx_image *im, int *colours, int channels,
+                            mx_error *e) {
+    for (int number = 2; channels > 1 && channels != 3 && im->channels < channels; number++) {
+        mx_image page = {0};
+        int more = 0;
+        if (!TIFFReadDirectory(t)) return MX_OK; /* what is missing is said where channels are compared */
+        if (!read_image(t, f, &page, &more, channels, e) &&
+            (page.width != im->width || page.height != im->height || page.type != im->type))
+            mx_fail(e, MX_ERR_FORMAT, "page %d: expected %dx%d samples like those of page 1, found %dx%d%s",
+                    number, im->width, im->height, page.width, page.height,
+                    page.type != im->type ? " of another type" : "");
+        if (!e->status) join(im, colours, &page, more, e);
+        mx_image_free(&page);
+        if (e->status) return e->status;
+    }
+    return MX_OK;
+}
+
 mx_status mx_decode_tiff(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                          mx_error *e) {
     mx_tiff_memory f = {.bytes = bytes, .size = size};
     TIFF *t = open_memory(&f, e);
     if (!t) return e->status;
-    if (!read_image(t, &f, im, colours, channels, e) && f.cut) mx_tiff_damaged(&f, e);
+    if (!read_image(t, &f, im, colours, channels, e) && !read_pages(t, &f, im, colours, channels, e) && f.cut)
+        mx_tiff_damaged(&f, e);
     TIFFClose(t);
     return e->status;
 }
