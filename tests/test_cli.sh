@@ -91,7 +91,8 @@ expect 2 "expected shape" "$mixmae" pretrain --data "$work/images" --output "$wo
 # nothing of a text from outside is obeyed by the terminal: option files, arguments, names of files
 loud() { # loud COMMAND...: no control character but the newline, and only UTF-8
     "$@" >"$work/out" 2>&1 </dev/null
-    LC_ALL=C tr -d '\n' <"$work/out" | LC_ALL=C grep -qaP '[\x00-\x1f\x7f]|\xc2[\x80-\x9f]' && fail "control characters: $(cat -v "$work/out")"
+    LC_ALL=C tr -d '\n' <"$work/out" | LC_ALL=C grep -qaP '[\x00-\x1f\x7f]|\xc2[\x80-\x9f]' &&
+        fail "control characters: $(cat -v "$work/out")"
     iconv -f UTF-8 -t UTF-8 "$work/out" >"$work/utf8" 2>&1 || fail "not UTF-8: $(cat -v "$work/out")"
 }
 for byte in '\033]0;x\007' '\302\233m' '\177' '\351' '\033[2J\302\205'; do
@@ -109,15 +110,18 @@ for byte in '\033]0;x\007' '\302\233m' '\177' '\351' '\033[2J\302\205'; do
     loud "$mixmae" pretrain --data "$work/$name" --output "$work/$name.run"
     loud "$mixmae" predict --checkpoint "$work/$name" "$work/$name.png"
     loud "$mixmae" inspect "$work/$name"
-    loud "$mixmae" reconstruct --checkpoint "$work/run/model.safetensors" --output "$work/$name.grid.png" --images "$work/$name.png"
+    loud "$mixmae" reconstruct --checkpoint "$work/run/model.safetensors" --output "$work/$name.grid.png" \
+        --images "$work/$name.png"
 done
 
 # a standard stream that is closed is not taken for a file of the run
 for closed in '0<&-' '2>&-' '0<&- 2>&-' '0<&- 1>&- 2>&-'; do
     rm -rf "$work/closed"
-    eval '"$mixmae" pretrain --data "$work/images" --output "$work/closed" "${small[@]}" --epochs 1 --threads 1 '"$closed"
+    start=("$mixmae" pretrain --data "$work/images" --output "$work/closed" "${small[@]}" --epochs 1 --threads 1)
+    eval '"${start[@]}" '"$closed"
     [ $? = 0 ] || fail "$closed: no run"
-    [ -e "$work/closed/model.safetensors" ] && [ ! -s "$work/closed/.lock" ] || fail "$closed: .lock holds $(head -1 "$work/closed/.lock")"
+    [ -e "$work/closed/model.safetensors" ] && [ ! -s "$work/closed/.lock" ] ||
+        fail "$closed: .lock holds $(head -1 "$work/closed/.lock")"
     grep -L '^{' "$work/closed/log.jsonl" | grep -q . && fail "$closed: messages in log.jsonl"
 done
 "$mixmae" --version >&- 2>"$work/out" && fail "lost output is no error"

@@ -40,15 +40,22 @@ for try in 1 2 3; do # drawn files, damaged in drawn ways
     workers=$((RANDOM % 3))
     for command in pre fine; do
         declare -n options=$command
-        expect 0 "cannot be read: left out of every measure" "$mixmae" "${options[@]}" --data hurt --output hurt_$command --epochs 2 --workers $workers --max-bad 0.5
+        log=hurt_$command/log.jsonl
+        expect 0 "cannot be read: left out of every measure" "$mixmae" "${options[@]}" --data hurt \
+            --output hurt_$command --epochs 2 --workers $workers --max-bad 0.5
         expect 0 "finished" "$mixmae" "${options[@]}" --data less --output less_$command --epochs 2 --workers 0
         for ((k = 0; k < n; k++)); do
-            [ "$(grep -c "\"event\":\"broken file: [^\"]*/${hurt[k]}" hurt_$command/log.jsonl)" = 1 ] || fail "$command: ${hurt[k]} is not named once"
+            [ "$(grep -c "\"event\":\"broken file: [^\"]*/${hurt[k]}" $log)" = 1 ] ||
+                fail "$command: ${hurt[k]} is not named once"
         done
-        grep -q "\"event\":\"held-out images: $n of 16 cannot be read.*\"step\":0" hurt_$command/log.jsonl || fail "$command: $n of 16 are not counted at the start"
-        [ "$(grep -c "\"val_left_out\":$n," hurt_$command/log.jsonl)" = 2 ] || fail "$command: a measure does not say that $n were left out"
-        grep -q "held-out images: $n of 16" hurt_$command/report.html || fail "$command: no count in the report"
-        [ "$(measures hurt_$command)" = "$(measures less_$command)" ] || fail "$command: damaged ones have a part in the measure"
+        grep -q "\"event\":\"held-out images: $n of 16 cannot be read.*\"step\":0" $log ||
+            fail "$command: $n of 16 are not counted at the start"
+        [ "$(grep -c "\"val_left_out\":$n," $log)" = 2 ] ||
+            fail "$command: a measure does not say that $n were left out"
+        grep -q "held-out images: $n of 16" hurt_$command/report.html ||
+            fail "$command: no count in the report"
+        [ "$(measures hurt_$command)" = "$(measures less_$command)" ] ||
+            fail "$command: damaged ones have a part in the measure"
         rm -rf {hurt,less}_$command
     done
 done
@@ -57,22 +64,28 @@ done
 for file in "${files[@]:0:2}"; do head -c 90 "data/val/$file" >"hurt/val/$file"; done
 for command in pre fine; do
     declare -n options=$command
-    expect 4 "held-out images: too many broken images.*--max-bad" "$mixmae" "${options[@]}" --data hurt --output refused --epochs 2
+    expect 4 "held-out images: too many broken images.*--max-bad" "$mixmae" "${options[@]}" --data hurt \
+        --output refused --epochs 2
     [ ! -e refused ] || fail "$command: something is in the way of the next run"
 done
 for file in hurt/val/*/*.png; do head -c 90 "$file" >x && cp x "$file"; done
-expect 4 "none of 16 held-out images can be read" "$mixmae" "${fine[@]}" --data hurt --output refused --max-bad 1
+expect 4 "none of 16 held-out images can be read" \
+    "$mixmae" "${fine[@]}" --data hurt --output refused --max-bad 1
 
 # damaged while it trains: what was learnt is saved, and goes on once they are mended
 for command in pre fine; do
     declare -n options=$command
     rm -rf hurt && cp -rp data hurt
     "$mixmae" "${options[@]}" --data hurt --output late --epochs 100000 --workers 0 --quiet >out 2>&1 &
-    for ((k = 0; k < 600; k++)); do grep -qs val_loss late/log.jsonl || ! kill -0 $! 2>/dev/null && break || sleep 0.1; done
+    for ((k = 0; k < 600; k++)); do
+        if grep -qs val_loss late/log.jsonl || ! kill -0 $! 2>/dev/null; then break; fi
+        sleep 0.1
+    done
     for file in hurt/val/*/*.png; do head -c 90 "$file" >x && cp x "$file"; done
     wait $!
     [ $? = 4 ] || fail "$command: damaged while training: $(cat out)"
-    grep -q "held-out images: too many broken.*step [0-9]* is saved: --resume late" out || fail "$command: not saved: $(cat out)"
+    grep -q "held-out images: too many broken.*step [0-9]* is saved: --resume late" out ||
+        fail "$command: not saved: $(cat out)"
     rm -rf hurt && cp -rp data hurt
     step=$(sed 's/.*step \([0-9]*\) is saved.*/\1/' out)
     timeout -s INT 2 "$mixmae" "${options[0]}" --resume late --workers 0 >out 2>&1
