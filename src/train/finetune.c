@@ -122,7 +122,7 @@ static mx_status held_out(mx_training *p, mx_error *e) {
 }
 
 const mx_training_task mx_finetune_task = {MX_CMD_FINETUNE, "loss",   settings, use_data,
-                                           first_weights,   held_out, NULL, 0};
+                                           first_weights,   held_out, NULL,     0};
 
 mx_status mx_run_finetune(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     return mx_training_run(&mx_finetune_task, options, sink, e);
