@@ -1,12 +1,35 @@
 /* The command `mixmae`: finds the command, prints its results, turns its status into an exit code. All work
  * is done by the library (mixmae.h), which itself prints nothing. */
+#include <fcntl.h>
 #include <mixmae.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "progress.h"
+
+/* To standard error, after the program's name. What is told may come from outside: nothing of it that a
+ * terminal obeys gets there. */
+__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...) {
+    char text[2048], *plain;
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    plain = mixmae_plain(text);
+    fprintf(stderr, "mixmae%s\n", plain ? plain : ": out of memory");
+    free(plain);
+}
+
+/* A standard stream that was closed is opened again, or the first file of a run would get its number and with
+ * it what is printed. For reading only, so that output is an error as it would be to a closed one. */
+static void hold_streams(void) {
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd && open("/", O_RDONLY) != fd)
+            _exit(MIXMAE_EXIT_FAILED);
+}
 
 static void print_text(void *user, const char *line) {
     progress_clear(user);
@@ -17,7 +40,7 @@ static void print_text(void *user, const char *line) {
 /* Has all that was printed arrived? A full disk behind a redirection is an error, or results are lost. */
 static int end_of_output(int code) {
     if (!fflush(stdout) && !ferror(stdout)) return code;
-    fprintf(stderr, "mixmae: cannot write to standard output\n");
+    complain(": cannot write to standard output");
     return code ? code : MIXMAE_EXIT_DATA;
 }
 
@@ -31,7 +54,7 @@ static int print_made(char *text) {
 /* A command's help or manual page; NULL: there is no such command. */
 static int print_about(char *text, const char *command) {
     if (text) return print_made(text);
-    fprintf(stderr, "mixmae: there is no command %s; mixmae --help lists them\n", command);
+    complain(": there is no command %s; mixmae --help lists them", command);
     return MIXMAE_EXIT_USAGE;
 }
 
@@ -47,8 +70,7 @@ static int print_version(void) {
 static int print_completion(const char *shell) {
     char *text = shell ? mixmae_completion(shell) : NULL;
     if (text) return print_made(text);
-    fprintf(stderr, "mixmae: --completion: expected bash, zsh or fish, found %s\n",
-            shell ? shell : "nothing");
+    complain(": --completion: expected bash, zsh or fish, found %s", shell ? shell : "nothing");
     return MIXMAE_EXIT_USAGE;
 }
 
@@ -57,7 +79,7 @@ static int run(const char *command, int argc, char **argv) {
     bool help = false;
     mixmae_options *options = mixmae_options_make(command, argc, argv, &help, message, sizeof message);
     if (!options) {
-        fprintf(stderr, "mixmae %s: %s\n", command, message);
+        complain(" %s: %s", command, message);
         return MIXMAE_EXIT_USAGE;
     }
     int code = MIXMAE_EXIT_OK;
@@ -72,7 +94,7 @@ static int run(const char *command, int argc, char **argv) {
         const mixmae_sink sink = {&live, print_text, progress_notice, progress_show, progress_stop_asked};
         code = mixmae_run(command, options, &sink, message, sizeof message);
         progress_end(&live);
-        if (code) fprintf(stderr, "mixmae %s: %s\n", command, message);
+        if (code) complain(" %s: %s", command, message);
         code = end_of_output(code);
     }
     mixmae_options_free(options);
@@ -80,6 +102,7 @@ static int run(const char *command, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    hold_streams();
     if (argc < 2) {
         print_help(NULL);
         return MIXMAE_EXIT_USAGE;

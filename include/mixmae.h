@@ -64,6 +64,9 @@ mixmae_options *mixmae_options_make(const char *command, int argc, char **argv, 
 void mixmae_options_free(mixmae_options *options);
 /* Is this switch on? false also for what is no switch of the command. */
 bool mixmae_options_flag(const mixmae_options *options, const char *name);
+/* A text from outside (an argument, a name) as it may go to a terminal: control characters and bytes that are
+ * no UTF-8 as \xNN. free() it; NULL: no memory. Messages and lines of the library are already so. */
+char *mixmae_plain(const char *text);
 /* Help text of a command, of the program (command NULL), or the whole reference ("markdown"); free() it. NULL
  * for an unknown command. */
 char *mixmae_help(const char *command);

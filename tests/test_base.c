@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,13 +102,39 @@ static void names_are_escaped(void **state) {
     assert_escaped("\xed\xa0\x80|\xf0\x8f\xbf\xbf", "\\xed\\xa0\\x80|\\xf0\\x8f\\xbf\\xbf", mx_escape_utf8);
     assert_escaped("\xf4\x90\x80\x80|\xf5|\x80", "\\xf4\\x90\\x80\\x80|\\xf5|\\x80", mx_escape_utf8);
     assert_escaped("\xe6\x97", "\\xe6\\x97", mx_escape_utf8); /* cut off */
-    assert_escaped("a\nb\x1b[31m\xe9", "a\\x0ab\\x1b[31m\xe9", mx_escape_control);
+    assert_escaped("a\nb\x1b[31m\xe9", "a\\x0ab\\x1b[31m\\xe9", mx_escape_control);
+}
+
+/* Of drawn bytes nothing is left that a terminal obeys; what is left is UTF-8, and is not escaped again. */
+static void no_text_moves_a_terminal(void **state) {
+    (void)state;
+    static const char part[][5] = {"\x1b[31m", "\x7f", "\xc2\x9b", "\xc2\xa0", "\xe6\x97\xa5",
+                                   "\x9b",     "\xc2", "\n",       "a"};
+    for (uint32_t n = 0; n < 2000; n++) {
+        mx_rng r = mx_rng_make(5, MX_RNG_AUGMENT, n, 0);
+        char text[64] = "", cut[24];
+        for (uint64_t left = mx_rng_below(&r, 9); left; left--)
+            snprintf(text + strlen(text), 8, "%.5s%c", part[mx_rng_below(&r, 9)],
+                     (int)(1 + mx_rng_below(&r, 255)));
+        char *plain = mx_escape_control(text), *utf8 = mx_escape_utf8(plain);
+        assert_string_equal(plain, utf8);
+        for (const unsigned char *p = (void *)plain; *p; p++)
+            assert_false(*p < 32 || *p == 127 || (*p == 0xc2 && p[1] < 0xa0));
+        assert_escaped(plain, plain, mx_escape_control);
+        mx_escape_into(cut, sizeof cut, text);
+        assert_memory_equal(cut, plain, strlen(cut));
+        assert_true(strlen(plain) < sizeof cut ? strlen(cut) == strlen(plain)
+                                               : strlen(cut) >= sizeof cut - 4);
+        assert_escaped(cut, cut, mx_escape_utf8);
+        free(plain), free(utf8);
+    }
+    assert_escaped("{\"\xc2\x9b\":\"\x7f\xc2\xa0\"}", "{\"\\u009b\":\"\\u007f\xc2\xa0\"}", mx_escape_json);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_are_escaped), cmocka_unit_test(philox_known_answers),
-        cmocka_unit_test(streams_differ_and_repeat), cmocka_unit_test(arena_plans_what_it_uses),
-        cmocka_unit_test(the_first_error_stays)};
+        cmocka_unit_test(names_are_escaped),        cmocka_unit_test(no_text_moves_a_terminal),
+        cmocka_unit_test(philox_known_answers),     cmocka_unit_test(streams_differ_and_repeat),
+        cmocka_unit_test(arena_plans_what_it_uses), cmocka_unit_test(the_first_error_stays)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,7 @@ expect 4 "1 images|--batch-size [0-9]+ works" "$mixmae" pretrain --data "$work/i
 expect 0 "layers.0.blocks.0.attn.qkv.weight" "$mixmae" inspect "$work/run/model.safetensors"
 rude='{"__metadata__":{"note":"\u001b[31mred"}}' # a file whose metadata would colour the terminal
 printf '\x30\0\0\0\0\0\0\0%-48s' "$rude" >"$work/rude.safetensors"
-expect 0 '[?]\[31mred' "$mixmae" inspect "$work/rude.safetensors"
+expect 0 '.x1b\[31mred' "$mixmae" inspect "$work/rude.safetensors"
 expect 4 "PNG image" "$mixmae" inspect "$(ls "$work"/images/train/*/*.png | head -1)"
 expect 0 "grid.png" "$mixmae" reconstruct --checkpoint "$work/run/model.safetensors" --output "$work/grid.png" --images "$work"/images/val/*/*.png
 [ -s "$work/grid.png" ] || fail "no grid.png"
@@ -87,6 +87,44 @@ expect 0 "to the end" "$mixmae" plan --data "$work/images" "${small[@]}" --steps
 expect 0 "finished" "$mixmae" pretrain --data "$work/images" --output "$work/run2" "${small[@]}" --init "$work/run/model.safetensors" --seed 3
 expect 0 "resized   . tables" "$mixmae" pretrain --data "$work/images" --output "$work/run_64" "${small[@]}" --image-size 64 --init "$work/run/model.safetensors"
 expect 2 "expected shape" "$mixmae" pretrain --data "$work/images" --output "$work/run3" "${small[@]}" --embed-dim 32 --init "$work/run/model.safetensors"
+
+# nothing of a text from outside is obeyed by the terminal: option files, arguments, names of files
+loud() { # loud COMMAND...: no control character but the newline, and only UTF-8
+    "$@" >"$work/out" 2>&1 </dev/null
+    LC_ALL=C tr -d '\n' <"$work/out" | LC_ALL=C grep -qaP '[\x00-\x1f\x7f]|\xc2[\x80-\x9f]' &&
+        fail "control characters: $(cat -v "$work/out")"
+    iconv -f UTF-8 -t UTF-8 "$work/out" >"$work/utf8" 2>&1 || fail "not UTF-8: $(cat -v "$work/out")"
+}
+for byte in '\033]0;x\007' '\302\233m' '\177' '\351' '\033[2J\302\205'; do
+    name=$(printf "a$byte")
+    cp "$(ls "$work"/images/val/*/*.png | head -1)" "$work/$name.png"
+    printf '%s = 1\n' "$name" >"$work/loud.ini"
+    loud "$mixmae" plan --config "$work/loud.ini"
+    printf 'epochs = %s\n' "$name" >"$work/loud.ini"
+    loud "$mixmae" plan --config "$work/loud.ini"
+    loud "$mixmae" "$name"
+    loud "$mixmae" --help "$name"
+    loud "$mixmae" --completion "$name"
+    loud "$mixmae" plan "--$name" 3
+    loud "$mixmae" plan --model "$name"
+    loud "$mixmae" pretrain --data "$work/$name" --output "$work/$name.run"
+    loud "$mixmae" predict --checkpoint "$work/$name" "$work/$name.png"
+    loud "$mixmae" inspect "$work/$name"
+    loud "$mixmae" reconstruct --checkpoint "$work/run/model.safetensors" --output "$work/$name.grid.png" \
+        --images "$work/$name.png"
+done
+
+# a standard stream that is closed is not taken for a file of the run
+for closed in '0<&-' '2>&-' '0<&- 2>&-' '0<&- 1>&- 2>&-'; do
+    rm -rf "$work/closed"
+    start=("$mixmae" pretrain --data "$work/images" --output "$work/closed" "${small[@]}" --epochs 1 --threads 1)
+    eval '"${start[@]}" '"$closed"
+    [ $? = 0 ] || fail "$closed: no run"
+    [ -e "$work/closed/model.safetensors" ] && [ ! -s "$work/closed/.lock" ] ||
+        fail "$closed: .lock holds $(head -1 "$work/closed/.lock")"
+    grep -L '^{' "$work/closed/log.jsonl" | grep -q . && fail "$closed: messages in log.jsonl"
+done
+"$mixmae" --version >&- 2>"$work/out" && fail "lost output is no error"
 
 # option files: the command line wins
 printf 'model = nano\nbatch-size = 7\n# a comment\nepochs = 3\n' >"$work/options.ini"

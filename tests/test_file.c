@@ -7,7 +7,10 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "data/image.h"
+#include "io/events.h"
 #include "io/file.h"
+#include "io/pth_write.h"
 
 static void holds(const char *rel, const char *expected) {
     void *bytes = NULL;
@@ -198,15 +201,52 @@ static void folders(void **state) {
     if (chdir("/")) fail();
 }
 
+/* Whoever guesses the names of temporaries can only be in the way: a link there is not written through. */
+static void links_are_not_followed(void **state) {
+    (void)state;
+    mx_error e = {0};
+    FILE *lock = NULL;
+    float value = 1;
+    mx_image im;
+    const mx_st_tensor one = {
+        .name = (char *)"t", .dtype = "F32", .ndim = 1, .dim = {1}, .bytes = 4, .data = &value};
+    static const char *const name[] = {"k/a.png", "k/b.pth", "k/c"};
+    put_text("victim", "mine");
+    mkdir(at("k"), 0755);
+    for (int i = 0; i < 3 * 200; i++) {
+        char rel[64], target[512];
+        snprintf(rel, sizeof rel, i % 200 ? "%s.%ld.%d.tmp" : "%s.%ld.tmp", name[i / 200], (long)getpid(),
+                 i % 200 - 1);
+        snprintf(target, sizeof target, "%s", at("victim"));
+        assert_int_equal(symlink(target, at(rel)), 0);
+    }
+    assert_int_equal(mx_image_make(&im, 2, 2, 1, MX_PIXEL_U8, &e), MX_OK);
+    memset(im.pixels, 7, 4);
+    if (!mx_image_png_check(NULL)) assert_int_equal(mx_image_write_png(&im, at("k/a.png"), &e), MX_OK);
+    assert_int_equal(mx_pth_write(at("k/b.pth"), &one, 1, NULL, 0, &e), MX_OK);
+    assert_int_equal(mx_file_write(at("k/c"), "c", 1, &e), MX_OK);
+    holds("k/c", "c");
+    assert_int_equal(symlink("../victim", at("k/log")), 0);
+    assert_int_equal(symlink("../absent", at("k/lock")), 0);
+    assert_int_equal(mx_jsonl_append(at("k/log"), "{}", &(mx_error){0}), MX_ERR_IO);
+    assert_int_equal(mx_file_lock(&lock, at("k/lock"), &(mx_error){0}), MX_ERR_IO);
+    assert_null(lock);
+    assert_false(mx_path_exists(at("absent")));
+    holds("victim", "mine");
+    mx_image_free(&im);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(write_and_replace),
-                                       cmocka_unit_test(in_pieces),
-                                       cmocka_unit_test(last_step_fails),
-                                       cmocka_unit_test(nowhere_to_write),
-                                       cmocka_unit_test(disk_full),
-                                       cmocka_unit_test(leftovers),
-                                       cmocka_unit_test(locks),
-                                       cmocka_unit_test(read_limits),
-                                       cmocka_unit_test(folders)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(write_and_replace),
+        cmocka_unit_test(in_pieces),
+        cmocka_unit_test(last_step_fails),
+        cmocka_unit_test(nowhere_to_write),
+        cmocka_unit_test(disk_full),
+        cmocka_unit_test(leftovers),
+        cmocka_unit_test(links_are_not_followed), /* by then some numbers are used up */
+        cmocka_unit_test(locks),
+        cmocka_unit_test(read_limits),
+        cmocka_unit_test(folders)};
     return cmocka_run_group_tests(tests, new_base, remove_base);
 }

@@ -2,6 +2,8 @@
  * where a run was taken up again. Broken files: counted, named, replaced in a fixed way. */
 #include "image_folder.h"
 
+#include <math.h>
+
 #include "data/index.h"
 
 #define IMAGES 11
@@ -364,6 +366,45 @@ static void test_evaluation(void **state) {
     mx_dataset_close(d);
 }
 
+/* A model that is not square: the picture covers it, whole in one direction but for the margin, in
+ * proportion. Values are places in the picture, so a crop tells where it was taken from. */
+static void test_evaluation_wide(void **state) {
+    (void)state;
+    for (uint64_t n = 0; n < 60; n++) {
+        mx_rng r = mx_rng_make(11, MX_RNG_AUGMENT, n, 0);
+        int w = 8 + (int)mx_rng_below(&r, 120), h = 8 + (int)mx_rng_below(&r, 120);
+        mx_transform t = {.channels = 2, .value_range = 1, .std = {1, 1}};
+        t.width = 8 + (int)mx_rng_below(&r, 400), t.height = 8 + (int)mx_rng_below(&r, 60);
+        if (t.width == t.height) continue;
+        mx_image im;
+        mx_error e = {0};
+        assert_int_equal(mx_image_make(&im, w, h, 2, MX_PIXEL_F32, &e), MX_OK);
+        for (int y = 0; y < h; y++)
+            for (int x = 0; x < w; x++) {
+                float *p = (float *)im.pixels + 2 * (y * w + x);
+                p[0] = ((float)x + 0.5F) / (float)w - 0.5F, p[1] = ((float)y + 0.5F) / (float)h - 0.5F;
+            }
+        float *out = malloc(sizeof *out * 2 * (size_t)t.width * (size_t)t.height);
+        if (mx_transform_image(&t, &im, out, &e)) fail_msg("%s", e.text);
+        int longer = t.width > t.height ? t.width : t.height;
+        double margin = longer > 224 ? 1 : (int)(longer / 0.875) / (double)longer;
+        double scale = fmax((double)t.width / w, (double)t.height / h) * margin;
+        for (int c = 0; c < 2; c++) { /* the middle row's ends, the middle column's ends */
+            int size = c ? t.height : t.width, step = c ? t.width : 1;
+            const float *line = out + c * t.width * t.height + (c ? t.width / 2 : t.height / 2 * t.width);
+            double seen = (double)line[(size - 1) * step] - (double)line[0];
+            double want = (size - 1) / (scale * (c ? h : w));
+            if (fabs(seen - want) > 2.5 / (c ? h : w) / fmin(1, scale) / 2 + 0.02)
+                fail_msg("%dx%d in %dx%d: %g of axis %d are seen, expected %g", w, h, t.width, t.height, seen,
+                         c, want);
+            if (fabs((double)line[(size - 1) * step] + (double)line[0]) > 2 / fmin(size, c ? h : w) + 0.02)
+                fail_msg("%dx%d in %dx%d: not the centre of axis %d", w, h, t.width, t.height, c);
+        }
+        free(out);
+        mx_image_free(&im);
+    }
+}
+
 /* One channel of 16 bits, five of float: nothing is cut to 8 bits. */
 static void test_deep(void **state) {
     (void)state;
@@ -453,10 +494,10 @@ static void test_memory(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, new_base, remove_base)
     const struct CMUnitTest tests[] = {
-        T(test_same),        T(test_same_with_broken), T(test_order),    T(test_sample),
-        T(test_replacement), T(test_drawn_again),      T(test_too_many), T(test_all_broken),
-        T(test_close),       T(test_evaluation),       T(test_deep),     T(test_refused),
-        T(test_memory),
+        T(test_same),        T(test_same_with_broken), T(test_order),           T(test_sample),
+        T(test_replacement), T(test_drawn_again),      T(test_too_many),        T(test_all_broken),
+        T(test_close),       T(test_evaluation),       T(test_evaluation_wide), T(test_deep),
+        T(test_refused),     T(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -188,7 +188,7 @@ for out in was_there new_one; do
     [ $out = was_there ] && [ -z "$(ls -A $out)" ] || [ ! -e $out ] || { fail "$out was left:"; ls -A $out; }
 done
 cp -r drawn cut && # whole headers, half the pixels: found only by decoding
- find cut -name '*.png' -exec truncate -s 200 {} +
+ find cut/train -name '*.png' -exec truncate -s 200 {} +
 expect 4 "cut/train/.*[0-9].png" "$mixmae" $pretrain --data cut --output new_two
 [ -e new_two ] && fail "new_two was left"
 expect 0 "finished" "$mixmae" $pretrain --data drawn --output new_two --epochs 1

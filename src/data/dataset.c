@@ -1,6 +1,7 @@
 /* A data set as a numbered list: opens the index of a source (from the cache, or by listing it) and serves
  * it. Everything after opening and subset.c's changes is read-only and safe from any thread; read.c reads
  * the samples. */
+#include "base/escape.h"
 #include "base/parallel.h"
 #include "data/source.h"
 
@@ -270,22 +271,20 @@ size_t mx_dataset_largest(const mx_dataset *d) {
 }
 
 const char *mx_quote(char out[MX_QUOTE], const char *name) {
-    size_t length = strlen(name), at = 0;
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)name[i];
-        if (at == 96 && length - i > 140) { /* keep both ends */
+    size_t length = strlen(name), at = 0, used = 0;
+    while (used < length) {
+        if (at >= 96 && at < 100 && length - used > 140) { /* keep both ends */
             memcpy(out + at, "...", 3);
-            at += 3, i = length - 100;
-            c = (unsigned char)name[i];
+            at += 3, used = length - 100;
+            while ((name[used] & 0xc0) == 0x80) used++; /* not from the middle of a character */
+            continue;
         }
-        if (at + 5 > MX_QUOTE) break;
-        if (c >= 0x20 && c != 0x7f)
-            out[at++] = (char)c;
-        else {
-            static const char hex[] = "0123456789abcdef";
-            memcpy(out + at, (char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4);
-            at += 4;
-        }
+        size_t n = mx_escape_plain(name + used);
+        char one[5] = {0};
+        if (at + sizeof one > MX_QUOTE) break;
+        memcpy(one, name + used, n ? n : 1);
+        mx_escape_into(out + at, sizeof one, one);
+        at += n ? n : 4, used += n ? n : 1;
     }
     out[at] = 0;
     return out;

@@ -60,6 +60,9 @@ mx_status mx_dataset_take_fraction(mx_dataset *d, double fraction, uint64_t seed
 /* Splits a share (0 < share < 1) of each class off, rounded, at least one image of a class that has two,
  * never all of it: held keeps that share, else the rest is kept. The same seed gives the same division. */
 mx_status mx_dataset_take_share(mx_dataset *d, double share, uint64_t seed, bool held, mx_error *e);
+/* Takes away the images i whose out[i] is set, one of each of mx_dataset_count(d); the fingerprint follows.
+ */
+mx_status mx_dataset_drop(mx_dataset *d, const bool *out, mx_error *e);
 /* Makes val's labels and class names train's, by name: folders are numbered by what is in them, so one class
  * missing shifts the rest. A class with images in val that train lacks: an error that names it. */
 mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_error *e);
@@ -134,7 +137,7 @@ typedef struct {
      * all seen: bad_count > max(passes begun, bad_share * max(bad_seen, min(1000, count))). */
     double bad_share;
     /* For evaluation: a broken image is not replaced by another. Its place holds zeros, its index and label
-     * are -1. */
+     * are -1. What goes beyond the list's end is neither counted nor named again. */
     bool no_replacement;
     /* 0: every image once an epoch. To 1: a class of n images is drawn in proportion to n^(1 - balance), so
      * that at 1 all classes come equally often; those of one class still equally often, give or take one. */

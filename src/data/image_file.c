@@ -1,6 +1,7 @@
 /* Images from and to files: reading with a limit, writing beside the place and renaming, so that a picture is
  * there whole or not at all. Pictures are results that can be made again, so nothing is forced to the disk.
  */
+#include "base/temporary.h"
 #include "data/image_internal.h"
 
 #include <errno.h>
@@ -57,14 +58,15 @@ mx_status mx_image_read(mx_image *im, const char *path, int channels, bool turn,
 static mx_status write_whole(const char *path, const void *bytes, size_t size, mx_error *e) {
     char *temporary = NULL;
     mx_status st = MX_OK;
-    if (asprintf(&temporary, "%s.%ld.tmp", path, (long)getpid()) < 0)
-        return mx_fail(e, MX_ERR_MEMORY, "cannot allocate a file name for %s", path);
-    FILE *f = fopen(temporary, "wbe");
+    int fd = mx_temporary_open(&temporary, path);
+    if (!temporary) return mx_fail(e, MX_ERR_MEMORY, "cannot allocate a file name for %s", path);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
     bool whole = f && fwrite(bytes, 1, size, f) == size;
     if (f && fclose(f)) whole = false;
     if (!whole || rename(temporary, path)) {
         st = io_error(e, "write", path);
-        if (f) unlink(temporary);
+        if (fd >= 0) unlink(temporary);
+        if (fd >= 0 && !f) close(fd);
     }
     free(temporary);
     return st;

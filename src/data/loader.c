@@ -213,6 +213,8 @@ static mx_status give_up(mx_loader *l, const char *why) {
 static mx_status settle(mx_loader *l, slot *s) {
     for (int i = 0; i < l->c.batch; i++) {
         const trouble *w = &s->trouble[i];
+        /* the rest of a last batch goes round the list: no image counts twice */
+        if (l->c.no_replacement && (l->head - 1) * l->c.batch + i >= l->count) break;
         l->seen++;
         for (int k = 0; k < w->count; k++) {
             l->bad++;

@@ -80,6 +80,15 @@ mx_status mx_dataset_take_share(mx_dataset *d, double share, uint64_t seed, bool
                    mx_quote(root, mx_dataset_root(d)));
 }
 
+mx_status mx_dataset_drop(mx_dataset *d, const bool *out, mx_error *e) {
+    mx_index *x = &d->index;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < x->files; i++)
+        if (!out[i]) x->file[kept++] = x->file[i];
+    x->files = kept;
+    return mx_dataset_settle(d, e);
+}
+
 typedef struct {
     char *name; /* composed (compose.h): the parts may come from different systems */
     int32_t label;

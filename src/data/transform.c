@@ -2,8 +2,9 @@
  * Runs in the loader's workers; its result is a function of the file and the random stream only.
  *
  * Evaluation is augment.md's "Eval": shorter side to int(S/crop_pct), crop_pct 0.875 up to 224 and 1 above,
- * bicubic, then the centre, rounded half to even. For a crop that is not square S is its longer edge, so it
- * is never larger than the picture. Pictures longer than MX_EVAL_ASPECT times their width first lose their
+ * bicubic, then the centre, rounded half to even. For a crop that is not square the picture is scaled by the
+ * larger of the two ratios of the crop's edges to its own, so that it covers the crop, times the same margin
+ * of the longer edge (docs/AUGMENT.md, "Evaluation"). Pictures much longer than the crop first lose their
  * ends, which the centre does not show: a line of a million pixels would otherwise be blown up to gigabytes.
  */
 #include "data/index.h"
@@ -47,16 +48,45 @@ static void cut_window(mx_image *m, mx_box box) {
     m->width = box.width, m->height = box.height;
 }
 
+/* Takes from the picture's ends what no centre crop of so many times its height (MX_EVAL_ASPECT: of a square
+ * one) shows. */
+static mx_box cut_ends(const mx_transform *t, int width, int height) {
+    mx_box whole = {0, 0, height, width};
+    int64_t w = width, h = height, most_w = h * MX_EVAL_ASPECT, most_h = w * MX_EVAL_ASPECT;
+    if (t->height != t->width) { /* as long against the crop as a square crop allows */
+        most_w = h * MX_EVAL_ASPECT * t->width / t->height,
+        most_h = w * MX_EVAL_ASPECT * t->height / t->width;
+        if (most_w < 1) most_w = 1;
+        if (most_h < 1) most_h = 1;
+    }
+    if (w > most_w) whole.width = (int)most_w;
+    if (h > most_h) whole.height = (int)most_h;
+    whole.left = (width - whole.width) / 2, whole.top = (height - whole.height) / 2;
+    return whole;
+}
+
+/* What width x height is resized to before the centre is cut out. */
+static void eval_size(const mx_transform *t, double width, double height, double *to_w, double *to_h) {
+    double edge = eval_short(t);
+    if (t->height == t->width) {
+        bool wide = width > height;
+        *to_w = wide ? floor(edge * width / height) : edge,
+        *to_h = wide ? edge : floor(edge * height / width);
+        return;
+    }
+    int longer = t->height > t->width ? t->height : t->width;
+    double across = t->width / width, down = t->height / height;
+    double scale = (across > down ? across : down) * edge / longer;
+    *to_w = floor(scale * width), *to_h = floor(scale * height);
+    if (*to_w < t->width) *to_w = t->width; /* rounding */
+    if (*to_h < t->height) *to_h = t->height;
+}
+
 static mx_status evaluate(const mx_transform *t, const mx_image *im, mx_scratch *s, mx_error *e) {
-    int edge = eval_short(t);
-    mx_box whole = {0, 0, im->height, im->width};
-    if (whole.width / MX_EVAL_ASPECT >= whole.height) whole.width = whole.height * MX_EVAL_ASPECT;
-    if (whole.height / MX_EVAL_ASPECT >= whole.width) whole.height = whole.width * MX_EVAL_ASPECT;
-    whole.left = (im->width - whole.width) / 2, whole.top = (im->height - whole.height) / 2;
-    bool wide = whole.width > whole.height;
-    int shorter = wide ? whole.height : whole.width, longer = wide ? whole.width : whole.height;
-    int other = (int)((double)edge * longer / shorter);
-    int width = wide ? other : edge, height = wide ? edge : other;
+    mx_box whole = cut_ends(t, im->width, im->height);
+    double to_w, to_h;
+    eval_size(t, whole.width, whole.height, &to_w, &to_h);
+    int width = (int)to_w, height = (int)to_h;
     mx_status st = make_small(s, width, height, im, e);
     if (!st) st = mx_image_resize(&s->small, im, whole, MX_FILTER_BICUBIC, e);
     if (st) return st;
@@ -211,20 +241,24 @@ static double file_memory(const mx_entry *f, const mx_transform *t, double out_w
     return decoded + (decoder > decoded + pass ? decoder : decoded + pass);
 }
 
+/* The whole, resized; of the picture as it lies or turned, the larger. */
+static void largest_eval(const mx_transform *t, const mx_entry *f, double *w, double *h) {
+    double other_w, other_h;
+    mx_box lying = cut_ends(t, f->width, f->height), turned = cut_ends(t, f->height, f->width);
+    eval_size(t, lying.width, lying.height, w, h);
+    eval_size(t, turned.width, turned.height, &other_w, &other_h);
+    if (other_w * other_h > *w * *h) *w = other_w, *h = other_h;
+}
+
 size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t) {
     const mx_index *x = mx_dataset_index(d);
-    double edge = eval_short(t), encoded = 0, most = 0;
+    double encoded = 0, most = 0;
     for (int64_t i = 0; i < x->files; i++) {
         const mx_entry *f = &x->file[i];
         if (f->size <= MX_INDEX_FILE_MAX && (double)f->size > encoded) encoded = (double)f->size;
         if (!f->width) continue;
         double w = t->width, h = t->height;
-        if (!t->augment) { /* the whole, resized: not longer than the aspect allows */
-            double aspect =
-                f->width > f->height ? (double)f->width / f->height : (double)f->height / f->width;
-            if (aspect > MX_EVAL_ASPECT + 1) aspect = MX_EVAL_ASPECT + 1;
-            w = f->width > f->height ? edge * aspect : edge, h = f->width > f->height ? edge : edge * aspect;
-        }
+        if (!t->augment) largest_eval(t, f, &w, &h);
         double small = (t->augment && (t->randaugment.on || t->color_jitter > 0) ? 8 : 4) * w * h *
                        (f->channels > t->channels ? f->channels : t->channels);
         double here = file_memory(f, t, w, h) + small;

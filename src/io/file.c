@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/temporary.h"
 
 struct mx_file {
     int fd;
@@ -72,26 +73,10 @@ static void forget(mx_file *f) {
     free(f);
 }
 
-/* A temporary that nobody has: one of that name may lie there from a killed process with our number (in a
- * container every process has the same). */
-static void open_temporary(mx_file *f) {
-    static atomic_uint counter;
-    f->fd = -1;
-    do {
-        free(f->temporary);
-        if (asprintf(&f->temporary, "%s.%ld.%u.tmp", f->path, (long)getpid(), atomic_fetch_add(&counter, 1)) <
-            0) {
-            f->temporary = NULL;
-            return;
-        }
-        f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    } while (f->fd < 0 && errno == EEXIST);
-}
-
 mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e) {
     mx_file *f = calloc(1, sizeof *f);
     *out = NULL;
-    if (f && (f->path = strdup(path))) open_temporary(f);
+    if (f && (f->path = strdup(path))) f->fd = mx_temporary_open(&f->temporary, path);
     if (f && f->temporary && f->fd >= 0) {
         *out = f;
         return MX_OK;
@@ -214,7 +199,7 @@ bool mx_folder_empty(const char *path) {
     return empty;
 }
 
-/* NAME.PID.N.tmp, as open_temporary makes them */
+/* NAME.PID.N.tmp, as mx_temporary_open makes them */
 bool mx_file_temporary(const char *name) {
     size_t n = strlen(name);
     if (n < 4 || strcmp(name + n - 4, ".tmp")) return false;
@@ -239,7 +224,9 @@ void mx_folder_sweep(const char *path) {
 mx_status mx_file_lock(FILE **out, const char *path, mx_error *e) {
     struct stat held, there;
     *out = NULL;
-    FILE *f = fopen(path, "ae");
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "a");
+    if (!f && fd >= 0) close(fd);
     if (!f) return errno == EROFS || errno == EACCES ? MX_OK : io_error(e, "open", path);
     bool mine = !flock(fileno(f), LOCK_EX | LOCK_NB), taken = !mine && errno == EWOULDBLOCK;
     /* its holder may have removed it with its folder after we had opened it */

@@ -45,7 +45,7 @@ mx_status mx_jsonl_cut(const char *path, int64_t step, mx_error *e) {
 
 mx_status mx_jsonl_append(const char *path, const char *json, mx_error *e) {
     size_t n = strlen(json);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
     char *line = malloc(n + 2);
     if (fd >= 0 && line) {
         memcpy(line, json, n);

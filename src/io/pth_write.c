@@ -1,6 +1,7 @@
 /* Writing a PyTorch checkpoint, see pth_write.h: the pickle is composed here, the archive by libzip. The
  * pickle holds tensors and texts only, which loaders accept that execute nothing. */
 #include "io/pth_write.h"
+#include "base/temporary.h"
 #include "io/safetensors_internal.h"
 
 #include <errno.h>
@@ -152,7 +153,7 @@ static mx_status add_all(archive *a, const char *pickle, size_t size, const mx_s
 static mx_status write_archive(const char *path, const char *pickle, size_t size, const mx_st_tensor *t,
                                int count, mx_error *e) {
     int code = 0;
-    /* truncate: a killed process with our number may have left one */
+    /* truncate: path is an empty file that mx_temporary_open made */
     archive a = {.zip = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code), .e = e};
     if (!a.zip) {
         zip_error_t why;
@@ -201,12 +202,15 @@ mx_status mx_pth_write(const char *path, const mx_st_tensor *tensors, int count,
     size_t size = 0;
     for (int i = 0; i < count; i++)
         if (check(&tensors[i], e)) return e->status;
-    if (asprintf(&temporary, "%s.%ld.tmp", path, (long)getpid()) < 0) {
-        temporary = NULL;
+    int fd = mx_temporary_open(&temporary, path);
+    if (fd < 0 && temporary) mx_fail(e, MX_ERR_IO, "cannot create %s: %s", temporary, strerror(errno));
+    if (fd < 0) {
+        free(temporary);
         return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     }
-    if (!make_pickle(&pickle, &size, tensors, count, texts, text_count, e) &&
-        (write_archive(temporary, pickle, size, tensors, count, e) || settle(temporary, path, e)))
+    close(fd);
+    if (make_pickle(&pickle, &size, tensors, count, texts, text_count, e) ||
+        write_archive(temporary, pickle, size, tensors, count, e) || settle(temporary, path, e))
         unlink(temporary);
     free(pickle);
     free(temporary);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "train/commands.h"
 
 mixmae_options *mixmae_options_make(const char *command, int argc, char **argv, bool *help, char *message,
@@ -20,7 +21,7 @@ mixmae_options *mixmae_options_make(const char *command, int argc, char **argv, 
         mx_options_parse(&made->o, made->command, argc, argv, made->given, &asked, &e);
     }
     if (help) *help = asked;
-    snprintf(message, size, "%s", e.text);
+    mx_escape_into(message, size, e.text);
     if (!e.status) return made;
     mixmae_options_free(made);
     return NULL;

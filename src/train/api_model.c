@@ -1,6 +1,7 @@
 /* The public model handle: loading, description, and the forward pass in pieces of max_batch images
  * (include/mixmae.h "Models"). One mutex a handle guards its arena; nothing is shared between handles. */
 #include "train/api_model.h"
+#include "base/escape.h"
 #include "train/convert.h"
 
 #include <math.h>
@@ -16,7 +17,7 @@ _Static_assert((int)MIXMAE_ERR_NUMERIC == (int)MX_ERR_NUMERIC, "the public codes
 _Static_assert(MIXMAE_MAX_STAGES == MX_MAX_STAGES && MIXMAE_MAX_CHANNELS == MX_MAX_CHANNELS, "public limits");
 
 mixmae_status mx_public_status(const mx_error *e, char *message, size_t size) {
-    if (size) snprintf(message, size, "%s", e->text);
+    mx_escape_into(message, size, e->text);
     return (mixmae_status)e->status;
 }
 

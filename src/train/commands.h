@@ -33,5 +33,7 @@ void mx_say(const mixmae_sink *sink, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* text */
 void mx_notice(const mixmae_sink *sink, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* notice */
+/* A line of JSON, of UTF-8; NULL: there was no memory for it. */
+void mx_say_json(const mixmae_sink *sink, const char *json);
 
 #endif

@@ -64,8 +64,7 @@ mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_m
     if (!out->label || !out->predicted || !out->index)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the predictions of %lld images",
                        (long long)count);
-    lc.transform.augment = false, lc.no_replacement = true, lc.batch = mix->batch,
-    lc.first_batch = lc.bad_seen = lc.bad_count = 0;
+    lc.transform.augment = false, lc.no_replacement = true, lc.batch = mix->batch, lc.first_batch = 0;
     lc.batches_per_epoch = (count + lc.batch - 1) / lc.batch;
     if (mx_loader_open(&loader, &lc, e)) return e->status;
     for (int64_t n = 0; n < lc.batches_per_epoch && !e->status; n++) {

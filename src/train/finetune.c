@@ -10,6 +10,7 @@
 #include "train/ema.h"
 #include "train/convert.h"
 #include "train/evaluate.h"
+#include "train/held_out.h"
 #include "train/init.h"
 #include "train/training.h"
 
@@ -90,6 +91,7 @@ static mx_status log_evaluation(mx_training *p, const mx_evaluation *v, mx_error
     mx_observe_put(o, "val_loss", v->loss);
     mx_observe_put(o, "val_top1", v->top1);
     mx_observe_put(o, "val_top5", v->top5);
+    mx_held_out_count(o, p->held_left_out + v->broken);
     if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, "perf/test_acc1", step, v->top1, e) ||
         mx_events_scalar(p->events, "perf/test_acc5", step, v->top5, e))
         return e->status;
@@ -99,7 +101,7 @@ static mx_status log_evaluation(mx_training *p, const mx_evaluation *v, mx_error
 static mx_status held_out(mx_training *p, mx_error *e) {
     mx_trainer *t = &p->trainer;
     mx_evaluation v;
-    mx_loader_config config = mx_settings_loader(&p->settings, p->held);
+    mx_loader_config config = mx_held_out_loader(p);
     mx_average_exchange(t);
     mx_evaluate(&v, &t->session, &t->model, &t->mix, t->logits, &config, NULL, e);
     mx_average_exchange(t);
@@ -114,13 +116,13 @@ static mx_status held_out(mx_training *p, mx_error *e) {
         mx_notice(p->sink,
                   "epoch %.4g: top-1 %.2f %%, top-5 %.2f %%, loss %.4f of %" PRId64 " held-out images%s%s",
                   mx_training_epoch(p), v.top1, v.top5, v.loss, v.images,
-                  v.broken ? ", broken ones left out" : "", better ? " (best)" : "");
+                  v.broken + p->held_left_out ? ", broken ones left out" : "", better ? " (best)" : "");
     mx_evaluation_free(&v);
     return mx_fail_where(e, "held-out images");
 }
 
 const mx_training_task mx_finetune_task = {MX_CMD_FINETUNE, "loss",   settings, use_data,
-                                           first_weights,   held_out, NULL};
+                                           first_weights,   held_out, NULL,     0};
 
 mx_status mx_run_finetune(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     return mx_training_run(&mx_finetune_task, options, sink, e);

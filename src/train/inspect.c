@@ -20,8 +20,6 @@ void mx_inspect_say(const mx_inspect_printer *p, const char *format, ...) {
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    for (char *at = text; *at; at++) /* a file's texts may hold anything: nothing that a terminal obeys */
-        if ((unsigned char)*at < 32 || *at == 127) *at = '?';
     p->line(p->user, text);
 }
 

@@ -43,7 +43,7 @@ static void print_json(const predictor *p, const char *path) {
     }
     json_object_set_new(o, "predictions", list);
     char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    mx_say(p->sink, "%s", text ? text : "{}");
+    mx_say_json(p->sink, text);
     free(text);
     json_decref(o);
 }

@@ -7,6 +7,7 @@
 
 #include "train/ema.h"
 #include "train/convert.h"
+#include "train/held_out.h"
 #include "train/init.h"
 #include "train/reconstruct.h"
 #include "train/training.h"
@@ -37,20 +38,21 @@ static mx_status first_weights(mx_training *p, mx_error *e) {
 }
 
 /* Mean loss over the held-out images, always under the same masks, without augmentation. */
-static mx_status held_out_loss(mx_training *p, double *loss, mx_error *e) {
+static mx_status held_out_loss(mx_training *p, double *loss, int64_t *left_out, mx_error *e) {
     mx_trainer *t = &p->trainer;
-    mx_loader_config config = mx_settings_loader(&p->settings, p->held);
+    mx_loader_config config = mx_held_out_loader(p);
     int64_t images = mx_dataset_count(p->held) < MX_HELD_OUT ? mx_dataset_count(p->held) : MX_HELD_OUT;
     int64_t batches = images / p->settings.batch > 0 ? images / p->settings.batch : 1;
     mx_loader *loader = NULL;
     mx_ctx *c = &t->session.ctx;
-    config.transform.augment = false, config.batches_per_epoch = batches, config.log = NULL;
+    config.batches_per_epoch = batches;
     if (mx_loader_open(&loader, &config, e)) return e->status;
     t->held_loss = 0;
     mx_upload(c, &t->held_loss, &t->held_loss, sizeof t->held_loss);
     for (int64_t i = 0; i < batches && !e->status; i++) {
         mx_batch b;
         if (mx_loader_next(loader, &b, e)) break;
+        *left_out = b.bad_count;
         mx_rng r = mx_rng_make(p->settings.seed, MX_RNG_HOLDOUT, (uint64_t)i, 0);
         mx_mask_draw(t->mask, t->mix.units, p->settings.mask_ratio, 0, &r);
         mx_mixing_set(&t->mix, t->mask);
@@ -69,12 +71,14 @@ static mx_status held_out_loss(mx_training *p, double *loss, mx_error *e) {
 
 static mx_status held_out(mx_training *p, mx_error *e) {
     double loss = 0;
+    int64_t left_out = 0;
     mx_average_exchange(&p->trainer);
-    held_out_loss(p, &loss, e);
+    held_out_loss(p, &loss, &left_out, e);
     mx_average_exchange(&p->trainer);
     if (e->status) return mx_fail_where(e, "held-out images");
     json_t *o = json_object();
     mx_observe_put(o, "val_loss", loss);
+    mx_held_out_count(o, left_out);
     if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, "val_loss", p->state.step, loss, e))
         return e->status;
     mx_notice(p->sink, "epoch %.4g: held-out loss %.4f", mx_training_epoch(p), loss);
@@ -104,7 +108,7 @@ done:
 }
 
 const mx_training_task mx_pretrain_task = {MX_CMD_PRETRAIN, "train_loss", settings, use_data,
-                                           first_weights,   held_out,     picture};
+                                           first_weights,   held_out,     picture,  MX_HELD_OUT};
 
 mx_status mx_run_pretrain(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     return mx_training_run(&mx_pretrain_task, options, sink, e);

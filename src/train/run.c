@@ -42,14 +42,16 @@ mixmae_exit mixmae_run(const char *command, const mixmae_options *options, const
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(commands[i].name, command)) continue;
         mx_status status = commands[i].run(options, sink, &e);
-        char *plain = mx_escape_control(e.text);
-        snprintf(message, size, "%s", plain ? plain : "out of memory");
-        free(plain);
+        mx_escape_into(message, size, e.text);
         return exit_code(status);
     }
-    snprintf(message, size, "there is no command %s", command);
+    char text[256];
+    snprintf(text, sizeof text, "there is no command %s", command);
+    mx_escape_into(message, size, text);
     return MIXMAE_EXIT_USAGE;
 }
+
+char *mixmae_plain(const char *text) { return mx_escape_control(text); }
 
 /* One line, of any length (JSON that is cut is none), whatever is in the names that it tells. */
 static void line(void (*to)(void *, const char *), void *user, const char *format, va_list ap) {
@@ -66,6 +68,12 @@ void mx_say(const mixmae_sink *sink, const char *format, ...) {
     va_start(ap, format);
     line(sink->text, sink->user, format, ap);
     va_end(ap);
+}
+
+void mx_say_json(const mixmae_sink *sink, const char *json) {
+    char *plain = json ? mx_escape_json(json) : NULL;
+    if (sink->text) sink->text(sink->user, plain ? plain : "{}");
+    free(plain);
 }
 
 void mx_notice(const mixmae_sink *sink, const char *format, ...) {

@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "train/check_data.h"
 #include "train/ema.h"
+#include "train/held_out.h"
 #include "train/open_data.h"
 #include "train/plan.h"
 #include "train/process.h"
@@ -216,9 +217,10 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
         goto done;
     }
     describe(p);
-    p->started = p->last_saved = p->last_logged = mx_clock_now();
     if (mx_observe_begin(p, e) || keep_dtype(p, e)) goto done;
-    mx_status status = mx_training_loop(p, e);
+    mx_status status = mx_held_out_check(p, e);
+    p->started = p->last_saved = p->last_logged = mx_clock_now();
+    if (!status) status = mx_training_loop(p, e);
     if (status == MX_OK)
         finish(p, e);
     else if (begun && !p->state.step && !mx_run_folder_saved(&p->paths))

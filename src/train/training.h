@@ -24,6 +24,7 @@ typedef struct {
     mx_status (*weights)(mx_training *p, mx_error *e);  /* of a new run; all are drawn from the seed before */
     mx_status (*held_out)(mx_training *p, mx_error *e); /* after each epoch where there are held-out images */
     mx_status (*picture)(mx_training *p, mx_error *e);  /* NULL: none */
+    int64_t held_most;                                  /* held-out images that are measured; 0: all */
 } mx_training_task;
 extern const mx_training_task mx_pretrain_task, mx_finetune_task;
 
@@ -35,6 +36,7 @@ struct mx_training {
     mx_settings settings;
     mx_pixels pixels;
     mx_dataset *data, *held; /* held: NULL without held-out images */
+    int64_t held_left_out;   /* held-out images that cannot be read: no longer in held */
     mx_trainer trainer;
     mx_loader *loader;
     mx_events *events;
@@ -52,7 +54,8 @@ struct mx_training {
 mx_status mx_training_run(const mx_training_task *task, const mixmae_options *options,
                           const mixmae_sink *sink, mx_error *e);
 
-/* Steps until the run is done, stopped or failed. MX_ERR_INTERRUPTED after a stop, state saved. */
+/* Steps until the run is done, stopped or failed. MX_ERR_INTERRUPTED after a stop, state saved; it is saved
+ * also where files end the run. */
 mx_status mx_training_loop(mx_training *p, mx_error *e);
 /* model.safetensors, then state.safetensors. */
 mx_status mx_training_save(mx_training *p, mx_error *e);

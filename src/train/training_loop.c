@@ -74,7 +74,7 @@ static mx_status one_step(mx_training *p, mx_error *e) {
     return mx_session_error(&p->trainer.session, e);
 }
 
-mx_status mx_training_loop(mx_training *p, mx_error *e) {
+static mx_status all_steps(mx_training *p, mx_error *e) {
     while (p->state.step < p->settings.steps) {
         if (one_step(p, e)) return e->status;
         bool last = p->state.step == p->settings.steps, save = !last && save_due(p);
@@ -83,4 +83,16 @@ mx_status mx_training_loop(mx_training *p, mx_error *e) {
         if (save && mx_training_save(p, e)) return e->status;
     }
     return MX_OK;
+}
+
+/* Where files end the run, not numbers, all steps so far are good, and none is lost. */
+mx_status mx_training_loop(mx_training *p, mx_error *e) {
+    mx_status status = all_steps(p, e);
+    bool files = status == MX_ERR_DATA || status == MX_ERR_FORMAT || status == MX_ERR_IO;
+    if (!files || !p->steps_here) return status;
+    mx_error own = {0}; /* the failure above is the one to tell */
+    if (!take_results(p, &own) && !mx_training_save(p, &own))
+        mx_fail_way(e, "step %" PRId64 " is saved: --resume %s goes on from there", p->state.step,
+                    p->paths.root);
+    return status;
 }

@@ -42,7 +42,7 @@ void mx_observe_put(json_t *o, const char *key, double v) {
 
 void mx_observe_event(mx_training *p, int64_t step, const char *line) {
     json_t *o = json_object();
-    char *text = mx_escape_utf8(line); /* it names files */
+    char *text = mx_escape_control(line); /* it names files */
     json_object_set_new(o, "event", json_string(text ? text : "out of memory"));
     free(text);
     append_at(p, step, o, NULL); /* the log is a convenience here: what matters is said through the sink */
