@@ -104,6 +104,8 @@ mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e) {
     return e->status;
 }
 
+const char *mx_file_temporary(const mx_file *f) { return f->temporary; }
+
 mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e) {
     const char *p = bytes;
     while (size) {

@@ -8,6 +8,7 @@
 
 #include "base/escape.h"
 #include "data/compose.h"
+#include "io/json_text.h"
 #include "train/eval_report.h"
 #include "train/inference.h"
 #include "train/open_data.h"
@@ -67,7 +68,7 @@ static void print(const mx_evaluation *v, bool as_json, const mixmae_sink *sink)
         json_t *o = json_pack("{s:I,s:I,s:f,s:f,s:o}", "images", (json_int_t)v->images, "broken",
                               (json_int_t)v->broken, "top1", v->top1, "top5", v->top5, "loss",
                               isfinite(v->loss) ? json_real(v->loss) : json_null());
-        char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        char *text = mx_json_text(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
         mx_say(sink, "%s", text ? text : "{}");
         free(text);
         json_decref(o);

@@ -85,12 +85,10 @@ static mx_status first_weights(mx_training *p, mx_error *e) {
 }
 
 static mx_status log_evaluation(mx_training *p, const mx_evaluation *v, mx_error *e) {
-    json_t *o = json_object();
+    const mx_observe_number line[] = {{"val_loss", v->loss}, {"val_top1", v->top1}, {"val_top5", v->top5}};
     int64_t step = p->state.step;
-    mx_observe_put(o, "val_loss", v->loss);
-    mx_observe_put(o, "val_top1", v->top1);
-    mx_observe_put(o, "val_top5", v->top5);
-    if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, "perf/test_acc1", step, v->top1, e) ||
+    if (mx_observe_numbers(p, line, 3, e) ||
+        mx_events_scalar(p->events, "perf/test_acc1", step, v->top1, e) ||
         mx_events_scalar(p->events, "perf/test_acc5", step, v->top5, e))
         return e->status;
     return mx_events_scalar(p->events, "perf/test_loss", step, v->loss, e);

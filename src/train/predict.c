@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "io/json_text.h"
 #include "train/evaluate.h"
 #include "train/inference.h"
 #include "train/open_data.h"
@@ -42,7 +43,7 @@ static void print_json(const predictor *p, const char *path) {
         json_array_append_new(list, item);
     }
     json_object_set_new(o, "predictions", list);
-    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    char *text = mx_json_text(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
     mx_say(p->sink, "%s", text ? text : "{}");
     free(text);
     json_decref(o);

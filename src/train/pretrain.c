@@ -73,9 +73,8 @@ static mx_status held_out(mx_training *p, mx_error *e) {
     held_out_loss(p, &loss, e);
     mx_average_exchange(&p->trainer);
     if (e->status) return mx_fail_where(e, "held-out images");
-    json_t *o = json_object();
-    mx_observe_put(o, "val_loss", loss);
-    if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, "val_loss", p->state.step, loss, e))
+    const mx_observe_number line = {"val_loss", loss};
+    if (mx_observe_numbers(p, &line, 1, e) || mx_events_scalar(p->events, "val_loss", p->state.step, loss, e))
         return e->status;
     mx_notice(p->sink, "epoch %.4g: held-out loss %.4f", mx_training_epoch(p), loss);
     return MX_OK;

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "optim/schedule.h"
+#include "io/json_text.h"
 #include "train/features.h"
 #include "train/open_data.h"
 
@@ -27,7 +28,7 @@ static void say(const prober *p, const char *what, int64_t k, const mx_accuracy 
     if (p->o->json) {
         json_t *o = json_pack("{s:s,s:f,s:f}", "probe", what, "top1", a->top1, "top5", a->top5);
         if (k) json_object_set_new(o, "k", json_integer(k));
-        char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        char *text = mx_json_text(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
         mx_say(p->sink, "%s", text ? text : "{}");
         free(text);
         json_decref(o);

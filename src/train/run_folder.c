@@ -104,7 +104,8 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
                           r->kind == MX_VALUE_SWITCH ? NULL : is, e);
         } else
             mx_options_set_row(stored, row, is, e);
-    }
+    } else if (!strcmp(r->name, "dtype") && !same_text(was, stored->dtype))
+        p->retyped = true;
     free(was);
     free(is);
     return e->status;
