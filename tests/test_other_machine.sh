@@ -76,7 +76,10 @@ for task in pretrain finetune; do
     expect 0 finished "$mixmae" $task --resume legs
 done
 
-[ -n "$cpu" ] && [ "$cpu" != generic ] || { echo "without another instruction set: this machine runs ${cpu:-none}"; exit $failed; }
+[ -n "$cpu" ] && [ "$cpu" != generic ] || {
+    echo "without another instruction set: this machine runs ${cpu:-none}"
+    exit $failed
+}
 
 # ---- another instruction set
 for task in pretrain finetune; do
@@ -85,10 +88,13 @@ for task in pretrain finetune; do
     stop here env MIXMAE_ISA=generic "$mixmae" "${!list}" --data data --output here
     rm -rf stayed && cp -r here stayed
     cp here/state.safetensors before
-    expect 1 "computed with instruction set generic, here it would be .*--other-machine goes on" "$mixmae" $task --resume here
+    expect 1 "computed with instruction set generic, here it would be .*--other-machine goes on" \
+        "$mixmae" $task --resume here
     same before here/state.safetensors
-    expect 0 "from here on with instruction set .*--other-machine says: it was generic" "$mixmae" $task --resume here --other-machine
-    grep -q '"event":"from here on with instruction set .* it was generic"' here/log.jsonl || fail "not in here/log.jsonl"
+    expect 0 "from here on with instruction set .*--other-machine says: it was generic" \
+        "$mixmae" $task --resume here --other-machine
+    grep -q '"event":"from here on with instruction set .* it was generic"' here/log.jsonl ||
+        fail "not in here/log.jsonl"
     grep -q other-machine here/options.ini && fail "here/options.ini allows it for every later leg"
     expect 0 "is finished" "$mixmae" $task --resume here
     expect 0 finished env MIXMAE_ISA=generic "$mixmae" $task --resume stayed
