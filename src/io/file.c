@@ -89,6 +89,8 @@ mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e) {
     return e->status;
 }
 
+const char *mx_file_temporary(const mx_file *f) { return f->temporary; }
+
 mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e) {
     const char *p = bytes;
     while (size) {
@@ -200,7 +202,7 @@ bool mx_folder_empty(const char *path) {
 }
 
 /* NAME.PID.N.tmp, as mx_temporary_open makes them */
-bool mx_file_temporary(const char *name) {
+bool mx_name_is_temporary(const char *name) {
     size_t n = strlen(name);
     if (n < 4 || strcmp(name + n - 4, ".tmp")) return false;
     n -= 4;
@@ -217,7 +219,7 @@ void mx_folder_sweep(const char *path) {
     DIR *d = opendir(path);
     if (!d) return;
     for (struct dirent *x; (x = readdir(d));)
-        if (mx_file_temporary(x->d_name)) unlinkat(dirfd(d), x->d_name, 0);
+        if (mx_name_is_temporary(x->d_name)) unlinkat(dirfd(d), x->d_name, 0);
     closedir(d);
 }
 

@@ -22,6 +22,7 @@ mx_status mx_file_write(const char *path, const void *bytes, size_t size, mx_err
 typedef struct mx_file mx_file;
 mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e);
 mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e);
+const char *mx_file_temporary(const mx_file *f);   /* where it lies until then; f's */
 mx_status mx_file_commit(mx_file *f, mx_error *e); /* frees f also on failure */
 void mx_file_drop(mx_file *f);                     /* removes the temporary; NULL is fine */
 
@@ -31,7 +32,7 @@ mx_status mx_folder_make(const char *path, mx_error *e);
 bool mx_path_exists(const char *path);
 bool mx_folder_empty(const char *path);
 /* Is it the name of a temporary that a file is written through? */
-bool mx_file_temporary(const char *name);
+bool mx_name_is_temporary(const char *name);
 /* Removes what killed writers left in a folder: the temporaries of mx_file. Nobody else may be writing there.
  */
 void mx_folder_sweep(const char *path);

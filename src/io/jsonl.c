@@ -16,6 +16,7 @@
 /* Is this line to stay: an object whose step is not later, or that has none? */
 static bool stays(const char *line, size_t n, int64_t step) {
     json_t *o = json_loadb(line, n, 0, NULL);
+    if (!o) o = json_loadb(line, n, 0, NULL); /* no memory looks like no JSON: a line is not lost for that */
     const json_t *v = json_object_get(o, "step");
     bool keep = json_is_object(o) && (!json_is_integer(v) || json_integer_value(v) <= step);
     json_decref(o);

@@ -145,8 +145,9 @@ static mx_status parse(mx_st *st, mx_error *e) {
         if (!strcmp(name, "__metadata__")) continue;
         if (parse_tensor(st, name, entry, data_size, e)) return e->status;
     }
-    if (order(st, data_size, e)) return e->status;
-    return parse_meta(st, json_object_get(st->header, "__metadata__"), e);
+    if (order(st, data_size, e) || parse_meta(st, json_object_get(st->header, "__metadata__"), e))
+        return e->status;
+    return mx_st_check_header(st, (size_t)n, e);
 }
 
 mx_status mx_st_parse(mx_st **out, const void *bytes, size_t size, mx_error *e) {

@@ -33,6 +33,11 @@ int mx_st_meta_count(const mx_st *st);
 void mx_st_meta_at(const mx_st *st, int i, const char **key, const char **value);
 const char *mx_st_meta(const mx_st *st, const char *key); /* NULL when absent */
 
+/* Are there checksums (mx_st_write_summed)? The header's was compared when the file was read. */
+bool mx_st_summed(const mx_st *st);
+/* Compares the checksum of every tensor, where the file has them; another one is an error that names it. */
+mx_status mx_st_check(const mx_st *st, mx_error *e);
+
 /* Copies an F32, F16, BF16 or F64 tensor out as f32; count must match. */
 mx_status mx_st_copy_f32(const mx_st_tensor *t, float *out, int64_t count, mx_error *e);
 
@@ -45,8 +50,12 @@ typedef struct {
 } mx_st_pair;
 /* Writes path atomically (temporary sibling, fsync, rename, fsync of the folder). Tensors are laid out by
  * descending element size then name, header padded to 8 bytes, {"format":"pt"} added to the metadata: the
- * same input gives the same bytes. */
+ * same input gives the same bytes. What was written is read back and compared before it takes path's place.
+ */
 mx_status mx_st_write(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *meta,
                       int metas, mx_error *e);
+/* The same, with checksums of the header and every tensor in the metadata. */
+mx_status mx_st_write_summed(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *meta,
+                             int metas, mx_error *e);
 
 #endif

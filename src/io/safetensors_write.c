@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "io/file.h"
+#include "io/json_text.h"
 
 static int by_rank(const void *a, const void *b) {
     const mx_st_tensor *x = *(const mx_st_tensor *const *)a, *y = *(const mx_st_tensor *const *)b;
@@ -14,9 +15,13 @@ static int by_rank(const void *a, const void *b) {
 
 static json_t *entry(const mx_st_tensor *t, size_t *offset) {
     json_t *shape = json_array();
-    for (int i = 0; i < t->ndim; i++) json_array_append_new(shape, json_integer(t->dim[i]));
     size_t begin = *offset;
     *offset += t->bytes;
+    for (int i = 0; i < t->ndim; i++)
+        if (json_array_append_new(shape, json_integer(t->dim[i]))) {
+            json_decref(shape);
+            return NULL;
+        }
     return json_pack("{s:s, s:o, s:[I,I]}", "dtype", t->dtype, "shape", shape, "data_offsets",
                      (json_int_t)begin, (json_int_t)*offset);
 }
@@ -80,7 +85,7 @@ static mx_status header_text(char **out, size_t *size, const mx_st_tensor *const
     if (add_metadata(root, meta, metas, e)) goto done;
     for (int i = 0; i < count; i++)
         if (add(root, "tensors", order[i]->name, entry(order[i], &offset), e)) goto done;
-    text = json_dumps(root, JSON_COMPACT);
+    text = mx_json_text(root, JSON_COMPACT);
     size_t n = text ? strlen(text) : 0, padded = (n + 7) / 8 * 8;
     if (!text || !(grown = realloc(text, padded + 1))) {
         mx_fail(e, MX_ERR_MEMORY, "out of memory for the header");
@@ -95,30 +100,115 @@ done:
     return e->status;
 }
 
-mx_status mx_st_write(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *meta,
-                      int metas, mx_error *e) {
-    const mx_st_tensor **order = malloc(sizeof *order * (size_t)(count + 1));
-    char *header = NULL;
-    size_t size = 0;
+/* A file while it is made. */
+typedef struct {
+    const char *path;
+    const mx_st_tensor **order; /* [count] */
+    int count, metas;
+    char *sums;       /* [8 * count + 1] of each tensor, in that order */
+    mx_st_pair *meta; /* [metas], with the checksums' where the file is to have them */
+    char *header;
+    size_t size; /* of the header */
+} writing;
+
+static mx_status lay_out(writing *w, const mx_st_tensor *tensors, const mx_st_pair *meta, bool summed,
+                         mx_error *e) {
+    int count = w->count, metas = w->metas;
+    w->order = malloc(sizeof *w->order * (size_t)(count + 1)), w->sums = malloc(8 * (size_t)count + 1);
+    w->meta = malloc(sizeof *w->meta * (size_t)(metas + 2));
+    if (!w->order || !w->sums || !w->meta) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    for (int i = 0; i < count; i++)
+        if (check(w->order[i] = &tensors[i], e)) return e->status;
+    qsort(w->order, (size_t)count, sizeof *w->order, by_rank);
+    w->sums[0] = 0;
+    for (int i = 0; i < count; i++)
+        memcpy(w->sums + 8 * (size_t)i, mx_st_sum_of(w->order[i]->data, w->order[i]->bytes).text, 9);
+    for (int i = 0; i < metas; i++) w->meta[i] = meta[i];
+    if (summed) {
+        w->meta[w->metas++] = (mx_st_pair){MX_ST_SUM_HEADER, "00000000"};
+        w->meta[w->metas++] = (mx_st_pair){MX_ST_SUM_TENSORS, w->sums};
+    }
+    if (header_text(&w->header, &w->size, w->order, count, w->meta, w->metas, e) || !summed) return e->status;
+    const char *place;
+    mx_st_sum sum = mx_st_sum_header(w->header, w->size, &place);
+    if (!place) return mx_fail(e, MX_ERR_FORMAT, "no place for the checksum in the header");
+    memcpy(w->header + (place - w->header), sum.text, 8);
+    return MX_OK;
+}
+
+static bool same_tensor(const mx_st_tensor *a, const mx_st_tensor *b) {
+    return !strcmp(a->name, b->name) && !strcmp(a->dtype, b->dtype) && a->ndim == b->ndim &&
+           !memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->ndim) && a->bytes == b->bytes;
+}
+
+static mx_status compare(const writing *w, const mx_st *st, mx_error *e) {
+    if (st->count != w->count)
+        return mx_fail(e, MX_ERR_IO, "expected %d tensors, found %d", w->count, st->count);
+    if (memcmp(st->bytes + 8, w->header, w->size))
+        return mx_fail(e, MX_ERR_IO, "another header than was written");
+    for (int i = 0; i < w->metas; i++) {
+        const char *found = mx_st_meta(st, w->meta[i].key);
+        if (!found || (strcmp(found, w->meta[i].value) && strcmp(w->meta[i].key, MX_ST_SUM_HEADER)))
+            return mx_fail(e, MX_ERR_IO, "metadata %s: expected \"%.40s\", found \"%.40s\"", w->meta[i].key,
+                           w->meta[i].value, found ? found : "nothing");
+    }
+    for (int i = 0; i < w->count; i++) {
+        const mx_st_tensor *t = &st->tensor[i];
+        if (!same_tensor(t, w->order[i]))
+            return mx_fail(e, MX_ERR_IO, "expected tensor %s, found %s of another name, type or shape",
+                           w->order[i]->name, t->name);
+        mx_st_sum sum = mx_st_sum_of(t->data, t->bytes);
+        mx_st_done(st, t);
+        if (memcmp(sum.text, w->sums + 8 * (size_t)i, 8))
+            return mx_fail(e, MX_ERR_IO, "tensor %s: expected checksum %.8s, found %s", t->name,
+                           w->sums + 8 * (size_t)i, sum.text);
+    }
+    return MX_OK;
+}
+
+/* What is on its way to the disk is what was to be written, or the good file stays. */
+static mx_status read_back(const writing *w, const char *temporary, mx_error *e) {
+    mx_st *st = NULL;
+    if (!mx_st_open(&st, temporary, e)) compare(w, st, e);
+    mx_st_close(st);
+    return mx_fail_where(e, "read back while writing %s", w->path);
+}
+
+static mx_status put(const writing *w, mx_error *e) {
     mx_file *f = NULL;
     unsigned char length[8];
-    if (!order) return mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", path);
-    for (int i = 0; i < count; i++)
-        if (check(order[i] = &tensors[i], e)) goto done;
-    qsort(order, (size_t)count, sizeof *order, by_rank);
-    if (header_text(&header, &size, order, count, meta, metas, e)) goto done;
-    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)size >> (8 * i));
-    if (mx_file_begin(&f, path, e)) goto done;
+    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)w->size >> (8 * i));
+    if (mx_file_begin(&f, w->path, e)) return e->status;
     mx_file_put(f, length, 8, e);
-    if (!e->status) mx_file_put(f, header, size, e);
-    for (int i = 0; i < count && !e->status; i++) mx_file_put(f, order[i]->data, order[i]->bytes, e);
-    if (e->status)
+    if (!e->status) mx_file_put(f, w->header, w->size, e);
+    for (int i = 0; i < w->count && !e->status; i++) mx_file_put(f, w->order[i]->data, w->order[i]->bytes, e);
+    if (e->status || read_back(w, mx_file_temporary(f), e))
         mx_file_drop(f);
     else
         mx_file_commit(f, e);
-done:
-    if (!header) mx_fail_where(e, "cannot write %s", path);
-    free(header);
-    free(order);
     return e->status;
+}
+
+static mx_status write_file(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *meta,
+                            int metas, bool summed, mx_error *e) {
+    writing w = {.path = path, .count = count, .metas = metas};
+    if (lay_out(&w, tensors, meta, summed, e))
+        mx_fail_where(e, "cannot write %s", path);
+    else
+        put(&w, e);
+    free(w.header);
+    free(w.meta);
+    free(w.sums);
+    free(w.order);
+    return e->status;
+}
+
+mx_status mx_st_write(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *meta,
+                      int metas, mx_error *e) {
+    return write_file(path, tensors, count, meta, metas, false, e);
+}
+
+mx_status mx_st_write_summed(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *meta,
+                             int metas, mx_error *e) {
+    return write_file(path, tensors, count, meta, metas, true, e);
 }

@@ -1,5 +1,6 @@
 /* The public trainer: a pretraining step on the caller's images, saving and going on (include/mixmae.h
  * "Training"). The same step as the command's (train/step.h), without data set, log and run folder. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,6 +210,8 @@ mixmae_status mixmae_trainer_save_state(mixmae_trainer *t, const char *path, cha
     mx_error e = {0};
     pthread_mutex_lock(&t->lock);
     mx_trainer_download(&t->trainer);
+    const mx_compute how = mx_settings_compute(&t->trainer.settings);
+    snprintf(t->state.instruction_set, sizeof t->state.instruction_set, "%s", mx_compute_bytes(&how));
     if (!mx_session_error(&t->trainer.session, &e))
         mx_state_write(path, &t->trainer.model, &t->state, &t->pixels, &e);
     pthread_mutex_unlock(&t->lock);

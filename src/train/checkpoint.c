@@ -8,6 +8,8 @@
 
 #include <jansson.h>
 
+#include "io/json_text.h"
+
 /* ---- weights ----------------------------------------------------------------------------------------------
  */
 
@@ -102,14 +104,14 @@ static mx_status map_weights(mx_model *m, mx_st *st, const char *prefix, bool pa
 /* Exact decimal text of pixel statistics; free() it. */
 char *mx_pixels_to_json(const mx_pixels *px, int channels) {
     json_t *o = json_object(), *mean = json_array(), *std = json_array();
-    for (int i = 0; i < channels; i++) {
-        json_array_append_new(mean, json_real((double)px->mean[i]));
-        json_array_append_new(std, json_real((double)px->std[i]));
-    }
-    json_object_set_new(o, "mean", mean);
-    json_object_set_new(o, "std", std);
-    json_object_set_new(o, "value_range", json_real((double)px->value_range));
-    char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+    bool failed = false;
+    for (int i = 0; i < channels && !failed; i++)
+        failed = json_array_append_new(mean, json_real((double)px->mean[i])) ||
+                 json_array_append_new(std, json_real((double)px->std[i]));
+    if (json_object_set_new(o, "mean", mean)) failed = true;
+    if (json_object_set_new(o, "std", std)) failed = true;
+    if (json_object_set_new(o, "value_range", json_real((double)px->value_range))) failed = true;
+    char *text = failed ? NULL : mx_json_text(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
     json_decref(o);
     return text;
 }
@@ -141,7 +143,7 @@ char *mx_class_names_to_json(const mx_model *m, bool *failed) {
     json_t *a = json_array();
     for (int i = 0; i < m->config.classes; i++)
         if (json_array_append_new(a, json_string(m->class_name[i]))) *failed = true;
-    char *text = json_dumps(a, JSON_COMPACT);
+    char *text = *failed ? NULL : mx_json_text(a, JSON_COMPACT);
     json_decref(a);
     if (!text) *failed = true;
     return text;
@@ -170,14 +172,14 @@ typedef struct {
     const char *key;
     int kind;
     size_t at;
-} state_field; /* kind: 0 int64, 1 int, 2 double, 3 bool, 4 int64 that older files lack */
+} state_field; /* kind: 0 int64, 1 int, 2 double, 3 bool, 4 int64 and 5 text that older files lack */
 #define FIELD(name, kind)                                                                                    \
     { #name, kind, offsetof(mx_run_state, name) }
 static const state_field fields[] = {
-    FIELD(step, 0),       FIELD(updates, 0),         FIELD(skipped, 0),     FIELD(skipped_in_row, 1),
-    FIELD(bad_seen, 0),   FIELD(bad_count, 0),       FIELD(loss_sum, 2),    FIELD(norm_sum, 2),
-    FIELD(loss_count, 0), FIELD(norm_count, 0),      FIELD(fingerprint, 0), FIELD(finished, 3),
-    FIELD(best, 2),       FIELD(held_fingerprint, 4)};
+    FIELD(step, 0),       FIELD(updates, 0),          FIELD(skipped, 0),        FIELD(skipped_in_row, 1),
+    FIELD(bad_seen, 0),   FIELD(bad_count, 0),        FIELD(loss_sum, 2),       FIELD(norm_sum, 2),
+    FIELD(loss_count, 0), FIELD(norm_count, 0),       FIELD(fingerprint, 0),    FIELD(finished, 3),
+    FIELD(best, 2),       FIELD(held_fingerprint, 4), FIELD(instruction_set, 5)};
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
 
 static void field_print(const mx_run_state *s, const state_field *f, char text[40]) {
@@ -188,13 +190,16 @@ static void field_print(const mx_run_state *s, const state_field *f, char text[4
         snprintf(text, 40, "%d", *(const int *)at);
     else if (f->kind == 2)
         snprintf(text, 40, "%.17g", *(const double *)at);
+    else if (f->kind == 5)
+        snprintf(text, 40, "%s", at);
     else
         snprintf(text, 40, "%d", *(const bool *)at);
 }
 
 static mx_status field_parse(mx_run_state *s, const state_field *f, const char *text, mx_error *e) {
     char *at = (char *)s + f->at, *end = NULL;
-    if (!text && f->kind == 4) return MX_OK;
+    if (f->kind == 5) snprintf(at, sizeof s->instruction_set, "%s", text ? text : "");
+    if (f->kind == 5 || (!text && f->kind == 4)) return MX_OK;
     if (!text || !*text)
         return mx_fail(e, MX_ERR_FORMAT, "metadata \"%s\" of the run state is missing", f->key);
     double number = f->kind == 2 ? strtod(text, &end) : 0;
@@ -263,7 +268,7 @@ static mx_status write_file(const char *path, const mx_model *m, const mx_run_st
             meta[metas++] = (mx_st_pair){fields[i].key, values[i]};
         }
     }
-    mx_st_write(path, tensors, n, meta, metas, e);
+    (s ? mx_st_write_summed : mx_st_write)(path, tensors, n, meta, metas, e);
 done:
     free(classes);
     free(px);
@@ -320,8 +325,9 @@ mx_status mx_checkpoint_read_weights(mx_model *m, mx_pixels *pixels, const char 
         use == MX_PARAMS_MAPPED ? map_weights : copy_weights;
     if (!text)
         mx_fail(e, MX_ERR_FORMAT, "no \"config\" in the metadata: this is not a checkpoint of this program");
-    else if (!weights_prefix(&prefix, st, weights, e) && !mx_config_from_json(&config, text, e) &&
-             !mx_model_make(m, &config, use, e) && !load(m, st, prefix, *prefix != 0, e) &&
+    else if (!mx_st_check(st, e) && !weights_prefix(&prefix, st, weights, e) &&
+             !mx_config_from_json(&config, text, e) && !mx_model_make(m, &config, use, e) &&
+             !load(m, st, prefix, *prefix != 0, e) &&
              !mx_class_names_from_json(m, mx_st_meta(st, "classes"), e) && pixels)
         mx_pixels_from_json(pixels, mx_st_meta(st, "pixels"), config.channels, e);
     if (!m->params.close) mx_st_close(st);
@@ -360,7 +366,7 @@ mx_status mx_state_counters(mx_run_state *s, const char *path, mx_error *e) {
 mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const char *path, mx_error *e) {
     mx_st *st = NULL;
     if (mx_st_open(&st, path, e)) return e->status;
-    read_counters(s, st, e);
+    if (!mx_st_check(st, e)) read_counters(s, st, e);
     if (!e->status) load_set(&m->params, m->params.weight, st, "param.", true, e);
     if (!e->status) load_set(&m->params, m->params.m, st, "m.", false, e);
     if (!e->status) load_set(&m->params, m->params.v, st, "v.", false, e);

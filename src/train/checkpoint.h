@@ -7,7 +7,8 @@
 #include "io/safetensors.h"
 #include "model/model.h"
 
-/* {"img_size":…,"patch_size":…,…}; free() it. img_size is a number, or [H,W] when not square. */
+/* {"img_size":…,"patch_size":…,…}; NULL without memory; free() it. img_size is a number, or [H,W] when not
+ * square. */
 char *mx_config_to_json(const mx_model_config *config);
 /* Reads such a text; absent decoder_* keys mean no decoder, absent num_classes no head. The result is
  * checked. */
@@ -27,7 +28,7 @@ typedef struct {
     float mean[MX_MAX_CHANNELS], std[MX_MAX_CHANNELS], value_range;
 } mx_pixels;
 
-/* {"mean":[…],"std":[…],"value_range":…}; free() it. */
+/* {"mean":[…],"std":[…],"value_range":…}; NULL without memory; free() it. */
 char *mx_pixels_to_json(const mx_pixels *pixels, int channels);
 mx_status mx_pixels_from_json(mx_pixels *pixels, const char *json, int channels, mx_error *e);
 
@@ -59,13 +60,14 @@ typedef struct {
     uint64_t fingerprint;      /* of the data set */
     uint64_t held_fingerprint; /* of the held-out images; 0: none, or a state of an older version */
     bool finished;
-    double best; /* highest top-1 of fine-tuning so far, percent; -1 before the first */
+    double best;              /* highest top-1 of fine-tuning so far, percent; -1 before the first */
+    char instruction_set[24]; /* mx_compute_bytes of what computed last; "": a state of an older version */
 } mx_run_state;
 
-/* state.safetensors: param.*, m.*, v.*, of a run with --ema the average as ema.*, and the counters. */
+/* state.safetensors: param.*, m.*, v.*, of a run with --ema the average as ema.*, the counters, checksums. */
 mx_status mx_state_write(const char *path, const mx_model *m, const mx_run_state *s, const mx_pixels *pixels,
                          mx_error *e);
-/* The counters alone. */
+/* The counters alone. Of checksums, the header's is compared here, and in mx_state_read every tensor's. */
 mx_status mx_state_counters(mx_run_state *s, const char *path, mx_error *e);
 mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const char *path, mx_error *e);
 

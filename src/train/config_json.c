@@ -6,33 +6,37 @@
 
 #include <jansson.h>
 
-static void put_list(json_t *o, const char *key, const int *v, int n) {
+#include "io/json_text.h"
+
+/* Members of o; true: no memory. */
+static bool put(json_t *o, const char *key, json_t *value) { return json_object_set_new(o, key, value); }
+
+static bool put_int(json_t *o, const char *key, int v) { return put(o, key, json_integer(v)); }
+
+static bool put_list(json_t *o, const char *key, const int *v, int n) {
     json_t *a = json_array();
-    for (int i = 0; i < n; i++) json_array_append_new(a, json_integer(v[i]));
-    json_object_set_new(o, key, a);
+    bool failed = !a;
+    for (int i = 0; i < n && !failed; i++) failed = json_array_append_new(a, json_integer(v[i]));
+    if (!failed) return put(o, key, a);
+    json_decref(a);
+    return true;
 }
 
 char *mx_config_to_json(const mx_model_config *c) {
     json_t *o = json_object();
-    if (c->image_h == c->image_w)
-        json_object_set_new(o, "img_size", json_integer(c->image_h));
-    else
-        put_list(o, "img_size", (const int[]){c->image_h, c->image_w}, 2);
-    json_object_set_new(o, "name", json_string(c->name));
-    json_object_set_new(o, "patch_size", json_integer(c->patch));
-    json_object_set_new(o, "in_chans", json_integer(c->channels));
-    json_object_set_new(o, "embed_dim", json_integer(c->embed_dim));
-    put_list(o, "depths", c->depths, c->stages);
-    put_list(o, "num_heads", c->heads, c->stages);
-    put_list(o, "window_size", c->windows, c->stages);
-    if (c->decoder_dim) {
-        json_object_set_new(o, "decoder_dim", json_integer(c->decoder_dim));
-        json_object_set_new(o, "decoder_depth", json_integer(c->decoder_depth));
-        json_object_set_new(o, "decoder_num_heads", json_integer(c->decoder_heads));
-        json_object_set_new(o, "norm_pix_loss", json_boolean(c->norm_pix));
-    }
-    if (c->classes) json_object_set_new(o, "num_classes", json_integer(c->classes));
-    char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+    bool failed = c->image_h == c->image_w
+                      ? put_int(o, "img_size", c->image_h)
+                      : put_list(o, "img_size", (const int[]){c->image_h, c->image_w}, 2);
+    failed = failed || put(o, "name", json_string(c->name)) || put_int(o, "patch_size", c->patch) ||
+             put_int(o, "in_chans", c->channels) || put_int(o, "embed_dim", c->embed_dim) ||
+             put_list(o, "depths", c->depths, c->stages) || put_list(o, "num_heads", c->heads, c->stages) ||
+             put_list(o, "window_size", c->windows, c->stages);
+    if (!failed && c->decoder_dim)
+        failed = put_int(o, "decoder_dim", c->decoder_dim) || put_int(o, "decoder_depth", c->decoder_depth) ||
+                 put_int(o, "decoder_num_heads", c->decoder_heads) ||
+                 put(o, "norm_pix_loss", json_boolean(c->norm_pix));
+    if (!failed && c->classes) failed = put_int(o, "num_classes", c->classes);
+    char *text = failed ? NULL : mx_json_text(o, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(o);
     return text;
 }

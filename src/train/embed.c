@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "io/json_text.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "train/inference.h"
@@ -157,12 +158,13 @@ static mx_status open_outputs(embedder *m, mx_error *e) {
 /* The classes' names in the order of their labels, as a JSON list; NULL: no memory. The caller frees it. */
 static char *class_names(const embedder *m) {
     json_t *list = json_array();
-    for (int c = 0; c < mx_dataset_classes(m->data); c++) {
+    bool failed = false;
+    for (int c = 0; c < mx_dataset_classes(m->data) && !failed; c++) {
         char *name = mx_escape_utf8(mx_dataset_class_name(m->data, c));
-        json_array_append_new(list, json_string(name ? name : "(out of memory for a name)"));
+        failed = !name || json_array_append_new(list, json_string(name));
         free(name);
     }
-    char *text = json_dumps(list, JSON_COMPACT);
+    char *text = failed ? NULL : mx_json_text(list, JSON_COMPACT);
     json_decref(list);
     return text;
 }

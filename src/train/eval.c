@@ -8,6 +8,7 @@
 
 #include "base/escape.h"
 #include "data/compose.h"
+#include "io/json_text.h"
 #include "train/eval_report.h"
 #include "train/inference.h"
 #include "train/open_data.h"
@@ -62,20 +63,24 @@ static mx_status write_report(const mx_inference *f, const mx_evaluation *v, con
     return e->status;
 }
 
-static void print(const mx_evaluation *v, bool as_json, const mixmae_sink *sink) {
+static mx_status print(const mx_evaluation *v, bool as_json, const mixmae_sink *sink, mx_error *e) {
     if (as_json) {
         json_t *o = json_pack("{s:I,s:I,s:f,s:f,s:o}", "images", (json_int_t)v->images, "broken",
                               (json_int_t)v->broken, "top1", v->top1, "top5", v->top5, "loss",
                               isfinite(v->loss) ? json_real(v->loss) : json_null());
-        char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        mx_say(sink, "%s", text ? text : "{}");
+        char *text = mx_json_text(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        if (text)
+            mx_say(sink, "%s", text);
+        else
+            mx_fail(e, MX_ERR_MEMORY, "out of memory for the result");
         free(text);
         json_decref(o);
-        return;
+        return e->status;
     }
     mx_say(sink, "top-1 %.2f %%, top-5 %.2f %%, loss %.4f, %" PRId64 " images", v->top1, v->top5, v->loss,
            v->images);
     if (v->broken) mx_notice(sink, "%" PRId64 " images could not be read and were left out", v->broken);
+    return MX_OK;
 }
 
 static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
@@ -94,8 +99,7 @@ mx_status mx_run_eval(const mixmae_options *options, const mixmae_sink *sink, mx
     mx_loader_config config = mx_inference_loader(&f, data);
     config.log = tell, config.user = (void *)sink;
     if (mx_evaluate(&v, &f.session, &f.model, &f.mix, f.out, &config, map, e)) goto done;
-    print(&v, o->json, sink);
-    if (o->output && !write_report(&f, &v, data, o, e))
+    if (!print(&v, o->json, sink, e) && o->output && !write_report(&f, &v, data, o, e))
         mx_notice(sink, "wrote %s/report.html, confusion.csv, per_class.csv, predictions.csv", o->output);
 done:
     free(map);

@@ -86,13 +86,13 @@ static mx_status first_weights(mx_training *p, mx_error *e) {
 }
 
 static mx_status log_evaluation(mx_training *p, const mx_evaluation *v, mx_error *e) {
-    json_t *o = json_object();
-    int64_t step = p->state.step;
-    mx_observe_put(o, "val_loss", v->loss);
-    mx_observe_put(o, "val_top1", v->top1);
-    mx_observe_put(o, "val_top5", v->top5);
-    mx_held_out_count(o, p->held_left_out + v->broken);
-    if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, "perf/test_acc1", step, v->top1, e) ||
+    int64_t step = p->state.step, left_out = p->held_left_out + v->broken;
+    const mx_observe_number line[] = {{"val_loss", v->loss, false},
+                                      {"val_top1", v->top1, false},
+                                      {"val_top5", v->top5, false},
+                                      {"val_left_out", (double)left_out, true}};
+    if (mx_observe_numbers(p, line, left_out ? 4 : 3, e) ||
+        mx_events_scalar(p->events, "perf/test_acc1", step, v->top1, e) ||
         mx_events_scalar(p->events, "perf/test_acc5", step, v->top5, e))
         return e->status;
     return mx_events_scalar(p->events, "perf/test_loss", step, v->loss, e);

@@ -20,10 +20,6 @@ mx_loader_config mx_held_out_loader(mx_training *p) {
     return config;
 }
 
-void mx_held_out_count(json_t *line, int64_t left_out) {
-    if (left_out) json_object_set_new(line, "val_left_out", json_integer(left_out));
-}
-
 static bool stop_asked(const mx_training *p) { return p->sink->stop && p->sink->stop(p->sink->user); }
 
 /* bad[i] of the first count images; returns how many. A stop that is asked for ends it: none is known then.

@@ -14,7 +14,4 @@ mx_status mx_held_out_check(mx_training *p, mx_error *e);
  * together with what was left out. */
 mx_loader_config mx_held_out_loader(mx_training *p);
 
-/* Joins the number of images that a measure went without, where there are any, to its log line. */
-void mx_held_out_count(json_t *line, int64_t left_out);
-
 #endif

@@ -109,13 +109,19 @@ mx_status mx_inspect(const char *path, void (*line)(void *user, const char *text
         if (open_error.status == MX_ERR_FORMAT && name_other_kind(path, e)) return e->status;
         return mx_fail(e, open_error.status, "%s", open_error.text);
     }
+    if (mx_st_check(st, e)) {
+        mx_st_close(st);
+        return mx_fail_where(e, "%s", path);
+    }
     for (int i = 0; i < mx_st_count(st); i++) bytes += mx_st_at(st, i)->bytes;
     say(&p, "%s: safetensors, %d tensors, %zu bytes of data", path, mx_st_count(st), bytes);
     for (int i = 0; i < mx_st_meta_count(st); i++) {
         const char *key, *value;
         mx_st_meta_at(st, i, &key, &value);
+        if (mx_st_summed(st) && !strncmp(key, "crc32c_", 7)) continue;
         say(&p, "  %-18s %s", key, value);
     }
+    if (mx_st_summed(st)) say(&p, "  %-18s of header and tensors: right", "checksums");
     mx_inspect_head(&p);
     for (int i = 0; i < mx_st_count(st); i++) {
         const mx_st_tensor *t = mx_st_at(st, i);

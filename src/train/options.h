@@ -44,7 +44,7 @@ typedef struct {
     /* saving and showing */
     char *save_every; /* "500" steps, "10m" minutes */
     int64_t log_every, picture_every;
-    bool quiet, profile, scaled_decode, exif_orientation;
+    bool other_machine, quiet, profile, scaled_decode, exif_orientation;
     /* eval, predict, embed, probe */
     char *split, *layer;
     int64_t top, views;

@@ -198,7 +198,8 @@ char *mx_options_text(const mx_options *o, mx_command command) {
     for (int i = 0; i < mx_option_count(); i++) {
         const mx_option_row *r = mx_option_at(i);
         char *value = r->commands & (unsigned)command ? mx_options_get(o, i) : NULL;
-        if (value && strcmp(r->name, "config") && strcmp(r->name, "resume")) {
+        if (value && strcmp(r->name, "config") && strcmp(r->name, "resume") &&
+            strcmp(r->name, "other-machine")) { /* of this leg alone */
             fprintf(f, "%s = ", r->name);
             if (is_plain(value))
                 fputs(value, f);

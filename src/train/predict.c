@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "io/json_text.h"
 #include "train/evaluate.h"
 #include "train/inference.h"
 #include "train/open_data.h"
@@ -29,23 +30,30 @@ static void softmax(double *p, const float *x, int n) {
     for (int i = 0; i < n; i++) p[i] /= sum;
 }
 
-static void print_json(const predictor *p, const char *path) {
+/* A line, or none where memory runs out. */
+static mx_status print_json(const predictor *p, const char *path, mx_error *e) {
     char number[16], *name = mx_escape_utf8(path);
     json_t *o = json_object(), *list = json_array();
-    json_object_set_new(o, "file", json_string(name ? name : "(out of memory for a name)"));
+    bool failed = !name || json_object_set_new(o, "file", json_string(name));
     free(name);
-    for (int k = 0; k < p->top; k++) {
-        json_t *item = json_object();
-        json_object_set_new(item, "class", json_string(mx_inference_class(&p->f, p->best[k], number)));
+    for (int k = 0; k < p->top && !failed; k++) {
         double chance = p->chance[p->best[k]];
-        json_object_set_new(item, "probability", isfinite(chance) ? json_real(chance) : json_null());
-        json_array_append_new(list, item);
+        const char *class = mx_inference_class(&p->f, p->best[k], number);
+        json_t *item = json_object();
+        failed = json_object_set_new(item, "class", json_string(class)) ||
+                 json_object_set_new(item, "probability", isfinite(chance) ? json_real(chance) : json_null());
+        if (json_array_append(list, item)) failed = true;
+        json_decref(item);
     }
-    json_object_set_new(o, "predictions", list);
-    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    mx_say_json(p->sink, text);
+    if (json_object_set_new(o, "predictions", list)) failed = true;
+    char *text = failed ? NULL : mx_json_text(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    if (text)
+        mx_say_json(p->sink, text);
+    else
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for the line of %s", path);
     free(text);
     json_decref(o);
+    return e->status;
 }
 
 static void print_table(const predictor *p, const char *path) {
@@ -63,10 +71,10 @@ static mx_status flush(predictor *p, mx_error *e) {
         const float *logits = p->f.out + (size_t)i * (size_t)classes;
         softmax(p->chance, logits, classes);
         mx_top_k(logits, classes, p->top, p->best);
-        if (p->o->json)
-            print_json(p, p->path[i]);
-        else
+        if (!p->o->json)
             print_table(p, p->path[i]);
+        else if (print_json(p, p->path[i], e))
+            return e->status;
         free(p->path[i]);
         p->path[i] = NULL;
     }

@@ -76,10 +76,9 @@ static mx_status held_out(mx_training *p, mx_error *e) {
     held_out_loss(p, &loss, &left_out, e);
     mx_average_exchange(&p->trainer);
     if (e->status) return mx_fail_where(e, "held-out images");
-    json_t *o = json_object();
-    mx_observe_put(o, "val_loss", loss);
-    mx_held_out_count(o, left_out);
-    if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, "val_loss", p->state.step, loss, e))
+    const mx_observe_number line[] = {{"val_loss", loss, false}, {"val_left_out", (double)left_out, true}};
+    if (mx_observe_numbers(p, line, left_out ? 2 : 1, e) ||
+        mx_events_scalar(p->events, "val_loss", p->state.step, loss, e))
         return e->status;
     mx_notice(p->sink, "epoch %.4g: held-out loss %.4f", mx_training_epoch(p), loss);
     return MX_OK;

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "optim/schedule.h"
+#include "io/json_text.h"
 #include "train/features.h"
 #include "train/open_data.h"
 
@@ -23,18 +24,22 @@ typedef struct {
 
 static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
 
-static void say(const prober *p, const char *what, int64_t k, const mx_accuracy *a) {
+static mx_status say(const prober *p, const char *what, int64_t k, const mx_accuracy *a, mx_error *e) {
     if (p->o->json) {
         json_t *o = json_pack("{s:s,s:f,s:f}", "probe", what, "top1", a->top1, "top5", a->top5);
-        if (k) json_object_set_new(o, "k", json_integer(k));
-        char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        mx_say(p->sink, "%s", text ? text : "{}");
+        bool failed = k && json_object_set_new(o, "k", json_integer(k));
+        char *text = failed ? NULL : mx_json_text(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        if (text)
+            mx_say(p->sink, "%s", text);
+        else
+            mx_fail(e, MX_ERR_MEMORY, "out of memory for the result of %s", what);
         free(text);
         json_decref(o);
     } else if (k)
         mx_say(p->sink, "%-6s k %-4" PRId64 "  top-1 %6.2f %%   top-5 %6.2f %%", what, k, a->top1, a->top5);
     else
         mx_say(p->sink, "%-6s         top-1 %6.2f %%   top-5 %6.2f %%", what, a->top1, a->top5);
+    return e->status;
 }
 
 static mx_status read_data(prober *p, mx_error *e) {
@@ -64,7 +69,7 @@ static mx_status nearest(const prober *p, mx_error *e) {
     if (!n ||
         mx_knn(a, &p->train, &p->test, p->classes, neighbours, n, p->o->temperature, &p->f.session.ctx, e))
         return e->status;
-    for (int i = 0; i < n; i++) say(p, "k-NN", neighbours[i], &a[i]);
+    for (int i = 0; i < n && !e->status; i++) say(p, "k-NN", neighbours[i], &a[i], e);
     return MX_OK;
 }
 
@@ -77,8 +82,7 @@ static mx_status linear(const prober *p, mx_error *e) {
     if (mx_linear_probe(&r, from, &p->test, p->classes, &config, &p->f.session.ctx, e)) return e->status;
     mx_notice(p->sink, "linear    %g epochs (warm-up %g), %" PRId64 " steps of %d, LARS at %.3g",
               config.epochs, config.warmup_epochs, r.steps, r.batch, config.lr);
-    say(p, "linear", 0, &r.test);
-    return MX_OK;
+    return say(p, "linear", 0, &r.test, e);
 }
 
 static mx_status probe(prober *p, mx_error *e) {

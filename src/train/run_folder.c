@@ -104,7 +104,8 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
                           r->kind == MX_VALUE_SWITCH ? NULL : is, e);
         } else
             mx_options_set_row(stored, row, is, e);
-    }
+    } else if (!strcmp(r->name, "dtype") && !same_text(was, stored->dtype))
+        p->retyped = true;
     free(was);
     free(is);
     return e->status;
@@ -235,7 +236,7 @@ static bool barely_begun(const mx_run_paths *p) {
     bool only = d && mx_path_exists(p->lock);
     for (struct dirent *x; only && (x = readdir(d));)
         only = !strcmp(x->d_name, ".") || !strcmp(x->d_name, "..") || !strcmp(x->d_name, ".lock") ||
-               !strcmp(x->d_name, "index.cache") || mx_file_temporary(x->d_name) ||
+               !strcmp(x->d_name, "index.cache") || mx_name_is_temporary(x->d_name) ||
                (!strcmp(x->d_name, "pictures") && mx_folder_empty(p->pictures));
     if (d) closedir(d);
     return only;

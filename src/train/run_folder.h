@@ -13,6 +13,7 @@ typedef struct {
     FILE *locked; /* from the start of a run in this folder to its end */
     bool made;    /* the folder was not there before this run */
     bool anew;    /* a run that had saved nothing stood in it */
+    bool retyped; /* resumed with another --dtype, told what that means */
     bool moved;   /* resumed with another --data or --val-data, which must hold the same images */
 } mx_run_paths;
 

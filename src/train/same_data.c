@@ -51,7 +51,7 @@ mx_status mx_same_data_check(const mx_training *p, mx_error *e) {
                                       : "has changed since the run was started",
                        what[0] ? what : "files were added, removed or resized");
     }
-    if (p->paths.moved && p->state.held_fingerprint && p->state.held_fingerprint != held)
+    if (p->state.held_fingerprint && p->state.held_fingerprint != held)
         return mx_fail(e, MX_ERR_DATA,
                        "%s: its held-out images are not those that the run was started with (names or sizes "
                        "differ); --val-data names others",

@@ -46,6 +46,13 @@ const char *mx_compute_dtype(const mx_compute *how) {
     return name[how->chosen != NULL][how->activations == MX_BF16];
 }
 
+const char *mx_compute_bytes(const mx_compute *how) {
+    const mx_backend *b = mx_backend_find(how->backend);
+    const char *isa = b ? mx_backend_isa(b) : "";
+    if (!*isa) return how->backend;
+    return how->activations == MX_F32 && !strcmp(isa, "avx512bf16") ? "avx512" : isa;
+}
+
 void mx_compute_text(const mx_compute *how, char *out, size_t size) {
     const mx_backend *b = mx_backend_find(how->backend);
     const char *isa = b ? mx_backend_isa(b) : "", *why = how->chosen;

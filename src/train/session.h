@@ -36,6 +36,9 @@ const char *mx_dtype_name(mx_dtype activations);
 void mx_compute_text(const mx_compute *how, char *out, size_t size);
 /* The option that keeps how's type in a resumed run: "f32", "bf16", "auto:f32" or "auto:bf16". Static. */
 const char *mx_compute_dtype(const mx_compute *how);
+/* What the bytes of a run depend on: the instruction set that computes it. avx512 for avx512bf16 in f32,
+ * which computes the same bytes; "ref" of that backend. Static. */
+const char *mx_compute_bytes(const mx_compute *how);
 /* How weights are read that such a session will only read: a device takes a copy, so they need not be mapped.
  */
 mx_params_use mx_compute_reading(const mx_compute *how);

@@ -32,10 +32,24 @@ static mx_status fill_state(mx_training *p, mx_error *e) {
     return MX_OK;
 }
 
+/* Does what computes here go on to the bytes that the run would have come to where it began? */
+static mx_status check_set(mx_training *p, mx_error *e) {
+    const mx_compute how = mx_settings_compute(&p->settings);
+    const char *was = p->state.instruction_set, *now = mx_compute_bytes(&how);
+    if (!*was || !strcmp(was, now) || p->state.finished) return MX_OK;
+    snprintf(p->was_set, sizeof p->was_set, "%s", was);
+    if (p->o.other_machine || p->paths.retyped) return MX_OK;
+    mx_fail(e, MX_ERR_UNSUPPORTED,
+            "%s was computed with instruction set %s, here it would be %s, which rounds otherwise: the run "
+            "would end in other bytes than without a stop",
+            p->paths.state, was, now);
+    return mx_fail_way(e, "--other-machine goes on all the same");
+}
+
 /* Before anything is made to the measure of data that may be others. */
 static mx_status check_same(mx_training *p, mx_error *e) {
     if (!p->resumed || mx_state_counters(&p->state, p->paths.state, e)) return e->status;
-    mx_status status = mx_same_data_check(p, e);
+    mx_status status = check_set(p, e) ? e->status : mx_same_data_check(p, e);
     mx_same_data_drop(p, !status);
     return status;
 }
@@ -144,6 +158,8 @@ static mx_status load_everything(mx_training *p, mx_error *e) {
         return e->status;
     mx_trainer_upload(&p->trainer);
     p->trainer.settings = p->settings;
+    const mx_compute how = mx_settings_compute(&p->settings);
+    snprintf(p->state.instruction_set, sizeof p->state.instruction_set, "%s", mx_compute_bytes(&how));
     return MX_OK;
 }
 
@@ -174,6 +190,15 @@ static mx_status keep_dtype(mx_training *p, mx_error *e) {
 done:
     free(was);
     return e->status;
+}
+
+/* As --other-machine says. A --dtype given anew has told it already. */
+static void tell_set(mx_training *p) {
+    char line[200];
+    if (!*p->was_set || p->paths.retyped) return;
+    snprintf(line, sizeof line, "from here on with instruction set %s, as --other-machine says: it was %s",
+             p->state.instruction_set, p->was_set);
+    mx_observe_event(p, p->state.step, line);
 }
 
 static mx_status finish(mx_training *p, mx_error *e) {
@@ -218,6 +243,7 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
     }
     describe(p);
     if (mx_observe_begin(p, e) || keep_dtype(p, e)) goto done;
+    tell_set(p);
     mx_status status = mx_held_out_check(p, e);
     p->started = p->last_saved = p->last_logged = mx_clock_now();
     if (!status) status = mx_training_loop(p, e);

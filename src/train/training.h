@@ -4,8 +4,6 @@
 #ifndef MX_TRAIN_TRAINING_H
 #define MX_TRAIN_TRAINING_H
 
-#include <jansson.h>
-
 #include "data/dataset.h"
 #include "io/events.h"
 #include "train/commands.h"
@@ -42,7 +40,9 @@ struct mx_training {
     mx_events *events;
     mx_run_state state;
     bool resumed;
-    mx_model source; /* what --init holds, until its weights are taken */
+    char was_set[24];  /* a resumed run's instruction set, where another computes from here on; else "" */
+    mx_error unlogged; /* why an event is not in log.jsonl */
+    mx_model source;   /* what --init holds, until its weights are taken */
     mx_pixels source_pixels;
     /* this process, for rates: not part of the state */
     double started, last_saved, last_logged, wait_since_log, wait_total;
@@ -68,12 +68,16 @@ void mx_observe_result(mx_training *p, const mx_step_result *r);
 bool mx_observe_due(const mx_training *p);
 /* When all results are told: progress, log line, held-out images at the end of an epoch, pictures. */
 mx_status mx_observe_step(mx_training *p, mx_error *e);
-/* A line about the run and one of its steps: to the sink and into log.jsonl. */
+/* A line about the run and one of its steps: to the sink and into log.jsonl. Where that failed, the next save
+ * does. */
 void mx_observe_event(mx_training *p, int64_t step, const char *line);
-/* {"step":…,"epoch":…, o's members} into log.jsonl; takes o over. */
-mx_status mx_observe_append(mx_training *p, json_t *o, mx_error *e);
-/* A number that may be not finite (JSON has none: null then). */
-void mx_observe_put(json_t *o, const char *key, double v);
+typedef struct {
+    const char *key;
+    double value; /* null in the log where it is not finite: JSON has none */
+    bool whole;   /* a count */
+} mx_observe_number;
+/* {"step":…,"epoch":…, and these} into log.jsonl. */
+mx_status mx_observe_numbers(mx_training *p, const mx_observe_number *n, int count, mx_error *e);
 double mx_training_epoch(const mx_training *p);
 mx_status mx_observe_end(mx_training *p, mx_error *e);
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 mx_status mx_training_save(mx_training *p, mx_error *e) {
+    if (p->unlogged.status) return mx_fail(e, p->unlogged.status, "%s", p->unlogged.text);
     mx_trainer_download(&p->trainer);
     if (mx_session_error(&p->trainer.session, e)) return e->status;
     /* The export first: a state marked finished then always has its model beside it. */

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "io/json_text.h"
 #include "train/process.h"
 #include "train/report.h"
 
@@ -22,30 +23,41 @@ static double epoch_at(const mx_training *p, int64_t step) {
 double mx_training_epoch(const mx_training *p) { return epoch_at(p, p->state.step); }
 
 static mx_status append_at(mx_training *p, int64_t step, json_t *o, mx_error *e) {
-    json_object_set_new(o, "step", json_integer(step));
-    json_object_set_new(o, "epoch", json_real(epoch_at(p, step)));
-    char *line = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
-    mx_status status =
-        line ? mx_jsonl_append(p->paths.log, line, e) : mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    bool failed = json_object_set_new(o, "step", json_integer(step)) ||
+                  json_object_set_new(o, "epoch", json_real(epoch_at(p, step)));
+    char *line = failed ? NULL : mx_json_text(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+    if (line)
+        mx_jsonl_append(p->paths.log, line, e);
+    else
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for a line of %s", p->paths.log);
     free(line);
     json_decref(o);
-    return status;
+    return e->status;
 }
 
-mx_status mx_observe_append(mx_training *p, json_t *o, mx_error *e) {
+mx_status mx_observe_numbers(mx_training *p, const mx_observe_number *n, int count, mx_error *e) {
+    json_t *o = json_object();
+    for (int i = 0; i < count; i++)
+        if (json_object_set_new(o, n[i].key,
+                                n[i].whole             ? json_integer((json_int_t)n[i].value)
+                                : isfinite(n[i].value) ? json_real(n[i].value)
+                                                       : json_null())) {
+            json_decref(o);
+            o = NULL; /* a line that lacks a number is none */
+        }
     return append_at(p, p->state.step, o, e);
-}
-
-void mx_observe_put(json_t *o, const char *key, double v) {
-    json_object_set_new(o, key, isfinite(v) ? json_real(v) : json_null());
 }
 
 void mx_observe_event(mx_training *p, int64_t step, const char *line) {
     json_t *o = json_object();
     char *text = mx_escape_control(line); /* it names files */
-    json_object_set_new(o, "event", json_string(text ? text : "out of memory"));
+    mx_error why = {0};
+    if (!text || json_object_set_new(o, "event", json_string(text))) {
+        json_decref(o);
+        o = NULL;
+    }
     free(text);
-    append_at(p, step, o, NULL); /* the log is a convenience here: what matters is said through the sink */
+    if (append_at(p, step, o, &why)) p->unlogged = why; /* an error when the run saves next */
     mx_notice(p->sink, "%s", line);
 }
 
@@ -81,14 +93,17 @@ static mx_status write_log(mx_training *p, mx_error *e) {
     double loss = s->loss_count ? s->loss_sum / (double)s->loss_count : NAN;
     double norm = s->norm_count ? s->norm_sum / (double)s->norm_count : NAN;
     double images = (double)p->steps_since_log * p->settings.batch * p->settings.accum;
-    json_t *o = json_object();
-    mx_observe_put(o, "loss", loss), mx_observe_put(o, "lr", lr), mx_observe_put(o, "grad_norm", norm);
-    mx_observe_put(o, "images_per_second", span > 0 ? images / span : 0);
-    mx_observe_put(o, "wait_share", span > 0 ? p->wait_since_log / span : 0);
-    if (mx_observe_append(p, o, e) || mx_events_scalar(p->events, p->task->loss_tag, s->step, loss, e) ||
+    double rate = span > 0 ? images / span : 0, wait = span > 0 ? p->wait_since_log / span : 0;
+    const mx_observe_number line[] = {{"loss", loss, false},
+                                      {"lr", lr, false},
+                                      {"grad_norm", norm, false},
+                                      {"images_per_second", rate, false},
+                                      {"wait_share", wait, false}};
+    if (mx_observe_numbers(p, line, 5, e) ||
+        mx_events_scalar(p->events, p->task->loss_tag, s->step, loss, e) ||
         mx_events_scalar(p->events, "lr", s->step, lr, e) ||
         mx_events_scalar(p->events, "grad_norm", s->step, norm, e) ||
-        mx_events_scalar(p->events, "images_per_second", s->step, span > 0 ? images / span : 0, e))
+        mx_events_scalar(p->events, "images_per_second", s->step, rate, e))
         return e->status;
     s->loss_sum = s->norm_sum = 0, s->loss_count = s->norm_count = 0;
     p->last_logged = now, p->steps_since_log = 0, p->wait_since_log = 0;
