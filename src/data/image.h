@@ -44,9 +44,9 @@ mx_status mx_image_probe(int *width, int *height, int *channels, const void *byt
  * that hold several pictures the first (docs/DATA.md, "Images"). channels 1: grey (RGB → L as Pillow's
  * convert: (19595R+38470G+7471B+32768)>>16, for 16 bits too; float without the rounding); 3: RGB (grey
  * replicated, palette looked up, alpha DROPPED not blended, CMYK by augment.md); any other N: the file must
- * have N samples, a TIFF of fewer in its first page N in its pages together. Whole numbers of up to 8 bits give U8, of 9 to 16 U16 (never cut to 8 bits), all others
- * F32. No EXIF rotation (TIFF's own is applied), no ICC. Truncated or corrupt data is an error. *im is empty
- * on failure, else the caller frees it.
+ * have N samples, a TIFF of fewer in its first page N in its pages together. Whole numbers of up to 8 bits
+ * give U8, of 9 to 16 U16 (never cut to 8 bits), all others F32. No EXIF rotation (TIFF's own is applied), no
+ * ICC. Truncated or corrupt data is an error. *im is empty on failure, else the caller frees it.
  */
 mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e);
 /* The same, then turned as the file's EXIF data say (JPEG, PNG, WebP), as Pillow's exif_transpose does. */

@@ -80,8 +80,8 @@ static void forward_task(void *arg, int64_t task, int thread) {
     const block b = block_at(&f->tiles, task);
     mx_gemm_scratch *work = f->scratch + thread;
     const int64_t at = b.i * f->out + b.j;
-    /* The product waits in a tile for what follows: a residual may be y itself, bf16 holds no sums, and rows that
-     * are a power of two apart would meet in a few sets of L2. */
+    /* The product waits in a tile for what follows: a residual may be y itself, bf16 holds no sums, and rows
+     * that are a power of two apart would meet in a few sets of L2. */
     const bool half = f->y.type == MX_BF16, wait = f->r || half || f->bias || mx_present(f->h);
     mx_gemm_block g = forward_product(f, b);
     mx_panels_use(&f->weights, b.j, &g);
