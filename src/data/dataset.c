@@ -89,10 +89,12 @@ static mx_status list_and_probe(mx_dataset *d, const mx_index *old, mx_error *e)
     if (s) return s;
     if (x->kind != MX_SOURCE_FOLDER) old = NULL; /* not sorted: nothing can be found in it */
     int cores = mx_cores();
-    mx_index_probe(x, old, d->root_fd,
-                   cores < 4    ? 4
-                   : cores > 16 ? 16
-                                : cores); /* it waits more than it computes */
+    s = mx_index_probe(x, old, d->root_fd,
+                       cores < 4    ? 4
+                       : cores > 16 ? 16
+                                    : cores,
+                       e); /* waits more than it computes */
+    if (s) return s;
     return check_there(d, e);
 }
 

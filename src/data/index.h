@@ -86,8 +86,8 @@ mx_status mx_index_pass_over(mx_index *x, const char *path, mx_error *e);
 mx_status mx_index_walk(mx_index *x, int root_fd, const char *root, mx_error *e);
 
 /* Size, mtime and header of every file; what `old` (may be NULL) holds of an unchanged file is taken from
- * there. */
-void mx_index_probe(mx_index *x, const mx_index *old, int root_fd, int threads);
+ * there. MX_ERR_IO: the system would not let a file be looked at, also when tried again. */
+mx_status mx_index_probe(mx_index *x, const mx_index *old, int root_fd, int threads, mx_error *e);
 /* Is the folder as it was when x was made at time `written`? See probe.c for what is looked at. */
 bool mx_index_current(const mx_index *x, int64_t written, int root_fd, int threads);
 

@@ -13,12 +13,14 @@
 #include "data/image_internal.h"
 #include "data/index.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MX_CHECK_ALL   200000
@@ -33,14 +35,44 @@ typedef struct {
     const mx_index *old;
     int root_fd;
     pthread_mutex_t big; /* one whole large file in memory at a time */
+    atomic_int error;    /* errno of the first file that the system would not let be looked at, or 0 */
+    atomic_int_fast64_t at;
 } probe;
 
-static void file_stat(int root_fd, const char *path, int64_t *size, int64_t *mtime) {
+static void give_up(probe *p, int64_t file, int error) {
+    int none = 0;
+    if (atomic_compare_exchange_strong(&p->error, &none, error)) atomic_store(&p->at, file);
+}
+
+#define MX_TRIES     4
+#define MX_FIRST_NAP 2000000 /* ns, each eight times the one before: 0.15 s in all */
+
+/* An error of the system says nothing about the file, as that there is none, or no right to it, would. */
+static bool says_nothing(int error) {
+    return error == EIO || error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR ||
+           error == EAGAIN || error == ESTALE || error == ETIMEDOUT;
+}
+
+/* Before another try, if errno says that one may help. */
+static bool again(int tries) {
+    struct timespec nap = {.tv_nsec = MX_FIRST_NAP};
+    if (!says_nothing(errno) || tries + 1 >= MX_TRIES) return false;
+    for (int i = 0; i < tries; i++) nap.tv_nsec *= 8;
+    nanosleep(&nap, NULL);
+    return true;
+}
+
+/* Size and time; 0 of what is no file. An error of the system: its errno. */
+static int file_stat(int root_fd, const char *path, int64_t *size, int64_t *mtime) {
     struct stat st;
+    int tries = 0;
     *size = *mtime = 0;
-    if (fstatat(root_fd, path, &st, 0) || !S_ISREG(st.st_mode)) return;
+    while (fstatat(root_fd, path, &st, 0))
+        if (!again(tries++)) return says_nothing(errno) ? errno : 0;
+    if (!S_ISREG(st.st_mode)) return 0;
     *size = st.st_size;
     *mtime = (int64_t)((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec);
+    return 0;
 }
 
 /* Bytes a sample once decoded; TIFF may be anything up to float, so the most. */
@@ -75,8 +107,12 @@ static bool try_header(int fd, char *buffer, size_t want, mx_entry *f) {
 static void read_header(probe *p, const char *path, mx_entry *f) {
     if (!f->size || f->size > MX_INDEX_FILE_MAX) return;
     size_t size = (size_t)f->size, head = size < MX_PROBE_HEAD ? size : MX_PROBE_HEAD;
-    int fd = openat(p->root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return;
+    int fd, tries = 0;
+    while ((fd = openat(p->root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0 && again(tries++)) {}
+    if (fd < 0) {
+        if (says_nothing(errno)) give_up(p, f - p->x->file, errno);
+        return;
+    }
     char *buffer = malloc(head);
     bool done = buffer && head > MX_PROBE_FIRST && try_header(fd, buffer, MX_PROBE_FIRST, f);
     if (buffer && !done && !try_header(fd, buffer, head, f) && size > head) {
@@ -99,7 +135,11 @@ static void probe_file(void *user, int64_t i, int thread) {
         if (!f->width) read_header(p, p->x->names + p->x->folder[f->holder - 1].name, f);
         return;
     }
-    file_stat(p->root_fd, path, &f->size, &f->mtime);
+    int error = file_stat(p->root_fd, path, &f->size, &f->mtime);
+    if (error) {
+        give_up(p, i, error);
+        return;
+    }
     const mx_entry *was = p->old ? mx_index_find(p->old, path) : NULL;
     if (was && was->width && was->size == f->size && was->mtime == f->mtime) {
         f->width = was->width, f->height = was->height;
@@ -108,10 +148,15 @@ static void probe_file(void *user, int64_t i, int thread) {
         read_header(p, path, f);
 }
 
-void mx_index_probe(mx_index *x, const mx_index *old, int root_fd, int threads) {
+mx_status mx_index_probe(mx_index *x, const mx_index *old, int root_fd, int threads, mx_error *e) {
     probe p = {.x = x, .old = old, .root_fd = root_fd, .big = PTHREAD_MUTEX_INITIALIZER};
+    char quoted[MX_QUOTE];
     mx_parallel(threads, x->files, probe_file, &p);
     pthread_mutex_destroy(&p.big);
+    int error = atomic_load(&p.error);
+    if (!error) return MX_OK;
+    return mx_fail(e, MX_ERR_IO, "cannot look at %s: %s (tried %d times)",
+                   mx_quote(quoted, x->names + x->file[atomic_load(&p.at)].name), strerror(error), MX_TRIES);
 }
 
 typedef struct {
@@ -141,7 +186,8 @@ static void check_file(void *user, int64_t i, int thread) {
     const mx_entry *f = &c->x->file[i * c->x->files / c->checked];
     int64_t size, mtime;
     if (f->holder) return; /* the holder was looked at */
-    file_stat(c->root_fd, c->x->names + f->name, &size, &mtime);
+    if (file_stat(c->root_fd, c->x->names + f->name, &size, &mtime))
+        return; /* listing again would not help */
     if (size != f->size || mtime != f->mtime) atomic_store(&c->changed, true);
 }
 

@@ -14,14 +14,20 @@
 /* ---- reading --------------------------------------------------------------------------------------------
  */
 
-/* Is it a file of this program: a safetensors file with our configuration? What cannot be opened is none. */
-static bool is_ours(const char *path) {
+/* Is it a file of this program: a safetensors file with our configuration? What cannot be opened or read at
+ * all is an error, and not another program's file. */
+static mx_status is_ours(bool *ours, const char *path, mx_error *e) {
     mx_st *st = NULL;
-    mx_error quiet = {0};
-    if (mx_pth_is_file(path) || mx_st_open(&st, path, &quiet)) return false;
-    bool ours = mx_st_meta(st, "config") != NULL;
+    mx_error why = {0};
+    *ours = false;
+    if (mx_pth_is_file(path)) return MX_OK;
+    if (mx_st_open(&st, path, &why)) {
+        if (why.status == MX_ERR_IO || why.status == MX_ERR_MEMORY) *e = why;
+        return e->status;
+    }
+    *ours = mx_st_meta(st, "config") != NULL;
     mx_st_close(st);
-    return ours;
+    return MX_OK;
 }
 
 mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
@@ -31,14 +37,17 @@ mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx
 
 mx_status mx_model_read_with(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
                              mx_params_use use, mx_error *e) {
-    if (is_ours(path))
-        return mx_checkpoint_read_weights(m, pixels, path, hints ? hints->weights : NULL, use, e);
+    bool ours;
+    if (is_ours(&ours, path, e)) return e->status;
+    if (ours) return mx_checkpoint_read_weights(m, pixels, path, hints ? hints->weights : NULL, use, e);
     return mx_foreign_read(m, pixels, path, hints, use == MX_PARAMS_MAPPED ? MX_PARAMS_WEIGHTS : use, e);
 }
 
 mx_status mx_model_config_any(mx_model_config *config, const char *path, const mx_foreign_hints *hints,
                               mx_error *e) {
-    if (is_ours(path)) return mx_checkpoint_config(config, path, e);
+    bool ours;
+    if (is_ours(&ours, path, e)) return e->status;
+    if (ours) return mx_checkpoint_config(config, path, e);
     return mx_foreign_read_config(config, path, hints, e);
 }
 
@@ -164,7 +173,9 @@ mx_status mx_run_convert(const mixmae_options *options, const mixmae_sink *sink,
                        o->output);
     const char *path = o->images[0];
     if (read_hints(&hints, &given, options, sink, e)) return e->status;
-    if (!is_ours(path))
+    bool ours;
+    if (is_ours(&ours, path, e)) return e->status;
+    if (!ours)
         mx_foreign_read(&m, &pixels, path, &hints, MX_PARAMS_WEIGHTS, e);
     else if (!refuse_hints(&hints, path, e))
         mx_checkpoint_read_weights(&m, &pixels, path, hints.weights, MX_PARAMS_WEIGHTS, e);
