@@ -127,7 +127,7 @@ static mx_status write_model(mx_error *e) { return mx_checkpoint_write(at("kept"
 
 static mx_status write_line(mx_error *e) {
     mx_training p = {.paths.log = (char *)at("kept"), .settings.steps_per_epoch = 4};
-    const mx_observe_number line[] = {{"loss", 0.5}, {"lr", NAN}};
+    const mx_observe_number line[] = {{"loss", 0.5, false}, {"lr", NAN, false}};
     return mx_observe_numbers(&p, line, 2, e);
 }
 
