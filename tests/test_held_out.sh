@@ -84,7 +84,7 @@ for command in pre fine; do
     for file in hurt/val/*/*.png; do head -c 90 "$file" >x && cp x "$file"; done
     wait $!
     [ $? = 4 ] || fail "$command: damaged while training: $(cat out)"
-    grep -q "held-out images: too many broken.*step [0-9]* is saved: --resume late" out ||
+    grep -qE "held-out images: (too many broken|a broken image could not be replaced).*step [0-9]+ is saved: --resume late" out ||
         fail "$command: not saved: $(cat out)"
     rm -rf hurt && cp -rp data hurt
     step=$(sed 's/.*step \([0-9]*\) is saved.*/\1/' out)
