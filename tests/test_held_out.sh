@@ -2,7 +2,7 @@
 # Held-out images that cannot be read: named and counted before the first step, left out of every measure, judged by
 # --max-bad, and where they end a run nothing that it learnt is lost.
 set -u
-mixmae=$1
+mixmae=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
