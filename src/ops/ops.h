@@ -12,7 +12,8 @@
  *   - [..., C] means any leading dimensions, taken as rows N.
  * Types: f32, except that activations may be bf16 where a contract says [bf16]. A product whose x is bf16
  * rounds each of its operands to bf16 (nearest even) and sums in f32; norms, softmax, losses, bias and
- * parameter gradients are f32 inside whatever the tensors are (as PyTorch's autocast keeps them). */
+ * parameter gradients are f32 inside whatever the tensors are (as PyTorch's autocast keeps them). A backend
+ * with bf16 products may round attention's probabilities and the gradients of its logits for them too. */
 #ifndef MX_OPS_OPS_H
 #define MX_OPS_OPS_H
 

@@ -3,10 +3,10 @@
  * The right operand is packed into panels of MX_NR columns, KC deep, zero-padded to whole panels, so that the
  * micro-kernel reads it in order; the left one is read in place when it is f32 and its rows are contiguous
  * along k (forward and dX), and packed when not: rows of f32 from bf16, or strips of 6 rows (dW). Operands
- * become f32 while they are packed, so there is one micro-kernel; a bf16 product differs in what is packed
- * only. The long sum goes in blocks of KC = 256 through the result: 256 products a register, then one
- * addition, which also keeps the error of 25,088-row sums small. Why not oneDNN's sgemm: docs/SPEED.md,
- * "Products". */
+ * become f32 while they are packed, so a bf16 product differs in what is packed only, where the instruction
+ * set has no bf16 products of its own (gemm_pairs.c). The long sum goes in blocks of KC = 256 through the
+ * result: 256 products a register, then one addition, which also keeps the error of 25,088-row sums small.
+ * Why not oneDNN's sgemm: docs/SPEED.md, "Products". */
 #include "ops/cpu/kernels/micro.h"
 #include "ops/cpu/kernels/transpose.h"
 

@@ -8,6 +8,7 @@
 
 #ifdef __AVX512BF16__
 #include "ops/cpu/kernels/pairs.h"
+#include "ops/cpu/kernels/transpose.h"
 
 #define DEPTH 512 /* of a block of k: as many words as MX_KC floats */
 
@@ -15,10 +16,6 @@ static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t pairs_of(int64_t k) { return (k + 1) / 2; }
 static int64_t panel_size(int64_t k) { return pairs_of(k) * MX_NR + 16; }
 static int64_t strip_size(int64_t k) { return pairs_of(k) * MX_MR + 16; }
-
-MX_INLINE const void *at(const void *p, int64_t i, const mx_read how) {
-    return (const char *)p + i * (how == MX_READ_BF16 ? 2 : 4);
-}
 
 /* 16 of a panel's columns, each contiguous along k; n <= 16 of them exist */
 MX_INLINE void half_panel_transposed(mx_pair *d, const void *b, const mx_read how, int64_t ld, int64_t k,
@@ -38,12 +35,12 @@ MX_INLINE void pack_b_as(mx_pair *d, const mx_gemm_block *g, int64_t p0, int64_t
     if (g->b_col != 1) {
         for (int64_t j = 0; j < g->n; j += MX_NR, d += size)
             for (int64_t h = 0; h < MX_NR; h += 16)
-                half_panel_transposed(d + h, at(g->b, p0 + (j + h) * g->b_col, how), how, g->b_col, k,
+                half_panel_transposed(d + h, mx_read_at(g->b, p0 + (j + h) * g->b_col, how), how, g->b_col, k,
                                       g->n - j - h);
         return;
     }
     for (int64_t p = 0; p < k; p += 2) {
-        const void *b = at(g->b, (p0 + p) * g->b_row, how);
+        const void *b = mx_read_at(g->b, (p0 + p) * g->b_row, how);
         const int64_t next = p + 1 < k ? g->b_row : 0;
         mx_pair *to = d + p / 2 * MX_NR;
         for (int64_t j = 0; j < g->n; j += MX_NR, to += size) {
@@ -60,7 +57,7 @@ MX_INLINE void pack_b_as(mx_pair *d, const mx_gemm_block *g, int64_t p0, int64_t
 MX_INLINE void pack_rows(mx_pair *d, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k,
                          const mx_read how) {
     for (int64_t i = 0; i < m; i++, d += pairs_of(k)) {
-        const void *a = at(g->a, (i0 + i) * g->a_row + p0, how);
+        const void *a = mx_read_at(g->a, (i0 + i) * g->a_row + p0, how);
         for (int64_t p = 0; p < k; p += 32) {
             const int64_t rest = pairs_of(k - p);
             const __mmask16 some = (__mmask16)(rest >= 16 ? 0xffffu : (1u << rest) - 1u);
@@ -102,8 +99,8 @@ MX_INLINE void pack_strips(mx_pair *d, const mx_gemm_block *g, int64_t i0, int64
                            const mx_read how) {
     static const float zeros[MX_MC];
     for (int64_t p = 0; p < k; p += 2) {
-        const void *first = at(g->a, i0 + (p0 + p) * g->a_col, how),
-                   *second = p + 1 < k ? at(first, g->a_col, how) : zeros;
+        const void *first = mx_read_at(g->a, i0 + (p0 + p) * g->a_col, how),
+                   *second = p + 1 < k ? mx_read_at(first, g->a_col, how) : zeros;
         strip_step(d + p / 2 * MX_MR, strip_size(k), first, second, m, how);
     }
 }
