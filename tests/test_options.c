@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "io/file.h"
-#include "train/options.h"
+#include "options/options.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 

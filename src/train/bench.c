@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/say.h"
 #include "ops/product.h"
 #include "train/bench_profile.h"
 #include "train/commands.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "train/commands.h"
+#include "base/say.h"
 
 static const char *const phase_name[MX_PHASES] = {"forward", "backward", "update"};
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/say.h"
 #include "data/synth.h"
 #include "train/inspect.h"
 #include "train/settings.h"

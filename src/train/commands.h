@@ -4,13 +4,7 @@
 
 #include "base/status.h"
 #include "mixmae.h"
-#include "train/options.h"
-
-struct mixmae_options {
-    mx_options o;
-    bool *given; /* per row of the option table: stood on the command line or in a --config file */
-    mx_command command;
-};
+#include "options/options.h"
 
 /* MX_OK or the failure, which becomes an exit code (run.c). */
 mx_status mx_run_pretrain(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
@@ -27,13 +21,5 @@ mx_status mx_run_synth(const mixmae_options *options, const mixmae_sink *sink, m
 mx_status mx_run_convert(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 mx_status mx_run_pack(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
-
-/* One printf-formatted line to the sink. */
-void mx_say(const mixmae_sink *sink, const char *format, ...)
-    __attribute__((format(printf, 2, 3))); /* text */
-void mx_notice(const mixmae_sink *sink, const char *format, ...)
-    __attribute__((format(printf, 2, 3))); /* notice */
-/* A line of JSON, of UTF-8; NULL: there was no memory for it. */
-void mx_say_json(const mixmae_sink *sink, const char *json);
 
 #endif

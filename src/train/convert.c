@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/say.h"
 #include "io/pth_write.h"
 #include "train/export_onnx.h"
 #include "train/foreign.h"

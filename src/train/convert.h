@@ -2,8 +2,8 @@
 #ifndef MX_TRAIN_CONVERT_H
 #define MX_TRAIN_CONVERT_H
 
+#include "options/options.h"
 #include "train/checkpoint.h"
-#include "train/commands.h"
 #include "train/foreign.h"
 
 /* Like mx_checkpoint_read, but takes a PyTorch checkpoint too, or a safetensors file without our

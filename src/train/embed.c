@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "base/say.h"
 #include "io/json_text.h"
 #include "io/npy.h"
 #include "io/safetensors.h"

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/parallel.h"
+#include "base/say.h"
 #include "data/index.h"
 #include "data/pack.h"
 #include "io/file.h"

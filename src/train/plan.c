@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/say.h"
 #include "train/check_data.h"
 #include "train/commands.h"
 #include "train/convert.h"

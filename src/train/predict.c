@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "base/say.h"
 #include "io/json_text.h"
 #include "train/evaluate.h"
 #include "train/inference.h"

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "base/say.h"
 #include "optim/schedule.h"
 #include "io/json_text.h"
 #include "train/features.h"

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/commands.h"
+#include "base/say.h"
+#include "options/options.h"
 #include "train/convert.h"
 #include "train/inference.h"
 #include "train/pictures.h"

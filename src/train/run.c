@@ -1,7 +1,6 @@
 /* mixmae_run: from a command's name to its function, and from a status to an exit code. */
 #include "mixmae.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,33 +51,3 @@ mixmae_exit mixmae_run(const char *command, const mixmae_options *options, const
 }
 
 char *mixmae_plain(const char *text) { return mx_escape_control(text); }
-
-/* One line, of any length (JSON that is cut is none), whatever is in the names that it tells. */
-static void line(void (*to)(void *, const char *), void *user, const char *format, va_list ap) {
-    char *text = NULL, *plain;
-    if (!to) return;
-    if (vasprintf(&text, format, ap) < 0) text = NULL;
-    plain = text ? mx_escape_control(text) : NULL;
-    to(user, plain ? plain : "(out of memory for a line)");
-    free(text), free(plain);
-}
-
-void mx_say(const mixmae_sink *sink, const char *format, ...) {
-    va_list ap;
-    va_start(ap, format);
-    line(sink->text, sink->user, format, ap);
-    va_end(ap);
-}
-
-void mx_say_json(const mixmae_sink *sink, const char *json) {
-    char *plain = json ? mx_escape_json(json) : NULL;
-    if (sink->text) sink->text(sink->user, plain ? plain : "{}");
-    free(plain);
-}
-
-void mx_notice(const mixmae_sink *sink, const char *format, ...) {
-    va_list ap;
-    va_start(ap, format);
-    line(sink->notice, sink->user, format, ap);
-    va_end(ap);
-}

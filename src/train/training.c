@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/say.h"
 #include "io/file.h"
 #include "train/check_data.h"
 #include "train/ema.h"

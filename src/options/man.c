@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "mixmae.h"
-#include "train/options.h"
+#include "options/options.h"
 
 /* Text as roff prints it: a backslash and a hyphen escaped, a line's first '.' or '\'' kept from being a
  * macro. */

@@ -1,6 +1,6 @@
 /* The reference document docs/OPTIONS.md, made from the option table, the command texts and the named models;
  * a test compares it with the file, so none of the four can drift apart. */
-#include "train/options.h"
+#include "options/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>

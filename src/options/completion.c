@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "mixmae.h"
-#include "train/options.h"
+#include "options/options.h"
 
 static bool knows(const mx_command_text *c, const mx_option_row *r) {
     return r->commands & (unsigned)c->command;

@@ -1,5 +1,5 @@
 /* Values of options: defaults, parsing and printing, one kind at a time. See options.h. */
-#include "train/options.h"
+#include "options/options.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* The table itself: every option of every command, with its default, range and help. Nothing else. */
-#include "train/options.h"
+#include "options/options.h"
 
 #include <math.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Command lines: flags, values and files without a name, see options.h. Option files are in options_file.c.
  */
-#include "train/options.h"
+#include "options/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>

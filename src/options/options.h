@@ -1,12 +1,13 @@
 /* The one option table: parses flags and option files, prints help, logs the effective values, and is stored
  * in the run folder. A test holds the documentation against it. */
-#ifndef MX_TRAIN_OPTIONS_H
-#define MX_TRAIN_OPTIONS_H
+#ifndef MX_OPTIONS_OPTIONS_H
+#define MX_OPTIONS_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
+#include "mixmae.h"
 #include "model/config.h"
 
 #define MX_MAX_LIST 64
@@ -72,6 +73,13 @@ typedef enum {
     MX_CMD_PACK = 1 << 13
 } mx_command;
 
+/* The options of one call, as mixmae.h hands them out. */
+struct mixmae_options {
+    mx_options o;
+    bool *given; /* per row of the option table: stood on the command line or in a --config file */
+    mx_command command;
+};
+
 /* How a value is written and stored; private to options*.c but for the table's tests. */
 typedef enum {
     MX_VALUE_TEXT,   /* char * */
@@ -130,6 +138,15 @@ char *mx_options_get(const mx_options *o, int i);
 /* All values that are set, for a command, as an option file that mx_options_read takes back exactly (free
  * it). */
 char *mx_options_text(const mx_options *o, mx_command command);
+
+/* A run's options.ini: such a file under a first line that names the program's version and the command. The
+ * command of a file; 0: unreadable, or not of a run. */
+mx_command mx_run_command(const char *options_path);
+/* A run's options as its file has them. Initialises *o; free with mx_options_free, also after a failure. */
+mx_status mx_run_options_read(mx_options *o, mx_command command, const char *options_path, mx_error *e);
+mx_status mx_run_options_write(const char *options_path, mx_command command, const mx_options *o,
+                               mx_error *e);
+
 /* Help of a command (free it), and the whole reference in Markdown (options_docs.c). */
 char *mx_options_help(mx_command command);
 char *mx_options_markdown(void);
@@ -142,6 +159,7 @@ const mx_command_text *mx_command_text_at(int i);
 extern const char mx_exit_codes_text[];
 /* "pretrain" → MX_CMD_PRETRAIN; 0 when there is no such command. Its name and one-line description. */
 mx_command mx_command_find(const char *name);
+const char *mx_command_name(mx_command command); /* "?" for what is no command */
 int mx_command_count(void);
 void mx_command_at(int i, mx_command *command, const char **name, const char **brief);
 
