@@ -1,5 +1,4 @@
-/* Command lines: flags, values and files without a name, see options.h. Option files are in options_file.c.
- */
+/* Command lines: flags, values and files without a name, see options.h. Option files are in file.c. */
 #include "options/options.h"
 
 #include <stdio.h>
@@ -39,8 +38,7 @@ mx_status mx_options_unknown(const char *name, unsigned commands, mx_error *e) {
     return mx_fail(e, MX_ERR_ARGUMENT, "there is no option --%s here; --help lists them", name);
 }
 
-/* ---- command lines ----------------------------------------------------------------------------------------
- */
+/* ---- command lines ---- */
 
 typedef struct {
     mx_options *o;

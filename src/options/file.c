@@ -4,8 +4,7 @@
  * libinih cuts blanks at both ends of a value, ends it at " ;", and goes on with the rest of a line longer
  * than 200 bytes as if it were the next line. So a value that would suffer is written in double quotes with
  * \" \\ \xHH, in pieces; a backslash behind a piece says that the next, indented line continues it. Whoever
- * wrote the file is not trusted: its size, its lines and every value are checked before use. See options.h.
- */
+ * wrote the file is not trusted: its size, its lines and every value are checked before use. See options.h. */
 #include "options/options.h"
 
 #include <ctype.h>
@@ -23,8 +22,7 @@
 #define MX_VALUE_LIMIT 8192 /* bytes of one value: two of the longest paths */
 #define MX_PIECE       120  /* bytes between two quotes: fits a line behind the longest name */
 
-/* ---- reading ----------------------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 typedef struct {
     mx_options *o;
@@ -162,8 +160,7 @@ done:
     return own.status ? mx_fail(e, own.status, "%s", own.text) : MX_OK;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------------
- */
+/* ---- writing ---- */
 
 static bool is_plain(const char *value) {
     size_t n = strlen(value);

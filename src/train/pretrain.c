@@ -109,7 +109,3 @@ done:
 
 const mx_training_task mx_pretrain_task = {MX_CMD_PRETRAIN, "train_loss", settings, use_data,
                                            first_weights,   held_out,     picture,  MX_HELD_OUT};
-
-mx_status mx_run_pretrain(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
-    return mx_training_run(&mx_pretrain_task, options, sink, e);
-}

@@ -13,7 +13,7 @@
 #include "train/ema.h"
 #include "train/held_out.h"
 #include "train/open_data.h"
-#include "train/plan.h"
+#include "train/memory.h"
 #include "train/process.h"
 #include "train/report.h"
 #include "train/same_data.h"

@@ -1,7 +1,7 @@
 /* Where a step's time goes, see bench_profile.h. The ops measure themselves (mx_ctx.profile); the phases are
  * told apart by the loss, behind which backward begins. A forward op in backward is one whose output was not
  * kept: its work done again to save memory (model/block.h). */
-#include "train/bench_profile.h"
+#include "command/bench_profile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
