@@ -67,6 +67,12 @@ static int print_version(void) {
     return end_of_output(MIXMAE_EXIT_OK);
 }
 
+/* One a line, for scripts. */
+static int print_commands(void) {
+    for (int i = 0; mixmae_command_name(i); i++) puts(mixmae_command_name(i));
+    return end_of_output(MIXMAE_EXIT_OK);
+}
+
 static int print_completion(const char *shell) {
     char *text = shell ? mixmae_completion(shell) : NULL;
     if (text) return print_made(text);
@@ -87,10 +93,7 @@ static int run(const char *command, int argc, char **argv) {
         code = print_help(command);
     else {
         progress_line live;
-        /* these have something to save or a half-written file to remove; the others end at once */
-        bool stoppable = !strcmp(command, "pretrain") || !strcmp(command, "finetune") ||
-                         !strcmp(command, "embed") || !strcmp(command, "pack");
-        progress_begin(&live, mixmae_options_flag(options, "quiet"), stoppable);
+        progress_begin(&live, mixmae_options_flag(options, "quiet"), mixmae_command_stoppable(command));
         const mixmae_sink sink = {&live, print_text, progress_notice, progress_show, progress_stop_asked};
         code = mixmae_run(command, options, &sink, message, sizeof message);
         progress_end(&live);
@@ -111,6 +114,7 @@ int main(int argc, char **argv) {
     if (!strcmp(argv[1], "--help-markdown")) return print_help("markdown");
     const char *next = argc > 2 ? argv[2] : NULL;
     if (!strcmp(argv[1], "--help-man")) return print_about(mixmae_man(next), next); /* for `make install` */
+    if (!strcmp(argv[1], "--list-commands")) return print_commands();
     if (!strcmp(argv[1], "--completion")) return print_completion(next);
     if (!strcmp(argv[1], "--version")) return print_version();
     return run(argv[1], argc - 2, argv + 2);

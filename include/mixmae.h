@@ -53,7 +53,13 @@ typedef struct {
 /* Options of any command: the table that the command line uses. See `mixmae COMMAND --help`. */
 typedef struct mixmae_options mixmae_options;
 
-/* The commands. options: made by mixmae_options_make for that command. message: one sentence on failure, of
+/* Name of a command by its place in the help, from 0; NULL past the last. Static. */
+const char *mixmae_command_name(int index);
+/* Does this command poll the sink's stop? It has something to save, or a half-written file to remove; any other
+ * may be ended at once. false also for what is no command. */
+bool mixmae_command_stoppable(const char *command);
+
+/* Runs a command. options: made by mixmae_options_make for that command. message: one sentence on failure, of
  * `size` bytes. */
 mixmae_exit mixmae_run(const char *command, const mixmae_options *options, const mixmae_sink *sink,
                        char *message, size_t size);

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "train/plan.h"
+#include "train/memory.h"
+#include "train/timing.h"
 
 #define CASES 16
 

@@ -21,7 +21,10 @@ expect 2 "Commands:" "$mixmae"
 expect 0 "pretrain" "$mixmae" --help
 expect 0 "^mixmae [0-9]" "$mixmae" --version
 expect 2 "no command nonsense" "$mixmae" nonsense
-for command in pretrain plan reconstruct inspect verify synth bench; do
+"$mixmae" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' >"$work/help"
+"$mixmae" --list-commands >"$work/list"
+[ "$(wc -l <"$work/list")" -ge 14 ] && cmp "$work/help" "$work/list" || fail "--list-commands is not the list of the help"
+for command in $(cat "$work/list"); do
     expect 0 "Examples:" "$mixmae" $command --help
     expect 0 "Exit codes:" "$mixmae" $command --help
 done

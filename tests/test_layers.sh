@@ -18,7 +18,9 @@ allowed src/model 'base/|ops/|model/'
 allowed src/optim 'base/|ops/|model/|optim/'
 allowed src/data 'base/|data/'
 allowed src/io 'base/|io/|(tensorboard|onnx).pb-c.h'
-allowed src/train 'base/|ops/|model/|optim/|data/|io/|train/|mixmae.h'
+allowed src/options 'base/|model/|data/|io/|options/|mixmae.h'
+allowed src/train 'base/|ops/|model/|optim/|data/|io/|options/|train/|mixmae.h'
+allowed src/command 'base/|ops/|model/|optim/|data/|io/|options/|train/|command/|mixmae.h'
 allowed cli 'progress.h'
 grep -rnE '#include <' "$root/cli" | grep -vE '<(mixmae|stdio|stdlib|string|stdbool|signal|stdarg|time|fcntl|unistd|sys/ioctl)\.h>' && fail "cli includes mixmae.h and the system's headers only"
 grep -nE '#include' "$root"/examples/*.c | grep -vE '<(mixmae|stdio|stdlib|string)\.h>' && fail "an example includes mixmae.h and standard headers only"
@@ -38,9 +40,13 @@ done
 # The check itself must be able to fail.
 if [ $# -lt 2 ]; then
     bad=$(mktemp -d)
-    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,train},cli,include,examples,tests}
-    printf '/* x */\n#include "train/step.h"\n' >"$bad/src/model/bad.c"
-    bash "$0" - "$bad" >/dev/null 2>&1 && fail "a forbidden include was not noticed"
+    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,options,train,command},cli,include,examples,tests}
+    bash "$0" - "$bad" 2>/dev/null || fail "an empty tree breaks a rule"
+    for pair in model:train/step.h options:train/step.h options:command/table.h train:command/table.h; do
+        printf '/* x */\n#include "%s"\n' "${pair#*:}" >"$bad/src/${pair%:*}/bad.c"
+        bash "$0" - "$bad" >/dev/null 2>&1 && fail "a forbidden include was not noticed: $pair"
+        rm "$bad/src/${pair%:*}/bad.c"
+    done
     rm -rf "$bad"
 fi
 exit $failed

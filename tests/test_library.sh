@@ -72,7 +72,7 @@ CC
 fi
 
 # ---- pages: one a command, every option in it, roff without complaint
-for command in $("$mixmae" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
+for command in $("$mixmae" --list-commands); do
     page=$root/share/man/man1/mixmae-$command.1
     [ -s "$page" ] || { fail "no page for $command"; continue; }
     "$mixmae" "$command" --help | sed -n 's/^  --\(\[no-\]\)\?\([a-z-]*\).*/\2/p' | grep -v '^help$' >options

@@ -12,7 +12,9 @@
 #include <cmocka.h>
 
 #include "io/file.h"
-#include "train/options.h"
+#include "command/command.h"
+#include "options/options.h"
+#include "options/pages.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
@@ -59,7 +61,7 @@ static void test_table(void **state) {
         for (int j = 0; j < i; j++)                   /* one meaning of a name for each command */
             assert_false(!strcmp(r->name, mx_option_at(j)->name) &&
                          (r->commands & mx_option_at(j)->commands));
-        for (unsigned bit = 1; bit <= MX_CMD_PACK; bit <<= 1)
+        for (unsigned bit = 1; bit < 1u << MX_COMMAND_COUNT; bit <<= 1)
             if (r->commands & bit) assert_int_equal(mx_option_find(r->name, bit), i);
     }
     assert_int_equal(mx_option_find("nonsense", 0), -1);
@@ -214,8 +216,7 @@ static void test_refusals(void **state) {
             "there is no option");
 }
 
-/* ---- option files -----------------------------------------------------------------------------------------
- */
+/* ---- option files ---- */
 
 static char path[64];
 
@@ -445,25 +446,75 @@ static void test_copy(void **state) {
     mx_options_free(&copy);
 }
 
-/* ---- texts and the model ----------------------------------------------------------------------------------
- */
+/* ---- texts and the model ---- */
+
+/* Every command says all of itself, in texts that the printers can wrap. */
+static void test_descriptions(void **state) {
+    (void)state;
+    char begin[40];
+    assert_int_equal(mx_commands.count, MX_COMMAND_COUNT);
+    for (int i = 0; i < mx_commands.count; i++) {
+        const mx_command_row *c = &mx_commands.row[i];
+        const mx_command_about *a = c->about;
+        assert_int_equal(mx_command_find(c->name), c->command);
+        assert_string_equal(mx_command_name(c->command), c->name);
+        assert_string_equal(mixmae_command_name(i), c->name);
+        assert_int_equal(mixmae_command_stoppable(c->name), a->stoppable);
+        assert_non_null(a->run);
+        snprintf(begin, sizeof begin, "mixmae %s ", c->name);
+        assert_memory_equal(a->usage, begin, strlen(begin));
+        assert_true(!strchr(a->brief, '\n') && a->brief[strlen(a->brief) - 1] != '.');
+        assert_true(a->text[strlen(a->text) - 1] == '.');
+        assert_true(!strchr(a->text, '\n') && !strstr(a->text, "  "));
+        assert_non_null(a->examples[0]);
+        assert_null(a->examples[COUNT(a->examples) - 1]);
+        for (int j = 0; a->examples[j]; j++) assert_memory_equal(a->examples[j], begin, strlen(begin));
+    }
+    assert_int_equal(mx_command_find("nonsense"), 0);
+    assert_string_equal(mx_command_name((mx_command)0), "?");
+    assert_null(mixmae_command_name(-1));
+    assert_null(mixmae_command_name(mx_commands.count));
+    assert_true(mixmae_command_stoppable("pretrain") && mixmae_command_stoppable("embed"));
+    assert_false(mixmae_command_stoppable("bench") || mixmae_command_stoppable("nonsense"));
+}
+
+static void test_wrapped(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int at;
+        const char *lines;
+    } cases[] = {{"", 0, "\n"},
+                 {"ab cd ef", 0, "ab cd ef\n"},
+                 {"ab cd efg", 0, "ab cd\n  efg\n"},
+                 {"abcdefghijk lm", 0, "abcdefghijk\n  lm\n"},
+                 {"ab cd", 4, "ab\n  cd\n"},
+                 {"ab  cd", 3, "ab cd\n"}};
+    for (int i = 0; i < COUNT(cases); i++) {
+        char *text = NULL;
+        size_t size = 0;
+        FILE *f = open_memstream(&text, &size);
+        assert_non_null(f);
+        mx_put_wrapped(f, cases[i].text, cases[i].at, 2, 8);
+        fclose(f);
+        assert_string_equal(text, cases[i].lines);
+        free(text);
+    }
+}
 
 static void test_help_names_every_option(void **state) {
     (void)state;
-    char *reference = mx_options_markdown();
-    for (int c = 0; c < mx_command_count(); c++) {
-        mx_command command;
-        const char *name, *brief;
-        mx_command_at(c, &command, &name, &brief);
-        assert_int_equal(mx_command_find(name), command);
-        char *help = mx_options_help(command), want[80];
-        holds(help, brief), holds(help, "Usage: mixmae "), holds(help, "Examples:"),
+    char *reference = mx_markdown(&mx_commands);
+    for (int c = 0; c < mx_commands.count; c++) {
+        const mx_command_row *row = &mx_commands.row[c];
+        char *help = mx_help_command(row), want[80];
+        holds(help, row->about->brief), holds(help, "Usage: mixmae "), holds(help, "Examples:"),
             holds(help, "Exit codes:");
         for (int i = 0; i < mx_option_count(); i++) {
             const mx_option_row *r = mx_option_at(i);
             bool is_switch = r->kind == MX_VALUE_SWITCH;
             snprintf(want, sizeof want, "\n  --%s%s ", is_switch ? "[no-]" : "", r->name);
-            assert_int_equal(strstr(help, want) != NULL, mx_option_find(r->name, command) >= 0);
+            assert_int_equal(strstr(help, want) != NULL, mx_option_find(r->name, row->command) >= 0);
             snprintf(want, sizeof want, "| `--%s%s", r->name, is_switch ? "`" : " ");
             holds(reference, want);
         }
@@ -471,7 +522,6 @@ static void test_help_names_every_option(void **state) {
             assert_true(strcspn(line, "\n") < 140);
         free(help);
     }
-    assert_int_equal(mx_command_find("nonsense"), 0);
     holds(reference, "| base_384 | 384 | 4 | 128 | 2,2,18,2 | 4,8,16,32 | 16,16,24,12 | 512 x 8, 16 | "
                      "0.00015 | 40 | 600 | 128 |");
     free(reference);
@@ -531,6 +581,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_file_refusals, make_path, remove_path),
         cmocka_unit_test_setup_teardown(test_command_line_wins, make_path, remove_path),
         cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_descriptions),
+        cmocka_unit_test(test_wrapped),
         cmocka_unit_test(test_help_names_every_option),
         cmocka_unit_test(test_model),
     };

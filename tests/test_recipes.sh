@@ -22,7 +22,7 @@ check() {
     return 1
 }
 
-commands=$("$mixmae" --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p')
+commands=$("$mixmae" --list-commands)
 for file in recipes/*.ini; do
     name=$(basename "$file" .ini)
     command=${name%%_*}

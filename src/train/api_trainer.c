@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "options/options.h"
 #include "train/ema.h"
 #include "train/api_model.h"
-#include "train/commands.h"
 #include "train/convert.h"
 #include "train/memory.h"
 #include "train/step.h"

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/say.h"
 #include "data/look.h"
 
 #define MX_FAR_DEVIATIONS 30.0 /* of a value from the mean, under statistics of the data themselves */

@@ -1,11 +1,14 @@
-/* Models from files of any kind we read, and the command that writes them as another. */
+/* Models from files of any kind we read, and written for PyTorch. */
 #ifndef MX_TRAIN_CONVERT_H
 #define MX_TRAIN_CONVERT_H
 
+#include "options/options.h"
 #include "train/checkpoint.h"
-#include "train/commands.h"
 #include "train/foreign.h"
 
+/* Is it a file of this program: a safetensors file with our configuration? What cannot be opened or read at
+ * all is an error, and not another program's file. */
+mx_status mx_model_is_ours(bool *ours, const char *path, mx_error *e);
 /* Like mx_checkpoint_read, but takes a PyTorch checkpoint too, or a safetensors file without our
  * configuration (foreign.h); told by content. */
 mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use, mx_error *e);

@@ -1,12 +1,12 @@
-/* `mixmae finetune`: what fine-tuning does of its own in a run (training.h). Its settings lie over the model
- * that
- * --init holds, labels become the head's classes, the held-out images give top-1, top-5 and loss, and the
+/* What fine-tuning does of its own in a run (training.h). Its settings lie over the model that --init holds,
+ * labels become the head's classes, the held-out images give top-1, top-5 and loss, and the
  * best model is kept. Source: objective.md "Fine-tuning", schedule.md 3-5, augment.md (b)-(e). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/say.h"
 #include "train/ema.h"
 #include "train/convert.h"
 #include "train/evaluate.h"
@@ -123,7 +123,3 @@ static mx_status held_out(mx_training *p, mx_error *e) {
 
 const mx_training_task mx_finetune_task = {MX_CMD_FINETUNE, "loss",   settings, use_data,
                                            first_weights,   held_out, NULL,     0};
-
-mx_status mx_run_finetune(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
-    return mx_training_run(&mx_finetune_task, options, sink, e);
-}

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/say.h"
+
 static void say(void *user, const char *line) {
     mx_training *p = user;
     mx_observe_event(p, p->state.step, line);

@@ -3,8 +3,8 @@
 #ifndef MX_TRAIN_INFERENCE_H
 #define MX_TRAIN_INFERENCE_H
 
+#include "options/options.h"
 #include "train/checkpoint.h"
-#include "train/commands.h"
 #include "train/session.h"
 
 typedef enum {

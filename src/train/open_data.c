@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/say.h"
+
 mx_status mx_open_spec(mx_dataset **out, const mx_options *o, const char *spec, mx_split split,
                        const char *cache, mx_error *e) {
     const mx_data_request r = {spec, o->image_column, o->label_column};

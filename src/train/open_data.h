@@ -3,8 +3,7 @@
 #define MX_TRAIN_OPEN_DATA_H
 
 #include "data/dataset.h"
-#include "train/commands.h"
-#include "train/options.h"
+#include "options/options.h"
 
 /* --split, or `fallback` where it was not given: "train", "val" (all of --data where it has no such part and
  * --split did not ask for it), "test" or "all". */

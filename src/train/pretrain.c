@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/say.h"
 #include "train/ema.h"
 #include "train/convert.h"
 #include "train/held_out.h"
@@ -108,7 +109,3 @@ done:
 
 const mx_training_task mx_pretrain_task = {MX_CMD_PRETRAIN, "train_loss", settings, use_data,
                                            first_weights,   held_out,     picture,  MX_HELD_OUT};
-
-mx_status mx_run_pretrain(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
-    return mx_training_run(&mx_pretrain_task, options, sink, e);
-}

@@ -10,10 +10,10 @@
 
 #include "io/file.h"
 #include "mixmae.h"
+#include "options/options.h"
 #include "train/report_html.h"
 #include "train/report_log.h"
 #include "train/report_svg.h"
-#include "train/run_folder.h"
 
 /* What the page is made of. */
 typedef struct {

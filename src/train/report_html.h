@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "train/options.h"
+#include "options/options.h"
 #include "train/settings.h"
 
 extern const char mx_report_style[];

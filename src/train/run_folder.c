@@ -59,12 +59,6 @@ static bool dtype_may_differ(mx_options *stored, int row, const char *is, mx_err
     return !cannot.status && was.chosen && (auto_again || now.activations == was.activations);
 }
 
-const char *mx_command_name(mx_command command) {
-    for (int i = 0; i < mx_command_count(); i++)
-        if (mx_command_text_at(i)->command == command) return mx_command_text_at(i)->name;
-    return "?";
-}
-
 static const char *off_name(const char *name, char out[48]) {
     snprintf(out, 48, "no-%s", name);
     return out;
@@ -111,23 +105,6 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
     return e->status;
 }
 
-#define MX_FIRST_LINE MX_RUN_MARK "%s, %s" /* version, command */
-
-mx_command mx_run_command(const char *options_path) {
-    char line[128] = "", version[32], name[32];
-    FILE *f = fopen(options_path, "r");
-    if (f && !fgets(line, sizeof line, f)) line[0] = 0;
-    if (f) fclose(f);
-    return sscanf(line, "; mixmae %31[^,], %31s", version, name) == 2 ? mx_command_find(name) : (mx_command)0;
-}
-
-mx_status mx_run_options_read(mx_options *o, mx_command command, const char *options_path, mx_error *e) {
-    if (mx_options_init(o, e) || mx_options_defaults(o, command, e) ||
-        mx_options_set(o, "dtype", "f32", e)) /* where the file has none: f32 was all there was */
-        return e->status;
-    return mx_options_read(o, options_path, command, NULL, e);
-}
-
 static mx_status take_stored(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
                              mx_error *e) {
     mx_options stored;
@@ -149,19 +126,6 @@ fail:
     return e->status;
 }
 
-/* Written before the first step, and by mx_run_folder_dtype; the program's version and the command on
- * top. */
-static mx_status write_options(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
-    char *text = mx_options_text(o, command), *file = NULL;
-    if (!text || asprintf(&file, MX_FIRST_LINE "\n%s", mixmae_version(), mx_command_name(command), text) < 0)
-        mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", p->options);
-    else
-        mx_file_write(p->options, file, strlen(file), e);
-    free(file);
-    free(text);
-    return e->status;
-}
-
 mx_status mx_run_folder_dtype(const mx_run_paths *p, mx_command command, const mx_options *o, char **was,
                               mx_error *e) {
     mx_options stored;
@@ -170,7 +134,7 @@ mx_status mx_run_folder_dtype(const mx_run_paths *p, mx_command command, const m
     if (!(*was = strdup(stored.dtype)))
         mx_fail(e, MX_ERR_MEMORY, "out of memory");
     else if (!mx_options_set(&stored, "dtype", o->dtype, e))
-        write_options(p, command, &stored, e);
+        mx_run_options_write(p->options, command, &stored, e);
 done:
     mx_options_free(&stored);
     return e->status;
@@ -284,11 +248,11 @@ mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_opti
         return not_empty(p, e); /* another was quicker */
     if (p->anew) clear(p, false);
     if (command == MX_CMD_PRETRAIN && mx_folder_make(p->pictures, e)) return e->status;
-    return write_options(p, command, o, e);
+    return mx_run_options_write(p->options, command, o, e);
 }
 
 mx_status mx_run_folder_move(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
-    return write_options(p, command, o, e);
+    return mx_run_options_write(p->options, command, o, e);
 }
 
 void mx_run_folder_undo(const mx_run_paths *p) {

@@ -5,8 +5,7 @@
 #include <stdio.h>
 
 #include "mixmae.h"
-#include "train/commands.h"
-#include "train/options.h"
+#include "options/options.h"
 
 typedef struct {
     char *root, *options, *state, *model, *best, *log, *pictures, *report, *index, *lock;
@@ -30,12 +29,6 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
                              bool *stored, bool *resumed, mx_error *e);
 /* A new run: makes the folder, locks it and writes options.ini, every default filled in. */
 mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e);
-const char *mx_command_name(mx_command command);
-/* The command whose options.ini this is, by its first line; 0: unreadable. */
-mx_command mx_run_command(const char *options_path);
-/* A run's options as its options.ini has them. Initialises *o; free with mx_options_free, also after a
- * failure. */
-mx_status mx_run_options_read(mx_options *o, mx_command command, const char *options_path, mx_error *e);
 /* A resumed run goes on in o's dtype from here: options.ini holds it from now on. *was (free it) gets what
  * stood there before; NULL when it was the same, and nothing is written. */
 mx_status mx_run_folder_dtype(const mx_run_paths *p, mx_command command, const mx_options *o, char **was,

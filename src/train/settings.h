@@ -8,8 +8,8 @@
 #include "model/model.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
+#include "options/options.h"
 #include "train/checkpoint.h"
-#include "train/options.h"
 #include "train/session.h"
 
 #define MX_MAX_SAVED (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */

@@ -7,12 +7,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/say.h"
 #include "io/file.h"
 #include "train/check_data.h"
 #include "train/ema.h"
 #include "train/held_out.h"
 #include "train/open_data.h"
-#include "train/plan.h"
+#include "train/memory.h"
 #include "train/process.h"
 #include "train/report.h"
 #include "train/same_data.h"

@@ -6,7 +6,7 @@
 
 #include "data/dataset.h"
 #include "io/events.h"
-#include "train/commands.h"
+#include "options/options.h"
 #include "train/run_folder.h"
 #include "train/step.h"
 

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "base/say.h"
 #include "io/json_text.h"
 #include "train/process.h"
 #include "train/report.h"

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "train/options.h"
+#include "options/options.h"
 
 /* Reads `size` bytes as pretrain's option file, through a file that only memory holds. */
 static mx_status read_bytes(mx_options *o, const void *bytes, size_t size, mx_error *e) {

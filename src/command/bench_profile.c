@@ -1,13 +1,13 @@
 /* Where a step's time goes, see bench_profile.h. The ops measure themselves (mx_ctx.profile); the phases are
  * told apart by the loss, behind which backward begins. A forward op in backward is one whose output was not
  * kept: its work done again to save memory (model/block.h). */
-#include "train/bench_profile.h"
+#include "command/bench_profile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "train/commands.h"
+#include "base/say.h"
 
 static const char *const phase_name[MX_PHASES] = {"forward", "backward", "update"};
 

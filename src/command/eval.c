@@ -7,6 +7,8 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "base/say.h"
+#include "command/command.h"
 #include "data/compose.h"
 #include "io/json_text.h"
 #include "train/eval_report.h"
@@ -85,7 +87,7 @@ static mx_status print(const mx_evaluation *v, bool as_json, const mixmae_sink *
 
 static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
 
-mx_status mx_run_eval(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_inference f = {0};
     mx_evaluation v = {0};
@@ -108,3 +110,13 @@ done:
     mx_inference_free(&f);
     return e->status;
 }
+
+const mx_command_about mx_about_eval = {
+    .brief = "top-1, top-5 and loss of a classifier on labelled images",
+    .usage = "mixmae eval --checkpoint FILE --data DIR [--output DIR]",
+    .text = "Classifies every image once, without augmentation. With --output: confusion.csv, "
+            "per_class.csv, predictions.csv and report.html. The data's classes are matched to the model's "
+            "by name.",
+    .examples = {"mixmae eval --checkpoint tuned/best.safetensors --data photos --output result"},
+    .run = run,
+};

@@ -5,16 +5,17 @@
  * often the step does it: Σ flops / Σ seconds. The faster of our blocks and oneDNN with its own threading
  * (where it is installed) counts, both in the run's precision. (b) useful rate: 6 × forward multiply-adds
  * (docs/MODEL.md) of the step's images over the time of the whole step, optimiser included. What attention
- * inside groups saves and what is skipped counts as done.
- */
+ * inside groups saves and what is skipped counts as done. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/say.h"
+#include "command/bench_profile.h"
+#include "command/command.h"
 #include "ops/product.h"
-#include "train/bench_profile.h"
-#include "train/commands.h"
-#include "train/plan.h"
+#include "train/memory.h"
+#include "train/timing.h"
 
 #define MX_BENCH_ROUNDS 5
 #define MX_MAX_ROUNDS   100
@@ -127,7 +128,7 @@ static void rounds(bench *x, int count, const mixmae_sink *sink) {
                100 * x->library_flops / x->flops);
 }
 
-mx_status mx_run_bench(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_settings s;
     bench *x = calloc(1, sizeof *x);
@@ -157,3 +158,13 @@ done:
     free(x);
     return e->status;
 }
+
+const mx_command_about mx_about_bench = {
+    .brief = "training speed against the machine's matrix rate",
+    .usage = "mixmae bench --model NAME [--batch-size N] [--profile]",
+    .text = "Interleaves (a) the products of a step alone and (b) whole training steps, and prints useful "
+            "FLOPs a second of both.",
+    .examples = {"mixmae bench --model base --batch-size 8",
+                 "mixmae bench --model tiny --batch-size 16 --profile"},
+    .run = run,
+};

@@ -4,9 +4,8 @@
  * libinih cuts blanks at both ends of a value, ends it at " ;", and goes on with the rest of a line longer
  * than 200 bytes as if it were the next line. So a value that would suffer is written in double quotes with
  * \" \\ \xHH, in pieces; a backslash behind a piece says that the next, indented line continues it. Whoever
- * wrote the file is not trusted: its size, its lines and every value are checked before use. See options.h.
- */
-#include "train/options.h"
+ * wrote the file is not trusted: its size, its lines and every value are checked before use. See options.h. */
+#include "options/options.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 
 #include <ini.h>
 
+#include "data/index.h"
 #include "io/file.h"
 
 #define MX_FILE_LIMIT  ((size_t)1 << 20)
@@ -22,8 +22,7 @@
 #define MX_VALUE_LIMIT 8192 /* bytes of one value: two of the longest paths */
 #define MX_PIECE       120  /* bytes between two quotes: fits a line behind the longest name */
 
-/* ---- reading ----------------------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 typedef struct {
     mx_options *o;
@@ -161,8 +160,7 @@ done:
     return own.status ? mx_fail(e, own.status, "%s", own.text) : MX_OK;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------------
- */
+/* ---- writing ---- */
 
 static bool is_plain(const char *value) {
     size_t n = strlen(value);
@@ -213,4 +211,35 @@ char *mx_options_text(const mx_options *o, mx_command command) {
     if (!fclose(f) && whole) return text;
     free(text);
     return NULL;
+}
+
+/* ---- a run's options.ini ---- */
+
+#define MX_FIRST_LINE MX_RUN_MARK "%s, %s" /* version, command */
+
+mx_command mx_run_command(const char *options_path) {
+    char line[128] = "", version[32], name[32];
+    FILE *f = fopen(options_path, "r");
+    if (f && !fgets(line, sizeof line, f)) line[0] = 0;
+    if (f) fclose(f);
+    return sscanf(line, "; mixmae %31[^,], %31s", version, name) == 2 ? mx_command_find(name) : (mx_command)0;
+}
+
+mx_status mx_run_options_read(mx_options *o, mx_command command, const char *options_path, mx_error *e) {
+    if (mx_options_init(o, e) || mx_options_defaults(o, command, e) ||
+        mx_options_set(o, "dtype", "f32", e)) /* where the file has none: f32 was all there was */
+        return e->status;
+    return mx_options_read(o, options_path, command, NULL, e);
+}
+
+mx_status mx_run_options_write(const char *options_path, mx_command command, const mx_options *o,
+                               mx_error *e) {
+    char *text = mx_options_text(o, command), *file = NULL;
+    if (!text || asprintf(&file, MX_FIRST_LINE "\n%s", mixmae_version(), mx_command_name(command), text) < 0)
+        mx_fail(e, MX_ERR_MEMORY, "out of memory while writing %s", options_path);
+    else
+        mx_file_write(options_path, file, strlen(file), e);
+    free(file);
+    free(text);
+    return e->status;
 }

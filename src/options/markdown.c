@@ -1,10 +1,13 @@
 /* The reference document docs/OPTIONS.md, made from the option table, the command texts and the named models;
  * a test compares it with the file, so none of the four can drift apart. */
-#include "train/options.h"
+#include "options/pages.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "options/options.h"
+
+#define MX_WIDTH 120
 
 /* '|' would end a cell of a table. */
 static void put_cell(FILE *f, const char *text) {
@@ -29,9 +32,10 @@ static void put_list(FILE *f, const int *values, int count) {
 /* The second half of the named models: what fine-tuning fills in. */
 static void put_tuning(FILE *f) {
     char *names = strdup(mx_model_names()), *rest = names;
-    fputs("\nAnd for `finetune`:\n\n| model | blr | warm-up | epochs | batch | layer decay | drop path "
-          "|\n|---|---|---|---|---|---|---|\n",
-          f);
+    fputs(
+        "\nAnd for `finetune`:\n\n"
+        "| model | blr | warm-up | epochs | batch | layer decay | drop path |\n|---|---|---|---|---|---|---|\n",
+        f);
     for (char *name; rest && (name = strsep(&rest, ", "));) {
         mx_model_config c;
         mx_model_recipe r;
@@ -45,12 +49,13 @@ static void put_tuning(FILE *f) {
 
 static void put_models(FILE *f) {
     char *names = strdup(mx_model_names()), *rest = names;
-    fputs("\n## Named models\n\nWhat `--model` fills in where no other option says something else. The "
-          "learning "
-          "rate is for 256 images a step.\n\n"
-          "| model | image | patch | C | depths | heads | windows | decoder (width x blocks, heads) | blr | "
-          "warm-up | epochs | batch |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
-          f);
+    fputs(
+        "\n## Named models\n\n"
+        "What `--model` fills in where no other option says something else. "
+        "The learning rate is for 256 images a step.\n\n"
+        "| model | image | patch | C | depths | heads | windows | decoder (width x blocks, heads) | blr | warm-up | "
+        "epochs | batch |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        f);
     for (char *name; rest && (name = strsep(&rest, ", "));) {
         mx_model_config c;
         mx_model_recipe r;
@@ -65,39 +70,40 @@ static void put_models(FILE *f) {
     put_tuning(f);
 }
 
+static const char opening[] =
+    "Made from the program's own table by `mixmae --help-markdown`; a test compares the two. "
+    "A default in brackets; a star marks options that a resumed run must not change.";
 static const char file_text[] =
-    "\n## Option files\n\n`--config FILE` reads lines of `name = value`, names as above without the dashes; "
-    "a switch "
-    "is `true` or `false`.\n"
-    "Lines that start with `;` or `#` are comments, `[section]` lines mean nothing, and options that only "
-    "other\n"
-    "commands know are passed over, so a run's own `options.ini` serves `plan` and `bench` too. A value with "
-    "`;` in "
-    "it, or\nwith blanks at its ends, stands in double quotes with `\\\"`, `\\\\` and `\\xHH` (`;` is "
-    "`\\x3b`). A line "
-    "holds at most 190 bytes;\na longer value goes on in the next, indented line:\n\n"
-    "```\ndata = \"/a/long/path\" \\\n    \"/and/its/end\"\n```\n";
+    "`--config FILE` reads lines of `name = value`, names as above without the dashes; a switch is `true` or "
+    "`false`. Lines that start with `;` or `#` are comments, `[section]` lines mean nothing, and options that "
+    "only other commands know are passed over, so a run's own `options.ini` serves `plan` and `bench` too. A "
+    "value with `;` in it, or with blanks at its ends, stands in double quotes with `\\\"`, `\\\\` and `\\xHH` "
+    "(`;` is `\\x3b`). A line holds at most 190 bytes; a longer value goes on in the next, indented line:";
+static const char file_example[] = "\n```\ndata = \"/a/long/path\" \\\n    \"/and/its/end\"\n```\n";
 
-char *mx_options_markdown(void) {
+static void put_command(FILE *f, const mx_command_row *c) {
+    fprintf(f, "\n## mixmae %s\n\n%s\n\n    %s\n\n", c->name, c->about->brief, c->about->usage);
+    mx_put_wrapped(f, c->about->text, 0, 0, MX_WIDTH);
+    fputs("\n| option | meaning |\n|---|---|\n", f);
+    for (int i = 0; i < mx_option_count(); i++)
+        if (mx_option_at(i)->commands & (unsigned)c->command) put_option(f, mx_option_at(i));
+    fputs("\n```\n", f);
+    for (const char *const *line = c->about->examples; *line; line++) fprintf(f, "  %s\n", *line);
+    fputs("```\n", f);
+}
+
+char *mx_markdown(const mx_command_list *all) {
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
     if (!f) return NULL;
-    fputs("# Options\n\nMade from the program's own table by `mixmae --help-markdown`; a test compares the "
-          "two. A "
-          "default in\n"
-          "brackets; a star marks options that a resumed run must not change.\n",
-          f);
-    for (int i = 0; i < mx_command_count(); i++) {
-        const mx_command_text *c = mx_command_text_at(i);
-        fprintf(f, "\n## mixmae %s\n\n%s\n\n    %s\n\n%s\n\n| option | meaning |\n|---|---|\n", c->name,
-                c->brief, c->usage, c->text);
-        for (int j = 0; j < mx_option_count(); j++)
-            if (mx_option_at(j)->commands & (unsigned)c->command) put_option(f, mx_option_at(j));
-        fprintf(f, "\n```\n%s```\n", c->examples);
-    }
+    fputs("# Options\n\n", f);
+    mx_put_wrapped(f, opening, 0, 0, MX_WIDTH);
+    for (int i = 0; i < all->count; i++) put_command(f, &all->row[i]);
     put_models(f);
-    fputs(file_text, f);
+    fputs("\n## Option files\n\n", f);
+    mx_put_wrapped(f, file_text, 0, 0, MX_WIDTH);
+    fputs(file_example, f);
     fprintf(f, "\n## Exit codes\n\n%s", mx_exit_codes_text);
     fclose(f);
     return text;

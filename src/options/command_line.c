@@ -1,6 +1,5 @@
-/* Command lines: flags, values and files without a name, see options.h. Option files are in options_file.c.
- */
-#include "train/options.h"
+/* Command lines: flags, values and files without a name, see options.h. Option files are in file.c. */
+#include "options/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,8 +38,7 @@ mx_status mx_options_unknown(const char *name, unsigned commands, mx_error *e) {
     return mx_fail(e, MX_ERR_ARGUMENT, "there is no option --%s here; --help lists them", name);
 }
 
-/* ---- command lines ----------------------------------------------------------------------------------------
- */
+/* ---- command lines ---- */
 
 typedef struct {
     mx_options *o;

@@ -1,6 +1,6 @@
 /* `mixmae bench --profile`: where a step's time goes, op by op. */
-#ifndef MX_TRAIN_BENCH_PROFILE_H
-#define MX_TRAIN_BENCH_PROFILE_H
+#ifndef MX_COMMAND_BENCH_PROFILE_H
+#define MX_COMMAND_BENCH_PROFILE_H
 
 #include "mixmae.h"
 #include "train/step.h"

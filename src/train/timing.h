@@ -1,8 +1,7 @@
-/* Opening the images of a run, and the timing of single steps; shared by plan, pretrain and bench. */
-#ifndef MX_TRAIN_PLAN_H
-#define MX_TRAIN_PLAN_H
+/* Timing of single training steps on made-up images; for plan and bench. */
+#ifndef MX_TRAIN_TIMING_H
+#define MX_TRAIN_TIMING_H
 
-#include "train/memory.h"
 #include "train/step.h"
 
 /* One batch of uniform noise (free it); NULL when out of memory. */

@@ -1,13 +1,15 @@
 /* The one option table: parses flags and option files, prints help, logs the effective values, and is stored
  * in the run folder. A test holds the documentation against it. */
-#ifndef MX_TRAIN_OPTIONS_H
-#define MX_TRAIN_OPTIONS_H
+#ifndef MX_OPTIONS_OPTIONS_H
+#define MX_OPTIONS_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
+#include "mixmae.h"
 #include "model/config.h"
+#include "options/commands.h"
 
 #define MX_MAX_LIST 64
 
@@ -55,24 +57,14 @@ typedef struct {
     char *task; /* plan */
 } mx_options;
 
-typedef enum {
-    MX_CMD_PRETRAIN = 1 << 0,
-    MX_CMD_PLAN = 1 << 1,
-    MX_CMD_RECONSTRUCT = 1 << 2,
-    MX_CMD_INSPECT = 1 << 3,
-    MX_CMD_VERIFY = 1 << 4,
-    MX_CMD_SYNTH = 1 << 5,
-    MX_CMD_BENCH = 1 << 6,
-    MX_CMD_FINETUNE = 1 << 7,
-    MX_CMD_EVAL = 1 << 8,
-    MX_CMD_PREDICT = 1 << 9,
-    MX_CMD_EMBED = 1 << 10,
-    MX_CMD_PROBE = 1 << 11,
-    MX_CMD_CONVERT = 1 << 12,
-    MX_CMD_PACK = 1 << 13
-} mx_command;
+/* The options of one call, as mixmae.h hands them out. */
+struct mixmae_options {
+    mx_options o;
+    bool *given; /* per row of the option table: stood on the command line or in a --config file */
+    mx_command command;
+};
 
-/* How a value is written and stored; private to options*.c but for the table's tests. */
+/* How a value is written and stored; private to src/options but for the table's tests. */
 typedef enum {
     MX_VALUE_TEXT,   /* char * */
     MX_VALUE_TEXTS,  /* char ** and a count: everything up to the next option */
@@ -111,8 +103,7 @@ mx_status mx_options_defaults(mx_options *o, mx_command command, mx_error *e);
 void mx_options_free(mx_options *o);
 /* A copy with strings of its own. */
 mx_status mx_options_copy(mx_options *to, const mx_options *from, mx_error *e);
-/* One row's value from text ("true"/"false" for a switch). The message names option, expectation and finding.
- */
+/* One row's value from text ("true"/"false" for a switch). The message names option, expectation and finding. */
 mx_status mx_options_set_row(mx_options *o, int row, const char *value, mx_error *e);
 mx_status mx_options_set(mx_options *o, const char *name, const char *value, mx_error *e);
 /* argv without the program's and the command's name. --config files are read first, wherever they stand: the
@@ -130,20 +121,14 @@ char *mx_options_get(const mx_options *o, int i);
 /* All values that are set, for a command, as an option file that mx_options_read takes back exactly (free
  * it). */
 char *mx_options_text(const mx_options *o, mx_command command);
-/* Help of a command (free it), and the whole reference in Markdown (options_docs.c). */
-char *mx_options_help(mx_command command);
-char *mx_options_markdown(void);
-/* What help and reference say of command i, and of the exit codes. */
-typedef struct {
-    mx_command command;
-    const char *name, *brief, *usage, *text, *examples;
-} mx_command_text;
-const mx_command_text *mx_command_text_at(int i);
-extern const char mx_exit_codes_text[];
-/* "pretrain" → MX_CMD_PRETRAIN; 0 when there is no such command. Its name and one-line description. */
-mx_command mx_command_find(const char *name);
-int mx_command_count(void);
-void mx_command_at(int i, mx_command *command, const char **name, const char **brief);
+
+/* A run's options.ini: such a file under a first line that names the program's version and the command. The
+ * command of a file; 0: unreadable, or not of a run. */
+mx_command mx_run_command(const char *options_path);
+/* A run's options as its file has them. Initialises *o; free with mx_options_free, also after a failure. */
+mx_status mx_run_options_read(mx_options *o, mx_command command, const char *options_path, mx_error *e);
+mx_status mx_run_options_write(const char *options_path, mx_command command, const mx_options *o,
+                               mx_error *e);
 
 /* The model these options describe: the named model (without a name *config itself), then what is set apart;
  * checked. recipe may be NULL. */

@@ -1,12 +1,11 @@
 /* Manual pages in roff, made from the option table and the command texts like docs/OPTIONS.md, so that none
  * can drift apart from the program. Plain man(7) macros: TH, SH, TP, PP, B, nf. No date: the same program
  * gives the same bytes. */
-#include <stdio.h>
-#include <stdlib.h>
+#include "options/pages.h"
+
 #include <string.h>
 
-#include "mixmae.h"
-#include "train/options.h"
+#include "options/options.h"
 
 /* Text as roff prints it: a backslash and a hyphen escaped, a line's first '.' or '\'' kept from being a
  * macro. */
@@ -75,21 +74,26 @@ static void put_exit_status(FILE *f) {
     put_lines(f, mx_exit_codes_text);
 }
 
-static void put_command(FILE *f, const mx_command_text *c) {
-    put_title(f, c->name, c->brief);
-    put_lines(f, c->usage);
+static void put_command(FILE *f, const mx_command_row *c) {
+    put_title(f, c->name, c->about->brief);
+    put_lines(f, c->about->usage);
     fputs(".SH DESCRIPTION\n", f);
-    put_text(f, c->text);
+    put_text(f, c->about->text);
     fputs("\n.SH OPTIONS\nDefaults stand in brackets.\n", f);
     for (int i = 0; i < mx_option_count(); i++)
         if (mx_option_at(i)->commands & (unsigned)c->command) put_option(f, mx_option_at(i));
-    fputs(".TP\n\\fB\\-\\-help\\fR\na summary of these options\n.SH EXAMPLES\n", f);
-    put_lines(f, c->examples);
+    fputs(".TP\n\\fB\\-\\-help\\fR\na summary of these options\n.SH EXAMPLES\n.nf\n", f);
+    for (const char *const *line = c->about->examples; *line; line++) {
+        fputs("  ", f);
+        put_text(f, *line);
+        fputc('\n', f);
+    }
+    fputs(".fi\n", f);
     put_exit_status(f);
     fputs(".SH SEE ALSO\n.BR mixmae (1)\n", f);
 }
 
-static void put_program(FILE *f) {
+static void put_program(FILE *f, const mx_command_list *all) {
     put_title(f, NULL, "pretraining of hierarchical vision transformers by mixing and masking");
     fputs("\\fBmixmae\\fR \\fICOMMAND\\fR [\\fIoptions\\fR]\n.SH DESCRIPTION\n"
           "Trains image encoders without labels by MixMAE (CVPR 2023): two images are mixed patch by patch, "
@@ -97,36 +101,32 @@ static void put_program(FILE *f) {
           "Every command has a page of its own, and \\fBmixmae\\fR \\fICOMMAND\\fR \\fB\\-\\-help\\fR "
           "prints a summary.\n.SH COMMANDS\n",
           f);
-    for (int i = 0; i < mx_command_count(); i++) {
-        const mx_command_text *c = mx_command_text_at(i);
-        fprintf(f, ".TP\n.BR mixmae\\-%s (1)\n", c->name);
-        put_text(f, c->brief);
+    for (int i = 0; i < all->count; i++) {
+        fprintf(f, ".TP\n.BR mixmae\\-%s (1)\n", all->row[i].name);
+        put_text(f, all->row[i].about->brief);
         fputc('\n', f);
     }
-    fputs(".SH OPTIONS\n.TP\n\\fB\\-\\-help\\fR [\\fICOMMAND\\fR]\nwhat there is to say of the program or a "
-          "command\n.TP\n\\fB\\-\\-version\\fR\nthe program's version\n.TP\n\\fB\\-\\-completion\\fR "
-          "\\fBbash\\fR|\\fBzsh\\fR|\\fBfish\\fR\na script that completes commands and options in that "
-          "shell\n",
+    fputs(".SH OPTIONS\n.TP\n\\fB\\-\\-help\\fR [\\fICOMMAND\\fR]\n"
+          "what there is to say of the program or a command\n"
+          ".TP\n\\fB\\-\\-version\\fR\nthe program's version\n"
+          ".TP\n\\fB\\-\\-completion\\fR \\fBbash\\fR|\\fBzsh\\fR|\\fBfish\\fR\n"
+          "a script that completes commands and options in that shell\n",
           f);
     put_exit_status(f);
     fputs(".SH SEE ALSO\n", f);
-    for (int i = 0; i < mx_command_count(); i++)
-        fprintf(f, ".BR mixmae\\-%s (1)%s\n", mx_command_text_at(i)->name,
-                i + 1 < mx_command_count() ? "," : "");
+    for (int i = 0; i < all->count; i++)
+        fprintf(f, ".BR mixmae\\-%s (1)%s\n", all->row[i].name, i + 1 < all->count ? "," : "");
 }
 
-char *mixmae_man(const char *command) {
+char *mx_man_page(const mx_command_list *all, const mx_command_row *c) {
     char *text = NULL;
     size_t size = 0;
-    const mx_command_text *found = NULL;
-    for (int i = 0; command && i < mx_command_count(); i++)
-        if (!strcmp(mx_command_text_at(i)->name, command)) found = mx_command_text_at(i);
-    FILE *f = command && !found ? NULL : open_memstream(&text, &size);
+    FILE *f = open_memstream(&text, &size);
     if (!f) return NULL;
-    if (found)
-        put_command(f, found);
+    if (c)
+        put_command(f, c);
     else
-        put_program(f);
+        put_program(f, all);
     fclose(f);
     return text;
 }

@@ -7,6 +7,8 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "base/say.h"
+#include "command/command.h"
 #include "io/json_text.h"
 #include "train/evaluate.h"
 #include "train/inference.h"
@@ -143,7 +145,7 @@ static mx_status open_predictor(predictor *p, mx_error *e) {
     return p->path && p->best && p->chance ? MX_OK : mx_fail(e, MX_ERR_MEMORY, "out of memory");
 }
 
-mx_status mx_run_predict(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     predictor p = {.o = &options->o, .sink = sink};
     struct stat st;
     if (open_predictor(&p, e)) goto done;
@@ -162,3 +164,13 @@ done:
     mx_inference_free(&p.f);
     return e->status;
 }
+
+const mx_command_about mx_about_predict = {
+    .brief = "class names and probabilities of images",
+    .usage = "mixmae predict --checkpoint FILE IMAGES...",
+    .text = "One line an image and class, or JSON; a folder stands for all its images. Files that cannot be "
+            "read are named and the others done.",
+    .examples = {"mixmae predict --checkpoint tuned/best.safetensors cat.jpg dog.png",
+                 "mixmae predict --checkpoint tuned/best.safetensors --json --top 3 photos"},
+    .run = run,
+};

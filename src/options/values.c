@@ -1,5 +1,5 @@
 /* Values of options: defaults, parsing and printing, one kind at a time. See options.h. */
-#include "train/options.h"
+#include "options/options.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,8 +16,7 @@ static mx_status wrong(const mx_option_row *r, const char *expected, const char 
                    found && *found ? found : "nothing");
 }
 
-/* ---- numbers: the whole text must be one, inside the row's range ------------------------------------------
- */
+/* ---- numbers: the whole text must be one, inside the row's range ---- */
 
 static mx_status parse_real(const mx_option_row *r, const char *text, double *out, mx_error *e) {
     char *end, want[96];
@@ -204,8 +203,7 @@ mx_status mx_options_copy(mx_options *to, const mx_options *from, mx_error *e) {
     return e->status;
 }
 
-/* ---- printing -------------------------------------------------------------------------------------------
- */
+/* ---- printing ---- */
 
 static char *print_wholes(const int *v, int n, char separator) {
     char *text = calloc((size_t)n + 1, 16);

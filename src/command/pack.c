@@ -14,10 +14,11 @@
 #include <unistd.h>
 
 #include "base/parallel.h"
+#include "base/say.h"
+#include "command/command.h"
 #include "data/index.h"
 #include "data/pack.h"
 #include "io/file.h"
-#include "train/commands.h"
 #include "train/open_data.h"
 
 #define MX_BLOCK_PER_THREAD 16
@@ -241,7 +242,7 @@ static void take_back(const char *folder, bool made) {
     if (made) rmdir(folder);
 }
 
-mx_status mx_run_pack(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_dataset *train = NULL, *val = NULL;
     if (check(o, e) || mx_open_spec(&train, o, o->data, MX_SPLIT_TRAIN, NULL, e) ||
@@ -267,3 +268,15 @@ done:
     mx_dataset_close(train);
     return e->status;
 }
+
+const mx_command_about mx_about_pack = {
+    .brief = "any data set to tar shards of smaller images, for fast reading",
+    .usage = "mixmae pack --data DATA --output DIR [--size S] [--quality Q] [--shard-size N]",
+    .text = "Writes DIR/train-000000.tar ..., DIR/val-000000.tar ... and DIR/classes.txt in WebDataset's "
+            "layout; --data DIR reads them back. Pictures of 8 bits, grey or RGB, are resized; all others "
+            "keep their bytes. The same data and options give the same bytes.",
+    .examples = {"mixmae pack --data imagenet --output shards --size 256",
+                 "mixmae pack --data inat:downloads/inat2018 --output inat --size 320 --quality 90"},
+    .stoppable = true,
+    .run = run,
+};

@@ -1,5 +1,5 @@
 /* The table itself: every option of every command, with its default, range and help. Nothing else. */
-#include "train/options.h"
+#include "options/options.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -7,15 +7,20 @@
 
 #define AT(field)   offsetof(mx_options, field), 0
 #define LIST(field) offsetof(mx_options, field), offsetof(mx_options, field##_count)
-#define TRAIN       (MX_CMD_PRETRAIN | MX_CMD_PLAN)
 #define TUNE        MX_CMD_FINETUNE
-#define RUNS        (MX_CMD_PRETRAIN | TUNE)
-#define FIT         (TRAIN | TUNE)
-#define MODEL       (TRAIN | MX_CMD_BENCH)
-#define SHAPE       (MODEL | TUNE)                              /* of a model */
-#define READS       (MX_CMD_EVAL | MX_CMD_EMBED | MX_CMD_PROBE) /* a data set, with a finished model */
-#define USES        (READS | MX_CMD_PREDICT)
 #define BIG         1e15
+
+/* The commands that take a group of options, as their rows in commands.h say. */
+#define IF_TAKES(GROUP, NAME, name, takes) | ((takes)&MX_TAKES_##GROUP ? MX_CMD_##NAME : 0)
+enum {
+    RUNS = 0 MX_COMMANDS(IF_TAKES, RUNS),
+    FIT = 0 MX_COMMANDS(IF_TAKES, FIT),
+    TRAIN = 0 MX_COMMANDS(IF_TAKES, TRAIN),
+    MODEL = 0 MX_COMMANDS(IF_TAKES, MODEL),
+    SHAPE = 0 MX_COMMANDS(IF_TAKES, SHAPE),
+    READS = 0 MX_COMMANDS(IF_TAKES, READS),
+    USES = 0 MX_COMMANDS(IF_TAKES, USES)
+};
 
 static const mx_option_row table[] = {
     /* files */
@@ -55,12 +60,10 @@ static const mx_option_row table[] = {
      "the file to write: its name ends in .safetensors, .pth, .pt or .onnx"},
     {"resume", "RUN", MX_VALUE_TEXT, 0, 0, RUNS, AT(resume), 0, 0, NULL,
      "continue the run in this folder as if it had never stopped; its own options are used, but for --data "
-     "where "
-     "the same images lie elsewhere now"},
+     "where the same images lie elsewhere now"},
     {"other-machine", NULL, MX_VALUE_SWITCH, 0, 0, RUNS, AT(other_machine), 0, 0, "false",
      "with --resume: go on though the processor (or MIXMAE_ISA) has another instruction set than the run's "
-     "so "
-     "far. It then ends in other bytes than without a stop"},
+     "so far. It then ends in other bytes than without a stop"},
     {"init", "FILE", MX_VALUE_TEXT, 0, 1, MX_CMD_PRETRAIN, AT(init), 0, 0, NULL,
      "start from this checkpoint's weights"},
     {"init", "FILE", MX_VALUE_TEXT, 0, 1, TUNE | MX_CMD_PLAN, AT(init), 0, 0, NULL,
@@ -73,14 +76,12 @@ static const mx_option_row table[] = {
      "start from the head of --init too: a classifier of the same classes"},
     {"adapt-channels", NULL, MX_VALUE_SWITCH, 0, 1, FIT, AT(adapt_channels), 0, 0, "false",
      "--init of 3 channels may start a model of another number: 1 gets their sum, N the three repeated, "
-     "times "
-     "3/N"},
+     "times 3/N"},
     {"checkpoint", "FILE", MX_VALUE_TEXT, 0, 0, MX_CMD_RECONSTRUCT | USES, AT(checkpoint), 0, 0, NULL,
      "a run's model.safetensors or state.safetensors"},
     {"weights", "WHICH", MX_VALUE_TEXT, 0, 1, FIT, AT(weights), 0, 0, NULL,
      "of several models in --init's file: model, ema (the moving average, teacher) or a group's name; "
-     "default: "
-     "model"},
+     "default: model"},
     {"weights", "WHICH", MX_VALUE_TEXT, 0, 0, MX_CMD_RECONSTRUCT | USES | MX_CMD_CONVERT, AT(weights), 0, 0,
      NULL,
      "of several models in the file: model, ema (the moving average, teacher) or a group's name; default: "
@@ -182,8 +183,8 @@ static const mx_option_row table[] = {
     {"label-fraction", "R", MX_VALUE_REAL, 0, 1, TUNE, AT(label_fraction), 1e-9, 1, "1",
      "train on this share of each class's images, chosen by the seed"},
     {"balance", "B", MX_VALUE_REAL, 0, 1, TUNE, AT(balance), 0, 1, "0",
-     "draw images of rare classes more often: 0 as they come, 1 every class equally often, 0.5 by the square "
-     "root of its size"},
+     "draw images of rare classes more often: 0 as they come, 1 every class equally often, 0.5 by the "
+     "square root of its size"},
     {"flip", "P", MX_VALUE_REAL, 0, 1, FIT, AT(flip), 0, 1, "0.5", "probability of a horizontal mirror"},
     {"value-range", "X", MX_VALUE_REAL, 0, 1, FIT, AT(value_range), 0, 1e30, "0",
      "sample value that becomes 1; 0: 255, 65535 or 1 by the files' type"},
@@ -201,8 +202,7 @@ static const mx_option_row table[] = {
      "standard deviation of each channel"},
     {"scaled-decode", NULL, MX_VALUE_SWITCH, 0, 1, FIT, AT(scaled_decode), 0, 0, "false",
      "JPEGs may be decoded faster where samples then differ a little: at 1/2, 1/4 or 1/8 where the crop "
-     "stays larger "
-     "than the model's input, colour without smoothing"},
+     "stays larger than the model's input, colour without smoothing"},
     {"exif-orientation", NULL, MX_VALUE_SWITCH, 0, 1, FIT, AT(exif_orientation), 0, 0, "false",
      "turn JPEG, PNG and WebP pictures as their EXIF data say (torchvision does not; TIFF's own orientation "
      "always counts)"},
@@ -225,8 +225,8 @@ static const mx_option_row table[] = {
      "where the processor multiplies it faster than f32 (instruction set avx512bf16), else f32. A run keeps "
      "what auto chose when it began"},
     {"dtype", "TYPE", MX_VALUE_TEXT, 0, 1, MX_CMD_VERIFY, AT(dtype), 0, 0, "f32",
-     "f32, as the golden numbers were computed; bf16: mixed precision, held to wider limits; auto: as in the "
-     "other commands"},
+     "f32, as the golden numbers were computed; bf16: mixed precision, held to wider limits; auto: as in "
+     "the other commands"},
     {"backend", "NAME", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT | MX_CMD_VERIFY, AT(backend),
      0, 0, NULL, "cpu (fast) or ref (plain C, one thread); default cpu"},
     /* saving and showing */
@@ -248,8 +248,7 @@ static const mx_option_row table[] = {
      "of the nearest neighbours' votes"},
     {"views", "N", MX_VALUE_WHOLE, 0, 0, MX_CMD_PROBE, AT(views), 0, 1000, "0",
      "random crops of each training image whose features the linear probe learns from in turn; 0: the plain "
-     "image "
-     "only"},
+     "image only"},
     {"epochs", "E", MX_VALUE_REAL, 0, 0, MX_CMD_PROBE, AT(epochs), 0, 1e6, "90",
      "of the linear probe; 0: none"},
     {"warmup-epochs", "E", MX_VALUE_REAL, 0, 0, MX_CMD_PROBE, AT(warmup_epochs), 0, 1e6, "10",

@@ -4,6 +4,8 @@
 
 #include <jansson.h>
 
+#include "base/say.h"
+#include "command/command.h"
 #include "optim/schedule.h"
 #include "io/json_text.h"
 #include "train/features.h"
@@ -105,7 +107,7 @@ static mx_status probe(prober *p, mx_error *e) {
     return o->epochs > 0 ? linear(p, e) : MX_OK;
 }
 
-mx_status mx_run_probe(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     int row = mx_option_find("warmup-epochs", MX_CMD_PROBE);
     prober p = {.o = &options->o, .sink = sink, .warmup_told = options->given[row]};
     probe(&p, e);
@@ -114,3 +116,15 @@ mx_status mx_run_probe(const mixmae_options *options, const mixmae_sink *sink, m
     mx_inference_free(&p.f);
     return e->status;
 }
+
+const mx_command_about mx_about_probe = {
+    .brief = "how good frozen features are: k nearest neighbours and a linear probe",
+    .usage = "mixmae probe --checkpoint FILE --data DIR",
+    .text = "Computes each image's features once, then classifies the held-out images by the weighted vote "
+            "of their nearest training images (DINO's: k 10, 20, 100, 200), and by a linear layer trained "
+            "on the features (MAE's recipe: batch normalisation, LARS).",
+    .examples = {"mixmae probe --checkpoint run1/model.safetensors --data photos",
+                 "mixmae probe --checkpoint run1/model.safetensors --data photos --label-fraction 0.1 "
+                 "--views 4"},
+    .run = run,
+};

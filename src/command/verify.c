@@ -1,12 +1,6 @@
-/* The small commands: verify, inspect, synth. The large ones have files of their own. */
-#include "train/commands.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-#include "data/synth.h"
-#include "train/inspect.h"
-#include "train/settings.h"
+/* `mixmae verify`: golden files computed again, see train/verify.h. */
+#include "base/say.h"
+#include "command/command.h"
 #include "train/verify.h"
 
 static void print_card(const mx_report_card *card, const char *path, bool quiet, const mixmae_sink *sink) {
@@ -22,7 +16,7 @@ static void print_card(const mx_report_card *card, const char *path, bool quiet,
     mx_say(sink, "  %d tensors, %d past their limit", card->count, card->failed);
 }
 
-mx_status mx_run_verify(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     int failed = 0, checked = 0;
     if (!o->image_count)
@@ -47,26 +41,12 @@ mx_status mx_run_verify(const mixmae_options *options, const mixmae_sink *sink, 
     return e->status;
 }
 
-typedef struct {
-    const mixmae_sink *sink;
-} printer;
-
-static void print_line(void *user, const char *text) { mx_say(((printer *)user)->sink, "%s", text); }
-static void print_notice(void *user, const char *text) { mx_notice(((printer *)user)->sink, "%s", text); }
-
-mx_status mx_run_inspect(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
-    const mx_options *o = &options->o;
-    printer p = {sink};
-    if (!o->image_count) return mx_fail(e, MX_ERR_ARGUMENT, "inspect needs a file: mixmae inspect FILE");
-    for (int i = 0; i < o->image_count && !e->status; i++) mx_inspect(o->images[i], print_line, &p, e);
-    return e->status;
-}
-
-mx_status mx_run_synth(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
-    const mx_options *o = &options->o;
-    printer p = {sink};
-    if (!o->output) return mx_fail(e, MX_ERR_ARGUMENT, "synth needs --output DIR");
-    if (mx_image_png_check(e)) return e->status;
-    return mx_synth_write(o->output, (int)o->classes, (int)o->images_per_class, (int)o->size,
-                          (uint64_t)o->seed, print_notice, &p, e);
-}
+const mx_command_about mx_about_verify = {
+    .brief = "recompute golden files tensor by tensor",
+    .usage = "mixmae verify FILE... [--backend ref|cpu] [--output OUT]",
+    .text = "Recomputes what the authors' program computed from the weights and images in each file and "
+            "prints the relative errors against the limits of a right float32 implementation, worst last.",
+    .examples = {"mixmae verify tests/golden/*.safetensors",
+                 "mixmae verify --backend ref tests/golden/pretrain_64.safetensors"},
+    .run = run,
+};

@@ -6,13 +6,15 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/say.h"
+#include "command/command.h"
 #include "train/check_data.h"
-#include "train/commands.h"
 #include "train/convert.h"
+#include "train/memory.h"
 #include "train/open_data.h"
-#include "train/plan.h"
 #include "train/process.h"
 #include "train/step.h"
+#include "train/timing.h"
 
 static void say_bytes(const mixmae_sink *sink, const char *part, size_t bytes, const char *what) {
     mx_say(sink, "  %-10s %15zu bytes  %9.1f MB  %s", part, bytes, (double)bytes / 1e6, what);
@@ -52,33 +54,6 @@ static void say_duration(const mixmae_sink *sink, double seconds) {
     int64_t s = (int64_t)(seconds + 0.5);
     mx_say(sink, "  to the end  %" PRId64 " days %02d:%02d:%02d", s / 86400, (int)(s / 3600 % 24),
            (int)(s / 60 % 60), (int)(s % 60));
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-double mx_median(double *v, int n) {
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
-
-float *mx_random_images(const mx_settings *s) {
-    size_t n =
-        (size_t)s->batch * (size_t)s->model.channels * (size_t)s->model.image_h * (size_t)s->model.image_w;
-    float *images = malloc(n * sizeof *images);
-    mx_rng r = mx_rng_make(s->seed, MX_RNG_TEST, 0, 0);
-    for (size_t i = 0; images && i < n; i++) images[i] = (float)(mx_rng_u32(&r) >> 8) * 0x1p-24f - 0.5f;
-    return images;
-}
-
-double mx_time_step(mx_trainer *t, mx_run_state *state, float *images) {
-    double start = mx_clock_now();
-    for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, images, t->no_labels);
-    mx_step_update(t, state);
-    mx_step_result_next(t, state, &(mx_step_result){0});
-    return mx_clock_now() - start;
 }
 
 /* Trains a few steps on noise; the first one, which touches all memory, is not counted. */
@@ -173,7 +148,7 @@ static mx_status plan_data(mx_settings *s, mx_dataset **data, mx_dataset **held,
     return MX_OK;
 }
 
-mx_status mx_run_plan(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_settings s;
     mx_trainer t = {0};
@@ -195,3 +170,15 @@ done:
     mx_dataset_close(data);
     return e->status;
 }
+
+const mx_command_about mx_about_plan = {
+    .brief = "what a run would take: memory, FLOPs, time",
+    .usage = "mixmae plan --data DIR --model NAME [--task finetune] [options of pretrain]",
+    .text = "Trains nothing. Prints parameters, memory by part to the byte, FLOPs a step and, after timing "
+            "a few steps on made-up images, images a second and the time to the end.",
+    .examples = {"mixmae plan --data photos --model base --batch-size 8",
+                 "mixmae plan --model large --batch-size 4 --steps 0",
+                 "mixmae plan --task finetune --init base.safetensors --image-size 384 "
+                 "--window-size 16,16,24,12 --batch-size 8"},
+    .run = run,
+};

@@ -12,6 +12,8 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "base/say.h"
+#include "command/command.h"
 #include "io/json_text.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
@@ -235,7 +237,7 @@ static mx_status prepare(embedder *m, mx_error *e) {
     return open_outputs(m, e);
 }
 
-mx_status mx_run_embed(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
+static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     embedder m = {.o = &options->o, .sink = sink};
     if (!prepare(&m, e) && !(m.data ? from_data(&m, e) : from_files(&m, e)) && !commit(&m, e)) {
         mx_notice(sink, "wrote %" PRId64 " rows of %" PRId64 " numbers to %s, names to %s.txt", m.count,
@@ -250,3 +252,17 @@ mx_status mx_run_embed(const mixmae_options *options, const mixmae_sink *sink, m
     mx_inference_free(&m.f);
     return e->status;
 }
+
+const mx_command_about mx_about_embed = {
+    .brief = "features of images, as .npy or safetensors",
+    .usage = "mixmae embed --checkpoint FILE --data DIR|IMAGES... --output FEATURES.npy",
+    .text = "Writes one row an image and, beside it, FEATURES.npy.txt with their names. Layers: the pooled "
+            "vector, or any stage's map [H,W,C]. In safetensors the tensors are \"features\" and, of "
+            "labelled data, \"labels\". The row of an image that cannot be read is NaN; it is named and the "
+            "exit code is 4.",
+    .examples = {"mixmae embed --checkpoint run1/model.safetensors --data photos --output photos.npy",
+                 "mixmae embed --checkpoint run1/model.safetensors --layer stage2 a.jpg b.jpg "
+                 "--output maps.safetensors"},
+    .stoppable = true,
+    .run = run,
+};

@@ -1,0 +1,15 @@
+/* The commands, a file each: how it describes itself and what it does. The list is in options/commands.h. */
+#ifndef MX_COMMAND_COMMAND_H
+#define MX_COMMAND_COMMAND_H
+
+#include "options/commands.h"
+#include "options/options.h"
+
+/* mx_about_pretrain and so on, each in src/command/NAME.c. */
+#define MX_DECLARE_ABOUT(A, NAME, name, takes) extern const mx_command_about mx_about_##name;
+MX_COMMANDS(MX_DECLARE_ABOUT, )
+
+/* All of them (table.c). */
+extern const mx_command_list mx_commands;
+
+#endif
