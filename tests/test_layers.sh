@@ -18,7 +18,8 @@ allowed src/model 'base/|ops/|model/'
 allowed src/optim 'base/|ops/|model/|optim/'
 allowed src/data 'base/|data/'
 allowed src/io 'base/|io/|(tensorboard|onnx).pb-c.h'
-allowed src/train 'base/|ops/|model/|optim/|data/|io/|train/|mixmae.h'
+allowed src/objective 'base/|ops/|model/|data/|objective/|train/(options|session).h'
+allowed src/train 'base/|ops/|model/|optim/|data/|io/|objective/|train/|mixmae.h'
 allowed cli 'progress.h'
 grep -rnE '#include <' "$root/cli" | grep -vE '<(mixmae|stdio|stdlib|string|stdbool|signal|stdarg|time|fcntl|unistd|sys/ioctl)\.h>' && fail "cli includes mixmae.h and the system's headers only"
 grep -nE '#include' "$root"/examples/*.c | grep -vE '<(mixmae|stdio|stdlib|string)\.h>' && fail "an example includes mixmae.h and standard headers only"
@@ -38,7 +39,7 @@ done
 # The check itself must be able to fail.
 if [ $# -lt 2 ]; then
     bad=$(mktemp -d)
-    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,train},cli,include,examples,tests}
+    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,objective,train},cli,include,examples,tests}
     printf '/* x */\n#include "train/step.h"\n' >"$bad/src/model/bad.c"
     bash "$0" - "$bad" >/dev/null 2>&1 && fail "a forbidden include was not noticed"
     rm -rf "$bad"

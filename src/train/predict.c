@@ -8,7 +8,7 @@
 
 #include "base/escape.h"
 #include "io/json_text.h"
-#include "train/evaluate.h"
+#include "objective/evaluate.h"
 #include "train/inference.h"
 #include "train/open_data.h"
 
