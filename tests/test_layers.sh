@@ -19,8 +19,9 @@ allowed src/optim 'base/|ops/|model/|optim/'
 allowed src/data 'base/|data/'
 allowed src/io 'base/|io/|(tensorboard|onnx).pb-c.h'
 allowed src/options 'base/|model/|data/|io/|options/|mixmae.h'
-allowed src/train 'base/|ops/|model/|optim/|data/|io/|options/|train/|mixmae.h'
-allowed src/command 'base/|ops/|model/|optim/|data/|io/|options/|train/|command/|mixmae.h'
+allowed src/objective 'base/|ops/|model/|data/|options/|objective/|train/session.h'
+allowed src/train 'base/|ops/|model/|optim/|data/|io/|options/|objective/|train/|mixmae.h'
+allowed src/command 'base/|ops/|model/|optim/|data/|io/|options/|objective/|train/|command/|mixmae.h'
 allowed cli 'progress.h'
 grep -rnE '#include <' "$root/cli" | grep -vE '<(mixmae|stdio|stdlib|string|stdbool|signal|stdarg|time|fcntl|unistd|sys/ioctl)\.h>' && fail "cli includes mixmae.h and the system's headers only"
 grep -nE '#include' "$root"/examples/*.c | grep -vE '<(mixmae|stdio|stdlib|string)\.h>' && fail "an example includes mixmae.h and standard headers only"
@@ -40,7 +41,7 @@ done
 # The check itself must be able to fail.
 if [ $# -lt 2 ]; then
     bad=$(mktemp -d)
-    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,options,train,command},cli,include,examples,tests}
+    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,options,objective,train,command},cli,include,examples,tests}
     bash "$0" - "$bad" 2>/dev/null || fail "an empty tree breaks a rule"
     for pair in model:train/step.h options:train/step.h options:command/table.h train:command/table.h; do
         printf '/* x */\n#include "%s"\n' "${pair#*:}" >"$bad/src/${pair%:*}/bad.c"

@@ -14,11 +14,12 @@
 
 /* Six blocks, whose levels can all be tried: 4096 dry runs. */
 static mx_settings settings(int batch) {
-    mx_settings s = {.batch = batch,
+    mx_settings s = {.objective = &mx_mixmae,
+                     .batch = batch,
                      .accum = 1,
                      .epochs = 4,
                      .schedule = {1e-3, 0, 1, 4},
-                     .mask_ratio = 0.5,
+                     .task = {.mask_ratio = 0.5},
                      .threads = 2,
                      .backend = "ref"};
     s.model = (mx_model_config){.name = "test",

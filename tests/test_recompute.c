@@ -17,8 +17,8 @@ static const char *const backends[] = {"ref", "cpu"};
 
 /* ref is slow: a model of one block a stage, the last stage two. cpu: nano, whose GELU runs over several
  * tasks. */
-static mx_settings settings(const char *backend, mx_task task) {
-    mx_settings s = {.task = task,
+static mx_settings settings(const char *backend, const mx_objective *objective) {
+    mx_settings s = {.objective = objective,
                      .batch = 8,
                      .accum = 2,
                      .epochs = 4,
@@ -26,9 +26,7 @@ static mx_settings settings(const char *backend, mx_task task) {
                      .weight_decay = 0.05,
                      .beta1 = 0.9,
                      .beta2 = 0.95,
-                     .mask_ratio = 0.5,
-                     .layer_decay = 0.7,
-                     .drop_path = 0.4,
+                     .task = {.mask_ratio = 0.5, .layer_decay = 0.7, .drop_path = 0.4},
                      .seed = 7,
                      .max_skipped = 3,
                      .threads = 2,
@@ -53,7 +51,7 @@ static mx_settings settings(const char *backend, mx_task task) {
         mx_model_named("nano", &s.model, NULL);
     else
         s.accum = 1;
-    if (task == MX_TASK_FINETUNE)
+    if (objective->labels)
         s.model.decoder_dim = s.model.decoder_depth = s.model.decoder_heads = 0, s.model.classes = 3;
     return s;
 }
@@ -79,11 +77,11 @@ static outcome run(const mx_settings *s) {
     mx_run_state state = {0};
     if (mx_trainer_make(&t, s, false, NULL, &e)) fail_msg("%s", e.text);
     mx_params_init(&t.model.params, s->seed);
-    if (s->task == MX_TASK_FINETUNE) mx_head_init(&t.model, s->seed, 0.02);
+    if (s->objective->labels) mx_head_init(&t.model, s->seed, 0.02);
     for (int i = 0; i < 3; i++) {
         for (int j = 0; j < s->accum; j++) {
             float *images = make_images(s); /* fine-tuning mixes them in place */
-            mx_step_micro(&t, state.step, j, images, t.no_labels);
+            mx_step_micro(&t, state.step, j, images, NULL);
             free(images);
         }
         mx_step_update(&t, &state);
@@ -145,7 +143,7 @@ static void every_level_gives_the_same_bytes(void **state) {
     (void)state;
     for (int i = 0; i < 4; i++) {
         if (!has_backend(backends[i / 2])) continue;
-        mx_settings s = settings(backends[i / 2], i % 2 ? MX_TASK_FINETUNE : MX_TASK_PRETRAIN);
+        mx_settings s = settings(backends[i / 2], i % 2 ? &mx_classify : &mx_mixmae);
         outcome all = run(&s), last = {.planned = all.planned, .flops = all.flops};
         for (int level = 1; level < MX_SAVE_LEVELS; level++) {
             memset(s.save, level, sizeof s.save);
@@ -165,7 +163,7 @@ static void mixed_precision_gives_the_same_bytes(void **state) {
     (void)state;
     for (int i = 0; i < 4; i++) {
         if (!has_backend(backends[i / 2])) continue;
-        mx_settings s = settings(backends[i / 2], i % 2 ? MX_TASK_FINETUNE : MX_TASK_PRETRAIN);
+        mx_settings s = settings(backends[i / 2], i % 2 ? &mx_classify : &mx_mixmae);
         outcome full = run(&s);
         s.activations = MX_BF16;
         outcome all = run(&s);
@@ -191,7 +189,7 @@ static void mixed_levels_give_the_same_bytes(void **state) {
     (void)state;
     for (int i = 0; i < 4; i++) {
         if (!has_backend(backends[i / 2])) continue;
-        mx_settings s = settings(backends[i / 2], i % 2 ? MX_TASK_FINETUNE : MX_TASK_PRETRAIN);
+        mx_settings s = settings(backends[i / 2], i % 2 ? &mx_classify : &mx_mixmae);
         outcome all = run(&s);
         for (uint32_t draw = 0; draw < (i < 2 ? 1 : 8); draw++) {
             mx_rng r = mx_rng_make(11, MX_RNG_TEST, 4, draw);

@@ -39,7 +39,8 @@ static mx_model_config config(void) {
 }
 
 static mx_settings settings(const char *backend, int threads) {
-    return (mx_settings){.model = config(),
+    return (mx_settings){.objective = &mx_mixmae,
+                         .model = config(),
                          .batch = 4,
                          .accum = 2,
                          .epochs = 4,
@@ -47,7 +48,7 @@ static mx_settings settings(const char *backend, int threads) {
                          .weight_decay = 0.05,
                          .beta1 = 0.9,
                          .beta2 = 0.95,
-                         .mask_ratio = 0.5,
+                         .task = {.mask_ratio = 0.5},
                          .seed = 7,
                          .max_skipped = 3,
                          .threads = threads,
@@ -338,23 +339,29 @@ static void mixed_images_do_not_see_each_other(void **state) {
         open_trainer(&t, &s);
         mx_tensor x = mx_view(images, MX_F32, 4, 3, 32, 32, 0);
         mx_rng r = mx_rng_make(1, MX_RNG_TEST, 2, 0);
-        mx_mask_draw(t.mask, t.show.units, 0.5, 0, &r);
-        mx_mixing_set(&t.show, t.mask);
-        mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &t.show);
-        size_t width = (size_t)v.features.dim[2], units = (size_t)t.show.units;
+        mx_mixing mix;
+        mx_error e = {0};
+        if (mx_mixing_make(&mix, &s.model, 4, true, &e)) fail_msg("%s", e.text);
+        mx_mixing_attach(&t.session.ctx, &mix);
+        uint8_t *mask = malloc((size_t)mix.units);
+        mx_mask_draw(mask, mix.units, 0.5, 0, &r);
+        mx_mixing_set(&mix, mask);
+        mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &mix);
+        size_t width = (size_t)v.features.dim[2], units = (size_t)mix.units;
         float *before = malloc(mx_bytes(v.features));
         memcpy(before, v.features.data, mx_bytes(v.features));
         mx_arena_release(&t.session.arena, 0);
         for (size_t i = 0; i < 3 * 32 * 32; i++)
             images[3 * 3 * 32 * 32 + i] += 1; /* image 3, the partner of image 0 */
-        mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &t.show);
+        mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &mix);
         assert_true(mx_ok(&t.session.ctx));
         for (size_t u = 0; u < units; u++) {
             int same = !memcmp(before + u * width, mx_f32(v.features) + u * width, width * sizeof(float));
-            assert_int_equal(same, !t.show.decoder.group[u]);
+            assert_int_equal(same, !mix.decoder.group[u]);
         }
-        free(before), free(images);
+        free(before), free(images), free(mask);
         mx_trainer_free(&t);
+        mx_mixing_free(&mix);
     }
 }
 

@@ -14,7 +14,7 @@
 #include "model/interpolate.h"
 #include "optim/average.h"
 #include "optim/lars.h"
-#include "train/evaluate.h"
+#include "objective/evaluate.h"
 #include "train/features.h"
 #include "train/init.h"
 

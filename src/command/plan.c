@@ -107,15 +107,16 @@ static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx
     mx_options o;
     mx_model_config start;
     const mx_options *given = &options->o;
-    if (!strcmp(given->task, "pretrain")) return mx_settings_make(s, given, e);
-    if (strcmp(given->task, "finetune"))
+    const mx_objective *objective = mx_objective_of_command(given->task);
+    if (!objective)
         return mx_fail(e, MX_ERR_ARGUMENT, "--task: expected pretrain or finetune, found %s", given->task);
+    if (objective->pretrains) return mx_settings_make(s, objective, given, NULL, e);
     bool named = !given->init || options->given[mx_option_find("model", MX_CMD_PLAN)];
     const mx_foreign_hints hints = mx_weights_hints(given, NULL);
     if (!named && mx_model_config_any(&start, given->init, &hints, e)) return mx_fail_where(e, "--init");
     if (!mx_options_copy(&o, given, e)) {
         if (!named) free(o.model), o.model = NULL;
-        mx_settings_finetune(s, &o, named ? NULL : &start, e);
+        mx_settings_make(s, objective, &o, named ? NULL : &start, e);
         s->model.classes = (int)given->classes;
     }
     mx_options_free(&o);
@@ -143,8 +144,7 @@ static mx_status plan_data(mx_settings *s, mx_dataset **data, mx_dataset **held,
         mx_settings_data(s, mx_dataset_count(*data), e))
         return e->status;
     mx_notice_data(sink, *data, *held);
-    if (s->task == MX_TASK_FINETUNE && mx_dataset_classes(*data) > 0)
-        s->model.classes = mx_dataset_classes(*data);
+    if (s->objective->labels && mx_dataset_classes(*data) > 0) s->model.classes = mx_dataset_classes(*data);
     return MX_OK;
 }
 

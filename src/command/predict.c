@@ -10,7 +10,7 @@
 #include "base/say.h"
 #include "command/command.h"
 #include "io/json_text.h"
-#include "train/evaluate.h"
+#include "objective/evaluate.h"
 #include "train/inference.h"
 #include "train/open_data.h"
 

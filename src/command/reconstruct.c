@@ -4,9 +4,10 @@
 
 #include "base/say.h"
 #include "command/command.h"
+#include "objective/mixmae_view.h"
 #include "train/convert.h"
 #include "train/inference.h"
-#include "train/reconstruct.h"
+#include "train/reconstruction.h"
 
 typedef struct {
     mx_model model;
@@ -68,7 +69,11 @@ static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, 
     mx_params_attach(&s->session.ctx, &s->model.params);
     mx_params_upload(&s->session.ctx, &s->model.params);
     mx_mixing_attach(&s->session.ctx, &s->mix);
-    return mx_reconstruct_grid(&s->session.ctx, &s->model, &s->mix, s->images, &s->pixels, grid, e);
+    mx_panels panels;
+    if (!mx_mixmae_view(&s->session.ctx, &s->model, &s->mix, s->images, &panels, e))
+        mx_panels_picture(grid, &panels, &s->model.config, &s->pixels, e);
+    mx_panels_free(&panels);
+    return e->status;
 }
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {

@@ -2,7 +2,7 @@
 #ifndef MX_TRAIN_EVAL_REPORT_H
 #define MX_TRAIN_EVAL_REPORT_H
 
-#include "train/evaluate.h"
+#include "objective/evaluate.h"
 
 typedef struct {
     const mx_evaluation *result;

@@ -51,7 +51,7 @@ static int64_t find_bad(mx_training *p, bool *bad, int64_t count, mx_error *e) {
 mx_status mx_held_out_check(mx_training *p, mx_error *e) {
     char line[160];
     if (!p->held) return MX_OK;
-    int64_t all = mx_dataset_count(p->held), most = p->task->held_most;
+    int64_t all = mx_dataset_count(p->held), most = p->settings.objective->held_most;
     int64_t count = most && most < all ? most : all;
     bool *bad = calloc((size_t)all, sizeof *bad);
     if (!bad) return mx_fail(e, MX_ERR_MEMORY, "out of memory for %" PRId64 " held-out images", all);

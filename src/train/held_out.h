@@ -5,9 +5,9 @@
 
 #include "train/training.h"
 
-/* Reads once every held-out image that is measured (p->task->held_most). Those that cannot be read are named
- * and counted in the log (by a run that begins; one that is resumed has named them), and are no longer in
- * p->held; p->held_left_out tells how many. More than --max-bad allows, or all: MX_ERR_DATA. */
+/* Reads once every held-out image that is measured (as many as the objective asks for). Those that cannot be
+ * read are named and counted in the log (by a run that begins; one that is resumed has named them), and are
+ * no longer in p->held; p->held_left_out tells how many. More than --max-bad allows, or all: MX_ERR_DATA. */
 mx_status mx_held_out_check(mx_training *p, mx_error *e);
 
 /* The loader of a measure: no augmentation; what has become unreadable since is named in the log, and judged

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/evaluate.h"
+#include "objective/evaluate.h"
 #include "train/features.h"
 
 #define MX_KNN_CELLS ((int64_t)16 << 20) /* similarities held at a time */

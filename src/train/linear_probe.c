@@ -6,7 +6,7 @@
 
 #include "optim/lars.h"
 #include "optim/schedule.h"
-#include "train/evaluate.h"
+#include "objective/evaluate.h"
 #include "train/features.h"
 
 #define MX_BN_EPS      1e-6

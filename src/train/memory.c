@@ -16,20 +16,12 @@
 #define MX_PROCESS_BYTES    ((size_t)8 << 20)
 #define MX_PER_THREAD_BYTES ((size_t)3 << 19)
 
-#define MX_EVALUATED_BYTES 16 /* a held-out image's index, label and prediction (evaluate.h) */
-
 void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held) {
     const mx_settings *s = &t->settings;
     memset(m, 0, sizeof *m);
     m->arena = t->session.planned;
     m->state = mx_params_bytes(&t->model.params, mx_settings_use(&t->settings));
-    m->tables = mx_mixing_bytes(&s->model, s->batch) + mx_mixing_bytes(&s->model, t->shown);
-    if (s->task == MX_TASK_FINETUNE) {
-        size_t images = held ? (size_t)mx_dataset_count(held) : 0;
-        m->tables += (size_t)s->batch * (2 * (size_t)s->model.classes + 2 * (size_t)t->model.encoder.blocks) *
-                     sizeof(float);
-        m->tables += images * MX_EVALUATED_BYTES;
-    }
+    m->tables = s->objective->bytes(&t->model, s->batch, held ? mx_dataset_count(held) : 0);
     m->process = MX_PROCESS_BYTES + MX_PER_THREAD_BYTES * (size_t)s->threads;
     if (data) {
         mx_loader_config config = mx_settings_loader(s, data);

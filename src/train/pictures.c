@@ -12,33 +12,6 @@
 #define INK            40
 #define PAPER          250
 
-/* Offset of pixel e of a patch, flattened (row, column, channel), in [channels,height,width]. */
-static size_t place(int e, int channels, int height, int width, int side, int index) {
-    int across = width / side, y = index / across * side + e / channels / side;
-    int x = index % across * side + e / channels % side;
-    return ((size_t)(e % channels) * (size_t)height + (size_t)y) * (size_t)width + (size_t)x;
-}
-
-void mx_unnormalise_patch(float *patch, const float *image, int channels, int height, int width, int side,
-                          int index) {
-    int n = side * side * channels;
-    double mean = 0, var = 0;
-    for (int e = 0; e < n; e++) mean += (double)image[place(e, channels, height, width, side, index)];
-    mean /= n;
-    for (int e = 0; e < n; e++) {
-        double d = (double)image[place(e, channels, height, width, side, index)] - mean;
-        var += d * d;
-    }
-    double spread = sqrt(var / (n > 1 ? n - 1 : 1) + (double)MX_TARGET_EPS);
-    for (int e = 0; e < n; e++) patch[e] = (float)((double)patch[e] * spread + mean);
-}
-
-void mx_paste_patch(float *image, const float *patch, int channels, int height, int width, int side,
-                    int index) {
-    for (int e = 0; e < side * side * channels; e++)
-        image[place(e, channels, height, width, side, index)] = patch[e];
-}
-
 /* How much the letters can be enlarged so that every heading fits above its cell. */
 static int letter_zoom(const char *const *headings, int columns, int cell) {
     size_t longest = 1;

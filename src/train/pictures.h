@@ -1,17 +1,8 @@
-/* Pictures for people: patches put back into images, and grids of images with headings. Host memory. */
+/* Pictures for people: grids of images with headings. Host memory. */
 #ifndef MX_TRAIN_PICTURES_H
 #define MX_TRAIN_PICTURES_H
 
 #include "data/image.h"
-
-/* Predictions of normalised pixels back to pixels: patch * sqrt(var + 1e-6) + mean with the true patch's own
- * mean and unbiased variance (objective.md "Pretraining" 5). patch [P], flattened (row, column, channel), in
- * place; image [channels,height,width]; index: raster position of the patch of side `side`. */
-void mx_unnormalise_patch(float *patch, const float *image, int channels, int height, int width, int side,
-                          int index);
-/* Writes a patch [P] into image [channels,height,width] at raster position `index`. */
-void mx_paste_patch(float *image, const float *patch, int channels, int height, int width, int side,
-                    int index);
 
 /* A grid of images: cells[rows*columns], each [channels,height,width] normalised by mean and std with 1 as
  * white; NULL leaves a cell empty. 1 channel: grey; 3: RGB; others: the first three (or grey from the first).

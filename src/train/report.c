@@ -75,7 +75,7 @@ static void facts(FILE *f, const story *t) {
     fputs("</div>\n", f);
 }
 
-static bool is_classifier(const story *t) { return t->understood && t->settings.task == MX_TASK_FINETUNE; }
+static bool is_classifier(const story *t) { return t->understood && t->settings.objective->labels; }
 
 static void charts(FILE *f, const story *t) {
     const mx_series *s = t->log.series;
@@ -192,8 +192,8 @@ static void read_options(story *t, const char *path) {
     mx_model_named("nano", &any, NULL);
     t->understood = t->text &&
                     !mx_run_options_read(&t->options, tuned ? command : MX_CMD_PRETRAIN, path, &unclear) &&
-                    !(tuned ? mx_settings_finetune(&t->settings, &t->options, &any, &unclear)
-                            : mx_settings_make(&t->settings, &t->options, &unclear));
+                    !mx_settings_make(&t->settings, tuned ? &mx_classify : &mx_mixmae, &t->options,
+                                      tuned ? &any : NULL, &unclear);
     if (!t->text) t->text = strdup("");
 }
 

@@ -178,7 +178,7 @@ static bool effective(char out[160], const char *name, const mx_settings *s) {
 }
 
 static void known_settings(FILE *f, const mx_options *o, const mx_settings *s) {
-    unsigned command = s->task == MX_TASK_FINETUNE ? MX_CMD_FINETUNE : MX_CMD_PRETRAIN;
+    unsigned command = s->objective->pretrains ? MX_CMD_PRETRAIN : MX_CMD_FINETUNE;
     for (int i = 0; i < mx_option_count(); i++) {
         const mx_option_row *r = mx_option_at(i);
         char filled[160], *value = r->commands & command ? mx_options_get(o, i) : NULL;

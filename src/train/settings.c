@@ -52,26 +52,12 @@ static void fill_transform(mx_settings *s, const mx_options *o) {
                                   .augment = true};
 }
 
-static mx_status check_mask(const mx_settings *s, mx_error *e) {
-    int last = s->model.stages - 1, units = mx_grid_h(&s->model, last) * mx_grid_w(&s->model, last);
-    double least = s->mask_ratio, most = s->mask_ratio + s->mask_range;
-    if (!(least > 0) || !(most < 1 + 1e-12))
-        return mx_fail(
-            e, MX_ERR_ARGUMENT,
-            "--mask-ratio %g with --range-mask-ratio %g: the ratio must stay above 0 and not above 1", least,
-            s->mask_range);
-    if ((int)(units * least) < 1)
-        return mx_fail(e, MX_ERR_ARGUMENT, "--mask-ratio %g of %d mask units masks none: use at least %.3g",
-                       least, units, 1.0 / units + 0.0005);
-    return MX_OK;
-}
-
-/* What both tasks share, from options and the recipe's values. */
-static mx_status fill_common(mx_settings *s, const mx_options *o, double blr, double warmup, double epochs,
-                             int batch, mx_error *e) {
-    s->batch = o->batch_size > 0 ? (int)o->batch_size : batch;
+/* What all objectives share, from options and the recipe's values. */
+static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finetune_recipe *r, mx_error *e) {
+    double blr = r->blr, warmup = r->warmup_epochs;
+    s->batch = o->batch_size > 0 ? (int)o->batch_size : r->batch;
     s->accum = o->accum_steps > 0 ? (int)o->accum_steps : 1;
-    s->epochs = o->epochs >= 0 ? o->epochs : epochs;
+    s->epochs = o->epochs >= 0 ? o->epochs : r->epochs;
     s->recipe_warmup = o->warmup_epochs < 0 ? warmup : -1;
     warmup = o->warmup_epochs < 0 ? mx_warmup_bound(warmup, s->epochs) : o->warmup_epochs;
     if (o->blr >= 0) blr = o->blr;
@@ -87,7 +73,8 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, double blr, do
     s->backend = how.backend, s->activations = how.activations, s->chosen = how.chosen;
     s->bad_share = o->max_bad;
     s->log_every = o->log_every > 0 ? (int)o->log_every : 0;
-    s->label_fraction = 1;
+    s->task.label_fraction = 1;
+    s->picture_every = s->objective->view ? (int)o->picture_every : -1;
     fill_transform(s, o);
     if (o->device && strcmp(o->device, "cpu"))
         return mx_fail(e, MX_ERR_UNSUPPORTED, "--device %s: this build knows only cpu", o->device);
@@ -95,97 +82,45 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, double blr, do
     return mx_parse_interval(o->save_every ? o->save_every : "10m", &s->save_steps, &s->save_seconds, e);
 }
 
-mx_status mx_settings_make(mx_settings *s, const mx_options *o, mx_error *e) {
-    mx_model_recipe recipe = {0};
-    memset(s, 0, sizeof *s);
-    s->task = MX_TASK_PRETRAIN;
-    if (mx_options_model(o, &s->model, &recipe, e)) return e->status;
-    if (!s->model.decoder_dim)
-        return mx_fail(e, MX_ERR_ARGUMENT, "--decoder-dim must be positive: pretraining needs a decoder");
-    const mx_pretrain_recipe *r = &recipe.pretrain;
-    if (fill_common(s, o, (double)r->blr, (double)r->warmup_epochs, r->epochs, r->batch, e)) return e->status;
-    s->mask_ratio = o->mask_ratio, s->mask_range = o->range_mask_ratio;
-    s->picture_every = (int)o->picture_every;
-    return check_mask(s, e);
-}
-
-/* The position of text among the names, or an error that lists them. */
-static mx_status choose(int *out, const char *option, const char *text, const char *const names[3],
-                        mx_error *e) {
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(text, names[i])) {
-            *out = i;
-            return MX_OK;
-        }
-    return mx_fail(e, MX_ERR_ARGUMENT, "--%s: expected %s, %s or %s, found %s", option, names[0], names[1],
-                   names[2], text);
-}
-
-/* Does training pair the images of a batch? Then it must be even. */
-static bool mixes_pairs(const mx_settings *s) {
-    const mx_mixup *m = &s->mixup;
-    return s->task == MX_TASK_FINETUNE && m->probability > 0 &&
-           (m->mixup > 0 || m->cutmix > 0 || m->cutmix_minmax[1] > 0);
-}
-
-static mx_status fill_augmentation(mx_settings *s, const mx_options *o, mx_error *e) {
-    static const char *const modes[3] = {"pixel", "rand", "const"}, *const mixes[3] = {"batch", "pair",
-                                                                                       "elem"};
-    int mode = 0, mix = 0;
-    mx_transform *t = &s->transform;
-    if (mx_randaugment_parse(&t->randaugment, o->aa ? o->aa : "none", e)) return mx_fail_where(e, "--aa");
-    if (choose(&mode, "remode", o->remode, modes, e) || choose(&mix, "mixup-mode", o->mixup_mode, mixes, e))
-        return e->status;
-    t->color_jitter = t->randaugment.on ? 0 : o->color_jitter;
-    t->erase = (mx_erase){.probability = o->reprob,
-                          .area_lo = 0.02,
-                          .area_hi = 1.0 / 3,
-                          .aspect_lo = 0.3,
-                          .count = (int)o->recount};
-    t->erase.mode = mode;
-    s->mixup = (mx_mixup){.mixup = o->mixup,
-                          .cutmix = o->cutmix,
-                          .cutmix_minmax = {o->cutmix_minmax[0], o->cutmix_minmax[1]},
-                          .probability = o->mixup_prob,
-                          .switch_probability = o->mixup_switch_prob,
-                          .smoothing = o->smoothing};
-    s->mixup.mode = mix;
-    if (mixes_pairs(s) && s->batch % 2)
-        return mx_fail(
-            e, MX_ERR_ARGUMENT,
-            "--batch-size %d is odd: mixup and cutmix pair each image of a batch with another one; "
-            "--batch-size %d works, or --mixup-prob 0",
-            s->batch, s->batch > 1 ? s->batch - 1 : 2);
-    return MX_OK;
-}
-
-mx_status mx_settings_finetune(mx_settings *s, const mx_options *o, const mx_model_config *start,
-                               mx_error *e) {
-    mx_model_recipe recipe = {0};
-    memset(s, 0, sizeof *s);
-    s->task = MX_TASK_FINETUNE;
-    if (!o->model && !start)
+/* The model, and the recipe of its name. */
+static mx_status fill_model(mx_settings *s, const mx_options *o, const mx_model_config *start,
+                            mx_finetune_recipe *recipe, mx_error *e) {
+    mx_model_recipe r = {0};
+    bool pretrains = s->objective->pretrains;
+    if (!pretrains && !o->model && !start)
         return mx_fail(
             e, MX_ERR_ARGUMENT,
             "--init FILE is needed: the pretrained checkpoint (or --model NAME, to train from scratch)");
     if (start) s->model = *start;
-    if (mx_options_model(o, &s->model, &recipe, e)) return e->status;
-    if (!o->model && !mx_model_named(s->model.name, &(mx_model_config){0}, &recipe))
-        mx_model_named("base", &(mx_model_config){0}, &recipe); /* a model of no name: the authors' values */
-    s->model.decoder_dim = s->model.decoder_depth = s->model.decoder_heads = 0, s->model.classes = 0;
-    const mx_finetune_recipe *r = &recipe.finetune;
-    if (fill_common(s, o, r->blr, r->warmup_epochs, r->epochs, r->batch, e)) return e->status;
-    s->layer_decay = o->layer_decay >= 0 ? o->layer_decay : o->init ? r->layer_decay : 1;
-    s->drop_path = o->drop_path >= 0 ? o->drop_path : r->drop_path;
-    s->label_fraction = o->label_fraction;
-    s->balance = o->balance;
-    s->picture_every = -1;
-    return fill_augmentation(s, o, e);
+    if (mx_options_model(o, &s->model, &r, e)) return e->status;
+    if (!pretrains && !o->model && !mx_model_named(s->model.name, &(mx_model_config){0}, &r))
+        mx_model_named("base", &(mx_model_config){0}, &r); /* a model of no name: the authors' values */
+    const mx_pretrain_recipe *p = &r.pretrain;
+    *recipe = r.finetune;
+    if (pretrains)
+        *recipe = (mx_finetune_recipe){.blr = (double)p->blr,
+                                       .warmup_epochs = (double)p->warmup_epochs,
+                                       .epochs = p->epochs,
+                                       .batch = p->batch};
+    return s->objective->model(&s->model, e);
+}
+
+mx_status mx_settings_make(mx_settings *s, const mx_objective *objective, const mx_options *o,
+                           const mx_model_config *start, mx_error *e) {
+    mx_finetune_recipe recipe;
+    memset(s, 0, sizeof *s);
+    s->objective = objective;
+    if (fill_model(s, o, start, &recipe, e) || fill_common(s, o, &recipe, e)) return e->status;
+    return objective->settings(&s->task, &s->transform, &s->model, s->batch, o, &recipe, e);
+}
+
+static bool needs_even(const mx_settings *s) {
+    return s->objective->needs_even && s->objective->needs_even(&s->task);
 }
 
 /* Fewer images than a step takes: the largest step that works. */
 static mx_status too_few(const mx_settings *s, mx_error *e) {
-    int64_t step = mixes_pairs(s) ? 2 : 1, most = s->images / s->accum / step * step; /* of a batch */
+    int64_t step = needs_even(s) ? 2 : 1, most = s->images / s->accum / step * step; /* of a batch */
     mx_fail(e, MX_ERR_DATA,
             "a step needs %" PRId64
             " images (--batch-size %d, --accum-steps %d) and the data set has %" PRId64,
@@ -261,7 +196,7 @@ mx_adamw_config mx_settings_adamw(const mx_settings *s) {
                              .beta1 = s->beta1,
                              .beta2 = s->beta2,
                              .eps = 1e-8,
-                             .layer_decay = s->task == MX_TASK_FINETUNE ? s->layer_decay : 1,
+                             .layer_decay = s->task.layer_decay ? s->task.layer_decay : 1,
                              .layers = layers,
                              .clip_grad = s->clip_grad};
 }
@@ -277,7 +212,7 @@ mx_loader_config mx_settings_loader(const mx_settings *s, const mx_dataset *data
                               .workers = s->workers,
                               .ahead = MX_BATCHES_AHEAD,
                               .bad_share = s->bad_share,
-                              .balance = s->balance};
+                              .balance = s->task.balance};
 }
 
 mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e) {
@@ -295,13 +230,10 @@ mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e
     o->batch_size = s->batch, o->accum_steps = s->accum;
     const mx_compute how = mx_settings_compute(s);
     if (mx_options_set(o, "dtype", mx_compute_dtype(&how), e)) return e->status;
-    if (s->task == MX_TASK_FINETUNE) {
-        mx_model_config unused;
-        o->layer_decay = s->layer_decay, o->drop_path = s->drop_path;
-        if (!o->model && mx_model_named(m->name, &unused, NULL) && mx_options_set(o, "model", m->name, e))
-            return e->status;
-    }
-    bool inherited = s->task == MX_TASK_FINETUNE && o->init; /* the checkpoint's statistics */
+    if (s->objective->effective) s->objective->effective(&s->task, o);
+    bool named = mx_model_named(m->name, &(mx_model_config){0}, NULL), starts = !s->objective->pretrains;
+    if (starts && !o->model && named && mx_options_set(o, "model", m->name, e)) return e->status;
+    bool inherited = starts && o->init; /* the checkpoint's statistics */
     if (!o->stats && !o->mean_count && !inherited)
         return mx_options_set(o, "stats", m->channels == 3 ? "imagenet" : "auto", e);
     return e->status;

@@ -4,8 +4,8 @@
 #define MX_TRAIN_SETTINGS_H
 
 #include "data/dataset.h"
-#include "data/mixup.h"
 #include "model/model.h"
+#include "objective/objective.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "options/options.h"
@@ -14,21 +14,16 @@
 
 #define MX_MAX_SAVED (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */
 
-typedef enum { MX_TASK_PRETRAIN, MX_TASK_FINETUNE } mx_task;
-
 typedef struct {
-    mx_task task;
+    const mx_objective *objective;
+    mx_objective_settings task; /* what only some objectives read */
     mx_model_config model;
     int batch, accum;
     double epochs;
     mx_schedule schedule; /* absolute learning rates */
     double recipe_warmup; /* what the recipe says where --warmup-epochs was not given, else -1 */
     double weight_decay, beta1, beta2, clip_grad;
-    double ema;                    /* decay of the weights' moving average; 0: none is kept */
-    double mask_ratio, mask_range; /* pretraining */
-    double layer_decay, drop_path; /* fine-tuning; 0 in pretraining: no layer decay */
-    double label_fraction, balance;
-    mx_mixup mixup;
+    double ema; /* decay of the weights' moving average; 0: none is kept */
     uint64_t seed;
     int max_skipped;
     int threads, workers;
@@ -47,12 +42,10 @@ typedef struct {
     int64_t images, steps_per_epoch, steps;
 } mx_settings;
 
-/* Everything that needs no data: pretraining. */
-mx_status mx_settings_make(mx_settings *s, const mx_options *o, mx_error *e);
-/* The same for fine-tuning. start: the model that options are laid over where they name none (--init's, or a
- * resumed run's), or NULL. The number of classes comes with the data (s->model.classes). */
-mx_status mx_settings_finetune(mx_settings *s, const mx_options *o, const mx_model_config *start,
-                               mx_error *e);
+/* Everything that needs no data. start: the model that options are laid over where they name none (--init's,
+ * or a resumed run's), or NULL. The number of classes comes with the data (s->model.classes). */
+mx_status mx_settings_make(mx_settings *s, const mx_objective *objective, const mx_options *o,
+                           const mx_model_config *start, mx_error *e);
 /* Steps an epoch and in all for `images` images; too few are refused with the number that works. */
 mx_status mx_settings_data(mx_settings *s, int64_t images, mx_error *e);
 /* Pixel statistics: given ones, ImageNet's, or computed from the data. Fills transform and *pixels. */

@@ -8,44 +8,25 @@
 #include "train/ema.h"
 
 static mx_tensor images_tensor(const mx_trainer *t, const float *images) {
-    const mx_model_config *m = &t->model.config;
-    return mx_view((void *)images, MX_F32, t->settings.batch, m->channels, m->image_h, m->image_w, 0);
+    return mx_images_view(&t->model.config, images, t->settings.batch);
 }
-
-static bool classifies(const mx_trainer *t) { return t->settings.task == MX_TASK_FINETUNE; }
 
 static mx_tensor loss_tensor(mx_trainer *t) { return mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0); }
 static mx_tensor update_tensor(mx_trainer *t) { return mx_view(t->update, MX_F64, MX_UPDATE, 0, 0, 0, 0); }
 static mx_tensor log_tensor(mx_trainer *t) { return mx_view(t->log, MX_F64, MX_UNREAD, MX_UPDATE, 0, 0, 0); }
 
-static mx_tensor classes_tensor(const mx_trainer *t, float *data) {
-    return mx_view(data, MX_F32, t->settings.batch, t->model.config.classes, 0, 0, 0);
-}
-
 static void micro(mx_trainer *t, mx_ctx *c, const float *images) {
-    mx_tensor loss = loss_tensor(t);
-    float scale = 1.0f / (float)t->settings.accum;
-    if (classifies(t))
-        mx_classify_pass(c, &t->model, loss, classes_tensor(t, t->logits), images_tensor(t, images),
-                         classes_tensor(t, t->targets), &t->mix, t->keep, scale);
-    else
-        mx_pretrain_pass(c, &t->model, loss, images_tensor(t, images), &t->mix, scale);
+    t->settings.objective->pass(t->objective, c, &t->model, loss_tensor(t), images_tensor(t, images),
+                                1.0f / (float)t->settings.accum);
 }
 
-/* What is done between steps on the same arena: pictures of reconstructions, or the held-out images. */
+/* What is done between steps on the same arena: its products are no part of a step. */
 static void dry_between(mx_ctx *c, mx_trainer *t) {
-    mx_tensor few = images_tensor(t, (const float *)t);
-    mx_pretrain_views views;
     size_t mark = c->arena->used;
     double flops = c->flops;
     mx_products *products = c->products;
     c->products = NULL;
-    if (classifies(t))
-        mx_classify_logits(c, &t->model, classes_tensor(t, t->logits), few, &t->mix);
-    else {
-        few.dim[0] = t->shown;
-        mx_pretrain_view(c, &t->model, &views, few, &t->show);
-    }
+    t->settings.objective->between(t->objective, c, &t->model, images_tensor(t, (const float *)t));
     mx_arena_release(c->arena, mark);
     c->flops = flops, c->products = products;
 }
@@ -60,45 +41,18 @@ static void dry_step(mx_ctx *c, void *user) {
     dry_between(c, t);
 }
 
-/* Fine-tuning's own buffers. */
-static mx_status make_classifier(mx_trainer *t, mx_error *e) {
-    size_t batch = (size_t)t->settings.batch, blocks = (size_t)t->model.encoder.blocks;
-    size_t cells = batch * (size_t)t->model.config.classes;
-    t->targets = calloc(cells, sizeof *t->targets);
-    t->logits = calloc(cells, sizeof *t->logits);
-    t->keep = calloc(blocks, sizeof *t->keep);
-    t->keep_memory = calloc(2 * blocks * batch, sizeof *t->keep_memory);
-    t->no_labels = calloc(batch, sizeof *t->no_labels);
-    if (!t->targets || !t->logits || !t->keep || !t->keep_memory || !t->no_labels)
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the targets of %zu images", batch);
-    /* the dry run must see which blocks drop paths */
-    mx_drop_path_draw(t->keep, t->keep_memory, (int)blocks, (int)batch, t->settings.drop_path, 0, 0, 0);
-    return MX_OK;
-}
-
 static void set_levels(mx_trainer *t, const uint8_t *save) {
     for (int i = 0; i < mx_model_blocks(&t->model) && i < MX_MAX_SAVED; i++)
         t->model.saved[i].save = (mx_save)save[i];
 }
 
-/* Bytes of the factors of dropped paths. */
-static size_t keep_bytes(const mx_trainer *t) {
-    return sizeof *t->keep_memory * 2 * (size_t)t->model.encoder.blocks * (size_t)t->settings.batch;
-}
-
 static void attach(mx_trainer *t) {
     mx_ctx *c = &t->session.ctx;
     mx_params_attach(c, &t->model.params);
-    mx_mixing_attach(c, &t->mix);
     mx_attach(c, &t->loss, sizeof t->loss);
-    mx_attach(c, &t->held_loss, sizeof t->held_loss);
     mx_attach(c, t->update, sizeof t->update);
     mx_attach(c, t->log, sizeof t->log);
-    if (classifies(t)) {
-        mx_attach(c, t->keep_memory, keep_bytes(t));
-        mx_attach(c, t->logits, mx_bytes(classes_tensor(t, t->logits)));
-    } else
-        mx_mixing_attach(c, &t->show);
+    t->settings.objective->attach(t->objective, c);
 }
 
 mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, mx_products *products,
@@ -108,15 +62,8 @@ mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, m
     if (mx_model_make(&t->model, &s->model, plan_only ? MX_PARAMS_PLAN : mx_settings_use(s), e))
         return e->status;
     set_levels(t, s->save);
-    t->shown = s->batch < MX_SHOWN ? s->batch : MX_SHOWN;
-    if (mx_mixing_make(&t->mix, &t->model.config, s->batch, !classifies(t), e)) return e->status;
-    if (classifies(t)) {
-        t->shown = 0;
-        if (make_classifier(t, e)) return e->status;
-    } else if (mx_mixing_make(&t->show, &t->model.config, t->shown, true, e))
-        return e->status;
-    if (!(t->mask = malloc((size_t)t->mix.units)))
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
+    const mx_objective_config config = {&t->model, &t->settings.task, s->batch, s->seed};
+    if (s->objective->make(&t->objective, &config, e)) return e->status;
     const mx_compute how = mx_settings_compute(s);
     if (plan_only) return mx_session_plan(&t->session, &how, dry_step, t, products, e);
     if (!mx_session_make(&t->session, &how, dry_step, t, products, e)) attach(t);
@@ -135,33 +82,12 @@ mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e) {
 void mx_trainer_free(mx_trainer *t) {
     if (!t) return;
     mx_session_free(&t->session);
-    mx_mixing_free(&t->mix);
-    mx_mixing_free(&t->show);
+    if (t->objective) t->settings.objective->free(t->objective);
     mx_model_free(&t->model);
-    free(t->mask), free(t->targets), free(t->logits), free(t->keep), free(t->keep_memory);
-    free(t->no_labels);
 }
 
 double mx_trainer_lr(const mx_trainer *t, int64_t step) {
     return mx_schedule_at(&t->settings.schedule, (double)step / (double)t->settings.steps_per_epoch);
-}
-
-/* The step's random part of pretraining: the mask. */
-static void draw_mask(mx_trainer *t, int64_t step, int j) {
-    mx_rng r = mx_rng_make(t->settings.seed, MX_RNG_MASK, (uint64_t)step, (uint32_t)j);
-    mx_mask_draw(t->mask, t->mix.units, t->settings.mask_ratio, t->settings.mask_range, &r);
-    mx_mixing_set(&t->mix, t->mask);
-}
-
-/* The step's random part of fine-tuning: mixed images with their targets, and the paths that are dropped. */
-static void draw_mixup(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels) {
-    const mx_settings *s = &t->settings;
-    const mx_model_config *m = &t->model.config;
-    mx_mixup_apply(&s->mixup, images, labels, t->targets, s->batch, m->channels, m->image_h, m->image_w,
-                   m->classes, s->seed, (uint64_t)step, (uint32_t)j, &t->session.ctx.error);
-    mx_drop_path_draw(t->keep, t->keep_memory, t->model.encoder.blocks, s->batch, s->drop_path, s->seed,
-                      (uint64_t)step, (uint32_t)j);
-    mx_upload(&t->session.ctx, t->keep_memory, t->keep_memory, keep_bytes(t));
 }
 
 void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels) {
@@ -172,10 +98,7 @@ void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int3
         mx_upload(c, &t->loss, &t->loss, sizeof t->loss);
         mx_gradients_zero(c, &t->model.params);
     }
-    if (classifies(t))
-        draw_mixup(t, step, j, images, labels);
-    else
-        draw_mask(t, step, j);
+    t->settings.objective->draw(t->objective, c, images, labels);
     if (mx_ok(c)) micro(t, c, images);
 }
 

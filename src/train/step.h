@@ -1,38 +1,27 @@
-/* One optimiser step, of pretraining or of fine-tuning: the heart.
+/* One optimiser step, whatever is trained: the heart.
  *
- * A step is accum micro-batches, each forward, loss and backward, then one update. Micro-batch j takes its
- * images, pairs and mask (or mixup and dropped paths) from (seed, step, j) alone, so n ranks can later do the
- * work of n micro-batches. A trainer owns all memory of a step: nothing is allocated after mx_trainer_make.
- * It must not be moved. */
+ * A step is accum micro-batches, each draw and pass (objective/objective.h), then one update. Micro-batch j
+ * takes everything random from (seed, step, j) alone, so n ranks can later do the work of n micro-batches. A
+ * trainer owns all memory of a step: nothing is allocated after mx_trainer_make. It must not be moved. */
 #ifndef MX_TRAIN_STEP_H
 #define MX_TRAIN_STEP_H
 
 #include "train/session.h"
 #include "train/settings.h"
 
-#define MX_SHOWN  4  /* images a picture of reconstructions shows, at most */
 #define MX_UNREAD 16 /* steps that may be under way before the host looks at their results */
 
 typedef struct {
     mx_settings settings;
     mx_model model;
-    mx_mixing mix;
-    mx_mixing show; /* of the `shown` images of a picture of reconstructions */
-    int shown;
     mx_session session;
-    uint8_t *mask;
+    void *objective;          /* state of settings.objective */
     float loss;               /* of the step so far */
     double update[MX_UPDATE]; /* ops.h mx_update_slot */
     double log[MX_UNREAD][MX_UPDATE];
     int64_t updated, fetched, told; /* mx_step_update's steps so far: all, those in log, those whose result
                                        was read */
     double count;                   /* MX_UPDATE_COUNT after the last one that was read */
-    float held_loss;                /* for whoever measures held-out images between steps */
-    /* fine-tuning */
-    float *targets, *logits; /* [batch,classes] */
-    mx_keep *keep;           /* [encoder blocks] drop-path factors, which live in keep_memory */
-    float *keep_memory;
-    int32_t *no_labels; /* [batch] of class 0, for steps on noise; NULL in pretraining */
 } mx_trainer;
 
 typedef struct {
@@ -57,9 +46,8 @@ void mx_trainer_download(mx_trainer *t);
 
 /* Learning rate of a step (schedule.md 1: at the step's first micro-batch). */
 double mx_trainer_lr(const mx_trainer *t, int64_t step);
-/* Micro-batch j of a step: images [batch,Ch,H,W]; labels [batch] in fine-tuning, which mixes the images in
- * place (mixup, cutmix); NULL in pretraining. j = 0 starts the step. Failures stay in the session's context.
- */
+/* Micro-batch j of a step: images [batch,Ch,H,W], which the objective may change in place (mixup); labels
+ * [batch], or NULL where none are at hand. j = 0 starts the step. Failures stay in the session's context. */
 void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels);
 /* The update, and s->step + 1. What came of it is known later where a device computes: see below. */
 void mx_step_update(mx_trainer *t, mx_run_state *s);

@@ -26,7 +26,7 @@ float *mx_random_images(const mx_settings *s) {
 
 double mx_time_step(mx_trainer *t, mx_run_state *state, float *images) {
     double start = mx_clock_now();
-    for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, images, t->no_labels);
+    for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, images, NULL);
     mx_step_update(t, state);
     mx_step_result_next(t, state, &(mx_step_result){0});
     return mx_clock_now() - start;

@@ -117,10 +117,10 @@ static void describe(mx_training *p) {
               s->workers, s->workers == 1 ? "" : "s", (double)p->trainer.session.planned / 1e6,
               (double)p->trainer.model.params.bytes / 1e6);
     mx_error no_pictures = {0};
-    if (p->task->picture && s->picture_every >= 0 && mx_image_png_check(&no_pictures))
+    if (s->picture_every >= 0 && mx_image_png_check(&no_pictures))
         mx_notice(sink, "pictures  none: %s", no_pictures.text);
     describe_memory(p);
-    if (s->batch % 2 && s->task == MX_TASK_PRETRAIN)
+    if (s->batch % 2 && s->objective->pairs)
         mx_notice(
             sink,
             "warning: an odd batch mixes its middle image with itself; an even --batch-size wastes nothing");
@@ -143,6 +143,14 @@ static mx_status open_loader(mx_training *p, mx_error *e) {
     return mx_loader_open(&p->loader, &config, e);
 }
 
+/* What the data say of the model and of pixel statistics. */
+static mx_status use_data(mx_training *p, mx_error *e) {
+    mx_settings *s = &p->settings;
+    if (s->objective->data && s->objective->data(&s->task, &s->model, p->data, p->held, s->seed, e))
+        return e->status;
+    return p->resumed ? MX_OK : p->task->pixels(p, e);
+}
+
 static mx_status load_everything(mx_training *p, mx_error *e) {
     mx_same_data_keep(p);
     if (mx_open_training_data(&p->data, &p->held, &p->o, p->paths.index, e)) {
@@ -151,7 +159,7 @@ static mx_status load_everything(mx_training *p, mx_error *e) {
                                         p->o.val_data ? " --val-data NEW" : "")
                           : e->status;
     }
-    if (mx_check_data(p, e) || p->task->data(p, e) || mx_check_values(p, e) || check_same(p, e) ||
+    if (mx_check_data(p, e) || use_data(p, e) || mx_check_values(p, e) || check_same(p, e) ||
         mx_settings_data(&p->settings, mx_dataset_count(p->data), e))
         return e->status;
     if (mx_memory_fit(&p->settings, p->data, p->held, e) ||

@@ -1,6 +1,7 @@
-/* A training run of either task: training.c (start and end), training_loop.c (steps and saving),
- * training_observe.c (progress, log, report). What pretraining and fine-tuning do differently stands in
- * pretrain.c and finetune.c, behind mx_training_task. Private to src/train. */
+/* A training run: training.c (start and end), training_loop.c (steps and saving), training_observe.c
+ * (progress, log, report), training_measure.c (held-out images, pictures). What is trained is the objective's
+ * business; how `mixmae pretrain` and `mixmae finetune` start stands in pretrain.c and finetune.c. Private to
+ * src/train. */
 #ifndef MX_TRAIN_TRAINING_H
 #define MX_TRAIN_TRAINING_H
 
@@ -14,15 +15,12 @@
 
 typedef struct mx_training mx_training;
 
+/* What the commands that train do differently, whatever they train: how a new run starts. */
 typedef struct {
     mx_command command;
-    const char *loss_tag;                               /* TensorBoard's, as the authors' program names it */
     mx_status (*settings)(mx_training *p, mx_error *e); /* p->settings from p->o; p->resumed is known */
-    mx_status (*data)(mx_training *p, mx_error *e);     /* after p->data and p->held were opened */
-    mx_status (*weights)(mx_training *p, mx_error *e);  /* of a new run; all are drawn from the seed before */
-    mx_status (*held_out)(mx_training *p, mx_error *e); /* after each epoch where there are held-out images */
-    mx_status (*picture)(mx_training *p, mx_error *e);  /* NULL: none */
-    int64_t held_most;                                  /* held-out images that are measured; 0: all */
+    mx_status (*pixels)(mx_training *p, mx_error *e);  /* of a new run: p->pixels, after p->data was opened */
+    mx_status (*weights)(mx_training *p, mx_error *e); /* of a new run; all are drawn from the seed before */
 } mx_training_task;
 extern const mx_training_task mx_pretrain_task, mx_finetune_task;
 
@@ -79,6 +77,10 @@ typedef struct {
 /* {"step":…,"epoch":…, and these} into log.jsonl. */
 mx_status mx_observe_numbers(mx_training *p, const mx_observe_number *n, int count, mx_error *e);
 double mx_training_epoch(const mx_training *p);
+/* Measures the held-out images, into the log; the best model so far is kept. */
+mx_status mx_measure_held_out(mx_training *p, mx_error *e);
+/* A picture of what the objective shows, into the run folder and the log. */
+mx_status mx_measure_picture(mx_training *p, mx_error *e);
 mx_status mx_observe_end(mx_training *p, mx_error *e);
 
 #endif

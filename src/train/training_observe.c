@@ -101,7 +101,7 @@ static mx_status write_log(mx_training *p, mx_error *e) {
                                       {"images_per_second", rate, false},
                                       {"wait_share", wait, false}};
     if (mx_observe_numbers(p, line, 5, e) ||
-        mx_events_scalar(p->events, p->task->loss_tag, s->step, loss, e) ||
+        mx_events_scalar(p->events, p->settings.objective->loss_tag, s->step, loss, e) ||
         mx_events_scalar(p->events, "lr", s->step, lr, e) ||
         mx_events_scalar(p->events, "grad_norm", s->step, norm, e) ||
         mx_events_scalar(p->events, "images_per_second", s->step, rate, e))
@@ -115,7 +115,7 @@ static bool at_end(const mx_training *p) { return p->state.step == p->settings.s
 
 static bool picture_due(const mx_training *p) {
     int64_t every = p->settings.picture_every;
-    if (every < 0 || !p->task->picture || mx_image_png_check(NULL)) return false;
+    if (every < 0 || mx_image_png_check(NULL)) return false;
     if (every == 0) every = p->settings.steps / MX_PICTURES > 0 ? p->settings.steps / MX_PICTURES : 1;
     return p->state.step % every == 0 || at_end(p);
 }
@@ -143,8 +143,8 @@ mx_status mx_observe_step(mx_training *p, mx_error *e) {
     tell_progress(p);
     if (log_due(p) && write_log(p, e)) return e->status;
     double before = mx_clock_now();
-    if (held_out_due(p) && p->task->held_out(p, e)) return e->status;
-    if (picture_due(p) && p->task->picture(p, e)) return e->status;
+    if (held_out_due(p) && mx_measure_held_out(p, e)) return e->status;
+    if (picture_due(p) && mx_measure_picture(p, e)) return e->status;
     double spent = mx_clock_now() - before; /* rates are of training alone */
     p->started += spent, p->last_logged += spent;
     return MX_OK;

@@ -1,7 +1,7 @@
 /* A classifier against labelled images: top-1, top-5, loss, and who was taken for whom. Source: augment.md
  * (d), schedule.md 2. */
-#ifndef MX_TRAIN_EVALUATE_H
-#define MX_TRAIN_EVALUATE_H
+#ifndef MX_OBJECTIVE_EVALUATE_H
+#define MX_OBJECTIVE_EVALUATE_H
 
 #include "data/dataset.h"
 #include "model/model.h"

@@ -1,13 +1,39 @@
-/* Reconstruction pictures, see reconstruct.h. */
-#include "train/reconstruct.h"
+/* What an objective shows of mixed images, see mixmae_view.h. */
+#include "objective/mixmae_view.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/pictures.h"
-
 #define COLUMNS 4
 static const char *const headings[COLUMNS] = {"image", "mixed, as seen", "image rebuilt", "partner rebuilt"};
+
+/* Offset of pixel e of a patch, flattened (row, column, channel), in [channels,height,width]. */
+static size_t place(int e, int channels, int height, int width, int side, int index) {
+    int across = width / side, y = index / across * side + e / channels / side;
+    int x = index % across * side + e / channels % side;
+    return ((size_t)(e % channels) * (size_t)height + (size_t)y) * (size_t)width + (size_t)x;
+}
+
+void mx_unnormalise_patch(float *patch, const float *image, int channels, int height, int width, int side,
+                          int index) {
+    int n = side * side * channels;
+    double mean = 0, var = 0;
+    for (int e = 0; e < n; e++) mean += (double)image[place(e, channels, height, width, side, index)];
+    mean /= n;
+    for (int e = 0; e < n; e++) {
+        double d = (double)image[place(e, channels, height, width, side, index)] - mean;
+        var += d * d;
+    }
+    double spread = sqrt(var / (n > 1 ? n - 1 : 1) + (double)MX_TARGET_EPS);
+    for (int e = 0; e < n; e++) patch[e] = (float)((double)patch[e] * spread + mean);
+}
+
+void mx_paste_patch(float *image, const float *patch, int channels, int height, int width, int side,
+                    int index) {
+    for (int e = 0; e < side * side * channels; e++)
+        image[place(e, channels, height, width, side, index)] = patch[e];
+}
 
 typedef struct {
     const mx_model_config *config;
@@ -55,27 +81,19 @@ static void draw_row(const canvas *k, const float *reconstruction, int row) {
     mx_paste_patch(to, k->prediction, m->channels, m->image_h, m->image_w, side, patch);
 }
 
-static mx_status draw(const canvas *k, const float *reconstruction, const mx_pixels *pixels, mx_image *out,
-                      mx_error *e) {
+static void draw(const canvas *k, const float *reconstruction, mx_panels *out) {
     const mx_mixing *x = k->mix;
-    const mx_model_config *m = k->config;
-    const float **cells = calloc((size_t)(COLUMNS * x->batch), sizeof *cells);
-    if (!cells) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a picture");
     for (int i = 0; i < x->batch; i++) {
         for (int u = 0; u < x->units; u++)
             copy_unit(k, drawing(k, i, 1), original(k, x->mask[u] ? x->batch - 1 - i : i), u);
-        cells[COLUMNS * i] = original(k, i);
-        for (int c = 1; c < COLUMNS; c++) cells[COLUMNS * i + c] = drawing(k, i, c);
+        out->cell[COLUMNS * i] = original(k, i);
+        for (int c = 1; c < COLUMNS; c++) out->cell[COLUMNS * i + c] = drawing(k, i, c);
     }
     for (int row = 0; row < 2 * x->batch * x->units; row++) draw_row(k, reconstruction, row);
-    mx_picture_grid(out, cells, x->batch, COLUMNS, headings, m->channels, m->image_h, m->image_w,
-                    pixels->mean, pixels->std, e);
-    free(cells);
-    return e->status;
 }
 
-mx_status mx_reconstruct_grid(mx_ctx *c, mx_model *m, const mx_mixing *mix, const float *images,
-                              const mx_pixels *pixels, mx_image *out, mx_error *e) {
+mx_status mx_mixmae_view(mx_ctx *c, mx_model *m, const mx_mixing *mix, const float *images, mx_panels *out,
+                         mx_error *e) {
     const mx_model_config *config = &m->config;
     canvas k = {.config = config,
                 .mix = mix,
@@ -83,52 +101,23 @@ mx_status mx_reconstruct_grid(mx_ctx *c, mx_model *m, const mx_mixing *mix, cons
                 .each = (size_t)config->channels * (size_t)config->image_h * (size_t)config->image_w};
     size_t mark = c->arena->used, patch = (size_t)mx_model_stride(config);
     mx_pretrain_views views = {0};
-    mx_tensor x =
-        mx_view((void *)images, MX_F32, mix->batch, config->channels, config->image_h, config->image_w, 0);
-    k.drawn = malloc(sizeof(float) * 3 * (size_t)mix->batch * k.each);
-    k.prediction = malloc(sizeof(float) * patch * patch * (size_t)config->channels);
     float *rebuilt = NULL;
-    mx_pretrain_view(c, m, &views, x, mix);
+    *out = (mx_panels){.rows = mix->batch, .columns = COLUMNS, .headings = headings};
+    out->memory = k.drawn = malloc(sizeof(float) * 3 * (size_t)mix->batch * k.each);
+    out->cell = calloc((size_t)(COLUMNS * mix->batch), sizeof *out->cell);
+    k.prediction = malloc(sizeof(float) * patch * patch * (size_t)config->channels);
+    mx_pretrain_view(c, m, &views, mx_images_view(config, images, mix->batch), mix);
     if (mx_ok(c) && (rebuilt = malloc(mx_bytes(views.reconstruction))))
         mx_download(c, rebuilt, views.reconstruction.data, mx_bytes(views.reconstruction));
     if (!mx_ok(c))
         mx_fail(e, c->error.status, "%s", c->error.text);
-    else if (!k.drawn || !k.prediction || !rebuilt)
+    else if (!k.drawn || !k.prediction || !rebuilt || !out->cell)
         mx_fail(e, MX_ERR_MEMORY, "out of memory for a picture");
     else
-        draw(&k, rebuilt, pixels, out, e);
+        draw(&k, rebuilt, out);
     mx_arena_release(c->arena, mark);
     free(rebuilt);
     free(k.prediction);
-    free(k.drawn);
-    return e->status;
-}
-
-mx_status mx_show_dataset(mx_trainer *t, const mx_dataset *data, const mx_pixels *pixels, mx_image *out,
-                          mx_error *e) {
-    const mx_model_config *m = &t->model.config;
-    size_t each = (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
-    float *images = malloc(sizeof *images * each * (size_t)t->shown);
-    mx_transform transform = t->settings.transform;
-    int64_t count = mx_dataset_count(data), at = 0;
-    transform.augment = false;
-    if (!images) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a picture");
-    for (int i = 0; i < t->shown && !e->status; i++, at++) {
-        mx_image im = {0};
-        mx_error broken = {0};
-        if (at < count * (2 * i + 1) / (2 * t->shown)) at = count * (2 * i + 1) / (2 * t->shown);
-        while (mx_dataset_read(data, at % count, m->channels, &im, &broken) && at < 2 * count)
-            at++, broken = (mx_error){0};
-        if (!im.pixels)
-            mx_fail(e, MX_ERR_DATA, "no image of %s can be read", mx_dataset_root(data));
-        else
-            mx_transform_image(&transform, &im, images + (size_t)i * each, e);
-        mx_image_free(&im);
-    }
-    mx_rng r = mx_rng_make(t->settings.seed, MX_RNG_HOLDOUT, UINT64_MAX, 0);
-    mx_mask_draw(t->mask, t->show.units, t->settings.mask_ratio, 0, &r);
-    mx_mixing_set(&t->show, t->mask);
-    if (!e->status) mx_reconstruct_grid(&t->session.ctx, &t->model, &t->show, images, pixels, out, e);
-    free(images);
+    if (e->status) mx_panels_free(out);
     return e->status;
 }

@@ -1,5 +1,5 @@
 /* Counting what a classifier gets right, see evaluate.h. */
-#include "train/evaluate.h"
+#include "objective/evaluate.h"
 
 #include <math.h>
 #include <stdlib.h>

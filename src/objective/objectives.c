@@ -1,0 +1,24 @@
+/* The table of objectives, see objective.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "objective/objective.h"
+
+static const mx_objective *const rows[] = {&mx_mixmae, &mx_classify};
+
+const mx_objective *mx_objective_of_command(const char *command) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i]->command, command)) return rows[i];
+    return NULL;
+}
+
+mx_tensor mx_images_view(const mx_model_config *m, const float *images, int n) {
+    return mx_view((void *)images, MX_F32, n, m->channels, m->image_h, m->image_w, 0);
+}
+
+void mx_panels_free(mx_panels *p) {
+    if (!p) return;
+    free(p->cell);
+    free(p->memory);
+    *p = (mx_panels){0};
+}
