@@ -4,6 +4,7 @@
 #include "base/escape.h"
 #include "base/parallel.h"
 #include "data/source.h"
+#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +59,7 @@ static mx_status open_root(mx_dataset *d, mx_error *e) {
     d->root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->root_fd >= 0) return MX_OK;
     int error = errno;
-    if (error == ENOTDIR && !stat(root, &st))
+    if (error == ENOTDIR && !mx_stat(root, &st))
         return mx_fail(e, MX_ERR_DATA, "expected a folder of images, found a file: %s",
                        mx_quote(quoted, root));
     return mx_fail(e, error == ENOENT ? MX_ERR_DATA : MX_ERR_IO, "cannot open the data folder %s: %s",

@@ -13,6 +13,7 @@ typedef struct {
     toff_t size, at;
     char text[200]; /* libtiff's last complaint */
     bool damaged;   /* a JPEG strip lacks samples */
+    bool memory, limit; /* an allocation failed; was refused as too large for the file, which is damage */
     bool cut;       /* something lies behind the end; libtiff may go on without it, say a palette's colours */
 } mx_tiff_memory;
 

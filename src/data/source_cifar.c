@@ -3,6 +3,7 @@
  * where they are (read.c). */
 #include "data/source.h"
 #include "data/text.h"
+#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,7 @@
 
 static bool there(const char *folder, const char *name) {
     char *path = mx_text_make("%s/%s", folder, name);
-    bool yes = path && !access(path, F_OK);
+    bool yes = path && mx_there(path);
     free(path);
     return yes;
 }

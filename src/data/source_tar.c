@@ -8,6 +8,7 @@
 #include "data/splits.h"
 #include "data/tar_samples.h"
 #include "data/text.h"
+#include "base/again.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -245,7 +246,7 @@ mx_status mx_list_tar(mx_index *x, const mx_source *s, int root_fd, mx_error *e)
 
 static bool is_folder(const char *path) {
     struct stat st;
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
+    return !mx_stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
 /* Do shards lie in folder/part? */
@@ -260,9 +261,9 @@ static bool has_shards(const char *folder, const char *part) {
 
 /* The folders of `folder` that are named as parts and hold shards. */
 static mx_status part_folders(mx_names *out, const char *folder, mx_error *e) {
-    DIR *dir = opendir(folder);
+    DIR *dir = mx_open_folder(folder);
     mx_status s = MX_OK;
-    for (const struct dirent *f; dir && !s && (f = readdir(dir));)
+    for (const struct dirent *f; dir && !s && (f = mx_next_name(dir));)
         if (mx_part_of(f->d_name, strlen(f->d_name)) && has_shards(folder, f->d_name))
             s = mx_names_take(out, strdup(f->d_name), e);
     if (dir) closedir(dir);
@@ -347,7 +348,7 @@ static mx_status find_pattern(mx_source *s, const char *pattern, mx_error *e) {
         char *part = end ? strndup(p, (size_t)(end - p)) : strdup(p);
         mx_names n = {0};
         st = !part                ? mx_fail(e, MX_ERR_MEMORY, "out of memory")
-             : access(part, F_OK) ? mx_shards_expand(&n, part, e)
+             : !mx_there(part) ? mx_shards_expand(&n, part, e)
              : is_folder(part)
                  ? mx_fail(e, MX_ERR_DATA, "tar: expected shards in a list, found the folder %s",
                            mx_quote(quoted, part))
@@ -372,7 +373,7 @@ mx_status mx_find_tar(mx_source *s, bool *found, const char *path, mx_split spli
     char *whole = beside && folder ? mx_text_make("%s/%s", s->root, beside) : beside;
     if (!whole)
         st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    else if (!access(whole, F_OK))
+    else if (mx_there(whole))
         s->classes = strdup(beside);
     if (whole != beside) free(whole);
     free(beside);

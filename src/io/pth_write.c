@@ -122,6 +122,14 @@ typedef struct {
     mx_error *e;
 } archive;
 
+/* libzip's own allocations, and those it does not tell of. */
+static mx_status failed(zip_error_t *why, const char *doing, const char *path, mx_error *e) {
+    int code = zip_error_code_zip(why);
+    if (code == ZIP_ER_MEMORY || code == ZIP_ER_OK)
+        return mx_fail(e, MX_ERR_MEMORY, "cannot %s %s: out of memory", doing, path);
+    return mx_fail(e, MX_ERR_IO, "cannot %s %s: %s", doing, path, zip_error_strerror(why));
+}
+
 /* Adds an entry whose data begin on a multiple of 64 bytes; bytes must live until the archive is closed. */
 static mx_status add(archive *a, const char *name, const void *bytes, size_t size) {
     static const zip_uint8_t zeros[MX_PTH_ALIGN];
@@ -135,7 +143,7 @@ static mx_status add(archive *a, const char *name, const void *bytes, size_t siz
     if (i < 0 || zip_set_file_compression(a->zip, (zip_uint64_t)i, ZIP_CM_STORE, 0) ||
         zip_file_set_dostime(a->zip, (zip_uint64_t)i, 0, MX_DOS_DATE, 0) ||
         zip_file_extra_field_set(a->zip, (zip_uint64_t)i, MX_ZIP_PADDING, 0, zeros, padding, ZIP_FL_LOCAL))
-        return mx_fail(a->e, MX_ERR_IO, "cannot add %s to the archive: %s", path, zip_strerror(a->zip));
+        return failed(zip_get_error(a->zip), "add to the archive", path, a->e);
     a->at = start + padding + size;
     return MX_OK;
 }
@@ -158,13 +166,13 @@ static mx_status write_archive(const char *path, const char *pickle, size_t size
     if (!a.zip) {
         zip_error_t why;
         zip_error_init_with_code(&why, code);
-        mx_fail(e, MX_ERR_IO, "cannot create %s: %s", path, zip_error_strerror(&why));
+        failed(&why, "create", path, e);
         zip_error_fini(&why);
         return e->status;
     }
     if (!add_all(&a, pickle, size, t, count)) {
         if (!zip_close(a.zip)) return MX_OK; /* writes the file */
-        mx_fail(e, MX_ERR_IO, "cannot write %s: %s", path, zip_strerror(a.zip));
+        failed(zip_get_error(a.zip), "write", path, e);
     }
     zip_discard(a.zip);
     return e->status;

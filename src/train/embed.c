@@ -12,7 +12,7 @@
 #include <jansson.h>
 
 #include "base/escape.h"
-#include "io/json_text.h"
+#include "base/json_text.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "train/inference.h"

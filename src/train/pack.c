@@ -19,6 +19,7 @@
 #include "io/file.h"
 #include "train/commands.h"
 #include "train/open_data.h"
+#include "base/again.h"
 
 #define MX_BLOCK_PER_THREAD 16
 #define MX_TAR_RECORD       10240 /* bytes, POSIX's */
@@ -233,8 +234,8 @@ static mx_status check(const mx_options *o, mx_error *e) {
 /* Half a data set would pass for a whole one, and stand in the way of the next try. */
 static void take_back(const char *folder, bool made) {
     static const char *const begins[] = {"train-", "val-", "classes.txt"};
-    DIR *d = opendir(folder);
-    for (struct dirent *x; d && (x = readdir(d));)
+    DIR *d = mx_open_folder(folder);
+    for (struct dirent *x; d && (x = mx_next_name(d));)
         for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
             if (!strncmp(x->d_name, begins[i], strlen(begins[i]))) unlinkat(dirfd(d), x->d_name, 0);
     if (d) closedir(d);

@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "optim/schedule.h"
-#include "io/json_text.h"
+#include "base/json_text.h"
 #include "train/features.h"
 #include "train/open_data.h"
 

@@ -10,6 +10,7 @@
 #include "data/index.h"
 #include "io/file.h"
 #include "train/session.h"
+#include "base/again.h"
 
 static char *join(const char *root, const char *name) {
     char *path = NULL;
@@ -210,9 +211,9 @@ static mx_status not_empty(const mx_run_paths *p, mx_error *e) {
 
 /* Removes from a folder what names of that beginning stand for. */
 static void remove_files(const char *folder, const char *begin) {
-    DIR *d = opendir(folder);
+    DIR *d = mx_open_folder(folder);
     if (!d) return;
-    for (struct dirent *x; (x = readdir(d));)
+    for (struct dirent *x; (x = mx_next_name(d));)
         if (!strncmp(x->d_name, begin, strlen(begin))) unlinkat(dirfd(d), x->d_name, 0);
     closedir(d);
 }
@@ -232,9 +233,9 @@ static void clear(const mx_run_paths *p, bool lock) {
 /* Does the folder hold nothing but what a run leaves that was killed before its options were written: lock,
  * index, an empty folder of pictures, temporaries? */
 static bool barely_begun(const mx_run_paths *p) {
-    DIR *d = opendir(p->root);
+    DIR *d = mx_open_folder(p->root);
     bool only = d && mx_path_exists(p->lock);
-    for (struct dirent *x; only && (x = readdir(d));)
+    for (struct dirent *x; only && (x = mx_next_name(d));)
         only = !strcmp(x->d_name, ".") || !strcmp(x->d_name, "..") || !strcmp(x->d_name, ".lock") ||
                !strcmp(x->d_name, "index.cache") || mx_name_is_temporary(x->d_name) ||
                (!strcmp(x->d_name, "pictures") && mx_folder_empty(p->pictures));

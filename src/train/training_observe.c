@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
-#include "io/json_text.h"
+#include "base/json_text.h"
 #include "train/process.h"
 #include "train/report.h"
 
