@@ -149,10 +149,41 @@ static const char *compressed(int fd) {
                  {"bzip2", "BZh", 3},
                  {"lz4", "\x04\x22\x4d\x18", 4}};
     char head[8] = "";
-    ssize_t n = pread(fd, head, sizeof head, 0);
+    ssize_t n = mx_read_at(fd, head, sizeof head, 0);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (n == sizeof head && !memcmp(head, kinds[i].magic, kinds[i].size)) return kinds[i].name;
     return NULL;
+}
+
+/* A shard as libarchive reads it. What the system fails is kept: libarchive goes on to other words. */
+typedef struct {
+    int fd, error; /* errno of a read that failed, or 0 */
+    int64_t at;
+    char block[MX_TAR_BLOCK];
+} reading;
+
+static la_ssize_t read_block(struct archive *a, void *user, const void **bytes) {
+    reading *r = user;
+    ssize_t n = mx_read_at(r->fd, r->block, sizeof r->block, (off_t)r->at);
+    if (n < 0) archive_set_error(a, r->error = errno, "cannot read");
+    if (n > 0) r->at += n;
+    *bytes = r->block;
+    return n;
+}
+
+static la_int64_t skip_bytes(struct archive *a, void *user, la_int64_t n) {
+    reading *r = user;
+    (void)a;
+    r->at += n / MX_TAR_BLOCK * MX_TAR_BLOCK;
+    return n / MX_TAR_BLOCK * MX_TAR_BLOCK;
+}
+
+/* Instead of what was made of it: an error of the system, or want of memory. */
+static mx_status read_failed(const reading *r, struct archive *a, mx_error *e) {
+    bool memory = archive_errno(a) == ENOMEM || !archive_error_string(a);
+    if (r->error || memory) *e = (mx_error){0};
+    if (r->error) return mx_fail(e, MX_ERR_IO, "cannot read: %s", strerror(r->error));
+    return memory ? mx_fail(e, MX_ERR_MEMORY, "out of memory") : e->status;
 }
 
 /* All members of the archive, to its end. */
@@ -179,16 +210,18 @@ static mx_status read_shard(gathering *g, int fd) {
                        "make new shards with mixmae pack",
                        packed);
     struct archive *a = archive_read_new();
+    reading r = {.fd = fd};
     if (!a) return mx_fail(g->e, MX_ERR_MEMORY, "out of memory");
-    mx_status s = MX_OK;
-    if (archive_read_support_format_tar(a) != ARCHIVE_OK ||
-        archive_read_open_fd(a, fd, MX_TAR_BLOCK) != ARCHIVE_OK) {
-        const char *text = archive_error_string(a);
-        s = mx_fail(g->e, MX_ERR_IO, "cannot be read as tar: %s", text ? text : "unknown");
-    } else
-        s = read_members(g, a);
+    bool open = archive_read_support_format_tar(a) == ARCHIVE_OK &&
+                archive_read_open2(a, &r, NULL, read_block, skip_bytes, NULL) == ARCHIVE_OK;
+    const char *text = archive_error_string(a);
+    if (!open)
+        mx_fail(g->e, MX_ERR_IO, "cannot be read as tar: %s", text ? text : "unknown");
+    else
+        read_members(g, a);
+    if (g->e->status && (r.error || !open || archive_errno(a) == ENOMEM)) read_failed(&r, a, g->e);
     archive_read_free(a);
-    return s;
+    return g->e->status;
 }
 
 mx_status mx_tar_shard(mx_index *x, int fd, const char *shard, int64_t size, mx_tar_counts *counts,
@@ -231,7 +264,7 @@ mx_status mx_list_tar(mx_index *x, const mx_source *s, int root_fd, mx_error *e)
     bool given = x->classes > 0;
     for (int64_t i = 0; i < s->files && !st; i++) {
         if (mx_index_add_holder(x, root_fd, s->file[i], &size, e)) return e->status;
-        int fd = openat(root_fd, s->file[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        int fd = mx_open_read(root_fd, s->file[i], O_NONBLOCK);
         if (fd < 0)
             return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", mx_quote(quoted, s->file[i]), strerror(errno));
         st = mx_tar_shard(x, fd, s->file[i], size, &counts, e);

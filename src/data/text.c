@@ -1,7 +1,7 @@
 /* Text files that describe data sets: lists, class names. Written by anyone, so: at most 2 GiB, no zeros, no
  * line that is taken on trust. */
-#include "data/text.h"
 #include "base/again.h"
+#include "data/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@ char *mx_text_make(const char *format, ...) {
     va_start(ap, format);
     int n = vasprintf(&text, format, ap);
     va_end(ap);
+    if (n < 0) mx_met(ENOMEM);
     return n < 0 ? NULL : text;
 }
 

@@ -31,7 +31,7 @@ mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *siz
     char *buffer = NULL;
     size_t have = 0;
     *bytes = NULL, *size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not hang us */
+    int fd = mx_open_read(AT_FDCWD, path, O_NONBLOCK); /* a pipe of that name must not hang us */
     if (fd < 0) return io_error(e, "open", path);
     if (mx_stat_fd(fd, &st)) {
         io_error(e, "look at", path);
@@ -51,8 +51,7 @@ mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *siz
         goto done;
     }
     while (have < (size_t)st.st_size) {
-        ssize_t n = read(fd, buffer + have, (size_t)st.st_size - have);
-        if (n < 0 && errno == EINTR) continue;
+        ssize_t n = mx_read_at(fd, buffer + have, (size_t)st.st_size - have, (off_t)have);
         if (n < 0) io_error(e, "read", path);
         if (n <= 0) break;
         have += (size_t)n;
@@ -143,7 +142,7 @@ void mx_file_drop(mx_file *f) {
 mx_status mx_file_map(const char *path, const void **bytes, size_t *size, mx_error *e) {
     struct stat info;
     void *map = MAP_FAILED;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not hang us */
+    int fd = mx_open_read(AT_FDCWD, path, O_NONBLOCK); /* a pipe of that name must not hang us */
     if (fd < 0) return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
     if (mx_stat_fd(fd, &info))
         mx_fail(e, MX_ERR_IO, "cannot look at %s: %s", path, strerror(errno));

@@ -51,7 +51,7 @@ bool mx_pth_is_file(const char *path) {
 
 /* What libzip says went wrong; want of memory is no damage. */
 static mx_status zip_failed(zip_error_t *why, const char *what, mx_error *e) {
-    bool memory = zip_error_code_zip(why) == ZIP_ER_MEMORY;
+    bool memory = zip_error_code_zip(why) == ZIP_ER_MEMORY || zip_error_code_zip(why) == ZIP_ER_OK;
     return mx_fail(e, memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s: %s", what,
                    memory ? "out of memory" : zip_error_strerror(why));
 }

@@ -194,10 +194,13 @@ char *mx_options_text(const mx_options *o, mx_command command) {
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
+    bool whole = true;
     if (!f) return NULL;
     for (int i = 0; i < mx_option_count(); i++) {
         const mx_option_row *r = mx_option_at(i);
-        char *value = r->commands & (unsigned)command ? mx_options_get(o, i) : NULL;
+        bool ours = r->commands & (unsigned)command && mx_options_has(o, i);
+        char *value = ours ? mx_options_get(o, i) : NULL;
+        if (ours && !value) whole = false;
         if (value && strcmp(r->name, "config") && strcmp(r->name, "resume") &&
             strcmp(r->name, "other-machine")) { /* of this leg alone */
             fprintf(f, "%s = ", r->name);
@@ -209,7 +212,7 @@ char *mx_options_text(const mx_options *o, mx_command command) {
         }
         free(value);
     }
-    bool whole = !ferror(f);
+    if (ferror(f)) whole = false;
     if (!fclose(f) && whole) return text;
     free(text);
     return NULL;

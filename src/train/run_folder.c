@@ -2,6 +2,7 @@
 #include "train/run_folder.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +91,9 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
     const mx_option_row *r = mx_option_at(row);
     if (!strcmp(r->name, "resume") || !strcmp(r->name, "config") || !strcmp(r->name, "output")) return MX_OK;
     char name[48], *was = mx_options_get(stored, row), *is = mx_options_get(now, row);
-    if (!same_text(was, is) && !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
+    if ((!was && mx_options_has(stored, row)) || (!is && mx_options_has(now, row)))
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for the value of --%s", r->name);
+    else if (!same_text(was, is) && !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
         bool place = !strcmp(r->name, "data") || !strcmp(r->name, "val-data");
         if (place && was && is) {
             p->moved = true; /* where the data lie does not matter: what they are is looked at when they
@@ -181,6 +184,7 @@ done:
  */
 static mx_status make_absolute(char **path, mx_error *e) {
     char *full = *path ? realpath(*path, NULL) : NULL;
+    if (!full && *path && errno == ENOMEM) return mx_fail(e, MX_ERR_MEMORY, "out of memory for the path %s", *path);
     if (full) {
         free(*path);
         *path = full;
