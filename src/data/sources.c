@@ -5,6 +5,7 @@
 #include "data/splits.h"
 #include "data/text.h"
 #include "base/again.h"
+#include "base/text_stream.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -235,7 +236,7 @@ char *mx_source_identity(const mx_source *s) {
     char *real = realpath(s->root, NULL), *text = NULL;
     size_t size;
     if (s->kind == MX_SOURCE_FOLDER && !s->files) return real ? real : strdup(s->root);
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) {
         free(real);
         return NULL;

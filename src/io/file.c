@@ -103,7 +103,7 @@ mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e) {
 }
 
 /* The rename itself is only safe on disk once the folder is. */
-static mx_status sync_folder(const char *path, mx_error *e) {
+mx_status mx_folder_sync(const char *path, mx_error *e) {
     char *copy = strdup(path);
     if (!copy) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -127,7 +127,7 @@ mx_status mx_file_commit(mx_file *f, mx_error *e) {
     if (!written)
         unlink(f->temporary);
     else
-        sync_folder(f->path, e);
+        mx_folder_sync(f->path, e);
     forget(f);
     return e->status;
 }

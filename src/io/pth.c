@@ -174,9 +174,13 @@ mx_status mx_pth_zip_open(mx_pth *p, mx_error *e) {
     zip_error_t why;
     size_t size = 0;
     zip_error_init(&why);
-    zip_source_t *source = zip_source_buffer_create(p->bytes, p->size, 0, &why);
-    if (source && !(p->zip = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &why)))
-        zip_source_free(source);
+    for (int tries = 0; !p->zip && tries < 2; tries++) { /* want of memory may be told as damage: not twice */
+        zip_error_fini(&why);
+        zip_error_init(&why);
+        zip_source_t *source = zip_source_buffer_create(p->bytes, p->size, 0, &why);
+        if (source && !(p->zip = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &why)))
+            zip_source_free(source);
+    }
     if (!p->zip) zip_failed(&why, "a damaged or cut-off zip archive", e);
     zip_error_fini(&why);
     if (e->status) return e->status;

@@ -7,6 +7,7 @@
 
 #include "base/escape.h"
 #include "train/commands.h"
+#include "base/text_stream.h"
 
 mixmae_options *mixmae_options_make(const char *command, int argc, char **argv, bool *help, char *message,
                                     size_t size) {
@@ -37,7 +38,7 @@ void mixmae_options_free(mixmae_options *options) {
 static char *program_help(void) {
     char *text = NULL;
     size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) return NULL;
     fprintf(f,
             "mixmae %s: pretraining of hierarchical vision transformers by mixing and masking (MixMAE, CVPR "

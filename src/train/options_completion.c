@@ -6,6 +6,7 @@
 
 #include "mixmae.h"
 #include "train/options.h"
+#include "base/text_stream.h"
 
 static bool knows(const mx_command_text *c, const mx_option_row *r) {
     return r->commands & (unsigned)c->command;
@@ -153,7 +154,7 @@ char *mixmae_completion(const char *shell) {
         if (strcmp(shells[i].name, shell)) continue;
         char *text = NULL;
         size_t size = 0;
-        FILE *f = open_memstream(&text, &size);
+        FILE *f = mx_text_stream(&text, &size);
         if (!f) return NULL;
         shells[i].put(f);
         fclose(f);

@@ -1,6 +1,7 @@
 /* The reference document docs/OPTIONS.md, made from the option table, the command texts and the named models;
  * a test compares it with the file, so none of the four can drift apart. */
 #include "train/options.h"
+#include "base/text_stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +82,7 @@ static const char file_text[] =
 char *mx_options_markdown(void) {
     char *text = NULL;
     size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) return NULL;
     fputs("# Options\n\nMade from the program's own table by `mixmae --help-markdown`; a test compares the "
           "two. A "

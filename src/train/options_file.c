@@ -16,6 +16,7 @@
 #include <ini.h>
 
 #include "io/file.h"
+#include "base/text_stream.h"
 
 #define MX_FILE_LIMIT  ((size_t)1 << 20)
 #define MX_LINE_LIMIT  190  /* bytes; libinih's own limit is 200 less line end and terminator */
@@ -193,7 +194,7 @@ static void write_quoted(FILE *f, const char *value) {
 char *mx_options_text(const mx_options *o, mx_command command) {
     char *text = NULL;
     size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     bool whole = true;
     if (!f) return NULL;
     for (int i = 0; i < mx_option_count(); i++) {

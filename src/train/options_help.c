@@ -1,5 +1,6 @@
 /* Help texts, made from the option table; and the model that options describe. */
 #include "train/options.h"
+#include "base/text_stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,7 +182,7 @@ static void print_option(FILE *f, const mx_option_row *r) {
 char *mx_options_help(mx_command command) {
     char *text = NULL;
     size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) return NULL;
     for (int i = 0; i < COMMANDS; i++) {
         if (commands[i].command != command) continue;

@@ -7,6 +7,7 @@
 
 #include "mixmae.h"
 #include "train/options.h"
+#include "base/text_stream.h"
 
 /* Text as roff prints it: a backslash and a hyphen escaped, a line's first '.' or '\'' kept from being a
  * macro. */
@@ -121,7 +122,7 @@ char *mixmae_man(const char *command) {
     const mx_command_text *found = NULL;
     for (int i = 0; command && i < mx_command_count(); i++)
         if (!strcmp(mx_command_text_at(i)->name, command)) found = mx_command_text_at(i);
-    FILE *f = command && !found ? NULL : open_memstream(&text, &size);
+    FILE *f = command && !found ? NULL : mx_text_stream(&text, &size);
     if (!f) return NULL;
     if (found)
         put_command(f, found);

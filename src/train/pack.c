@@ -18,6 +18,7 @@
 #include "train/commands.h"
 #include "train/open_data.h"
 #include "base/again.h"
+#include "base/text_stream.h"
 
 #define MX_BLOCK_PER_THREAD 16
 #define MX_TAR_BLOCK        512   /* bytes, POSIX's */
@@ -84,7 +85,7 @@ static mx_status end_shard(packing *p) {
 
 /* POSIX's ustar header. Written here: libarchive ends the program where it finds no memory for a name. */
 typedef struct {
-    char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, magic[6], version[2], uname[32],
+    char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[6], version[2], uname[32],
         gname[32], major[8], minor[8], prefix[155], end[12];
 } ustar;
 
@@ -198,7 +199,7 @@ static mx_status write_classes(const mx_dataset *d, const char *folder, mx_error
     char *text = NULL, *path = NULL;
     size_t size = 0;
     if (!mx_dataset_classes(d)) return MX_OK;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     for (int c = 0; c < mx_dataset_classes(d); c++) {
         const char *name = mx_dataset_class_name(d, c);

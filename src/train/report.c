@@ -15,6 +15,7 @@
 #include "train/report_log.h"
 #include "train/report_svg.h"
 #include "train/run_folder.h"
+#include "base/text_stream.h"
 
 /* What the page is made of. */
 typedef struct {
@@ -210,7 +211,7 @@ mx_status mx_report_write(const char *run, mx_error *e) {
     if (!e) e = &own;
     story *t = calloc(1, sizeof *t); /* its log is large */
     if (!t || asprintf(&path[0], "%s/log.jsonl", run) < 0 || asprintf(&path[1], "%s/options.ini", run) < 0 ||
-        asprintf(&path[2], "%s/report.html", run) < 0 || !(f = open_memstream(&html, &length))) {
+        asprintf(&path[2], "%s/report.html", run) < 0 || !(f = mx_text_stream(&html, &length))) {
         mx_fail(e, MX_ERR_MEMORY, "out of memory for the report of %s", run);
         goto done;
     }
