@@ -15,10 +15,9 @@ char *mx_json_text(const json_t *o, size_t flags) {
     return text;
 }
 
-/* jansson's own allocations, counted: where its reader finds no memory it goes on without a character, or calls the
- * text wrong. The functions that were set before, by the program or by default, do the work. */
+/* jansson's own allocations, counted: where its reader finds no memory it goes on without a character, or
+ * calls the text wrong. The functions that were set before, by the program or by default, do the work. */
 static json_malloc_t real_malloc;
-static json_free_t real_free;
 static _Thread_local bool scarce;
 
 static void *allocate(size_t size) {
@@ -27,14 +26,22 @@ static void *allocate(size_t size) {
     return memory;
 }
 
+/* Each time: the program may have set others meanwhile. */
 static void count_failures(void) {
-    json_get_alloc_funcs(&real_malloc, &real_free);
-    json_set_alloc_funcs(allocate, real_free);
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    json_malloc_t now;
+    json_free_t free_now;
+    pthread_mutex_lock(&lock);
+    json_get_alloc_funcs(&now, &free_now);
+    if (now != allocate) {
+        real_malloc = now;
+        json_set_alloc_funcs(allocate, free_now);
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 json_t *mx_json_parse(const char *text, size_t size, size_t flags, json_error_t *why, bool *memory) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, count_failures);
+    count_failures();
     scarce = false;
     json_t *o = json_loadb(text, size, flags, why);
     if (memory) *memory = scarce;

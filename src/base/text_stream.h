@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* As open_memstream, whose pieces get lost without a word when an allocation fails. *text (for the caller to free, with
- * a zero behind it) and *size are set by fclose: it returns other than 0, and *text is NULL, where anything was lost. */
+/* As open_memstream, whose pieces get lost without a word when an allocation fails. *text (for the caller to
+ * free, with a zero behind it) and *size are set by fclose: it returns other than 0, and *text is NULL, where
+ * anything was lost. */
 FILE *mx_text_stream(char **text, size_t *size);
 
 #endif

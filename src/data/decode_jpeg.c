@@ -189,7 +189,8 @@ mx_status mx_decode_jpeg_part(mx_image *im, mx_box *box, int *colours, const uns
     d.err = jpeg_std_error(&t.base);
     t.base.error_exit = leave, t.base.emit_message = on_message, t.base.output_message = silent;
     if (setjmp(t.back))
-        mx_fail(e, t.memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s%s", t.memory ? "out of memory: " : "", t.text);
+        mx_fail(e, t.memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s%s", t.memory ? "out of memory: " : "",
+                t.text);
     else {
         begin(&d, &t, bytes, size);
         decode(&d, im, box, bytes, size, channels, part, e);
@@ -206,7 +207,8 @@ mx_status mx_probe_jpeg(int *width, int *height, int *channels, const unsigned c
     d.err = jpeg_std_error(&t.base);
     t.base.error_exit = leave, t.base.emit_message = on_message, t.base.output_message = silent;
     if (setjmp(t.back))
-        mx_fail(e, t.memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s%s", t.memory ? "out of memory: " : "", t.text);
+        mx_fail(e, t.memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s%s", t.memory ? "out of memory: " : "",
+                t.text);
     else {
         begin(&d, &t, bytes, size);
         *width = (int)d.image_width, *height = (int)d.image_height, *channels = d.num_components;

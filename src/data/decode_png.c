@@ -15,7 +15,7 @@
 typedef struct {
     const unsigned char *next;
     size_t left;
-    bool memory; /* there was none: no damage */
+    bool memory;     /* there was none: no damage */
     png_bytep *rows; /* here, not in a variable of the frame that an error jumps back to */
 } source;
 
@@ -86,8 +86,8 @@ mx_status mx_decode_png(mx_image *im, int *colours, const unsigned char *bytes, 
     source from = {.next = bytes, .left = size};
     (void)channels;
     mx_error why = {0};
-    png_structp png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &why, on_error, on_warning, &from,
-                                               allocate, release);
+    png_structp png =
+        png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &why, on_error, on_warning, &from, allocate, release);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info)
         mx_fail(&why, MX_ERR_MEMORY, "cannot allocate the decoder");

@@ -50,7 +50,8 @@ static int on_error(TIFF *t, void *user, const char *module, const char *format,
     (void)t, (void)module;
     vsnprintf(f->text, sizeof f->text, format, ap);
     if (strstr(f->text, "beyond the")) f->limit = true;
-    if (strstr(f->text, "emory") || strstr(f->text, "No space") || strstr(f->text, "allocate")) f->memory = true;
+    if (strstr(f->text, "emory") || strstr(f->text, "No space") || strstr(f->text, "allocate"))
+        f->memory = true;
     return 1;
 }
 

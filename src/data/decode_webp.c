@@ -29,7 +29,8 @@ static mx_status decode_into(uint8_t *to, int width, int height, int stride, int
     c.output.is_external_memory = 1;
     c.output.u.RGBA = (WebPRGBABuffer){.rgba = to, .stride = stride, .size = room};
     VP8StatusCode code = WebPDecode(bytes, size, &c);
-    if (code == VP8_STATUS_OUT_OF_MEMORY) return mx_fail(e, MX_ERR_MEMORY, "out of memory for %dx%d pixels", width, height);
+    if (code == VP8_STATUS_OUT_OF_MEMORY)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for %dx%d pixels", width, height);
     return code == VP8_STATUS_OK ? MX_OK : mx_fail(e, MX_ERR_FORMAT, "the data is damaged or cut off");
 }
 

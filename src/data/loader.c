@@ -26,8 +26,8 @@
 
 /* What went wrong with one sample; read by the consumer only. */
 typedef struct {
-    int count;  /* broken files met */
-    bool empty; /* no file of the attempts could be used */
+    int count;     /* broken files met */
+    bool empty;    /* no file of the attempts could be used */
     bool short_of; /* the last of them for want of memory or file numbers: no file's fault, the run ends */
     int64_t file[MX_ATTEMPTS];
     char *text[MX_ATTEMPTS]; /* NULL: no memory for the message */

@@ -20,7 +20,8 @@ static mx_look_kind *kind_of(mx_look *look, int channels) {
     return &look->kind[look->kinds++];
 }
 
-/* Want of memory says nothing about the image: then e says so, and what is made of the answer does not count. */
+/* Want of memory says nothing about the image: then e says so, and what is made of the answer does not count.
+ */
 static bool decodes(const mx_dataset *d, int64_t i, int channels, mx_error *e) {
     mx_image im = {0};
     mx_error why = {0};

@@ -21,8 +21,8 @@ typedef struct {
 
 /* From the index, and a few images to be sure. */
 mx_status mx_look_kinds(mx_look *look, const mx_dataset *d, mx_error *e);
-/* Can images of this kind be decoded to so many channels? Also true where all that were tried are damaged. With
- * an error in e, for want of memory, the answer says nothing. */
+/* Can images of this kind be decoded to so many channels? Also true where all that were tried are damaged.
+ * With an error in e, for want of memory, the answer says nothing. */
 bool mx_look_fits(const mx_dataset *d, const mx_look_kind *k, int channels, mx_error *e);
 
 /* Values over the range that becomes 1 (range as in mx_transform), of images spread evenly. */

@@ -14,7 +14,8 @@
 
 /* Where the system has run short of what every file needs, no file is at fault. */
 static mx_status cannot(mx_error *e, const char *what) {
-    return mx_fail(e, mx_error_scarce(errno) ? MX_ERR_MEMORY : MX_ERR_IO, "cannot %s: %s", what, strerror(errno));
+    return mx_fail(e, mx_error_scarce(errno) ? MX_ERR_MEMORY : MX_ERR_IO, "cannot %s: %s", what,
+                   strerror(errno));
 }
 
 /* Reads exactly size bytes of fd from offset into *buffer. */

@@ -6,6 +6,7 @@
 #include "base/again.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -32,6 +33,7 @@ mx_status mx_names_take(mx_names *n, char *name, mx_error *e) {
         else
             free(name), name = NULL;
     }
+    if (!name) mx_met(ENOMEM); /* for those who ask without e */
     if (!name)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory after the names of %lld shards", (long long)n->count);
     n->bytes += strlen(name) + 1;

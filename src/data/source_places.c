@@ -31,7 +31,7 @@ static const char *const lists205[] = {MX_PLACES205 "train_places205.csv", "trai
 char *mx_sign_places(const char *folder) {
     const char *list = first_there(folder, lists365);
     if (!list) list = first_there(folder, lists205);
-    return list ? strdup(list) : NULL;
+    return list ? mx_text_make("%s", list) : NULL;
 }
 
 /* Where the images of a list are; the small ones go before the large ones. */

@@ -187,10 +187,9 @@ static mx_status read_failed(const reading *r, struct archive *a, mx_error *e) {
 }
 
 /* All members of the archive, to its end. */
-static mx_status read_members(gathering *g, struct archive *a) {
+static mx_status read_members(gathering *g, struct archive *a, struct archive_entry *entry) {
     for (;;) {
-        struct archive_entry *entry;
-        int got = archive_read_next_header(a, &entry);
+        int got = archive_read_next_header2(a, entry);
         if (got == ARCHIVE_EOF) return flush(g);
         if (got < ARCHIVE_WARN) { /* a warning is about a name's characters or a date */
             const char *text = archive_error_string(a);
@@ -211,15 +210,20 @@ static mx_status read_shard(gathering *g, int fd) {
                        packed);
     struct archive *a = archive_read_new();
     reading r = {.fd = fd};
-    if (!a) return mx_fail(g->e, MX_ERR_MEMORY, "out of memory");
+    struct archive_entry *entry = a ? archive_entry_new2(a) : NULL;
+    if (!entry) {
+        archive_read_free(a);
+        return mx_fail(g->e, MX_ERR_MEMORY, "out of memory");
+    }
     bool open = archive_read_support_format_tar(a) == ARCHIVE_OK &&
                 archive_read_open2(a, &r, NULL, read_block, skip_bytes, NULL) == ARCHIVE_OK;
     const char *text = archive_error_string(a);
     if (!open)
         mx_fail(g->e, MX_ERR_IO, "cannot be read as tar: %s", text ? text : "unknown");
     else
-        read_members(g, a);
+        read_members(g, a, entry);
     if (g->e->status && (r.error || !open || archive_errno(a) == ENOMEM)) read_failed(&r, a, g->e);
+    archive_entry_free(entry);
     archive_read_free(a);
     return g->e->status;
 }
@@ -308,7 +312,7 @@ char *mx_sign_tar(const char *folder) {
     part_folders(&n, folder, NULL);
     char *sign = n.count ? mx_text_make("%s/*.tar", n.at[0]) : NULL;
     mx_names_free(&n);
-    return sign ? sign : has_shards(folder, "") ? strdup("*.tar") : NULL;
+    return sign ? sign : has_shards(folder, "") ? mx_text_make("*.tar") : NULL;
 }
 
 /* Shards of one folder, told apart by their names; those that say neither are for training when none says
@@ -380,7 +384,7 @@ static mx_status find_pattern(mx_source *s, const char *pattern, mx_error *e) {
         const char *end = strstr(p, "::");
         char *part = end ? strndup(p, (size_t)(end - p)) : strdup(p);
         mx_names n = {0};
-        st = !part                ? mx_fail(e, MX_ERR_MEMORY, "out of memory")
+        st = !part             ? mx_fail(e, MX_ERR_MEMORY, "out of memory")
              : !mx_there(part) ? mx_shards_expand(&n, part, e)
              : is_folder(part)
                  ? mx_fail(e, MX_ERR_DATA, "tar: expected shards in a list, found the folder %s",

@@ -174,6 +174,10 @@ static char *absolute(const char *path) {
     if (!there) name = path, slash = NULL; /* a pattern, which may have its braces in a folder's name */
     char *folder = whole ? strdup(path) : slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     char *real = folder ? realpath(folder, NULL) : NULL;
+    if (!real && errno == ENOMEM) {
+        free(folder);
+        return NULL;
+    }
     char *out = !real || (!there && strchr(real, '{')) ? strdup(path)
                 : whole                                ? strdup(real)
                         : mx_text_make("%s/%s", strcmp(real, "/") ? real : "", name);

@@ -18,8 +18,8 @@ typedef struct {
     const mx_dataset *data;
     int channels;
     float range;
-    int64_t images; /* looked at, spread evenly */
-    double *sum;    /* [blocks][1 + 2 channels]: images read, sums of means, sums of mean squares */
+    int64_t images;       /* looked at, spread evenly */
+    double *sum;          /* [blocks][1 + 2 channels]: images read, sums of means, sums of mean squares */
     atomic_bool short_of; /* of memory, for an image */
 } stats;
 
@@ -93,7 +93,8 @@ mx_status mx_dataset_stats(const mx_dataset *d, int channels, float value_range,
         for (size_t k = 0; k < row; k++) s.sum[k] += s.sum[(size_t)b * row + k];
     if (atomic_load(&s.short_of)) {
         free(s.sum);
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the statistics of %lld images", (long long)s.images);
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the statistics of %lld images",
+                       (long long)s.images);
     }
     double n = s.sum[0];
     for (size_t k = 0; n > 0 && k < (size_t)channels; k++) {

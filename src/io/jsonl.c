@@ -14,7 +14,8 @@
 
 #define MX_LOG_MAX_FILE ((size_t)1 << 31)
 
-/* Is this line to stay: an object whose step is not later, or that has none? *memory: there was none to see. */
+/* Is this line to stay: an object whose step is not later, or that has none? *memory: there was none to see.
+ */
 static bool stays(const char *line, size_t n, int64_t step, bool *memory) {
     json_t *o = mx_json_parse(line, n, 0, NULL, memory);
     const json_t *v = json_object_get(o, "step");

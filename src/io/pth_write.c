@@ -159,8 +159,8 @@ static mx_status add_all(archive *a, const char *pickle, size_t size, const mx_s
     return add(a, "version", "3\n", 2);
 }
 
-/* The file as libzip writes it. Its own way to a file takes another temporary, whose random name comes from a library of
- * ciphers that crashes where it finds no memory. */
+/* The file as libzip writes it. Its own way to a file takes another temporary, whose random name comes from a
+ * library of ciphers that crashes where it finds no memory. */
 typedef struct {
     int fd;
     int64_t at, size;
@@ -183,11 +183,11 @@ static zip_int64_t serve(void *user, void *data, zip_uint64_t n, zip_source_cmd_
     output *o = user;
     switch (what) {
     case ZIP_SOURCE_SUPPORTS:
-        return zip_source_make_command_bitmap(ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE, ZIP_SOURCE_STAT,
-                                              ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE, ZIP_SOURCE_SEEK, ZIP_SOURCE_TELL,
-                                              ZIP_SOURCE_BEGIN_WRITE, ZIP_SOURCE_WRITE, ZIP_SOURCE_SEEK_WRITE,
-                                              ZIP_SOURCE_TELL_WRITE, ZIP_SOURCE_COMMIT_WRITE,
-                                              ZIP_SOURCE_ROLLBACK_WRITE, ZIP_SOURCE_REMOVE, -1);
+        return zip_source_make_command_bitmap(
+            ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE, ZIP_SOURCE_STAT, ZIP_SOURCE_ERROR,
+            ZIP_SOURCE_FREE, ZIP_SOURCE_SEEK, ZIP_SOURCE_TELL, ZIP_SOURCE_BEGIN_WRITE, ZIP_SOURCE_WRITE,
+            ZIP_SOURCE_SEEK_WRITE, ZIP_SOURCE_TELL_WRITE, ZIP_SOURCE_COMMIT_WRITE, ZIP_SOURCE_ROLLBACK_WRITE,
+            ZIP_SOURCE_REMOVE, -1);
     case ZIP_SOURCE_STAT:
         zip_stat_init(data);
         ((zip_stat_t *)data)->size = 0, ((zip_stat_t *)data)->valid |= ZIP_STAT_SIZE;
@@ -205,14 +205,15 @@ static zip_int64_t serve(void *user, void *data, zip_uint64_t n, zip_source_cmd_
     }
 }
 
-static mx_status write_archive(int fd, const char *path, const char *pickle, size_t size, const mx_st_tensor *t,
-                               int count, mx_error *e) {
+static mx_status write_archive(int fd, const char *path, const char *pickle, size_t size,
+                               const mx_st_tensor *t, int count, mx_error *e) {
     zip_error_t why;
     output out = {.fd = fd};
     zip_error_init(&why);
     zip_error_init(&out.why);
     zip_source_t *source = zip_source_function_create(serve, &out, &why);
-    archive a = {.zip = source ? zip_open_from_source(source, ZIP_CREATE | ZIP_TRUNCATE, &why) : NULL, .e = e};
+    archive a = {.zip = source ? zip_open_from_source(source, ZIP_CREATE | ZIP_TRUNCATE, &why) : NULL,
+                 .e = e};
     if (!a.zip) {
         failed(&why, "create", path, e);
         zip_source_free(source);
@@ -233,8 +234,7 @@ static mx_status settle(int fd, const char *temporary, const char *path, mx_erro
     if (!good) mx_fail(e, MX_ERR_IO, "cannot flush %s: %s", temporary, strerror(errno));
     if (close(fd) && good) mx_fail(e, MX_ERR_IO, "cannot close %s: %s", temporary, strerror(errno));
     if (e->status) return e->status;
-    if (rename(temporary, path))
-        return mx_fail(e, MX_ERR_IO, "cannot replace %s: %s", path, strerror(errno));
+    if (rename(temporary, path)) return mx_fail(e, MX_ERR_IO, "cannot replace %s: %s", path, strerror(errno));
     return mx_folder_sync(path, e);
 }
 

@@ -134,9 +134,9 @@ static mx_status parse(mx_st *st, mx_error *e) {
                        "not a safetensors file, or cut off: its header claims %llu bytes and %zu follow",
                        (unsigned long long)n, st->size - 8);
     bool memory;
-    st->header =
-        mx_json_parse((const char *)st->bytes + 8, (size_t)n, JSON_REJECT_DUPLICATES, &why, &memory);
-    if (memory) return mx_fail(e, MX_ERR_MEMORY, "out of memory for the header's %llu bytes", (unsigned long long)n);
+    st->header = mx_json_parse((const char *)st->bytes + 8, (size_t)n, JSON_REJECT_DUPLICATES, &why, &memory);
+    if (memory)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the header's %llu bytes", (unsigned long long)n);
     if (!json_is_object(st->header))
         return mx_fail(e, MX_ERR_FORMAT, "the header is not a JSON object: %s",
                        st->header ? "another kind of value" : why.text);

@@ -29,8 +29,7 @@ static int channels_of_all(const mx_dataset *d, const mx_look *look, mx_error *e
     const int candidate[3] = {look->kind[most].channels, 3, 1};
     for (int i = 0; i < 3; i++) {
         bool all = candidate[i] <= MX_MAX_CHANNELS;
-        for (int k = 0; k < look->kinds && all; k++) 
-            all = mx_look_fits(d, &look->kind[k], candidate[i], e);
+        for (int k = 0; k < look->kinds && all; k++) all = mx_look_fits(d, &look->kind[k], candidate[i], e);
         if (all) return candidate[i];
     }
     return 0;
@@ -174,7 +173,8 @@ static void check_values(const mx_training *p, const mx_dataset *d, const mx_loo
 static mx_status look_at_values(const mx_training *p, mx_error *e) {
     mx_look_values v;
     char where[MX_WHERE];
-    if (mx_look_at_values(&v, p->data, p->settings.model.channels, p->pixels.value_range, e)) return e->status;
+    if (mx_look_at_values(&v, p->data, p->settings.model.channels, p->pixels.value_range, e))
+        return e->status;
     if (v.not_finite && v.not_finite == v.images)
         return mx_fail(e, MX_ERR_DATA,
                        "all %" PRId64
@@ -201,10 +201,14 @@ static void say_grey(const mx_training *p, const mx_look *look) {
 mx_status mx_check_data(const mx_training *p, mx_error *e) {
     mx_look look;
     if (p->resumed) return MX_OK;
-    if (mx_look_kinds(&look, p->data, e) || check_readable(p, p->data, &look, e) || check_channels(p, p->data, &look, e)) return e->status;
+    if (mx_look_kinds(&look, p->data, e) || check_readable(p, p->data, &look, e) ||
+        check_channels(p, p->data, &look, e))
+        return e->status;
     say_grey(p, &look);
     if (p->held) {
-        if (mx_look_kinds(&look, p->held, e) || check_readable(p, p->held, &look, e) || check_channels(p, p->held, &look, e)) return e->status;
+        if (mx_look_kinds(&look, p->held, e) || check_readable(p, p->held, &look, e) ||
+            check_channels(p, p->held, &look, e))
+            return e->status;
     }
     return MX_OK;
 }

@@ -127,8 +127,7 @@ static bool read_floats(const json_t *a, float *out, int n) {
 
 mx_status mx_pixels_from_json(mx_pixels *px, const char *text, int channels, mx_error *e) {
     bool memory = false;
-    json_t *o =
-        text ? mx_json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL, &memory) : NULL;
+    json_t *o = text ? mx_json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL, &memory) : NULL;
     if (memory) return mx_fail(e, MX_ERR_MEMORY, "out of memory for metadata \"pixels\"");
     bool ok = read_floats(json_object_get(o, "mean"), px->mean, channels) &&
               read_floats(json_object_get(o, "std"), px->std, channels);

@@ -21,7 +21,7 @@
 #include "base/text_stream.h"
 
 #define MX_BLOCK_PER_THREAD 16
-#define MX_TAR_BLOCK        512   /* bytes, POSIX's */
+#define MX_TAR_BLOCK        512 /* bytes, POSIX's */
 #define MX_TAR_RECORD       10240
 #define MX_TAR_MOST         ((size_t)077777777777) /* that eleven octal digits hold */
 
@@ -85,15 +85,23 @@ static mx_status end_shard(packing *p) {
 
 /* POSIX's ustar header. Written here: libarchive ends the program where it finds no memory for a name. */
 typedef struct {
-    char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[6], version[2], uname[32],
-        gname[32], major[8], minor[8], prefix[155], end[12];
+    char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[6],
+        version[2], uname[32], gname[32], major[8], minor[8], prefix[155], end[12];
 } ustar;
 
 /* One member with nothing in its header that another run would not have. */
 static mx_status add_member(packing *p, const char *key, const char *extension, const void *bytes,
                             size_t size) {
-    ustar h = {.mode = "000644 ", .uid = "000000 ", .gid = "000000 ", .mtime = "00000000000 ", .sum = "        ",
-               .type = '0', .magic = "ustar", .version = "00", .major = "000000 ", .minor = "000000 "};
+    ustar h = {.mode = "000644 ",
+               .uid = "000000 ",
+               .gid = "000000 ",
+               .mtime = "00000000000 ",
+               .sum = "        ",
+               .type = '0',
+               .magic = "ustar",
+               .version = "00",
+               .major = "000000 ",
+               .minor = "000000 "};
     char number[24];
     int n = snprintf(h.name, sizeof h.name, "%s.%s", key, extension);
     if (n >= (int)sizeof h.name || size > MX_TAR_MOST)

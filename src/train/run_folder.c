@@ -184,7 +184,8 @@ done:
  */
 static mx_status make_absolute(char **path, mx_error *e) {
     char *full = *path ? realpath(*path, NULL) : NULL;
-    if (!full && *path && errno == ENOMEM) return mx_fail(e, MX_ERR_MEMORY, "out of memory for the path %s", *path);
+    if (!full && *path && errno == ENOMEM)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the path %s", *path);
     if (full) {
         free(*path);
         *path = full;

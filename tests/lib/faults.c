@@ -1,18 +1,23 @@
-/* Preloaded into a program (LD_PRELOAD), fails chosen calls of the C library, or counts them. For tools/faults,
- * tests/test_faults.sh and tests/test_transient.sh; needs glibc.
+/* Preloaded into a program (LD_PRELOAD), fails chosen calls of the C library, or counts them. For
+ * tools/faults, tests/test_faults.sh and tests/test_transient.sh; needs glibc. Its orders are in the
+ * environment:
  *
- *   FAULT_CALL=malloc   which calls: malloc (with calloc, realloc, aligned_alloc, posix_memalign), mmap, open (with
- *                       openat, fopen, mkostemp), read (with pread, fread, fgets), write (with fwrite, fputs, fprintf
- *                       ... to files), close (with fclose), flush (fflush), fsync, rename, stat (with fstat, fstatat),
- *                       opendir, readdir, mkdir, unlink, lock (flock)
- *   FAULT_AT=N          the N-th of them fails, counted from 1; or
- *   FAULT_FROM=N FAULT_TO=M  the N-th to the M-th
- *   FAULT_PATH=TEXT     only calls count whose path holds TEXT
- *   FAULT_COUNT=FILE    none fails; at the end FILE gets the number of calls, then a line "FIRST LAST" for each place
- *                       in the program that they came from: which calls were its first and its last
+ * FAULT_CALL=malloc: which calls: malloc (with calloc, realloc, aligned_alloc, posix_memalign), mmap, open
+ * (with openat, fopen, mkostemp), read (pread, fread, fgets), write (fwrite, fputs, fprintf to files), close
+ * (fclose), flush (fflush), fsync, rename (link), stat (fstat, fstatat, access), opendir, readdir, mkdir,
+ * unlink, lock.
  *
- * A place is the five callers nearest the call. What the C library calls inside itself (the mallocs of strdup,
- * asprintf, open_memstream, fopen, opendir) counts, for it goes through the same names; its own reads and writes do
+ * FAULT_AT=N: the N-th of them fails, counted from 1. FAULT_FROM=N and FAULT_TO=M: the N-th to the M-th.
+ *
+ * FAULT_PATH=TEXT: only calls count whose path holds TEXT.
+ *
+ * FAULT_WHO=FILE: FILE gets the library (or program) that made the call which failed.
+ *
+ * FAULT_COUNT=FILE: none fails; at the end FILE gets the number of calls, then a line "FIRST LAST" for each
+ * place in the program that they came from: which calls were its first and its last.
+ *
+ * A place is the five callers nearest the call. What the C library calls inside itself (the mallocs of
+ * strdup, asprintf, fopen, opendir) counts, for it goes through the same names; its own reads and writes do
  * not, so fread and fwrite count themselves. */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -35,7 +40,7 @@
 #define PLACES  (1 << 16)
 #define CALLERS 5
 
-static const char *which, *in_path, *count_file;
+static const char *which, *in_path, *count_file, *who_file;
 static long from, to;
 static atomic_long calls;
 static struct {
@@ -44,6 +49,7 @@ static struct {
 } place[PLACES];
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 static bool ready;
+static _Thread_local void *caller __attribute__((tls_model("initial-exec")));
 static _Thread_local bool inside __attribute__((tls_model("initial-exec")));
 
 static void note_place(long n) {
@@ -61,24 +67,36 @@ static void note_place(long n) {
     inside = false;
 }
 
+static void note_caller(void) {
+    Dl_info at;
+    inside = true;
+    FILE *f = dladdr(caller, &at) ? fopen(who_file, "w") : NULL;
+    if (f) fprintf(f, "%s\n", at.dli_fname);
+    if (f) fclose(f);
+    inside = false;
+}
+
 static __attribute__((noinline)) bool fails(const char *call, const char *path) {
     if (!ready || inside || strcmp(which, call)) return false;
     if (in_path && !(path && strstr(path, in_path))) return false;
     long n = atomic_fetch_add(&calls, 1) + 1;
     if (count_file) note_place(n);
-    return !count_file && n >= from && n <= to;
+    bool now = !count_file && n >= from && n <= to;
+    if (now && who_file) note_caller();
+    return now;
 }
 
 static bool no(int error) {
     errno = error;
     return true;
 }
-#define FAILS(call, path, error) (fails(call, path) && no(error))
+#define FAILS(call, path, error) (caller = __builtin_return_address(0), fails(call, path) && no(error))
 
 __attribute__((constructor)) static void begin(void) {
     const char *at = getenv("FAULT_AT"), *first = getenv("FAULT_FROM"), *last = getenv("FAULT_TO");
     void *warm[4];
     which = getenv("FAULT_CALL"), in_path = getenv("FAULT_PATH"), count_file = getenv("FAULT_COUNT");
+    who_file = getenv("FAULT_WHO");
     if (!which) return;
     from = atol(first ? first : at ? at : "0"), to = atol(last ? last : at ? at : "0");
     if (count_file) backtrace(warm, 4); /* loads what it needs */
@@ -122,22 +140,23 @@ int posix_memalign(void **out, size_t align, size_t size) {
     return (*out = __libc_memalign(align, size)) ? 0 : ENOMEM;
 }
 
-/* ---- files ---------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------------------
+ */
 
 /* The real one, looked up once: dlsym may allocate, which does not count. */
-#define REAL(name)                                                                                                     \
-    static __typeof__(name) *real;                                                                                     \
-    if (!real) {                                                                                                       \
-        bool was = inside;                                                                                             \
-        inside = true;                                                                                                 \
-        real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);                                                            \
-        inside = was;                                                                                                  \
+#define REAL(name)                                                                                           \
+    static __typeof__(name) *real;                                                                           \
+    if (!real) {                                                                                             \
+        bool was = inside;                                                                                   \
+        inside = true;                                                                                       \
+        real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);                                                  \
+        inside = was;                                                                                        \
     }
 /* type NAME(parameters): fails with result and error as a call of that kind, or calls the real one */
-#define WRAP(type, name, parameters, arguments, call, path, result, error)                                             \
-    type name parameters {                                                                                             \
-        REAL(name)                                                                                                     \
-        return FAILS(call, path, error) ? result : real arguments;                                                     \
+#define WRAP(type, name, parameters, arguments, call, path, result, error)                                   \
+    type name parameters {                                                                                   \
+        REAL(name)                                                                                           \
+        return FAILS(call, path, error) ? result : real arguments;                                           \
     }
 
 static int mode_of(int flags, va_list more) { return flags & (O_CREAT | O_TMPFILE) ? va_arg(more, int) : 0; }
@@ -183,8 +202,8 @@ WRAP(int, unlink, (const char *path), (path), "unlink", path, -1, EIO)
 WRAP(int, unlinkat, (int d, const char *path, int f), (d, path, f), "unlink", path, -1, EIO)
 WRAP(int, flock, (int fd, int how), (fd, how), "lock", NULL, -1, ENOLCK)
 WRAP(int, ftruncate, (int fd, off_t size), (fd, size), "write", NULL, -1, EIO)
-WRAP(void *, mmap, (void *at, size_t n, int p, int f, int fd, off_t o), (at, n, p, f, fd, o), "mmap", NULL, MAP_FAILED,
-     ENOMEM)
+WRAP(void *, mmap, (void *at, size_t n, int p, int f, int fd, off_t o), (at, n, p, f, fd, o), "mmap", NULL,
+     MAP_FAILED, ENOMEM)
 
 int close(int fd) { /* as Linux does: the number is free all the same */
     REAL(close)
@@ -193,7 +212,8 @@ int close(int fd) { /* as Linux does: the number is free all the same */
     return bad && no(EIO) ? -1 : result;
 }
 
-/* ---- streams: one that failed says so to ferror ------------------------------------------------------------ */
+/* ---- streams: one that failed says so to ferror
+ * ------------------------------------------------------------ */
 
 #define STREAM_ERROR 0x20 /* glibc's _IO_ERR_SEEN */
 
