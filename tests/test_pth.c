@@ -516,9 +516,9 @@ static void written_and_read(void **state) {
     assert_memory_equal(back, index, 16);
     assert_int_equal(mx_pth_find(p, "model.empty")->count, 0);
     assert_int_equal(mx_pth_find(p, "model.scalar")->ndim, 0);
-    char *config = mx_pth_text(p, "config");
+    char *config = mx_pth_text(p, "config", &e);
     assert_string_equal(config, texts[0].value);
-    assert_null(mx_pth_text(p, "model"));
+    assert_null(mx_pth_text(p, "model", &e));
     free(config);
     mx_pth_close(p);
 

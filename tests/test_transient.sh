@@ -3,45 +3,16 @@
 # becomes a property of the data or another recipe. A preloaded library fails chosen calls.
 set -u
 mixmae=$(realpath "$1")
+here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 failed=0
 fail() { echo "FAILED: $*"; failed=1; }
-cat >faults.c <<'C'
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-static atomic_int calls;
-/* The call numbers FAIL_FROM to FAIL_TO of those on a path that holds FAIL_PATH. */
-static int fails(const char *which, const char *path) {
-    const char *kind = getenv("FAIL_CALL"), *name = getenv("FAIL_PATH");
-    if (!kind || !name || strcmp(kind, which) || !strstr(path, name)) return 0;
-    int n = ++calls;
-    return n >= atoi(getenv("FAIL_FROM")) && n <= atoi(getenv("FAIL_TO"));
-}
-int fstatat(int folder, const char *path, struct stat *to, int flags) {
-    int (*real)(int, const char *, struct stat *, int) = dlsym(RTLD_NEXT, "fstatat");
-    return fails("stat", path) ? (errno = EIO, -1) : real(folder, path, to, flags);
-}
-int open(const char *path, int flags, ...) {
-    int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, "open");
-    va_list more;
-    va_start(more, flags);
-    int mode = va_arg(more, int);
-    va_end(more);
-    return fails("open", path) ? (errno = EMFILE, -1) : real(path, flags, mode);
-}
-C
-cc -shared -fPIC -o faults.so faults.c -ldl || { echo "skipped: no compiler"; exit 77; }
+cc -shared -fPIC -o faults.so "$here/lib/faults.c" -ldl || { echo "skipped: no compiler"; exit 77; }
 LD_PRELOAD=$work/faults.so "$mixmae" --version >/dev/null 2>&1 || { echo "skipped: nothing can be preloaded here"; exit 77; }
 faulty() { # CALL PATH FROM TO COMMAND...
-    FAIL_CALL=$1 FAIL_PATH=$2 FAIL_FROM=$3 FAIL_TO=$4 LD_PRELOAD=$work/faults.so "${@:5}" >out 2>&1 </dev/null
+    FAULT_CALL=$1 FAULT_PATH=$2 FAULT_FROM=$3 FAULT_TO=$4 LD_PRELOAD=$work/faults.so "${@:5}" >out 2>&1 </dev/null
 }
 
 "$mixmae" synth --output data --classes 2 --images 8 --size 32 --seed 3 --quiet || fail synth
@@ -57,12 +28,14 @@ faulty stat "$picture" 1 1000 "${run[@]}" --output long
 [ $? = 4 ] && grep -q "cannot look at .*Input/output error" out || { fail "a stat that always fails"; cat out; }
 [ -e long ] && fail "a run's folder was left"
 
-# --init that cannot be opened once, whichever time: an error, or the same recipe
+# --init that cannot be opened once is opened; that cannot for longer, whichever time: an error, or the same recipe
 tune=("$mixmae" finetune --data data --init plain/model.safetensors --batch-size 4 --epochs 1 --threads 1 --dtype f32)
 "${tune[@]}" --output tuned --quiet || fail "the undisturbed fine-tuning"
+faulty open plain/model.safetensors 1 1 "${tune[@]}" --output once || { fail "one failed open ended the run"; cat out; }
+cmp tuned/state.safetensors once/state.safetensors || fail "one failed open changed the run"
 refused=0
 for call in 1 2 3 4 5 6; do
-    if faulty open plain/model.safetensors $call $call "${tune[@]}" --output tuned$call; then
+    if faulty open plain/model.safetensors $call $((call + 9)) "${tune[@]}" --output tuned$call; then
         diff <(grep -vE '^(output|quiet) ' tuned/options.ini) <(grep -vE '^(output|quiet) ' tuned$call/options.ini) || fail "open $call: another recipe"
     else
         refused=$((refused + 1))

@@ -12,9 +12,9 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"
-#include "io/json_text.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "train/inference.h"

@@ -10,7 +10,7 @@
 #include "base/say.h"
 #include "command/command.h"
 #include "data/compose.h"
-#include "io/json_text.h"
+#include "base/json_text.h"
 #include "train/eval_report.h"
 #include "train/inference.h"
 #include "train/open_data.h"

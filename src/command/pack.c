@@ -4,8 +4,6 @@
  * Samples are made on all processors, a block at a time, and written in order, so the same data and options
  * give the same bytes with any number of threads. Training samples are packed in a random order: readers
  * shuffle only as far as a few shards. */
-#include <archive.h>
-#include <archive_entry.h>
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,9 +18,13 @@
 #include "data/pack.h"
 #include "io/file.h"
 #include "train/open_data.h"
+#include "base/again.h"
+#include "base/text_stream.h"
 
 #define MX_BLOCK_PER_THREAD 16
-#define MX_TAR_RECORD       10240 /* bytes, POSIX's */
+#define MX_TAR_BLOCK        512 /* bytes, POSIX's */
+#define MX_TAR_RECORD       10240
+#define MX_TAR_MOST         ((size_t)077777777777) /* that eleven octal digits hold */
 
 typedef struct {
     void *bytes;
@@ -43,24 +45,16 @@ typedef struct {
     int64_t written, broken; /* samples */
     int64_t in_shard, shards;
     double bytes;
-    struct archive *archive; /* the shard being written, NULL between two */
-    mx_file *file;
+    mx_file *file;  /* the shard being written, NULL between two */
+    size_t in_file; /* bytes so far */
     mx_error *e;
 } packing;
 
-/* libarchive's sink. A failure is kept in p->e and what follows goes nowhere: an archive that has seen an
- * error itself cannot be closed cleanly (libarchive 3.6 then keeps its buffer). */
-static la_ssize_t put(struct archive *a, void *user, const void *bytes, size_t size) {
-    packing *p = user;
-    (void)a;
-    if (!p->e->status) mx_file_put(p->file, bytes, size, p->e);
-    return (la_ssize_t)size;
-}
+static const char zeros[MX_TAR_RECORD + 2 * MX_TAR_BLOCK];
 
-static mx_status archive_failed(packing *p, const char *doing) {
-    const char *text = archive_error_string(p->archive);
-    return mx_fail(p->e, MX_ERR_IO, "cannot %s shard %" PRId64 " of %s: %s", doing, p->shards, p->o->output,
-                   text ? text : "unknown");
+static mx_status put(packing *p, const void *bytes, size_t size) {
+    p->in_file += size;
+    return mx_file_put(p->file, bytes, size, p->e);
 }
 
 static mx_status begin_shard(packing *p) {
@@ -71,53 +65,64 @@ static mx_status begin_shard(packing *p) {
     free(path);
     if (s) return s;
     p->in_shard = 0;
-    if (!(p->archive = archive_write_new())) return mx_fail(p->e, MX_ERR_MEMORY, "out of memory");
-    if (archive_write_set_format_ustar(p->archive) ||
-        archive_write_set_bytes_per_block(p->archive, MX_TAR_RECORD) ||
-        archive_write_open(p->archive, p, NULL, put, NULL))
-        return archive_failed(p, "begin");
+    p->in_file = 0;
     return MX_OK;
 }
 
 /* Writes the end of the open shard, or drops it after an error. */
 static mx_status end_shard(packing *p) {
-    if (p->archive) {
-        if (archive_write_close(p->archive)) archive_failed(p, "finish");
-        archive_write_free(p->archive);
+    if (p->file && !p->e->status) { /* two empty blocks, and on to a whole record */
+        size_t end = (MX_TAR_RECORD - (p->in_file + 2 * MX_TAR_BLOCK) % MX_TAR_RECORD) % MX_TAR_RECORD;
+        put(p, zeros, end + 2 * MX_TAR_BLOCK);
     }
     if (p->file && p->e->status)
         mx_file_drop(p->file);
     else if (p->file && !mx_file_commit(p->file, p->e))
         mx_notice(p->sink, "%s/%s-%06" PRId64 ".tar  %" PRId64 " images", p->o->output, p->part, p->shards++,
                   p->in_shard);
-    p->archive = NULL, p->file = NULL;
+    p->file = NULL;
     return p->e->status;
 }
+
+/* POSIX's ustar header. Written here: libarchive ends the program where it finds no memory for a name. */
+typedef struct {
+    char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[6],
+        version[2], uname[32], gname[32], major[8], minor[8], prefix[155], end[12];
+} ustar;
 
 /* One member with nothing in its header that another run would not have. */
 static mx_status add_member(packing *p, const char *key, const char *extension, const void *bytes,
                             size_t size) {
-    char name[160];
-    snprintf(name, sizeof name, "%s.%s", key, extension);
-    struct archive_entry *entry = archive_entry_new();
-    if (!entry) return mx_fail(p->e, MX_ERR_MEMORY, "out of memory");
-    archive_entry_set_pathname(entry, name);
-    archive_entry_set_size(entry, (la_int64_t)size);
-    archive_entry_set_filetype(entry, AE_IFREG);
-    archive_entry_set_perm(entry, 0644);
-    archive_entry_set_mtime(entry, 0, 0);
-    archive_entry_set_uid(entry, 0), archive_entry_set_gid(entry, 0);
-    bool good = !archive_write_header(p->archive, entry) &&
-                archive_write_data(p->archive, bytes, size) == (la_ssize_t)size;
-    archive_entry_free(entry);
+    ustar h = {.mode = "000644 ",
+               .uid = "000000 ",
+               .gid = "000000 ",
+               .mtime = "00000000000 ",
+               .sum = "        ",
+               .type = '0',
+               .magic = "ustar",
+               .version = "00",
+               .major = "000000 ",
+               .minor = "000000 "};
+    char number[24];
+    int n = snprintf(h.name, sizeof h.name, "%s.%s", key, extension);
+    if (n >= (int)sizeof h.name || size > MX_TAR_MOST)
+        return mx_fail(p->e, MX_ERR_DATA, "%s.%s: a name of %d characters or %zu bytes do not fit tar", key,
+                       extension, n, size);
+    snprintf(number, sizeof number, "%011zo ", size);
+    memcpy(h.size, number, sizeof h.size);
+    unsigned sum = 0;
+    for (size_t i = 0; i < sizeof h; i++) sum += ((const unsigned char *)&h)[i];
+    snprintf(h.sum, 7, "%06o", sum);
+    if (!put(p, &h, sizeof h) && !put(p, bytes, size))
+        put(p, zeros, (MX_TAR_BLOCK - size % MX_TAR_BLOCK) % MX_TAR_BLOCK);
     p->bytes += (double)size;
-    return good ? p->e->status : archive_failed(p, "write");
+    return p->e->status;
 }
 
 /* Fields in sorted order, as WebDataset's writer has them: cls is before every image's extension. */
 static mx_status add_sample(packing *p, const packed *s) {
     char key[128], stem[96], label[16];
-    if (!p->archive && begin_shard(p)) return p->e->status;
+    if (!p->file && begin_shard(p)) return p->e->status;
     mx_pack_stem(p->data, s->sample, stem);
     snprintf(key, sizeof key, "%08" PRId64 "_%s", p->written, stem);
     if (mx_dataset_classes(p->data)) {
@@ -203,7 +208,7 @@ static mx_status write_classes(const mx_dataset *d, const char *folder, mx_error
     char *text = NULL, *path = NULL;
     size_t size = 0;
     if (!mx_dataset_classes(d)) return MX_OK;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     for (int c = 0; c < mx_dataset_classes(d); c++) {
         const char *name = mx_dataset_class_name(d, c);
@@ -234,8 +239,8 @@ static mx_status check(const mx_options *o, mx_error *e) {
 /* Half a data set would pass for a whole one, and stand in the way of the next try. */
 static void take_back(const char *folder, bool made) {
     static const char *const begins[] = {"train-", "val-", "classes.txt"};
-    DIR *d = opendir(folder);
-    for (struct dirent *x; d && (x = readdir(d));)
+    DIR *d = mx_open_folder(folder);
+    for (struct dirent *x; d && (x = mx_next_name(d));)
         for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
             if (!strncmp(x->d_name, begins[i], strlen(begins[i]))) unlinkat(dirfd(d), x->d_name, 0);
     if (d) closedir(d);

@@ -7,9 +7,10 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "base/again.h"
+#include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"
-#include "io/json_text.h"
 #include "objective/evaluate.h"
 #include "train/inference.h"
 #include "train/open_data.h"
@@ -110,6 +111,7 @@ static mx_status add_folder(predictor *p, const char *root, mx_error *e) {
     mx_dataset *d = NULL;
     mx_error unread = {0};
     if (mx_dataset_open_split(&d, root, MX_SPLIT_EVERY, NULL, &unread)) {
+        if (unread.status == MX_ERR_MEMORY) return mx_fail(e, unread.status, "%s", unread.text);
         mx_notice(p->sink, "%s", unread.text);
         p->broken++;
         return MX_OK;
@@ -151,7 +153,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     if (open_predictor(&p, e)) goto done;
     for (int i = 0; i < p.o->image_count && !e->status; i++) {
         const char *path = p.o->images[i];
-        if (!stat(path, &st) && S_ISDIR(st.st_mode))
+        if (!mx_stat(path, &st) && S_ISDIR(st.st_mode))
             add_folder(&p, path, e);
         else
             add_file(&p, path, e);

@@ -7,7 +7,7 @@
 #include "base/say.h"
 #include "command/command.h"
 #include "optim/schedule.h"
-#include "io/json_text.h"
+#include "base/json_text.h"
 #include "train/features.h"
 #include "train/open_data.h"
 

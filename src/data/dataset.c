@@ -4,6 +4,7 @@
 #include "base/escape.h"
 #include "base/parallel.h"
 #include "data/source.h"
+#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +59,7 @@ static mx_status open_root(mx_dataset *d, mx_error *e) {
     d->root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->root_fd >= 0) return MX_OK;
     int error = errno;
-    if (error == ENOTDIR && !stat(root, &st))
+    if (error == ENOTDIR && !mx_stat(root, &st))
         return mx_fail(e, MX_ERR_DATA, "expected a folder of images, found a file: %s",
                        mx_quote(quoted, root));
     return mx_fail(e, error == ENOENT ? MX_ERR_DATA : MX_ERR_IO, "cannot open the data folder %s: %s",
@@ -165,13 +166,26 @@ static mx_status open_source(mx_dataset **out, mx_source *source, const char *ca
     return s;
 }
 
+/* Which images there are must not depend on an error of the moment that was taken for an answer. */
+static void check_met(const mx_data_request *r, mx_error *e) {
+    char quoted[MX_QUOTE];
+    int error = mx_met_error();
+    if (!error) return;
+    *e = (mx_error){0};
+    mx_fail(e, mx_error_scarce(error) ? MX_ERR_MEMORY : MX_ERR_IO, "cannot look through %s: %s",
+            mx_quote(quoted, r->spec), strerror(error));
+}
+
 mx_status mx_dataset_open_request(mx_dataset **out, const mx_data_request *r, mx_split split,
                                   const char *cache_path, mx_error *e) {
     mx_source s = {0};
     bool found = false;
     mx_error own = {0}; /* e may be NULL; the readers add places to the message */
     *out = NULL;
-    if (!mx_source_find(&s, &found, r, split, &own) && found)
+    mx_met_none();
+    mx_source_find(&s, &found, r, split, &own);
+    if (!own.status || own.status == MX_ERR_DATA) check_met(r, &own);
+    if (!own.status && found)
         open_source(out, &s, cache_path, &own);
     else
         mx_source_free(&s);

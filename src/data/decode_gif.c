@@ -27,13 +27,14 @@ static int read_bytes(GifFileType *g, GifByteType *out, int n) {
 
 static mx_status failed(const GifFileType *g, mx_error *e) {
     const char *text = GifErrorString(g->Error);
+    if (g->Error == D_GIF_ERR_NOT_ENOUGH_MEM) return mx_fail(e, MX_ERR_MEMORY, "out of memory: %s", text);
     return mx_fail(e, MX_ERR_FORMAT, "damaged or cut off: %s", text ? text : "no picture");
 }
 
 static mx_status describe_frame(GifFileType *g, mx_error *e) {
     const source *s = g->UserData;
     if (DGifGetImageDesc(g) != GIF_ERROR) return MX_OK;
-    if (s->next[-1] > 8) /* what it read last, before it gave up */
+    if (g->Error != D_GIF_ERR_NOT_ENOUGH_MEM && s->next[-1] > 8) /* what it read last, before it gave up */
         return mx_fail(e, MX_ERR_UNSUPPORTED, "expected pixels of at most 8 bits, found %d", s->next[-1]);
     return failed(g, e);
 }
@@ -108,7 +109,10 @@ static GifFileType *open_memory(source *s, mx_error *e) {
     int error = 0;
     GifFileType *g = DGifOpen(s, read_bytes, &error);
     const char *text = GifErrorString(error);
-    if (!g) mx_fail(e, MX_ERR_FORMAT, "damaged or cut off: %s", text ? text : "its header");
+    bool memory = error == D_GIF_ERR_NOT_ENOUGH_MEM;
+    if (!g)
+        mx_fail(e, memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s: %s",
+                memory ? "out of memory" : "damaged or cut off", text ? text : "its header");
     return g;
 }
 

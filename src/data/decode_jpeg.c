@@ -21,12 +21,14 @@ typedef struct {
     struct jpeg_error_mgr base;
     struct jpeg_progress_mgr progress;
     jmp_buf back;
+    bool memory; /* there was none: no damage */
     char text[JMSG_LENGTH_MAX];
 } trap;
 
 static void leave(j_common_ptr c) {
     trap *t = (trap *)(void *)c->err;
     c->err->format_message(c, t->text);
+    t->memory = c->err->msg_code == JERR_OUT_OF_MEMORY;
     longjmp(t->back, 1);
 }
 
@@ -187,7 +189,8 @@ mx_status mx_decode_jpeg_part(mx_image *im, mx_box *box, int *colours, const uns
     d.err = jpeg_std_error(&t.base);
     t.base.error_exit = leave, t.base.emit_message = on_message, t.base.output_message = silent;
     if (setjmp(t.back))
-        mx_fail(e, MX_ERR_FORMAT, "%s", t.text);
+        mx_fail(e, t.memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s%s", t.memory ? "out of memory: " : "",
+                t.text);
     else {
         begin(&d, &t, bytes, size);
         decode(&d, im, box, bytes, size, channels, part, e);
@@ -204,7 +207,8 @@ mx_status mx_probe_jpeg(int *width, int *height, int *channels, const unsigned c
     d.err = jpeg_std_error(&t.base);
     t.base.error_exit = leave, t.base.emit_message = on_message, t.base.output_message = silent;
     if (setjmp(t.back))
-        mx_fail(e, MX_ERR_FORMAT, "%s", t.text);
+        mx_fail(e, t.memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s%s", t.memory ? "out of memory: " : "",
+                t.text);
     else {
         begin(&d, &t, bytes, size);
         *width = (int)d.image_width, *height = (int)d.image_height, *channels = d.num_components;

@@ -15,6 +15,7 @@
 typedef struct {
     const unsigned char *next;
     size_t left;
+    bool memory;     /* there was none: no damage */
     png_bytep *rows; /* here, not in a variable of the frame that an error jumps back to */
 } source;
 
@@ -24,6 +25,14 @@ static void read_bytes(png_structp png, png_bytep out, size_t n) {
     memcpy(out, s->next, n);
     s->next += n, s->left -= n;
 }
+
+static png_voidp allocate(png_structp png, png_alloc_size_t size) {
+    void *memory = malloc(size);
+    if (!memory) ((source *)png_get_mem_ptr(png))->memory = true;
+    return memory;
+}
+
+static void release(png_structp png, png_voidp memory) { (void)png, free(memory); }
 
 static void on_error(png_structp png, png_const_charp text) {
     mx_fail(png_get_error_ptr(png), MX_ERR_FORMAT, "%s", text);
@@ -76,18 +85,21 @@ mx_status mx_decode_png(mx_image *im, int *colours, const unsigned char *bytes, 
                         mx_error *e) {
     source from = {.next = bytes, .left = size};
     (void)channels;
-    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, e, on_error, on_warning);
+    mx_error why = {0};
+    png_structp png =
+        png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &why, on_error, on_warning, &from, allocate, release);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info)
-        mx_fail(e, MX_ERR_MEMORY, "cannot allocate the decoder");
+        mx_fail(&why, MX_ERR_MEMORY, "cannot allocate the decoder");
     else if (!setjmp(png_jmpbuf(png))) {
         png_set_read_fn(png, &from, read_bytes);
         png_set_user_limits(png, MX_PNG_MAX_EDGE, MX_PNG_MAX_EDGE);
-        read_image(png, info, im, colours, &from, e);
+        read_image(png, info, im, colours, &from, &why);
     }
     free(from.rows);
     if (png) png_destroy_read_struct(&png, info ? &info : NULL, NULL);
-    return e->status;
+    if (why.status && from.memory) return mx_fail(e, MX_ERR_MEMORY, "out of memory: %s", why.text);
+    return why.status ? mx_fail(e, why.status, "%s", why.text) : MX_OK;
 }
 
 static int32_t be31(const unsigned char *b) { /* 0 when too large for a PNG */

@@ -49,6 +49,9 @@ static int on_error(TIFF *t, void *user, const char *module, const char *format,
     mx_tiff_memory *f = user;
     (void)t, (void)module;
     vsnprintf(f->text, sizeof f->text, format, ap);
+    if (strstr(f->text, "beyond the")) f->limit = true;
+    if (strstr(f->text, "emory") || strstr(f->text, "No space") || strstr(f->text, "allocate"))
+        f->memory = true;
     return 1;
 }
 
@@ -66,9 +69,17 @@ static int on_warning(TIFF *t, void *user, const char *module, const char *forma
     return 1;
 }
 
+/* What failed for want of memory is no damage; libtiff tells that by its texts alone. */
+static mx_status judge(const mx_tiff_memory *f, const mx_error *why, mx_error *e) {
+    if (!why->status) return MX_OK;
+    if (f->memory && !f->limit) return mx_fail(e, MX_ERR_MEMORY, "out of memory: %s", why->text);
+    return mx_fail(e, why->status, "%s", why->text);
+}
+
 static TIFF *open_memory(mx_tiff_memory *f, mx_error *e) {
     TIFFOpenOptions *o = TIFFOpenOptionsAlloc();
     TIFF *t = NULL;
+    f->memory = !o;
     if (o) {
         TIFFOpenOptionsSetErrorHandlerExtR(o, on_error, f);
         TIFFOpenOptionsSetWarningHandlerExtR(o, on_warning, f);
@@ -252,26 +263,27 @@ static mx_status read_pages(TIFF *t, const mx_tiff_memory *f, mx_image *im, int 
 mx_status mx_decode_tiff(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                          mx_error *e) {
     mx_tiff_memory f = {.bytes = bytes, .size = size};
-    TIFF *t = open_memory(&f, e);
-    if (!t) return e->status;
-    if (!read_image(t, &f, im, colours, channels, e) && !read_pages(t, &f, im, colours, channels, e) && f.cut)
-        mx_tiff_damaged(&f, e);
-    TIFFClose(t);
-    return e->status;
+    mx_error why = {0};
+    TIFF *t = open_memory(&f, &why);
+    if (t && !read_image(t, &f, im, colours, channels, &why) &&
+        !read_pages(t, &f, im, colours, channels, &why) && f.cut)
+        mx_tiff_damaged(&f, &why);
+    if (t) TIFFClose(t);
+    return judge(&f, &why, e);
 }
 
 mx_status mx_probe_tiff(int *width, int *height, int *channels, const unsigned char *bytes, size_t size,
                         mx_error *e) {
     mx_tiff_memory f = {.bytes = bytes, .size = size};
     mx_tiff_info i;
-    TIFF *t = open_memory(&f, e);
-    if (!t) return e->status;
-    if (!read_info(t, &i, e)) {
+    mx_error why = {0};
+    TIFF *t = open_memory(&f, &why);
+    if (t && !read_info(t, &i, &why)) {
         bool turned = mx_orientation_swaps(i.orientation);
         *width = (int)(turned ? i.height : i.width), *height = (int)(turned ? i.width : i.height);
         *channels = i.photometric == PHOTOMETRIC_PALETTE ? 3 : i.samples;
     }
-    if (!e->status && f.cut) mx_tiff_damaged(&f, e);
-    TIFFClose(t);
-    return e->status;
+    if (!why.status && f.cut) mx_tiff_damaged(&f, &why);
+    if (t) TIFFClose(t);
+    return judge(&f, &why, e);
 }

@@ -11,9 +11,10 @@
 typedef struct {
     const unsigned char *bytes;
     toff_t size, at;
-    char text[200]; /* libtiff's last complaint */
-    bool damaged;   /* a JPEG strip lacks samples */
-    bool cut;       /* something lies behind the end; libtiff may go on without it, say a palette's colours */
+    char text[200];     /* libtiff's last complaint */
+    bool damaged;       /* a JPEG strip lacks samples */
+    bool memory, limit; /* an allocation failed; was refused as too large for the file, which is damage */
+    bool cut; /* something lies behind the end; libtiff may go on without it, say a palette's colours */
 } mx_tiff_memory;
 
 /* What the first directory says. */

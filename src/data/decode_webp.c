@@ -23,9 +23,15 @@ static mx_status features(WebPBitstreamFeatures *f, const unsigned char *bytes, 
 static mx_status decode_into(uint8_t *to, int width, int height, int stride, int channels,
                              const unsigned char *bytes, size_t size, mx_error *e) {
     size_t room = (size_t)(height - 1) * (size_t)stride + (size_t)width * (size_t)channels;
-    uint8_t *done = channels == 4 ? WebPDecodeRGBAInto(bytes, size, to, room, stride)
-                                  : WebPDecodeRGBInto(bytes, size, to, room, stride);
-    return done ? MX_OK : mx_fail(e, MX_ERR_FORMAT, "the data is damaged or cut off");
+    WebPDecoderConfig c;
+    if (!WebPInitDecoderConfig(&c)) return mx_fail(e, MX_ERR_UNSUPPORTED, "another version of libwebp");
+    c.output.colorspace = channels == 4 ? MODE_RGBA : MODE_RGB;
+    c.output.is_external_memory = 1;
+    c.output.u.RGBA = (WebPRGBABuffer){.rgba = to, .stride = stride, .size = room};
+    VP8StatusCode code = WebPDecode(bytes, size, &c);
+    if (code == VP8_STATUS_OUT_OF_MEMORY)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for %dx%d pixels", width, height);
+    return code == VP8_STATUS_OK ? MX_OK : mx_fail(e, MX_ERR_FORMAT, "the data is damaged or cut off");
 }
 
 static mx_status first_frame(mx_image *im, const unsigned char *bytes, size_t size, mx_error *e) {
@@ -33,6 +39,7 @@ static mx_status first_frame(mx_image *im, const unsigned char *bytes, size_t si
     WebPIterator frame;
     WebPBitstreamFeatures f;
     WebPDemuxer *d = WebPDemux(&data);
+    if (!d) d = WebPDemux(&data); /* which does not say whether it was memory that it lacked */
     if (!d) return mx_fail(e, MX_ERR_FORMAT, "the animation is damaged or cut off");
     if (!WebPDemuxGetFrame(d, 1, &frame)) {
         WebPDemuxDelete(d);

@@ -6,16 +6,19 @@
 #include <stdlib.h>
 
 #include <jpeglib.h>
+#include <jerror.h>
 
 typedef struct {
     struct jpeg_error_mgr base;
     jmp_buf back;
     char text[JMSG_LENGTH_MAX];
+    bool memory;
 } trap;
 
 static void leave(j_common_ptr c) {
     trap *t = (trap *)(void *)c->err;
     c->err->format_message(c, t->text);
+    t->memory = c->err->msg_code == JERR_OUT_OF_MEMORY;
     longjmp(t->back, 1);
 }
 
@@ -45,6 +48,7 @@ static mx_status jpeg_bytes(unsigned char *buffer, unsigned long *size, const mx
     t.base.error_exit = leave, t.base.output_message = silent;
     if (setjmp(t.back)) {
         jpeg_destroy_compress(&c);
+        if (t.memory) return mx_fail(e, MX_ERR_MEMORY, "cannot make a JPEG file: out of memory");
         return mx_fail(e, MX_ERR_ARGUMENT, "cannot make a JPEG file: %s", t.text);
     }
     jpeg_create_compress(&c);

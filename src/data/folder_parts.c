@@ -5,6 +5,7 @@
 #include "data/passed.h"
 #include "data/splits.h"
 #include "data/text.h"
+#include "base/again.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -32,7 +33,7 @@ typedef struct {
 
 static bool is_folder(const char *path) {
     struct stat st;
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
+    return !mx_stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
 /* Of an entry of the folder `path`. */
@@ -54,8 +55,8 @@ static bool is_run(const char *path, const char *name) {
 
 /* Is there an image in path itself, or (nested) below a folder of it? Ends at the first of each. */
 static void look(const char *path, int depth, int *left, bool *flat, bool *nested) {
-    DIR *dir = opendir(path);
-    for (const struct dirent *f; dir && !(*flat && *nested) && (f = readdir(dir));) {
+    DIR *dir = mx_open_folder(path);
+    for (const struct dirent *f; dir && !(*flat && *nested) && (f = mx_next_name(dir));) {
         if (f->d_name[0] == '.') continue;
         if (!entry_is_folder(path, f)) {
             *flat = *flat || mx_file_is_image(dirfd(dir), f->d_name);
@@ -84,9 +85,9 @@ static void free_listing(listing *l) {
 /* Names only; a folder that cannot be listed is left to the walk, which says so. */
 static mx_status list(listing *l, const char *path, mx_error *e) {
     *l = (listing){.path = path};
-    DIR *dir = opendir(path);
+    DIR *dir = mx_open_folder(path);
     mx_status s = MX_OK;
-    for (const struct dirent *f; dir && !s && (f = readdir(dir));) {
+    for (const struct dirent *f; dir && !s && (f = mx_next_name(dir));) {
         if (f->d_name[0] == '.') continue;
         if (!entry_is_folder(path, f)) {
             l->loose = l->loose || mx_file_is_image(dirfd(dir), f->d_name);

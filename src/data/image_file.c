@@ -3,6 +3,7 @@
  */
 #include "base/temporary.h"
 #include "data/image_internal.h"
+#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@ static mx_status io_error(mx_error *e, const char *doing, const char *path) {
 
 static mx_status read_fd(int fd, const char *path, void **bytes, size_t *size, mx_error *e) {
     struct stat st;
-    if (fstat(fd, &st)) return io_error(e, "look at", path);
+    if (mx_stat_fd(fd, &st)) return io_error(e, "look at", path);
     if (!S_ISREG(st.st_mode)) return mx_fail(e, MX_ERR_IO, "%s: expected a plain file", path);
     if (st.st_size > MX_IMAGE_MAX_FILE)
         return mx_fail(e, MX_ERR_IO, "%s: expected at most %lld bytes, found %lld", path,

@@ -5,6 +5,7 @@
  * (against accidents; it proves nothing about intent), every path must be one the walk could have made, in
  * order, and every size possible. Anything else is no cache, and the folder is listed again. */
 #include "data/source.h"
+#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -271,7 +272,7 @@ bool mx_index_load(mx_index *x, int64_t *written, const char *path, const char *
     int fd =
         open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not to wait for a writer, should it be a pipe */
     if (fd < 0) return false;
-    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > MX_INDEX_CACHE_MAX) goto done;
+    if (mx_stat_fd(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > MX_INDEX_CACHE_MAX) goto done;
     size_t size = (size_t)st.st_size, have = 0;
     if (!(bytes = malloc(size + 1))) goto done;
     while (have < size) {

@@ -26,8 +26,9 @@
 
 /* What went wrong with one sample; read by the consumer only. */
 typedef struct {
-    int count;  /* broken files met */
-    bool empty; /* no file of the attempts could be used */
+    int count;     /* broken files met */
+    bool empty;    /* no file of the attempts could be used */
+    bool short_of; /* the last of them for want of memory or file numbers: no file's fault, the run ends */
     int64_t file[MX_ATTEMPTS];
     char *text[MX_ATTEMPTS]; /* NULL: no memory for the message */
 } trouble;
@@ -125,6 +126,7 @@ static void produce(mx_loader *l, const ticket *t, mx_scratch *scratch) {
                 return;
             }
             note(w, file, &e);
+            if ((w->short_of = e.status == MX_ERR_MEMORY)) return;
         }
         if (l->c.no_replacement) {
             memset(chw, 0, l->image_size * sizeof *chw);
@@ -161,7 +163,7 @@ static void clear_trouble(slot *s, int batch) {
     for (int i = 0; i < batch; i++) {
         trouble *w = &s->trouble[i];
         while (w->count > 0) free(w->text[--w->count]);
-        w->empty = false;
+        w->empty = w->short_of = false;
     }
 }
 
@@ -209,12 +211,20 @@ static mx_status give_up(mx_loader *l, const char *why) {
                    (long long)l->bad, (long long)l->seen, mx_quote(root, mx_dataset_root(l->c.data)), names);
 }
 
+static mx_status scarce(mx_loader *l, const trouble *w) {
+    char where[MX_WHERE];
+    const char *text = w->text[w->count - 1];
+    return mx_fail(&l->error, MX_ERR_MEMORY, "%s: %s",
+                   mx_dataset_where(where, l->c.data, w->file[w->count - 1]), text ? text : "out of memory");
+}
+
 /* Counts and logs what was broken in a finished batch, in sample order. */
 static mx_status settle(mx_loader *l, slot *s) {
     for (int i = 0; i < l->c.batch; i++) {
         const trouble *w = &s->trouble[i];
         /* the rest of a last batch goes round the list: no image counts twice */
         if (l->c.no_replacement && (l->head - 1) * l->c.batch + i >= l->count) break;
+        if (w->short_of) return scarce(l, w);
         l->seen++;
         for (int k = 0; k < w->count; k++) {
             l->bad++;

@@ -20,24 +20,27 @@ static mx_look_kind *kind_of(mx_look *look, int channels) {
     return &look->kind[look->kinds++];
 }
 
-static bool decodes(const mx_dataset *d, int64_t i, int channels) {
+/* Want of memory says nothing about the image: then e says so, and what is made of the answer does not count.
+ */
+static bool decodes(const mx_dataset *d, int64_t i, int channels, mx_error *e) {
     mx_image im = {0};
-    mx_error ignored = {0};
-    bool good = !mx_dataset_read(d, i, channels, &im, &ignored);
+    mx_error why = {0};
+    bool good = !mx_dataset_read(d, i, channels, &im, &why);
     mx_image_free(&im);
+    if (why.status == MX_ERR_MEMORY) mx_fail(e, why.status, "%s", why.text);
     return good;
 }
 
-bool mx_look_fits(const mx_dataset *d, const mx_look_kind *k, int channels) {
+bool mx_look_fits(const mx_dataset *d, const mx_look_kind *k, int channels, mx_error *e) {
     bool whole = false; /* one that is not damaged was among those tried */
     for (int t = 0; t < k->tries; t++) {
-        if (decodes(d, k->example[t], channels)) return true;
-        whole = whole || decodes(d, k->example[t], k->channels);
+        if (decodes(d, k->example[t], channels, e)) return true;
+        whole = whole || decodes(d, k->example[t], k->channels, e);
     }
     return !whole;
 }
 
-void mx_look_kinds(mx_look *look, const mx_dataset *d) {
+mx_status mx_look_kinds(mx_look *look, const mx_dataset *d, mx_error *e) {
     const mx_index *x = mx_dataset_index(d);
     *look = (mx_look){.images = x->files, .first_unread = -1};
     for (int64_t i = 0; i < x->files; i++) {
@@ -50,9 +53,10 @@ void mx_look_kinds(mx_look *look, const mx_dataset *d) {
     for (int64_t i = look->first_unread; i >= 0 && i < x->files;
          i++) { /* a header may be all that was not read */
         if (x->file[i].width) continue;
-        if (decodes(d, i, 1) || decodes(d, i, 3)) look->unread = 0;
+        if (decodes(d, i, 1, e) || decodes(d, i, 3, e)) look->unread = 0;
         break;
     }
+    return e->status;
 }
 
 static double sample(const mx_image *im, size_t i) {
@@ -82,7 +86,7 @@ static void look_at(mx_look_values *v, const mx_image *im, float range, int64_t 
     v->whole = im->type != MX_PIXEL_F32;
 }
 
-void mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range) {
+mx_status mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range, mx_error *e) {
     int64_t count = mx_dataset_count(d), tries = count < MX_LOOK_IMAGES ? count : MX_LOOK_IMAGES, seen = 0;
     *v = (mx_look_values){.least = INFINITY,
                           .most = -INFINITY,
@@ -93,8 +97,11 @@ void mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, flo
     for (int64_t t = 0; t < tries && seen < MX_LOOK_SAMPLES; t++) {
         int64_t i = t * count / tries;
         mx_image im = {0};
-        mx_error ignored = {0};
-        if (mx_dataset_read(d, i, channels, &im, &ignored)) continue;
+        mx_error why = {0};
+        if (mx_dataset_read(d, i, channels, &im, &why)) {
+            if (why.status == MX_ERR_MEMORY) return mx_fail(e, why.status, "%s", why.text);
+            continue;
+        }
         v->images++, seen += (int64_t)im.width * im.height * im.channels;
         if (mx_image_finite(&im))
             look_at(v, &im, range, i);
@@ -102,4 +109,5 @@ void mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, flo
             v->first_not_finite = i;
         mx_image_free(&im);
     }
+    return MX_OK;
 }

@@ -20,9 +20,10 @@ typedef struct {
 } mx_look;
 
 /* From the index, and a few images to be sure. */
-void mx_look_kinds(mx_look *look, const mx_dataset *d);
-/* Can images of this kind be decoded to so many channels? Also true where all that were tried are damaged. */
-bool mx_look_fits(const mx_dataset *d, const mx_look_kind *k, int channels);
+mx_status mx_look_kinds(mx_look *look, const mx_dataset *d, mx_error *e);
+/* Can images of this kind be decoded to so many channels? Also true where all that were tried are damaged.
+ * With an error in e, for want of memory, the answer says nothing. */
+bool mx_look_fits(const mx_dataset *d, const mx_look_kind *k, int channels, mx_error *e);
 
 /* Values over the range that becomes 1 (range as in mx_transform), of images spread evenly. */
 typedef struct {
@@ -34,6 +35,6 @@ typedef struct {
     double white; /* the range itself */
     bool whole;   /* whole numbers */
 } mx_look_values;
-void mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range);
+mx_status mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range, mx_error *e);
 
 #endif

@@ -2,10 +2,12 @@
  * and the features that embed wrote. `cd photos; mixmae pretrain --data . --output run` must find the same
  * images when it goes on, and no class "run" afterwards. */
 #include "data/index.h"
+#include "base/again.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* folder/name opened for reading, or -1. */
@@ -14,7 +16,7 @@ static int open_in(int root_fd, const char *folder, const char *name) {
     int n = snprintf(path, sizeof path, "%s%s%s", folder,
                      *folder && folder[strlen(folder) - 1] != '/' ? "/" : "", name);
     if (n < 0 || (size_t)n >= sizeof path) return -1;
-    return openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return mx_open_read(root_fd, path, O_NONBLOCK);
 }
 
 static bool has(int root_fd, const char *folder, const char *name) {
@@ -27,7 +29,7 @@ bool mx_is_run_folder(int root_fd, const char *folder) {
     char begin[sizeof MX_RUN_MARK] = "";
     int fd = open_in(root_fd, folder, "options.ini");
     if (fd >= 0) {
-        ssize_t got = read(fd, begin, sizeof begin - 1);
+        ssize_t got = mx_read_at(fd, begin, sizeof begin - 1, 0);
         close(fd);
         if (got == sizeof begin - 1 && !strcmp(begin, MX_RUN_MARK)) return true;
     } /* what somebody kept of a run */
@@ -42,5 +44,6 @@ bool mx_is_features(int folder_fd, const char *name) {
     size_t n = strlen(name);
     if (n < 4 || n + 5 > sizeof names || strcmp(name + n - 4, ".npy")) return false;
     snprintf(names, sizeof names, "%s.txt", name);
-    return !faccessat(folder_fd, names, F_OK, 0);
+    struct stat st;
+    return !mx_stat_at(folder_fd, names, &st);
 }

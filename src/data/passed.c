@@ -4,6 +4,7 @@
 #include "data/passed.h"
 
 #include "data/image_internal.h"
+#include "base/again.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -174,8 +175,8 @@ void mx_passed_count(mx_passed *p, const char *kind, const char *path) {
 static size_t read_head(unsigned char head[MX_PASSED_HEAD], int dir_fd, const char *name) {
     struct stat st;
     ssize_t n = 0;
-    int fd = mx_is_side_file(name) ? -1 : openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode)) n = pread(fd, head, MX_PASSED_HEAD, 0);
+    int fd = mx_is_side_file(name) ? -1 : mx_open_read(dir_fd, name, O_NONBLOCK);
+    if (fd >= 0 && !mx_stat_fd(fd, &st) && S_ISREG(st.st_mode)) n = mx_read_at(fd, head, MX_PASSED_HEAD, 0);
     if (fd >= 0) close(fd);
     return n > 0 ? (size_t)n : 0;
 }

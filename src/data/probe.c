@@ -9,6 +9,7 @@
  * changed less than MX_RACY before the listing began may have changed again within the same tick of the file
  * system's clock: not current. Times ahead of this machine's clock (a server's) count the same. Then the
  * folder is listed again, and only new and changed files are opened. */
+#include "base/again.h"
 #include "base/parallel.h"
 #include "data/image_internal.h"
 #include "data/index.h"
@@ -20,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MX_CHECK_ALL   200000
@@ -44,31 +44,11 @@ static void give_up(probe *p, int64_t file, int error) {
     if (atomic_compare_exchange_strong(&p->error, &none, error)) atomic_store(&p->at, file);
 }
 
-#define MX_TRIES     4
-#define MX_FIRST_NAP 2000000 /* ns, each eight times the one before: 0.15 s in all */
-
-/* An error of the system says nothing about the file, as that there is none, or no right to it, would. */
-static bool says_nothing(int error) {
-    return error == EIO || error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR ||
-           error == EAGAIN || error == ESTALE || error == ETIMEDOUT;
-}
-
-/* Before another try, if errno says that one may help. */
-static bool again(int tries) {
-    struct timespec nap = {.tv_nsec = MX_FIRST_NAP};
-    if (!says_nothing(errno) || tries + 1 >= MX_TRIES) return false;
-    for (int i = 0; i < tries; i++) nap.tv_nsec *= 8;
-    nanosleep(&nap, NULL);
-    return true;
-}
-
 /* Size and time; 0 of what is no file. An error of the system: its errno. */
 static int file_stat(int root_fd, const char *path, int64_t *size, int64_t *mtime) {
     struct stat st;
-    int tries = 0;
     *size = *mtime = 0;
-    while (fstatat(root_fd, path, &st, 0))
-        if (!again(tries++)) return says_nothing(errno) ? errno : 0;
+    if (mx_stat_at(root_fd, path, &st)) return mx_error_passes(errno) ? errno : 0;
     if (!S_ISREG(st.st_mode)) return 0;
     *size = st.st_size;
     *mtime = (int64_t)((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec);
@@ -86,14 +66,20 @@ static uint16_t depth_of(const void *bytes, size_t size) {
 }
 
 /* Reads `want` bytes from the start of the image and tries its header. */
-static bool try_header(int fd, char *buffer, size_t want, mx_entry *f) {
+static bool try_header(probe *p, int fd, char *buffer, size_t want, mx_entry *f) {
     size_t have = 0;
+    ssize_t n = 0;
     off_t from = f->holder ? (off_t)f->offset : 0;
-    for (ssize_t n; have < want && (n = pread(fd, buffer + have, want - have, from + (off_t)have)) > 0;)
+    while (have < want && (n = mx_read_at(fd, buffer + have, want - have, from + (off_t)have)) > 0)
         have += (size_t)n;
+    if (n < 0 && mx_error_scarce(errno)) give_up(p, f - p->x->file, errno);
     int width, height, channels;
     mx_error ignored = {0}; /* not NULL: the decoders look at it */
-    if (have < want || mx_image_probe(&width, &height, &channels, buffer, have, &ignored)) return false;
+    if (have < want) return false;
+    if (mx_image_probe(&width, &height, &channels, buffer, have, &ignored)) {
+        if (ignored.status == MX_ERR_MEMORY) give_up(p, f - p->x->file, ENOMEM);
+        return false;
+    }
     if (width < 1 || height < 1 || channels < 1 || channels > UINT16_MAX ||
         (int64_t)width * height > MX_IMAGE_MAX_SAMPLES / channels)
         return false;
@@ -107,19 +93,20 @@ static bool try_header(int fd, char *buffer, size_t want, mx_entry *f) {
 static void read_header(probe *p, const char *path, mx_entry *f) {
     if (!f->size || f->size > MX_INDEX_FILE_MAX) return;
     size_t size = (size_t)f->size, head = size < MX_PROBE_HEAD ? size : MX_PROBE_HEAD;
-    int fd, tries = 0;
-    while ((fd = openat(p->root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0 && again(tries++)) {}
+    int fd = mx_open_read(p->root_fd, path, O_NONBLOCK);
     if (fd < 0) {
-        if (says_nothing(errno)) give_up(p, f - p->x->file, errno);
+        if (mx_error_passes(errno)) give_up(p, f - p->x->file, errno);
         return;
     }
     char *buffer = malloc(head);
-    bool done = buffer && head > MX_PROBE_FIRST && try_header(fd, buffer, MX_PROBE_FIRST, f);
-    if (buffer && !done && !try_header(fd, buffer, head, f) && size > head) {
+    if (!buffer) give_up(p, f - p->x->file, ENOMEM);
+    bool done = buffer && head > MX_PROBE_FIRST && try_header(p, fd, buffer, MX_PROBE_FIRST, f);
+    if (buffer && !done && !try_header(p, fd, buffer, head, f) && size > head) {
         if (size > MX_PROBE_BIG) pthread_mutex_lock(&p->big);
         char *whole = realloc(buffer, size);
-        if (whole) try_header(fd, buffer = whole, size, f);
-        free(buffer), buffer = NULL;
+        if (!whole) give_up(p, f - p->x->file, ENOMEM);
+        if (whole) try_header(p, fd, whole, size, f);
+        free(whole ? whole : buffer), buffer = NULL;
         if (size > MX_PROBE_BIG) pthread_mutex_unlock(&p->big);
     }
     free(buffer);

@@ -2,6 +2,7 @@
  * loader's workers at once. */
 #include "data/image_internal.h"
 #include "data/source.h"
+#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,17 +12,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Where the system has run short of what every file needs, no file is at fault. */
+static mx_status cannot(mx_error *e, const char *what) {
+    return mx_fail(e, mx_error_scarce(errno) ? MX_ERR_MEMORY : MX_ERR_IO, "cannot %s: %s", what,
+                   strerror(errno));
+}
+
 /* Reads exactly size bytes of fd from offset into *buffer. */
 static mx_status read_at(int fd, int64_t offset, void **buffer, size_t *room, size_t size, mx_error *e) {
     if (size > *room) {
         free(*buffer); /* its content is of the file before: nothing to copy */
         *buffer = malloc(size), *room = *buffer ? size : 0;
-        if (!*buffer) return mx_fail(e, MX_ERR_MEMORY, "no memory for the file's %zu bytes", size);
+        if (!*buffer) return mx_fail(e, MX_ERR_MEMORY, "out of memory for the file's %zu bytes", size);
     }
     for (size_t have = 0; have < size;) {
-        ssize_t n = pread(fd, (char *)*buffer + have, size - have, (off_t)offset + (off_t)have);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return mx_fail(e, MX_ERR_IO, "cannot read: %s", strerror(errno));
+        ssize_t n = mx_read_at(fd, (char *)*buffer + have, size - have, (off_t)offset + (off_t)have);
+        if (n < 0) return cannot(e, "read");
         if (!n) return mx_fail(e, MX_ERR_IO, "expected %zu bytes, found the end after %zu", size, have);
         have += (size_t)n;
     }
@@ -34,7 +40,7 @@ static int open_file(const mx_dataset *d, const mx_entry *f, const char *path, b
     int fd = kept ? atomic_load(kept) : -1, none = -1;
     *keep = kept != NULL;
     if (fd >= 0) return fd;
-    fd = openat(d->root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hang it */
+    fd = mx_open_read(d->root_fd, path, O_NONBLOCK); /* a pipe must not hang it */
     if (fd < 0 || !kept || atomic_compare_exchange_strong(kept, &none, fd)) return fd;
     close(fd); /* another worker was faster */
     return none;
@@ -50,9 +56,9 @@ mx_status mx_dataset_bytes(const mx_dataset *d, int64_t i, void **buffer, size_t
     mx_status s;
     bool keep;
     int fd = open_file(d, f, holder ? x->names + holder->name : mx_dataset_path(d, i), &keep);
-    if (fd < 0) return mx_fail(e, MX_ERR_IO, "cannot open: %s", strerror(errno));
-    if (fstat(fd, &st))
-        s = mx_fail(e, MX_ERR_IO, "cannot look at it: %s", strerror(errno));
+    if (fd < 0) return cannot(e, "open");
+    if (mx_stat_fd(fd, &st))
+        s = cannot(e, "look at it");
     else if (!S_ISREG(st.st_mode))
         s = mx_fail(e, MX_ERR_IO, "expected a plain file, found something else");
     else if (st.st_size != expected)
@@ -61,7 +67,7 @@ mx_status mx_dataset_bytes(const mx_dataset *d, int64_t i, void **buffer, size_t
     else if (!f->size)
         s = mx_fail(e, MX_ERR_FORMAT, "the file is empty");
     else if (f->size > MX_INDEX_FILE_MAX)
-        s = mx_fail(e, MX_ERR_MEMORY, "expected at most %lld bytes, found %lld", (long long)MX_INDEX_FILE_MAX,
+        s = mx_fail(e, MX_ERR_DATA, "expected at most %lld bytes, found %lld", (long long)MX_INDEX_FILE_MAX,
                     (long long)f->size);
     else
         s = read_at(fd, holder ? f->offset : 0, buffer, room, *size = (size_t)f->size, e);

@@ -3,8 +3,10 @@
 #include "data/shards.h"
 #include "data/source.h"
 #include "data/text.h"
+#include "base/again.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -31,6 +33,7 @@ mx_status mx_names_take(mx_names *n, char *name, mx_error *e) {
         else
             free(name), name = NULL;
     }
+    if (!name) mx_met(ENOMEM); /* for those who ask without e */
     if (!name)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory after the names of %lld shards", (long long)n->count);
     n->bytes += strlen(name) + 1;
@@ -138,9 +141,9 @@ static int by_text(const void *a, const void *b) { return strcmp(*(char *const *
 
 mx_status mx_shards_in(mx_names *out, const char *folder, const char *prefix, mx_error *e) {
     mx_status s = MX_OK;
-    DIR *dir = opendir(folder);
+    DIR *dir = mx_open_folder(folder);
     int64_t before = out->count;
-    for (const struct dirent *f; dir && !s && (f = readdir(dir));)
+    for (const struct dirent *f; dir && !s && (f = mx_next_name(dir));)
         if (f->d_name[0] != '.' && mx_shard_name(f->d_name))
             s = mx_names_take(out, mx_text_make("%s%s", prefix, f->d_name), e);
     if (dir) closedir(dir);

@@ -3,6 +3,7 @@
  * where they are (read.c). */
 #include "data/source.h"
 #include "data/text.h"
+#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,7 @@
 
 static bool there(const char *folder, const char *name) {
     char *path = mx_text_make("%s/%s", folder, name);
-    bool yes = path && !access(path, F_OK);
+    bool yes = path && mx_there(path);
     free(path);
     return yes;
 }
@@ -30,7 +31,9 @@ static bool is_hundred(const char *folder) {
 }
 
 char *mx_sign_cifar(const char *folder) {
-    return is_ten(folder) ? strdup("data_batch_1.bin") : is_hundred(folder) ? strdup("train.bin") : NULL;
+    return is_ten(folder)       ? mx_text_make("data_batch_1.bin")
+           : is_hundred(folder) ? mx_text_make("train.bin")
+                                : NULL;
 }
 
 mx_status mx_find_cifar(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {

@@ -6,6 +6,8 @@
  * file itself (at most 2 GiB) a reader holds 16 bytes an image and an annotation. */
 #include "data/source.h"
 #include "data/text.h"
+#include "base/again.h"
+#include "base/json_text.h"
 
 #include <jansson.h>
 
@@ -89,9 +91,12 @@ static json_t *next_value(reading *r) {
     json_error_t error;
     char quoted[MX_QUOTE];
     skip_space(r);
-    json_t *v = json_loadb(r->bytes + r->at, r->size - r->at,
-                           JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, &error);
-    if (!v)
+    bool memory;
+    json_t *v = mx_json_parse(r->bytes + r->at, r->size - r->at,
+                              JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, &error, &memory);
+    if (memory)
+        mx_fail(r->e, MX_ERR_MEMORY, "out of memory at byte %zu", r->at);
+    else if (!v)
         mx_fail(r->e, MX_ERR_FORMAT, "byte %zu: %s",
                 r->at + (size_t)(error.position > 0 ? error.position : 0), mx_quote(quoted, error.text));
     else
@@ -308,9 +313,9 @@ static bool is_train(const char *name) {
 /* The training file of a folder; *several when there is more than one. The caller frees it. */
 static char *train_file(const char *folder, bool *several) {
     char *name = NULL;
-    DIR *dir = opendir(folder);
+    DIR *dir = mx_open_folder(folder);
     *several = false;
-    for (const struct dirent *f; dir && (f = readdir(dir));) {
+    for (const struct dirent *f; dir && (f = mx_next_name(dir));) {
         if (!is_train(f->d_name)) continue;
         *several = name != NULL;
         if (!name || strcmp(f->d_name, name) < 0) free(name), name = strdup(f->d_name);
@@ -346,7 +351,7 @@ mx_status mx_find_inat(mx_source *s, bool *found, const char *path, mx_split spl
     *found = split == MX_SPLIT_TRAIN;
     if (split == MX_SPLIT_VAL && name && s->root && !strncmp(name, "train", 5)) {
         char *val = mx_text_make("val%s", name + 5), *there = mx_text_make("%s/val%s", s->root, name + 5);
-        *found = val && there && !access(there, F_OK);
+        *found = val && there && mx_there(there);
         free(name), free(there);
         name = val;
     }

@@ -4,6 +4,7 @@
 #include "data/source.h"
 #include "data/splits.h"
 #include "data/text.h"
+#include "base/again.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -216,7 +217,7 @@ mx_status mx_find_list(mx_source *s, bool *found, const char *path, mx_split spl
     if (itself && !(name = strdup(base))) st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
     *found = name != NULL, s->rows = split;
     if (!st && *found) st = mx_source_add(s, name, e);
-    if (!st && !access(classes, F_OK) && strcmp(base, "classes.txt") && !(s->classes = strdup("classes.txt")))
+    if (!st && mx_there(classes) && strcmp(base, "classes.txt") && !(s->classes = strdup("classes.txt")))
         st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
     free(classes), free(name);
     return st;

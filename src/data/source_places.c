@@ -2,6 +2,7 @@
  * names hold slashes (a/apartment_building/outdoor), so a label comes from the list, never from a folder. */
 #include "data/source.h"
 #include "data/text.h"
+#include "base/again.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 
 static bool there(const char *folder, const char *name) {
     char *path = mx_text_make("%s/%s", folder, name);
-    bool yes = path && !access(path, F_OK);
+    bool yes = path && mx_there(path);
     free(path);
     return yes;
 }
@@ -30,7 +31,7 @@ static const char *const lists205[] = {MX_PLACES205 "train_places205.csv", "trai
 char *mx_sign_places(const char *folder) {
     const char *list = first_there(folder, lists365);
     if (!list) list = first_there(folder, lists205);
-    return list ? strdup(list) : NULL;
+    return list ? mx_text_make("%s", list) : NULL;
 }
 
 /* Where the images of a list are; the small ones go before the large ones. */

@@ -8,6 +8,7 @@
 #include "data/splits.h"
 #include "data/tar_samples.h"
 #include "data/text.h"
+#include "base/again.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -148,17 +149,47 @@ static const char *compressed(int fd) {
                  {"bzip2", "BZh", 3},
                  {"lz4", "\x04\x22\x4d\x18", 4}};
     char head[8] = "";
-    ssize_t n = pread(fd, head, sizeof head, 0);
+    ssize_t n = mx_read_at(fd, head, sizeof head, 0);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (n == sizeof head && !memcmp(head, kinds[i].magic, kinds[i].size)) return kinds[i].name;
     return NULL;
 }
 
+/* A shard as libarchive reads it. What the system fails is kept: libarchive goes on to other words. */
+typedef struct {
+    int fd, error; /* errno of a read that failed, or 0 */
+    int64_t at;
+    char block[MX_TAR_BLOCK];
+} reading;
+
+static la_ssize_t read_block(struct archive *a, void *user, const void **bytes) {
+    reading *r = user;
+    ssize_t n = mx_read_at(r->fd, r->block, sizeof r->block, (off_t)r->at);
+    if (n < 0) archive_set_error(a, r->error = errno, "cannot read");
+    if (n > 0) r->at += n;
+    *bytes = r->block;
+    return n;
+}
+
+static la_int64_t skip_bytes(struct archive *a, void *user, la_int64_t n) {
+    reading *r = user;
+    (void)a;
+    r->at += n / MX_TAR_BLOCK * MX_TAR_BLOCK;
+    return n / MX_TAR_BLOCK * MX_TAR_BLOCK;
+}
+
+/* Instead of what was made of it: an error of the system, or want of memory. */
+static mx_status read_failed(const reading *r, struct archive *a, mx_error *e) {
+    bool memory = archive_errno(a) == ENOMEM || !archive_error_string(a);
+    if (r->error || memory) *e = (mx_error){0};
+    if (r->error) return mx_fail(e, MX_ERR_IO, "cannot read: %s", strerror(r->error));
+    return memory ? mx_fail(e, MX_ERR_MEMORY, "out of memory") : e->status;
+}
+
 /* All members of the archive, to its end. */
-static mx_status read_members(gathering *g, struct archive *a) {
+static mx_status read_members(gathering *g, struct archive *a, struct archive_entry *entry) {
     for (;;) {
-        struct archive_entry *entry;
-        int got = archive_read_next_header(a, &entry);
+        int got = archive_read_next_header2(a, entry);
         if (got == ARCHIVE_EOF) return flush(g);
         if (got < ARCHIVE_WARN) { /* a warning is about a name's characters or a date */
             const char *text = archive_error_string(a);
@@ -178,16 +209,23 @@ static mx_status read_shard(gathering *g, int fd) {
                        "make new shards with mixmae pack",
                        packed);
     struct archive *a = archive_read_new();
-    if (!a) return mx_fail(g->e, MX_ERR_MEMORY, "out of memory");
-    mx_status s = MX_OK;
-    if (archive_read_support_format_tar(a) != ARCHIVE_OK ||
-        archive_read_open_fd(a, fd, MX_TAR_BLOCK) != ARCHIVE_OK) {
-        const char *text = archive_error_string(a);
-        s = mx_fail(g->e, MX_ERR_IO, "cannot be read as tar: %s", text ? text : "unknown");
-    } else
-        s = read_members(g, a);
+    reading r = {.fd = fd};
+    struct archive_entry *entry = a ? archive_entry_new2(a) : NULL;
+    if (!entry) {
+        archive_read_free(a);
+        return mx_fail(g->e, MX_ERR_MEMORY, "out of memory");
+    }
+    bool open = archive_read_support_format_tar(a) == ARCHIVE_OK &&
+                archive_read_open2(a, &r, NULL, read_block, skip_bytes, NULL) == ARCHIVE_OK;
+    const char *text = archive_error_string(a);
+    if (!open)
+        mx_fail(g->e, MX_ERR_IO, "cannot be read as tar: %s", text ? text : "unknown");
+    else
+        read_members(g, a, entry);
+    if (g->e->status && (r.error || !open || archive_errno(a) == ENOMEM)) read_failed(&r, a, g->e);
+    archive_entry_free(entry);
     archive_read_free(a);
-    return s;
+    return g->e->status;
 }
 
 mx_status mx_tar_shard(mx_index *x, int fd, const char *shard, int64_t size, mx_tar_counts *counts,
@@ -230,7 +268,7 @@ mx_status mx_list_tar(mx_index *x, const mx_source *s, int root_fd, mx_error *e)
     bool given = x->classes > 0;
     for (int64_t i = 0; i < s->files && !st; i++) {
         if (mx_index_add_holder(x, root_fd, s->file[i], &size, e)) return e->status;
-        int fd = openat(root_fd, s->file[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        int fd = mx_open_read(root_fd, s->file[i], O_NONBLOCK);
         if (fd < 0)
             return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", mx_quote(quoted, s->file[i]), strerror(errno));
         st = mx_tar_shard(x, fd, s->file[i], size, &counts, e);
@@ -245,7 +283,7 @@ mx_status mx_list_tar(mx_index *x, const mx_source *s, int root_fd, mx_error *e)
 
 static bool is_folder(const char *path) {
     struct stat st;
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
+    return !mx_stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
 /* Do shards lie in folder/part? */
@@ -260,9 +298,9 @@ static bool has_shards(const char *folder, const char *part) {
 
 /* The folders of `folder` that are named as parts and hold shards. */
 static mx_status part_folders(mx_names *out, const char *folder, mx_error *e) {
-    DIR *dir = opendir(folder);
+    DIR *dir = mx_open_folder(folder);
     mx_status s = MX_OK;
-    for (const struct dirent *f; dir && !s && (f = readdir(dir));)
+    for (const struct dirent *f; dir && !s && (f = mx_next_name(dir));)
         if (mx_part_of(f->d_name, strlen(f->d_name)) && has_shards(folder, f->d_name))
             s = mx_names_take(out, strdup(f->d_name), e);
     if (dir) closedir(dir);
@@ -274,7 +312,7 @@ char *mx_sign_tar(const char *folder) {
     part_folders(&n, folder, NULL);
     char *sign = n.count ? mx_text_make("%s/*.tar", n.at[0]) : NULL;
     mx_names_free(&n);
-    return sign ? sign : has_shards(folder, "") ? strdup("*.tar") : NULL;
+    return sign ? sign : has_shards(folder, "") ? mx_text_make("*.tar") : NULL;
 }
 
 /* Shards of one folder, told apart by their names; those that say neither are for training when none says
@@ -346,8 +384,8 @@ static mx_status find_pattern(mx_source *s, const char *pattern, mx_error *e) {
         const char *end = strstr(p, "::");
         char *part = end ? strndup(p, (size_t)(end - p)) : strdup(p);
         mx_names n = {0};
-        st = !part                ? mx_fail(e, MX_ERR_MEMORY, "out of memory")
-             : access(part, F_OK) ? mx_shards_expand(&n, part, e)
+        st = !part             ? mx_fail(e, MX_ERR_MEMORY, "out of memory")
+             : !mx_there(part) ? mx_shards_expand(&n, part, e)
              : is_folder(part)
                  ? mx_fail(e, MX_ERR_DATA, "tar: expected shards in a list, found the folder %s",
                            mx_quote(quoted, part))
@@ -372,7 +410,7 @@ mx_status mx_find_tar(mx_source *s, bool *found, const char *path, mx_split spli
     char *whole = beside && folder ? mx_text_make("%s/%s", s->root, beside) : beside;
     if (!whole)
         st = mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    else if (!access(whole, F_OK))
+    else if (mx_there(whole))
         s->classes = strdup(beside);
     if (whole != beside) free(whole);
     free(beside);

@@ -4,6 +4,8 @@
 #include "data/source.h"
 #include "data/splits.h"
 #include "data/text.h"
+#include "base/again.h"
+#include "base/text_stream.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,7 +39,7 @@ mx_status mx_source_add(mx_source *s, const char *path, mx_error *e) {
 
 static bool is_folder(const char *path) {
     struct stat st;
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
+    return !mx_stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
 static const struct {
@@ -56,9 +58,9 @@ static const struct {
 
 /* Folders: class folders, as no source but a plain one has beside shards. */
 static bool has_folders(const char *path) {
-    DIR *dir = opendir(path);
+    DIR *dir = mx_open_folder(path);
     bool yes = false;
-    for (const struct dirent *f; dir && !yes && (f = readdir(dir));) {
+    for (const struct dirent *f; dir && !yes && (f = mx_next_name(dir));) {
         char *inner = f->d_name[0] == '.' ? NULL : mx_text_make("%s/%s", path, f->d_name);
         yes = inner && is_folder(inner) && !mx_is_run_folder(AT_FDCWD, inner);
         free(inner);
@@ -104,7 +106,7 @@ static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
     struct stat st;
     char quoted[MX_QUOTE];
     *kind = MX_SOURCE_FOLDER;
-    if (stat(path, &st)) {
+    if (mx_stat(path, &st)) {
         int error = errno;
         if (strstr(path, "::") || strchr(path, '{'))
             *kind = MX_SOURCE_TAR;
@@ -167,11 +169,15 @@ static const char *behind_prefix(mx_source_kind *kind, mx_reading *reading, cons
 /* Of a file only its folder's links are followed: what a list names lies beside the list as it was given. */
 static char *absolute(const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    bool there = !access(path, F_OK), whole = is_folder(path);
+    bool there = mx_there(path), whole = is_folder(path);
     if (!there && (*path == '/' || !strchr(path, '{'))) return strdup(path);
     if (!there) name = path, slash = NULL; /* a pattern, which may have its braces in a folder's name */
     char *folder = whole ? strdup(path) : slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     char *real = folder ? realpath(folder, NULL) : NULL;
+    if (!real && errno == ENOMEM) {
+        free(folder);
+        return NULL;
+    }
     char *out = !real || (!there && strchr(real, '{')) ? strdup(path)
                 : whole                                ? strdup(real)
                         : mx_text_make("%s/%s", strcmp(real, "/") ? real : "", name);
@@ -183,7 +189,7 @@ char *mx_dataset_absolute(const char *spec) {
     mx_source_kind kind;
     mx_reading reading;
     const char *path = behind_prefix(&kind, &reading, spec);
-    bool several = kind == MX_SOURCE_TAR || (kind == MX_SOURCE_KINDS && access(path, F_OK));
+    bool several = kind == MX_SOURCE_TAR || (kind == MX_SOURCE_KINDS && !mx_there(path));
     char *out = strndup(spec, (size_t)(path - spec));
     for (const char *p = path; p && out;) {
         const char *end = several ? strstr(p, "::") : NULL;
@@ -234,7 +240,7 @@ char *mx_source_identity(const mx_source *s) {
     char *real = realpath(s->root, NULL), *text = NULL;
     size_t size;
     if (s->kind == MX_SOURCE_FOLDER && !s->files) return real ? real : strdup(s->root);
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) {
         free(real);
         return NULL;

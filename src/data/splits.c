@@ -1,6 +1,7 @@
 /* The names of a data set's parts, in folders, files and shards. See splits.h. */
 #include "data/splits.h"
 #include "data/text.h"
+#include "base/again.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -90,8 +91,8 @@ mx_status mx_part_beside(char **out, const char *folder, const char *name, mx_sp
     int64_t n = 0, at = -1;
     *out = NULL;
     if (mx_part_in(name, &from, &length) != MX_PART_TRAIN) return MX_OK;
-    DIR *dir = opendir(folder);
-    for (const struct dirent *f; dir && n < 16 && (f = readdir(dir));) {
+    DIR *dir = mx_open_folder(folder);
+    for (const struct dirent *f; dir && n < 16 && (f = mx_next_name(dir));) {
         word[n] = word_instead(f->d_name, name, from, length);
         file[n] = word[n] ? strdup(f->d_name) : NULL;
         if (file[n] && mx_part_of(word[n], strlen(word[n])))

@@ -8,6 +8,7 @@
 #include "data/index.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,9 @@ typedef struct {
     const mx_dataset *data;
     int channels;
     float range;
-    int64_t images; /* looked at, spread evenly */
-    double *sum;    /* [blocks][1 + 2 channels]: images read, sums of means, sums of mean squares */
+    int64_t images;       /* looked at, spread evenly */
+    double *sum;          /* [blocks][1 + 2 channels]: images read, sums of means, sums of mean squares */
+    atomic_bool short_of; /* of memory, for an image */
 } stats;
 
 float mx_value_range(const mx_image *im, float range) {
@@ -64,7 +66,11 @@ static void work(void *user, int64_t block, int thread) {
     if (end > s->images) end = s->images;
     for (int64_t j = block * MX_STATS_BLOCK; j < end; j++) {
         mx_image im;
-        if (mx_dataset_read(s->data, j * count / s->images, s->channels, &im, NULL)) continue;
+        mx_error why = {0};
+        if (mx_dataset_read(s->data, j * count / s->images, s->channels, &im, &why)) {
+            if (why.status == MX_ERR_MEMORY) atomic_store(&s->short_of, true);
+            continue;
+        }
         if (mx_image_finite(&im)) add_image(s->sum + block * (1 + 2 * s->channels), &im, s->range);
         mx_image_free(&im);
     }
@@ -85,6 +91,11 @@ mx_status mx_dataset_stats(const mx_dataset *d, int channels, float value_range,
     mx_parallel(threads, blocks, work, &s);
     for (int64_t b = 1; b < blocks; b++)
         for (size_t k = 0; k < row; k++) s.sum[k] += s.sum[(size_t)b * row + k];
+    if (atomic_load(&s.short_of)) {
+        free(s.sum);
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the statistics of %lld images",
+                       (long long)s.images);
+    }
     double n = s.sum[0];
     for (size_t k = 0; n > 0 && k < (size_t)channels; k++) {
         double m = s.sum[1 + k] / n, variance = s.sum[1 + (size_t)channels + k] / n - m * m;

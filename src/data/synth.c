@@ -12,6 +12,7 @@
 
 #include "base/parallel.h"
 #include "data/synth_families.h"
+#include "base/again.h"
 
 #define MX_MOST_DETAIL 12 /* levels; later ones differ in their random numbers only */
 
@@ -172,11 +173,11 @@ static mx_status make_folder(const char *a, const char *b, const char *c, mx_err
 }
 
 static mx_status check_empty(const char *folder, mx_error *e) {
-    DIR *d = opendir(folder);
+    DIR *d = mx_open_folder(folder);
     int entries = 0;
     if (!d)
         return errno == ENOENT ? MX_OK : mx_fail(e, MX_ERR_IO, "cannot open %s: %s", folder, strerror(errno));
-    while (readdir(d)) entries++;
+    while (mx_next_name(d)) entries++;
     closedir(d);
     if (entries <= 2) return MX_OK;
     return mx_fail(e, MX_ERR_IO, "--output %s is not empty: choose another folder", folder);

@@ -1,5 +1,6 @@
 /* Text files that describe data sets: lists, class names. Written by anyone, so: at most 2 GiB, no zeros, no
  * line that is taken on trust. */
+#include "base/again.h"
 #include "data/text.h"
 
 #include <errno.h>
@@ -21,12 +22,13 @@ char *mx_text_make(const char *format, ...) {
     va_start(ap, format);
     int n = vasprintf(&text, format, ap);
     va_end(ap);
+    if (n < 0) mx_met(ENOMEM);
     return n < 0 ? NULL : text;
 }
 
 static mx_status read_open(char **bytes, size_t *size, int fd, const char *name, mx_error *e) {
     struct stat st;
-    if (fstat(fd, &st)) return mx_fail(e, MX_ERR_IO, "cannot look at %s: %s", name, strerror(errno));
+    if (mx_stat_fd(fd, &st)) return mx_fail(e, MX_ERR_IO, "cannot look at %s: %s", name, strerror(errno));
     if (!S_ISREG(st.st_mode)) return mx_fail(e, MX_ERR_DATA, "%s: expected a plain file", name);
     if ((uint64_t)st.st_size > MX_TEXT_MAX)
         return mx_fail(e, MX_ERR_DATA, "%s: expected at most %zu bytes, found %lld", name, MX_TEXT_MAX,

@@ -5,6 +5,7 @@
  * left out, which ends every cycle; the two caps end a web of links that is no cycle but has more paths than
  * anyone could want. What this program wrote there itself (own_files.c) is passed over and counted. */
 #include "data/passed.h"
+#include "base/again.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -95,7 +96,7 @@ static mx_status visit(walk *w, int fd, const struct dirent *entry, const ancest
     bool folder = entry->d_type == DT_DIR;
     if (entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN) {
         struct stat st;
-        folder = fstatat(fd, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+        folder = mx_stat_at(fd, name, &st) == 0 && S_ISDIR(st.st_mode);
     }
     bool drawn = w->root_is_run && !before && folder && !strcmp(name, "pictures"); /* by that run */
     bool own = drawn || (!folder && mx_is_features(fd, name));
@@ -120,7 +121,7 @@ static mx_status walk_folder(walk *w, int fd, const ancestor *up) {
     char quoted[MX_QUOTE];
     DIR *dir = NULL;
     mx_status s = MX_OK;
-    if (fstat(fd, &st)) { /* before listing, so that a change during it shows later */
+    if (mx_stat_fd(fd, &st)) { /* before listing, so that a change during it shows later */
         s = cannot(w, "look at", errno);
         goto done;
     }
@@ -139,8 +140,7 @@ static mx_status walk_folder(walk *w, int fd, const ancestor *up) {
     s = mx_index_add_folder(w->x, w->path, nanoseconds(st.st_mtim), w->e);
     if (!s && !(dir = fdopendir(fd))) s = cannot(w, "list", errno);
     while (!s) {
-        errno = 0;
-        const struct dirent *entry = readdir(dir);
+        const struct dirent *entry = mx_next_name(dir);
         if (entry)
             s = visit(w, fd, entry, &here);
         else if (errno)

@@ -14,6 +14,7 @@
 #include "io/crc32c.h"
 #include "io/file.h"
 #include "tensorboard.pb-c.h"
+#include "base/again.h"
 
 #define MX_EVENTS_MAX_FILE ((size_t)1 << 31)
 
@@ -75,9 +76,9 @@ static mx_status cut_file(const char *path, int64_t step, mx_error *e) {
 }
 
 static mx_status cut_folder(const char *folder, int64_t step, mx_error *e) {
-    DIR *d = opendir(folder);
+    DIR *d = mx_open_folder(folder);
     if (!d) return mx_fail(e, MX_ERR_IO, "cannot list %s: %s", folder, strerror(errno));
-    for (struct dirent *x; !e->status && (x = readdir(d));) {
+    for (struct dirent *x; !e->status && (x = mx_next_name(d));) {
         char *path = NULL;
         size_t n = strlen(x->d_name);
         if (!strstr(x->d_name, "tfevents") || (n > 4 && !strcmp(x->d_name + n - 4, ".tmp"))) continue;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/temporary.h"
+#include "base/again.h"
 
 struct mx_file {
     int fd;
@@ -30,9 +31,9 @@ mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *siz
     char *buffer = NULL;
     size_t have = 0;
     *bytes = NULL, *size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not hang us */
+    int fd = mx_open_read(AT_FDCWD, path, O_NONBLOCK); /* a pipe of that name must not hang us */
     if (fd < 0) return io_error(e, "open", path);
-    if (fstat(fd, &st)) {
+    if (mx_stat_fd(fd, &st)) {
         io_error(e, "look at", path);
         goto done;
     }
@@ -50,8 +51,7 @@ mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *siz
         goto done;
     }
     while (have < (size_t)st.st_size) {
-        ssize_t n = read(fd, buffer + have, (size_t)st.st_size - have);
-        if (n < 0 && errno == EINTR) continue;
+        ssize_t n = mx_read_at(fd, buffer + have, (size_t)st.st_size - have, (off_t)have);
         if (n < 0) io_error(e, "read", path);
         if (n <= 0) break;
         have += (size_t)n;
@@ -103,7 +103,7 @@ mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e) {
 }
 
 /* The rename itself is only safe on disk once the folder is. */
-static mx_status sync_folder(const char *path, mx_error *e) {
+mx_status mx_folder_sync(const char *path, mx_error *e) {
     char *copy = strdup(path);
     if (!copy) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -127,7 +127,7 @@ mx_status mx_file_commit(mx_file *f, mx_error *e) {
     if (!written)
         unlink(f->temporary);
     else
-        sync_folder(f->path, e);
+        mx_folder_sync(f->path, e);
     forget(f);
     return e->status;
 }
@@ -142,9 +142,11 @@ void mx_file_drop(mx_file *f) {
 mx_status mx_file_map(const char *path, const void **bytes, size_t *size, mx_error *e) {
     struct stat info;
     void *map = MAP_FAILED;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not hang us */
+    int fd = mx_open_read(AT_FDCWD, path, O_NONBLOCK); /* a pipe of that name must not hang us */
     if (fd < 0) return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    if (fstat(fd, &info) || !S_ISREG(info.st_mode))
+    if (mx_stat_fd(fd, &info))
+        mx_fail(e, MX_ERR_IO, "cannot look at %s: %s", path, strerror(errno));
+    else if (!S_ISREG(info.st_mode))
         mx_fail(e, MX_ERR_IO, "%s is not a regular file", path);
     else if (info.st_size == 0)
         mx_fail(e, MX_ERR_FORMAT, "%s is empty", path);
@@ -175,7 +177,7 @@ mx_status mx_folder_make(const char *path, mx_error *e) {
         if (c && c != '/') continue;
         *p = 0;
         struct stat st;
-        if (mkdir(copy, 0777) && (errno != EEXIST || stat(copy, &st) || !S_ISDIR(st.st_mode))) {
+        if (mkdir(copy, 0777) && (errno != EEXIST || mx_stat(copy, &st) || !S_ISDIR(st.st_mode))) {
             io_error(e, "create folder", copy);
             break;
         }
@@ -188,14 +190,14 @@ mx_status mx_folder_make(const char *path, mx_error *e) {
 
 bool mx_path_exists(const char *path) {
     struct stat st;
-    return !stat(path, &st);
+    return !mx_stat(path, &st);
 }
 
 bool mx_folder_empty(const char *path) {
-    DIR *d = opendir(path);
+    DIR *d = mx_open_folder(path);
     if (!d) return false;
     bool empty = true;
-    for (struct dirent *x; empty && (x = readdir(d));)
+    for (struct dirent *x; empty && (x = mx_next_name(d));)
         empty = !strcmp(x->d_name, ".") || !strcmp(x->d_name, "..");
     closedir(d);
     return empty;
@@ -216,9 +218,9 @@ bool mx_name_is_temporary(const char *name) {
 }
 
 void mx_folder_sweep(const char *path) {
-    DIR *d = opendir(path);
+    DIR *d = mx_open_folder(path);
     if (!d) return;
-    for (struct dirent *x; (x = readdir(d));)
+    for (struct dirent *x; (x = mx_next_name(d));)
         if (mx_name_is_temporary(x->d_name)) unlinkat(dirfd(d), x->d_name, 0);
     closedir(d);
 }
@@ -232,7 +234,7 @@ mx_status mx_file_lock(FILE **out, const char *path, mx_error *e) {
     if (!f) return errno == EROFS || errno == EACCES ? MX_OK : io_error(e, "open", path);
     bool mine = !flock(fileno(f), LOCK_EX | LOCK_NB), taken = !mine && errno == EWOULDBLOCK;
     /* its holder may have removed it with its folder after we had opened it */
-    bool gone = fstat(fileno(f), &held) || stat(path, &there) || held.st_ino != there.st_ino;
+    bool gone = mx_stat_fd(fileno(f), &held) || mx_stat(path, &there) || held.st_ino != there.st_ino;
     if (mine && !gone) {
         *out = f;
         return MX_OK;

@@ -26,6 +26,8 @@ const char *mx_file_temporary(const mx_file *f);   /* where it lies until then; 
 mx_status mx_file_commit(mx_file *f, mx_error *e); /* frees f also on failure */
 void mx_file_drop(mx_file *f);                     /* removes the temporary; NULL is fine */
 
+/* Flushes the folder that path lies in: only then a rename in it is safe on disk. */
+mx_status mx_folder_sync(const char *path, mx_error *e);
 /* mkdir -p */
 mx_status mx_folder_make(const char *path, mx_error *e);
 /* Does path exist; is it a folder without entries? */

@@ -10,13 +10,14 @@
 #include <jansson.h>
 
 #include "io/file.h"
+#include "base/json_text.h"
 
 #define MX_LOG_MAX_FILE ((size_t)1 << 31)
 
-/* Is this line to stay: an object whose step is not later, or that has none? */
-static bool stays(const char *line, size_t n, int64_t step) {
-    json_t *o = json_loadb(line, n, 0, NULL);
-    if (!o) o = json_loadb(line, n, 0, NULL); /* no memory looks like no JSON: a line is not lost for that */
+/* Is this line to stay: an object whose step is not later, or that has none? *memory: there was none to see.
+ */
+static bool stays(const char *line, size_t n, int64_t step, bool *memory) {
+    json_t *o = mx_json_parse(line, n, 0, NULL, memory);
     const json_t *v = json_object_get(o, "step");
     bool keep = json_is_object(o) && (!json_is_integer(v) || json_integer_value(v) <= step);
     json_decref(o);
@@ -33,7 +34,12 @@ mx_status mx_jsonl_cut(const char *path, int64_t step, mx_error *e) {
         char *end = memchr(text + at, '\n', size - at);
         if (!end) break; /* a torn last line */
         size_t n = (size_t)(end - (text + at)) + 1;
-        if (stays(text + at, n - 1, step)) {
+        bool memory, stay = stays(text + at, n - 1, step, &memory);
+        if (memory) {
+            free(bytes);
+            return mx_fail(e, MX_ERR_MEMORY, "out of memory for a line of %s", path);
+        }
+        if (stay) {
             memmove(text + kept, text + at, n);
             kept += n;
         }

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/again.h"
 #include "io/file.h"
 
 #define MX_PTH_MAX_ENTRIES 1000000
@@ -39,14 +40,27 @@ bool mx_pth_begins(const void *bytes, size_t size) { return container_of(bytes, 
 
 bool mx_pth_is_file(const char *path) {
     unsigned char head[512];
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof head);
+    int fd = mx_open_read(AT_FDCWD, path, O_NONBLOCK);
+    ssize_t n = fd < 0 ? -1 : mx_read_at(fd, head, sizeof head, 0);
     if (fd >= 0) close(fd);
     return n > 0 && mx_pth_begins(head, (size_t)n);
 }
 
 /* ---- zip ------------------------------------------------------------------------------------------------
  */
+
+/* What libzip says went wrong; want of memory is no damage. */
+static mx_status zip_failed(zip_error_t *why, const char *what, mx_error *e) {
+    bool memory = zip_error_code_zip(why) == ZIP_ER_MEMORY || zip_error_code_zip(why) == ZIP_ER_OK;
+    return mx_fail(e, memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s: %s", what,
+                   memory ? "out of memory" : zip_error_strerror(why));
+}
+
+static mx_status entry_failed(zip_error_t *why, const char *name, mx_error *e) {
+    char what[128];
+    snprintf(what, sizeof what, "archive entry %.100s", name);
+    return zip_failed(why, what, e);
+}
 
 static mx_status check_entry(const mx_pth *p, zip_uint64_t i, mx_error *e) {
     zip_stat_t st;
@@ -92,13 +106,13 @@ mx_status mx_pth_zip_read(const mx_pth *p, int64_t record, size_t limit, void **
         return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %llu bytes for archive entry %.100s",
                        (unsigned long long)st.size, st.name);
     if (!(f = zip_fopen_index(p->zip, (zip_uint64_t)record, 0)))
-        mx_fail(e, MX_ERR_FORMAT, "archive entry %.100s: %s", st.name, zip_strerror(p->zip));
+        entry_failed(zip_get_error(p->zip), st.name, e);
     /* To its end and past it: the checksum is compared there. One of 0 is none (set_crc32_options(False)). */
     while (f && !e->status && (summed || have < st.size)) {
         zip_int64_t n = zip_fread(f, bytes + have, st.size + (summed ? 1 : 0) - have);
         if (n == 0) break;
         if (n < 0)
-            mx_fail(e, MX_ERR_FORMAT, "archive entry %.100s: %s", st.name, zip_file_strerror(f));
+            entry_failed(zip_file_get_error(f), st.name, e);
         else if ((have += (size_t)n) > st.size)
             mx_fail(e, MX_ERR_FORMAT, "archive entry %.100s is longer than it says", st.name);
     }
@@ -160,10 +174,14 @@ mx_status mx_pth_zip_open(mx_pth *p, mx_error *e) {
     zip_error_t why;
     size_t size = 0;
     zip_error_init(&why);
-    zip_source_t *source = zip_source_buffer_create(p->bytes, p->size, 0, &why);
-    if (source && !(p->zip = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &why)))
-        zip_source_free(source);
-    if (!p->zip) mx_fail(e, MX_ERR_FORMAT, "a damaged or cut-off zip archive: %s", zip_error_strerror(&why));
+    for (int tries = 0; !p->zip && tries < 2; tries++) { /* want of memory may be told as damage: not twice */
+        zip_error_fini(&why);
+        zip_error_init(&why);
+        zip_source_t *source = zip_source_buffer_create(p->bytes, p->size, 0, &why);
+        if (source && !(p->zip = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &why)))
+            zip_source_free(source);
+    }
+    if (!p->zip) zip_failed(&why, "a damaged or cut-off zip archive", e);
     zip_error_fini(&why);
     if (e->status) return e->status;
     zip_int64_t entries = zip_get_num_entries(p->zip, 0);

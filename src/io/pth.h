@@ -59,7 +59,7 @@ const char *mx_pth_fact_find(const mx_pth *p, const char *name); /* NULL when ab
 int mx_pth_object_count(const mx_pth *p);
 const mx_pth_fact *mx_pth_object_at(const mx_pth *p, int i);
 /* The whole text under a key of the top dict (free it); NULL when absent, no text, or holding a 0 byte. */
-char *mx_pth_text(const mx_pth *p, const char *key);
+char *mx_pth_text(const mx_pth *p, const char *key, mx_error *e); /* an error in e: no memory */
 
 /* Copies the elements in C order, little-endian: count·width bytes. Not const: the last storage that was read
  * is kept, and its checksum is compared when it is read. */

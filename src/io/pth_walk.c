@@ -247,8 +247,10 @@ const char *mx_pth_fact_find(const mx_pth *p, const char *name) {
     return NULL;
 }
 
-char *mx_pth_text(const mx_pth *p, const char *key) {
+char *mx_pth_text(const mx_pth *p, const char *key, mx_error *e) {
     const mx_pk_node *n = mx_pk_get(mx_pk_root(p->pk), key);
     bool text = n && n->kind == MX_PK_TEXT && !memchr(n->text, 0, n->size);
-    return text ? strndup(n->text, n->size) : NULL;
+    char *copy = text ? strndup(n->text, n->size) : NULL;
+    if (text && !copy) mx_fail(e, MX_ERR_MEMORY, "out of memory for \"%s\"", key);
+    return copy;
 }

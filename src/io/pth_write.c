@@ -2,12 +2,13 @@
  * pickle holds tensors and texts only, which loaders accept that execute nothing. */
 #include "io/pth_write.h"
 #include "base/temporary.h"
+#include "io/file.h"
 #include "io/safetensors_internal.h"
+#include "base/text_stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,7 @@ static void put_tensor(FILE *f, const mx_st_tensor *t, int key) {
 static mx_status make_pickle(char **out, size_t *size, const mx_st_tensor *t, int count,
                              const mx_st_pair *text, int texts, mx_error *e) {
     *out = NULL;
-    FILE *f = open_memstream(out, size);
+    FILE *f = mx_text_stream(out, size);
     if (!f) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     fputs("\x80\x02}(", f);
     put_text(f, "model");
@@ -122,6 +123,14 @@ typedef struct {
     mx_error *e;
 } archive;
 
+/* libzip's own allocations, and those it does not tell of. */
+static mx_status failed(zip_error_t *why, const char *doing, const char *path, mx_error *e) {
+    int code = zip_error_code_zip(why);
+    if (code == ZIP_ER_MEMORY || code == ZIP_ER_OK)
+        return mx_fail(e, MX_ERR_MEMORY, "cannot %s %s: out of memory", doing, path);
+    return mx_fail(e, MX_ERR_IO, "cannot %s %s: %s", doing, path, zip_error_strerror(why));
+}
+
 /* Adds an entry whose data begin on a multiple of 64 bytes; bytes must live until the archive is closed. */
 static mx_status add(archive *a, const char *name, const void *bytes, size_t size) {
     static const zip_uint8_t zeros[MX_PTH_ALIGN];
@@ -135,7 +144,7 @@ static mx_status add(archive *a, const char *name, const void *bytes, size_t siz
     if (i < 0 || zip_set_file_compression(a->zip, (zip_uint64_t)i, ZIP_CM_STORE, 0) ||
         zip_file_set_dostime(a->zip, (zip_uint64_t)i, 0, MX_DOS_DATE, 0) ||
         zip_file_extra_field_set(a->zip, (zip_uint64_t)i, MX_ZIP_PADDING, 0, zeros, padding, ZIP_FL_LOCAL))
-        return mx_fail(a->e, MX_ERR_IO, "cannot add %s to the archive: %s", path, zip_strerror(a->zip));
+        return failed(zip_get_error(a->zip), "add to the archive", path, a->e);
     a->at = start + padding + size;
     return MX_OK;
 }
@@ -150,39 +159,83 @@ static mx_status add_all(archive *a, const char *pickle, size_t size, const mx_s
     return add(a, "version", "3\n", 2);
 }
 
-static mx_status write_archive(const char *path, const char *pickle, size_t size, const mx_st_tensor *t,
-                               int count, mx_error *e) {
-    int code = 0;
-    /* truncate: path is an empty file that mx_temporary_open made */
-    archive a = {.zip = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code), .e = e};
+/* The file as libzip writes it. Its own way to a file takes another temporary, whose random name comes from a
+ * library of ciphers that crashes where it finds no memory. */
+typedef struct {
+    int fd;
+    int64_t at, size;
+    zip_error_t why;
+} output;
+
+static zip_int64_t write_at(output *o, const void *bytes, zip_uint64_t n) {
+    ssize_t put;
+    while ((put = pwrite(o->fd, bytes, n < 1u << 30 ? n : 1u << 30, (off_t)o->at)) < 0 && errno == EINTR) {}
+    if (put < 0) {
+        zip_error_set(&o->why, ZIP_ER_WRITE, errno);
+        return -1;
+    }
+    o->at += put;
+    if (o->at > o->size) o->size = o->at;
+    return put;
+}
+
+static zip_int64_t serve(void *user, void *data, zip_uint64_t n, zip_source_cmd_t what) {
+    output *o = user;
+    switch (what) {
+    case ZIP_SOURCE_SUPPORTS:
+        return zip_source_make_command_bitmap(
+            ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE, ZIP_SOURCE_STAT, ZIP_SOURCE_ERROR,
+            ZIP_SOURCE_FREE, ZIP_SOURCE_SEEK, ZIP_SOURCE_TELL, ZIP_SOURCE_BEGIN_WRITE, ZIP_SOURCE_WRITE,
+            ZIP_SOURCE_SEEK_WRITE, ZIP_SOURCE_TELL_WRITE, ZIP_SOURCE_COMMIT_WRITE, ZIP_SOURCE_ROLLBACK_WRITE,
+            ZIP_SOURCE_REMOVE, -1);
+    case ZIP_SOURCE_STAT:
+        zip_stat_init(data);
+        ((zip_stat_t *)data)->size = 0, ((zip_stat_t *)data)->valid |= ZIP_STAT_SIZE;
+        return sizeof(zip_stat_t);
+    case ZIP_SOURCE_ERROR: return zip_error_to_data(&o->why, data, n);
+    case ZIP_SOURCE_WRITE: return write_at(o, data, n);
+    case ZIP_SOURCE_TELL_WRITE: return o->at;
+    case ZIP_SOURCE_SEEK_WRITE: {
+        zip_int64_t at =
+            zip_source_seek_compute_offset((zip_uint64_t)o->at, (zip_uint64_t)o->size, data, n, &o->why);
+        if (at >= 0) o->at = at;
+        return at < 0 ? -1 : 0;
+    }
+    default: return 0; /* nothing is read back, and the file is there already */
+    }
+}
+
+static mx_status write_archive(int fd, const char *path, const char *pickle, size_t size,
+                               const mx_st_tensor *t, int count, mx_error *e) {
+    zip_error_t why;
+    output out = {.fd = fd};
+    zip_error_init(&why);
+    zip_error_init(&out.why);
+    zip_source_t *source = zip_source_function_create(serve, &out, &why);
+    archive a = {.zip = source ? zip_open_from_source(source, ZIP_CREATE | ZIP_TRUNCATE, &why) : NULL,
+                 .e = e};
     if (!a.zip) {
-        zip_error_t why;
-        zip_error_init_with_code(&why, code);
-        mx_fail(e, MX_ERR_IO, "cannot create %s: %s", path, zip_error_strerror(&why));
-        zip_error_fini(&why);
-        return e->status;
+        failed(&why, "create", path, e);
+        zip_source_free(source);
+    } else if (add_all(&a, pickle, size, t, count))
+        zip_discard(a.zip);
+    else if (zip_close(a.zip)) { /* which writes the file */
+        failed(zip_get_error(a.zip), "write", path, e);
+        zip_discard(a.zip);
     }
-    if (!add_all(&a, pickle, size, t, count)) {
-        if (!zip_close(a.zip)) return MX_OK; /* writes the file */
-        mx_fail(e, MX_ERR_IO, "cannot write %s: %s", path, zip_strerror(a.zip));
-    }
-    zip_discard(a.zip);
+    zip_error_fini(&why);
+    zip_error_fini(&out.why);
     return e->status;
 }
 
-/* Flushes the finished temporary and puts it in the place of path. */
-static mx_status settle(const char *temporary, const char *path, mx_error *e) {
-    char *copy = strdup(path);
-    int fd = open(temporary, O_RDONLY | O_CLOEXEC);
-    bool done = copy && fd >= 0 && !fsync(fd) && !rename(temporary, path);
-    if (fd >= 0) close(fd);
-    if (!done) mx_fail(e, MX_ERR_IO, "cannot replace %s: %s", path, strerror(errno));
-    fd = done ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (done && (fd < 0 || (fsync(fd) && errno != EINVAL)))
-        mx_fail(e, MX_ERR_IO, "cannot flush the folder of %s: %s", path, strerror(errno));
-    if (fd >= 0) close(fd);
-    free(copy);
-    return e->status;
+/* Flushes the finished temporary and puts it in the place of path. Closes fd. */
+static mx_status settle(int fd, const char *temporary, const char *path, mx_error *e) {
+    bool good = !fsync(fd);
+    if (!good) mx_fail(e, MX_ERR_IO, "cannot flush %s: %s", temporary, strerror(errno));
+    if (close(fd) && good) mx_fail(e, MX_ERR_IO, "cannot close %s: %s", temporary, strerror(errno));
+    if (e->status) return e->status;
+    if (rename(temporary, path)) return mx_fail(e, MX_ERR_IO, "cannot replace %s: %s", path, strerror(errno));
+    return mx_folder_sync(path, e);
 }
 
 static mx_status check(const mx_st_tensor *t, mx_error *e) {
@@ -208,10 +261,12 @@ mx_status mx_pth_write(const char *path, const mx_st_tensor *tensors, int count,
         free(temporary);
         return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     }
-    close(fd);
     if (make_pickle(&pickle, &size, tensors, count, texts, text_count, e) ||
-        write_archive(temporary, pickle, size, tensors, count, e) || settle(temporary, path, e))
-        unlink(temporary);
+        write_archive(fd, temporary, pickle, size, tensors, count, e))
+        close(fd);
+    else
+        settle(fd, temporary, path, e);
+    if (e->status) unlink(temporary); /* or nothing, once it has its name */
     free(pickle);
     free(temporary);
     return e->status;

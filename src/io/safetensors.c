@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "io/file.h"
+#include "base/json_text.h"
 
 #define MX_ST_MAX_HEADER  100000000u
 #define MX_ST_MAX_TENSORS 1000000
@@ -132,7 +133,10 @@ static mx_status parse(mx_st *st, mx_error *e) {
         return mx_fail(e, MX_ERR_FORMAT,
                        "not a safetensors file, or cut off: its header claims %llu bytes and %zu follow",
                        (unsigned long long)n, st->size - 8);
-    st->header = json_loadb((const char *)st->bytes + 8, (size_t)n, JSON_REJECT_DUPLICATES, &why);
+    bool memory;
+    st->header = mx_json_parse((const char *)st->bytes + 8, (size_t)n, JSON_REJECT_DUPLICATES, &why, &memory);
+    if (memory)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the header's %llu bytes", (unsigned long long)n);
     if (!json_is_object(st->header))
         return mx_fail(e, MX_ERR_FORMAT, "the header is not a JSON object: %s",
                        st->header ? "another kind of value" : why.text);

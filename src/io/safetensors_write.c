@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "io/file.h"
-#include "io/json_text.h"
+#include "base/json_text.h"
 
 static int by_rank(const void *a, const void *b) {
     const mx_st_tensor *x = *(const mx_st_tensor *const *)a, *y = *(const mx_st_tensor *const *)b;

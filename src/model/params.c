@@ -15,9 +15,10 @@ static int64_t padded(int64_t n) { return (n + MX_PARAM_PAD - 1) / MX_PARAM_PAD 
 
 mx_pid mx_params_add(mx_params *p, mx_init init, int fan, const char *name, int64_t a, int64_t b, int64_t c,
                      int64_t d) {
+    if (p->capacity < 0) return MX_NO_PARAM;
     if (p->count == p->capacity) {
         int capacity = p->capacity ? 2 * p->capacity : 64;
-        mx_param *item = p->capacity < 0 ? NULL : realloc(p->item, sizeof *item * (size_t)capacity);
+        mx_param *item = realloc(p->item, sizeof *item * (size_t)capacity);
         if (!item) {
             p->capacity = -1; /* reported by mx_params_allocate */
             return MX_NO_PARAM;

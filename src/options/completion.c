@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/text_stream.h"
 #include "options/options.h"
 
 static bool knows(const mx_command_row *c, const mx_option_row *r) {
@@ -148,7 +149,7 @@ char *mx_completion(const mx_command_list *all, const char *shell) {
         if (strcmp(shells[i].name, shell)) continue;
         char *text = NULL;
         size_t size = 0;
-        FILE *f = open_memstream(&text, &size);
+        FILE *f = mx_text_stream(&text, &size);
         if (!f) return NULL;
         shells[i].put(f, all);
         fclose(f);

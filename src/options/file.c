@@ -16,6 +16,7 @@
 
 #include "data/index.h"
 #include "io/file.h"
+#include "base/text_stream.h"
 
 #define MX_FILE_LIMIT  ((size_t)1 << 20)
 #define MX_LINE_LIMIT  190  /* bytes; libinih's own limit is 200 less line end and terminator */
@@ -191,11 +192,14 @@ static void write_quoted(FILE *f, const char *value) {
 char *mx_options_text(const mx_options *o, mx_command command) {
     char *text = NULL;
     size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
+    bool whole = true;
     if (!f) return NULL;
     for (int i = 0; i < mx_option_count(); i++) {
         const mx_option_row *r = mx_option_at(i);
-        char *value = r->commands & (unsigned)command ? mx_options_get(o, i) : NULL;
+        bool ours = r->commands & (unsigned)command && mx_options_has(o, i);
+        char *value = ours ? mx_options_get(o, i) : NULL;
+        if (ours && !value) whole = false;
         if (value && strcmp(r->name, "config") && strcmp(r->name, "resume") &&
             strcmp(r->name, "other-machine")) { /* of this leg alone */
             fprintf(f, "%s = ", r->name);
@@ -207,7 +211,7 @@ char *mx_options_text(const mx_options *o, mx_command command) {
         }
         free(value);
     }
-    bool whole = !ferror(f);
+    if (ferror(f)) whole = false;
     if (!fclose(f) && whole) return text;
     free(text);
     return NULL;

@@ -1,4 +1,5 @@
 /* Help: of the program, and of a command with its options. See pages.h. */
+#include "base/text_stream.h"
 #include "options/pages.h"
 
 #include <stdlib.h>
@@ -42,7 +43,7 @@ static void print_option(FILE *f, const mx_option_row *r) {
 char *mx_help_command(const mx_command_row *c) {
     char *text = NULL;
     size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) return NULL;
     fprintf(f, "mixmae %s: %s\n\nUsage: %s\n\n", c->name, c->about->brief, c->about->usage);
     mx_put_wrapped(f, c->about->text, 0, 0, MX_HELP_WIDTH);
@@ -59,7 +60,7 @@ char *mx_help_command(const mx_command_row *c) {
 char *mx_help_program(const mx_command_list *all) {
     char *text = NULL;
     size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) return NULL;
     fprintf(
         f,

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/text_stream.h"
 #include "options/options.h"
 
 /* Text as roff prints it: a backslash and a hyphen escaped, a line's first '.' or '\'' kept from being a
@@ -121,7 +122,7 @@ static void put_program(FILE *f, const mx_command_list *all) {
 char *mx_man_page(const mx_command_list *all, const mx_command_row *c) {
     char *text = NULL;
     size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) return NULL;
     if (c)
         put_command(f, c);

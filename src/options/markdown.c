@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text_stream.h"
+
 #include "options/options.h"
 
 #define MX_WIDTH 120
@@ -95,7 +97,7 @@ static void put_command(FILE *f, const mx_command_row *c) {
 char *mx_markdown(const mx_command_list *all) {
     char *text = NULL;
     size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     if (!f) return NULL;
     fputs("# Options\n\n", f);
     mx_put_wrapped(f, opening, 0, 0, MX_WIDTH);

@@ -118,6 +118,8 @@ mx_status mx_options_unknown(const char *name, unsigned commands, mx_error *e);
 mx_status mx_options_read(mx_options *o, const char *path, unsigned commands, bool *given, mx_error *e);
 /* Value of row i as text that mx_options_set_row takes back (free it); NULL when unset. */
 char *mx_options_get(const mx_options *o, int i);
+/* Has the option a value? Where it has, no text of it means no memory. */
+bool mx_options_has(const mx_options *o, int i);
 /* All values that are set, for a command, as an option file that mx_options_read takes back exactly (free
  * it). */
 char *mx_options_text(const mx_options *o, mx_command command);

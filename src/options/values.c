@@ -230,27 +230,43 @@ static char *print_reals(const double *v, int n, bool single) {
     return text;
 }
 
+bool mx_options_has(const mx_options *o, int i) {
+    const mx_option_row *r = mx_option_at(i);
+    switch (r->kind) {
+    case MX_VALUE_TEXT: return *FIELD(o, r, char *);
+    case MX_VALUE_TEXTS: return false; /* inputs of one call, never stored */
+    case MX_VALUE_SWITCH:
+    case MX_VALUE_PAIR:
+    case MX_VALUE_RANGE: return true;
+    case MX_VALUE_REAL: return !(*FIELD(o, r, double) < r->low);
+    case MX_VALUE_SIZE: return FIELD(o, r, int)[0];
+    case MX_VALUE_WHOLES:
+    case MX_VALUE_REALS: return *COUNT(o, r);
+    default: break;
+    }
+    int64_t whole = r->narrow ? *FIELD(o, r, int) : *FIELD(o, r, int64_t);
+    return !((double)whole < r->low || (!whole && r->narrow)); /* unset: as the named model says */
+}
+
 char *mx_options_get(const mx_options *o, int i) {
     const mx_option_row *r = mx_option_at(i);
     char *text = NULL;
+    if (!mx_options_has(o, i)) return NULL;
     switch (r->kind) {
-    case MX_VALUE_TEXT: return *FIELD(o, r, char *) ? strdup(*FIELD(o, r, char *)) : NULL;
-    case MX_VALUE_TEXTS: return NULL; /* inputs of one call, never stored */
+    case MX_VALUE_TEXT: return strdup(*FIELD(o, r, char *));
     case MX_VALUE_SWITCH: return strdup(*FIELD(o, r, bool) ? "true" : "false");
-    case MX_VALUE_REAL:
-        return *FIELD(o, r, double) < r->low ? NULL : print_reals(FIELD(o, r, double), 1, false);
+    case MX_VALUE_REAL: return print_reals(FIELD(o, r, double), 1, false);
     case MX_VALUE_PAIR:
     case MX_VALUE_RANGE: return print_reals(FIELD(o, r, double), 2, false);
-    case MX_VALUE_SIZE: return FIELD(o, r, int)[0] ? print_wholes(FIELD(o, r, int), 2, 'x') : NULL;
-    case MX_VALUE_WHOLES: return *COUNT(o, r) ? print_wholes(FIELD(o, r, int), *COUNT(o, r), ',') : NULL;
+    case MX_VALUE_SIZE: return print_wholes(FIELD(o, r, int), 2, 'x');
+    case MX_VALUE_WHOLES: return print_wholes(FIELD(o, r, int), *COUNT(o, r), ',');
     case MX_VALUE_REALS: {
         double v[MX_MAX_LIST];
         for (int j = 0; j < *COUNT(o, r); j++) v[j] = (double)FIELD(o, r, float)[j];
-        return *COUNT(o, r) ? print_reals(v, *COUNT(o, r), true) : NULL;
+        return print_reals(v, *COUNT(o, r), true);
     }
     default: break;
     }
     int64_t whole = r->narrow ? *FIELD(o, r, int) : *FIELD(o, r, int64_t);
-    if ((double)whole < r->low || (!whole && r->narrow)) return NULL; /* unset: as the named model says */
     return asprintf(&text, "%" PRId64, whole) < 0 ? NULL : text;
 }

@@ -23,14 +23,14 @@ static bool too_many(const mx_training *p, int64_t bad, int64_t images) {
 }
 
 /* Channels that all images can be read with; 0: none. */
-static int channels_of_all(const mx_dataset *d, const mx_look *look) {
+static int channels_of_all(const mx_dataset *d, const mx_look *look, mx_error *e) {
     int most = 0;
     for (int k = 1; k < look->kinds; k++)
         if (look->kind[k].count > look->kind[most].count) most = k;
     const int candidate[3] = {look->kind[most].channels, 3, 1};
     for (int i = 0; i < 3; i++) {
         bool all = candidate[i] <= MX_MAX_CHANNELS;
-        for (int k = 0; k < look->kinds && all; k++) all = mx_look_fits(d, &look->kind[k], candidate[i]);
+        for (int k = 0; k < look->kinds && all; k++) all = mx_look_fits(d, &look->kind[k], candidate[i], e);
         if (all) return candidate[i];
     }
     return 0;
@@ -42,7 +42,8 @@ static mx_status check_channels(const mx_training *p, const mx_dataset *d, const
     int64_t misfits = 0;
     char where[MX_WHERE];
     for (int k = 0; k < look->kinds; k++) {
-        if (mx_look_fits(d, &look->kind[k], channels)) continue;
+        if (mx_look_fits(d, &look->kind[k], channels, e)) continue;
+        if (e->status) return e->status;
         if (!first) first = &look->kind[k];
         misfits += look->kind[k].count;
     }
@@ -52,7 +53,7 @@ static mx_status check_channels(const mx_training *p, const mx_dataset *d, const
             " images cannot be read with so many: %s has %d",
             channels, channels > 1 ? "s" : "", misfits, look->images,
             mx_dataset_where(where, d, first->example[0]), first->channels);
-    int all = channels_of_all(d, look);
+    int all = channels_of_all(d, look, e);
     if (p->o.init)
         mx_fail_way(e, "the checkpoint of --init fixes the model's channels");
     else if (all && d == p->data)
@@ -73,6 +74,7 @@ static mx_status check_readable(const mx_training *p, const mx_dataset *d, const
         mx_image_free(&im);
         return MX_OK;
     }
+    if (why.status == MX_ERR_MEMORY) return mx_fail(e, why.status, "%s", why.text);
     mx_fail(e, MX_ERR_DATA, "%" PRId64 " of %" PRId64 " images cannot be read, the first: %s", look->unread,
             look->images, why.text[0] ? why.text : mx_dataset_where(where, d, look->first_unread));
     if (3 * look->unread < look->images)
@@ -172,7 +174,8 @@ static void check_values(const mx_training *p, const mx_dataset *d, const mx_loo
 static mx_status look_at_values(const mx_training *p, mx_error *e) {
     mx_look_values v;
     char where[MX_WHERE];
-    mx_look_at_values(&v, p->data, p->settings.model.channels, p->pixels.value_range);
+    if (mx_look_at_values(&v, p->data, p->settings.model.channels, p->pixels.value_range, e))
+        return e->status;
     if (v.not_finite && v.not_finite == v.images)
         return mx_fail(e, MX_ERR_DATA,
                        "all %" PRId64
@@ -199,12 +202,14 @@ static void say_grey(const mx_training *p, const mx_look *look) {
 mx_status mx_check_data(const mx_training *p, mx_error *e) {
     mx_look look;
     if (p->resumed) return MX_OK;
-    mx_look_kinds(&look, p->data);
-    if (check_readable(p, p->data, &look, e) || check_channels(p, p->data, &look, e)) return e->status;
+    if (mx_look_kinds(&look, p->data, e) || check_readable(p, p->data, &look, e) ||
+        check_channels(p, p->data, &look, e))
+        return e->status;
     say_grey(p, &look);
     if (p->held) {
-        mx_look_kinds(&look, p->held);
-        if (check_readable(p, p->held, &look, e) || check_channels(p, p->held, &look, e)) return e->status;
+        if (mx_look_kinds(&look, p->held, e) || check_readable(p, p->held, &look, e) ||
+            check_channels(p, p->held, &look, e))
+            return e->status;
     }
     return MX_OK;
 }

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "io/json_text.h"
+#include "base/json_text.h"
 
 /* ---- weights ----------------------------------------------------------------------------------------------
  */
@@ -126,7 +126,9 @@ static bool read_floats(const json_t *a, float *out, int n) {
 }
 
 mx_status mx_pixels_from_json(mx_pixels *px, const char *text, int channels, mx_error *e) {
-    json_t *o = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    bool memory = false;
+    json_t *o = text ? mx_json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL, &memory) : NULL;
+    if (memory) return mx_fail(e, MX_ERR_MEMORY, "out of memory for metadata \"pixels\"");
     bool ok = read_floats(json_object_get(o, "mean"), px->mean, channels) &&
               read_floats(json_object_get(o, "std"), px->std, channels);
     px->value_range = (float)json_number_value(json_object_get(o, "value_range"));
@@ -152,9 +154,10 @@ char *mx_class_names_to_json(const mx_model *m, bool *failed) {
 mx_status mx_class_names_from_json(mx_model *m, const char *text, mx_error *e) {
     int classes = m->config.classes;
     if (!text || !classes) return MX_OK;
-    json_t *a = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    bool memory = false;
+    json_t *a = mx_json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL, &memory);
     const char **names = calloc((size_t)classes, sizeof *names);
-    if (!names)
+    if (!names || memory)
         mx_fail(e, MX_ERR_MEMORY, "out of memory for the names of %d classes", classes);
     else if (!json_is_array(a) || json_array_size(a) != (size_t)classes)
         mx_fail(e, MX_ERR_FORMAT, "metadata \"classes\" must be a list of %d names", classes);

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "io/json_text.h"
+#include "base/json_text.h"
 
 /* Members of o; true: no memory. */
 static bool put(json_t *o, const char *key, json_t *value) { return json_object_set_new(o, key, value); }
@@ -112,10 +112,12 @@ static mx_status parse(mx_model_config *c, const json_t *o, mx_error *e) {
 }
 
 mx_status mx_config_from_json(mx_model_config *c, const char *text, mx_error *e) {
-    json_error_t why;
-    json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+    bool memory;
+    json_t *o = mx_json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL, &memory);
     *c = (mx_model_config){0};
-    if (!json_is_object(o))
+    if (memory)
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for the configuration");
+    else if (!json_is_object(o))
         mx_fail(e, MX_ERR_FORMAT, "configuration is not a JSON object: %.60s", text);
     else
         parse(c, o, e);

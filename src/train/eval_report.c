@@ -9,6 +9,7 @@
 #include "io/file.h"
 #include "mixmae.h"
 #include "train/report_html.h"
+#include "base/text_stream.h"
 
 #define MX_TABLE_CLASSES   1000 /* more: the confusion matrix is a list */
 #define MX_PICTURE_CLASSES 40   /* more: the page shows the commonest confusions only */
@@ -225,7 +226,7 @@ static mx_status write_one(const mx_eval_story *s, tally *t, const char *folder,
                            put_function *put, mx_error *e) {
     char *path = NULL, *text = NULL;
     size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = mx_text_stream(&text, &size);
     bool whole = f && asprintf(&path, "%s/%s", folder, name) >= 0;
     if (whole && put)
         put(f, s, t);

@@ -125,7 +125,8 @@ static mx_status fill(mx_model *m, mx_foreign *f, const mx_model_config *c, mx_p
 /* ImageNet's, in which the authors trained; of other images nothing is known. */
 static mx_status fill_pixels(mx_pixels *px, const mx_foreign *f, const mx_model_config *c,
                              const mx_foreign_hints *h, mx_error *e) {
-    char *text = f->pth ? mx_pth_text(f->pth, "pixels") : NULL;
+    char *text = f->pth ? mx_pth_text(f->pth, "pixels", e) : NULL;
+    if (e->status) return e->status;
     if (h->pixels && h->channels != c->channels)
         mx_fail(e, MX_ERR_ARGUMENT, "--mean and --std must both hold %d numbers, one a channel; found %d",
                 c->channels, h->channels);
@@ -146,7 +147,8 @@ static mx_status fill_pixels(mx_pixels *px, const mx_foreign *f, const mx_model_
 }
 
 static mx_status read_config(mx_model_config *c, mx_foreign *f, const mx_foreign_hints *h, mx_error *e) {
-    char *text = f->pth ? mx_pth_text(f->pth, "config") : NULL;
+    char *text = f->pth ? mx_pth_text(f->pth, "config", e) : NULL;
+    if (e->status) return e->status;
     if (text && text[0] == '{')
         mx_config_from_json(c, text, e); /* written by this program */
     else
@@ -181,8 +183,8 @@ mx_status mx_foreign_read(mx_model *m, mx_pixels *pixels, const char *path, cons
     if (!mx_foreign_open(&f, path, h, e) && !read_config(&config, &f, h, e) &&
         !fill_pixels(pixels ? pixels : &unused, &f, &config, h, e) && !fill(m, &f, &config, use, h, e) &&
         f.pth) {
-        char *classes = mx_pth_text(f.pth, "classes");
-        mx_class_names_from_json(m, classes, e);
+        char *classes = mx_pth_text(f.pth, "classes", e);
+        if (!e->status) mx_class_names_from_json(m, classes, e);
         free(classes);
     }
     mx_foreign_close(&f);

@@ -23,9 +23,12 @@ static mx_status read_spread(const mx_trainer *t, const mx_dataset *data, int sh
         mx_image im = {0};
         mx_error broken = {0};
         if (at < count * (2 * i + 1) / (2 * shown)) at = count * (2 * i + 1) / (2 * shown);
-        while (mx_dataset_read(data, at % count, m->channels, &im, &broken) && at < 2 * count)
+        while (mx_dataset_read(data, at % count, m->channels, &im, &broken) && at < 2 * count &&
+               broken.status != MX_ERR_MEMORY)
             at++, broken = (mx_error){0};
-        if (!im.pixels)
+        if (broken.status == MX_ERR_MEMORY)
+            mx_fail(e, broken.status, "%s", broken.text);
+        else if (!im.pixels)
             mx_fail(e, MX_ERR_DATA, "no image of %s can be read", mx_dataset_root(data));
         else
             mx_transform_image(&transform, &im, images + (size_t)i * each, e);

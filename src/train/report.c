@@ -2,6 +2,7 @@
  * (no log yet, options of another version) is left out or shown as it stands, never a reason to fail. */
 #include "train/report.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "train/report_html.h"
 #include "train/report_log.h"
 #include "train/report_svg.h"
+#include "base/text_stream.h"
 
 /* What the page is made of. */
 typedef struct {
@@ -77,7 +79,7 @@ static void facts(FILE *f, const story *t) {
 
 static bool is_classifier(const story *t) { return t->understood && t->settings.objective->labels; }
 
-static void charts(FILE *f, const story *t) {
+static void charts(FILE *f, const story *t, mx_error *e) {
     const mx_series *s = t->log.series;
     const char *x = t->log.epochs ? "epoch" : "step";
     bool classes = is_classifier(t);
@@ -113,7 +115,7 @@ static void charts(FILE *f, const story *t) {
         fputs("</figure>\n", f);
     } else
         fputs("<p class=\"soft\">The log holds no losses yet.</p>\n", f);
-    mx_html_pictures(f, t->run);
+    mx_html_pictures(f, t->run, e);
     fputs("<section><h2>Course of the run</h2>\n<div class=\"row\">", f);
     for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
         mx_chart chart = small[i];
@@ -158,8 +160,10 @@ static void subtitle(FILE *f, const story *t) {
     fputs("</p>\n", f);
 }
 
-static void page(FILE *f, const story *t) {
-    char *copy = realpath(t->run, NULL), *name = copy ? basename(copy) : (char *)t->run;
+static void page(FILE *f, const story *t, mx_error *e) {
+    char *copy = realpath(t->run, NULL);
+    if (!copy && errno == ENOMEM) mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    char *name = copy ? basename(copy) : (char *)t->run;
     fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
           "content=\"width=device-width,initial-scale=1\"><title>",
           f);
@@ -170,7 +174,7 @@ static void page(FILE *f, const story *t) {
     subtitle(f, t);
     fputs("</header>\n", f);
     facts(f, t);
-    charts(f, t);
+    charts(f, t, e);
     mx_html_settings(f, t->text, &t->options, t->understood ? &t->settings : NULL);
     notes(f, &t->log);
     fprintf(f,
@@ -181,7 +185,7 @@ static void page(FILE *f, const story *t) {
 }
 
 /* options.ini: its text, and what it means; either may be missing. */
-static void read_options(story *t, const char *path) {
+static void read_options(story *t, const char *path, mx_error *e) {
     mx_error unread = {0}, unclear = {0};
     void *bytes = NULL;
     size_t size;
@@ -189,11 +193,13 @@ static void read_options(story *t, const char *path) {
     mx_command command = mx_run_command(path);
     bool tuned = command == MX_CMD_FINETUNE;
     if (!mx_file_read(path, 1 << 20, &bytes, &size, &unread)) t->text = bytes;
+    if (unread.status == MX_ERR_MEMORY) *e = unread;
     mx_model_named("nano", &any, NULL);
     t->understood = t->text &&
                     !mx_run_options_read(&t->options, tuned ? command : MX_CMD_PRETRAIN, path, &unclear) &&
                     !mx_settings_make(&t->settings, tuned ? &mx_classify : &mx_mixmae, &t->options,
                                       tuned ? &any : NULL, &unclear);
+    if (unclear.status == MX_ERR_MEMORY) mx_fail(e, unclear.status, "%s", unclear.text);
     if (!t->text) t->text = strdup("");
 }
 
@@ -205,16 +211,16 @@ mx_status mx_report_write(const char *run, mx_error *e) {
     if (!e) e = &own;
     story *t = calloc(1, sizeof *t); /* its log is large */
     if (!t || asprintf(&path[0], "%s/log.jsonl", run) < 0 || asprintf(&path[1], "%s/options.ini", run) < 0 ||
-        asprintf(&path[2], "%s/report.html", run) < 0 || !(f = open_memstream(&html, &length))) {
+        asprintf(&path[2], "%s/report.html", run) < 0 || !(f = mx_text_stream(&html, &length))) {
         mx_fail(e, MX_ERR_MEMORY, "out of memory for the report of %s", run);
         goto done;
     }
     t->run = run;
-    read_options(t, path[1]);
+    read_options(t, path[1], e);
     if (!t->text)
         mx_fail(e, MX_ERR_MEMORY, "out of memory for the report of %s", run);
     else if (!mx_run_log_read(&t->log, path[0], e))
-        page(f, t);
+        page(f, t, e);
     bool whole = !ferror(f);
     whole = !fclose(f) && whole;
     f = NULL;

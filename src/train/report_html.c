@@ -2,6 +2,8 @@
  * mx_html_escape; pictures go in as base64, so that the page is one file that opens without a network. */
 #include "train/report_html.h"
 
+#include "base/again.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
@@ -59,12 +61,17 @@ static uint32_t big_endian(const unsigned char *b) {
 }
 
 /* Reads a PNG file and the size that its header tells; NULL for anything else. */
-static unsigned char *read_png(const char *folder, const char *name, size_t *size, uint32_t *w, uint32_t *h) {
+static unsigned char *read_png(const char *folder, const char *name, size_t *size, uint32_t *w, uint32_t *h,
+                               mx_error *e) {
     char *path = NULL;
     void *bytes = NULL;
     mx_error unread = {0};
-    if (asprintf(&path, "%s/%s", folder, name) < 0) return NULL;
+    if (asprintf(&path, "%s/%s", folder, name) < 0) {
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for %s", name);
+        return NULL;
+    }
     if (mx_file_read(path, MX_MOST_PICTURE, &bytes, size, &unread)) bytes = NULL;
+    if (unread.status == MX_ERR_MEMORY) mx_fail(e, unread.status, "%s", unread.text);
     free(path);
     if (bytes && *size > 33 && !memcmp(bytes, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16)) {
         *w = big_endian((unsigned char *)bytes + 16), *h = big_endian((unsigned char *)bytes + 20);
@@ -75,7 +82,7 @@ static unsigned char *read_png(const char *folder, const char *name, size_t *siz
 }
 
 /* false: the file is no picture. `large` says how the picture and its words are laid out. */
-static bool figure(FILE *f, const char *folder, const char *name, bool large) {
+static bool figure(FILE *f, const char *folder, const char *name, bool large, mx_error *e) {
     static const char *const column[][2] = {
         {"image", "as it is in the data"},
         {"mixed, as seen", "what the encoder saw: the other patches are another image's"},
@@ -83,7 +90,7 @@ static bool figure(FILE *f, const char *folder, const char *name, bool large) {
         {"partner rebuilt", "the other image, predicted from its patches in the mix"}};
     size_t size = 0;
     uint32_t w = 0, h = 0;
-    unsigned char *bytes = read_png(folder, name, &size, &w, &h);
+    unsigned char *bytes = read_png(folder, name, &size, &w, &h, e);
     if (!bytes) return false;
     fprintf(f,
             "<figure%s><img alt=\"Reconstructions at step %lld\" width=\"%u\" height=\"%u\" "
@@ -104,17 +111,23 @@ static bool figure(FILE *f, const char *folder, const char *name, bool large) {
     return true;
 }
 
-void mx_html_pictures(FILE *f, const char *run) {
+void mx_html_pictures(FILE *f, const char *run, mx_error *e) {
     struct dirent **list = NULL;
     char *folder = NULL;
-    if (asprintf(&folder, "%s/pictures", run) < 0) return;
-    int n = scandir(folder, &list, is_picture, by_step), last = n - 1;
+    if (asprintf(&folder, "%s/pictures", run) < 0) {
+        mx_fail(e, MX_ERR_MEMORY, "out of memory");
+        return;
+    }
+    int n, tries = 0;
+    while ((n = scandir(folder, &list, is_picture, by_step)) < 0 && mx_again(&tries)) {}
+    if (n < 0 && mx_error_passes(errno)) mx_fail(e, MX_ERR_IO, "cannot list %s: %s", folder, strerror(errno));
+    int last = n - 1;
     if (n > 0) fputs("<section><h2>Reconstructions</h2>\n", f);
-    while (last >= 0 && !figure(f, folder, list[last]->d_name, true)) last--;
+    while (last >= 0 && !figure(f, folder, list[last]->d_name, true, e)) last--;
     if (last > 0) {
         int small = last < MX_MOST_SMALL ? last : MX_MOST_SMALL;
         fputs("<h3>How it got there</h3>\n<div class=\"thumbs\">", f);
-        for (int i = 0; i < small; i++) figure(f, folder, list[(long)i * last / small]->d_name, false);
+        for (int i = 0; i < small; i++) figure(f, folder, list[(long)i * last / small]->d_name, false, e);
         fputs("</div>\n", f);
     }
     if (n > 0) fputs("</section>\n", f);

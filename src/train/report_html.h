@@ -14,8 +14,9 @@ extern const char mx_report_style[];
 /* Text that may hold anything, safe between tags and inside quotes. */
 void mx_html_escape(FILE *f, const char *text);
 /* Figures of run/pictures/step-N.png: the last one large, the first and some between small. Nothing without
- * any. Files that are no PNG are left out. */
-void mx_html_pictures(FILE *f, const char *run);
+ * any. Files that are no PNG are left out; want of memory
+ * is an error. */
+void mx_html_pictures(FILE *f, const char *run, mx_error *e);
 /* options.ini as a table, with what the named model and its recipe fill in. `settings` NULL: the text as it
  * stands, line by line. */
 void mx_html_settings(FILE *f, const char *text, const mx_options *options, const mx_settings *settings);

@@ -1,6 +1,8 @@
 /* Reading a run's log line by line, see report_log.h. The file is treated as hostile: the length of a line,
  * the number of events and the size of every number are limited. */
 #include "train/report_log.h"
+#include "base/json_text.h"
+#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -118,9 +120,15 @@ static FILE *open_log(const char *path, mx_error *e) {
         if (errno != ENOENT) mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
         return NULL;
     }
-    FILE *f = !fstat(fd, &st) && S_ISREG(st.st_mode) ? fdopen(fd, "r") : NULL;
+    bool seen = !mx_stat_fd(fd, &st);
+    FILE *f = seen && S_ISREG(st.st_mode) ? fdopen(fd, "r") : NULL;
     if (f) return f;
-    mx_fail(e, MX_ERR_FORMAT, "%s: expected a file of lines, found something else", path);
+    if (!seen)
+        mx_fail(e, MX_ERR_IO, "cannot look at %s: %s", path, strerror(errno));
+    else if (S_ISREG(st.st_mode))
+        mx_fail(e, MX_ERR_MEMORY, "out of memory while opening %s", path);
+    else
+        mx_fail(e, MX_ERR_FORMAT, "%s: expected a file of lines, found something else", path);
     close(fd);
     return NULL;
 }
@@ -135,7 +143,9 @@ mx_status mx_run_log_read(mx_run_log *log, const char *path, mx_error *e) {
     for (size_t n; f && line && next_line(f, line, MX_LOG_MOST_LINE, &n);) {
         if (!n) continue;
         log->lines++;
-        json_t *o = n <= MX_LOG_MOST_LINE ? json_loadb(line, n, 0, NULL) : NULL;
+        bool memory = false;
+        json_t *o = n <= MX_LOG_MOST_LINE ? mx_json_parse(line, n, 0, NULL, &memory) : NULL;
+        if (memory) mx_fail(e, MX_ERR_MEMORY, "out of memory for a line of %s", path);
         if (!json_is_object(o) || !add_line(log, o)) log->damaged++;
         json_decref(o);
     }

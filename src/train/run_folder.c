@@ -2,6 +2,7 @@
 #include "train/run_folder.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "data/index.h"
 #include "io/file.h"
 #include "train/session.h"
+#include "base/again.h"
 
 static char *join(const char *root, const char *name) {
     char *path = NULL;
@@ -83,7 +85,9 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
     const mx_option_row *r = mx_option_at(row);
     if (!strcmp(r->name, "resume") || !strcmp(r->name, "config") || !strcmp(r->name, "output")) return MX_OK;
     char name[48], *was = mx_options_get(stored, row), *is = mx_options_get(now, row);
-    if (!same_text(was, is) && !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
+    if ((!was && mx_options_has(stored, row)) || (!is && mx_options_has(now, row)))
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for the value of --%s", r->name);
+    else if (!same_text(was, is) && !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
         bool place = !strcmp(r->name, "data") || !strcmp(r->name, "val-data");
         if (place && was && is) {
             p->moved = true; /* where the data lie does not matter: what they are is looked at when they
@@ -144,6 +148,8 @@ done:
  */
 static mx_status make_absolute(char **path, mx_error *e) {
     char *full = *path ? realpath(*path, NULL) : NULL;
+    if (!full && *path && errno == ENOMEM)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the path %s", *path);
     if (full) {
         free(*path);
         *path = full;
@@ -174,9 +180,9 @@ static mx_status not_empty(const mx_run_paths *p, mx_error *e) {
 
 /* Removes from a folder what names of that beginning stand for. */
 static void remove_files(const char *folder, const char *begin) {
-    DIR *d = opendir(folder);
+    DIR *d = mx_open_folder(folder);
     if (!d) return;
-    for (struct dirent *x; (x = readdir(d));)
+    for (struct dirent *x; (x = mx_next_name(d));)
         if (!strncmp(x->d_name, begin, strlen(begin))) unlinkat(dirfd(d), x->d_name, 0);
     closedir(d);
 }
@@ -196,9 +202,9 @@ static void clear(const mx_run_paths *p, bool lock) {
 /* Does the folder hold nothing but what a run leaves that was killed before its options were written: lock,
  * index, an empty folder of pictures, temporaries? */
 static bool barely_begun(const mx_run_paths *p) {
-    DIR *d = opendir(p->root);
+    DIR *d = mx_open_folder(p->root);
     bool only = d && mx_path_exists(p->lock);
-    for (struct dirent *x; only && (x = readdir(d));)
+    for (struct dirent *x; only && (x = mx_next_name(d));)
         only = !strcmp(x->d_name, ".") || !strcmp(x->d_name, "..") || !strcmp(x->d_name, ".lock") ||
                !strcmp(x->d_name, "index.cache") || mx_name_is_temporary(x->d_name) ||
                (!strcmp(x->d_name, "pictures") && mx_folder_empty(p->pictures));

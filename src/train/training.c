@@ -160,8 +160,10 @@ static mx_status load_everything(mx_training *p, mx_error *e) {
                           : e->status;
     }
     if (mx_check_data(p, e) || use_data(p, e) || mx_check_values(p, e) || check_same(p, e) ||
-        mx_settings_data(&p->settings, mx_dataset_count(p->data), e))
+        mx_settings_data(&p->settings, mx_dataset_count(p->data), e)) {
+        mx_same_data_drop(p, false); /* the question was not reached */
         return e->status;
+    }
     if (mx_memory_fit(&p->settings, p->data, p->held, e) ||
         mx_trainer_make(&p->trainer, &p->settings, false, NULL, e) || fill_state(p, e))
         return e->status;
@@ -248,6 +250,7 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
                   "--config %s --init %s%s --output NEW",
                   p->paths.root, mx_command_name(task->command), p->paths.options, p->paths.model,
                   task->command == MX_CMD_FINETUNE ? " --keep-head" : "");
+        mx_report_write(p->paths.root, e); /* it comes last, and may not have been reached */
         goto done;
     }
     describe(p);

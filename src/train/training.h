@@ -39,6 +39,7 @@ struct mx_training {
     mx_run_state state;
     bool resumed;
     char was_set[24];  /* a resumed run's instruction set, where another computes from here on; else "" */
+    bool untold;       /* log or pictures lack something of the step that failed */
     mx_error unlogged; /* why an event is not in log.jsonl */
     mx_model source;   /* what --init holds, until its weights are taken */
     mx_pixels source_pixels;
@@ -53,7 +54,7 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
                           const mixmae_sink *sink, mx_error *e);
 
 /* Steps until the run is done, stopped or failed. MX_ERR_INTERRUPTED after a stop, state saved; it is saved
- * also where files end the run. */
+ * also where files or memory end the run, unless they were those of the log or a picture. */
 mx_status mx_training_loop(mx_training *p, mx_error *e);
 /* model.safetensors, then state.safetensors. */
 mx_status mx_training_save(mx_training *p, mx_error *e);

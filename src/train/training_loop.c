@@ -12,8 +12,9 @@ mx_status mx_training_save(mx_training *p, mx_error *e) {
     if (mx_session_error(&p->trainer.session, e)) return e->status;
     /* The export first: a state marked finished then always has its model beside it. */
     if (mx_checkpoint_write(p->paths.model, &p->trainer.model, &p->pixels, e)) return e->status;
+    if (mx_events_flush(p->events, e))
+        return e->status; /* a state goes on after all that was told of its steps */
     if (mx_state_write(p->paths.state, &p->trainer.model, &p->state, &p->pixels, e)) return e->status;
-    if (mx_events_flush(p->events, e)) return e->status;
     p->last_saved = mx_clock_now();
     return MX_OK;
 }
@@ -80,17 +81,25 @@ static mx_status all_steps(mx_training *p, mx_error *e) {
         if (one_step(p, e)) return e->status;
         bool last = p->state.step == p->settings.steps, save = !last && save_due(p);
         if (!last && !save && !mx_observe_due(p) && !mx_step_results_full(&p->trainer)) continue;
-        if (take_results(p, e) || mx_observe_step(p, e)) return e->status;
+        if (take_results(p, e)) return e->status;
+        if (mx_observe_step(p, e)) {
+            p->untold =
+                e->status == MX_ERR_IO || e->status == MX_ERR_MEMORY; /* not damage of held-out images */
+            return e->status;
+        }
         if (save && mx_training_save(p, e)) return e->status;
     }
     return MX_OK;
 }
 
-/* Where files end the run, not numbers, all steps so far are good, and none is lost. */
+/* Where files or memory end the run, not numbers, all steps so far are good, and none is lost; but where it
+ * was the log or a picture that failed, the run goes on from its last save, or its log would lack a step for
+ * ever. */
 mx_status mx_training_loop(mx_training *p, mx_error *e) {
     mx_status status = all_steps(p, e);
-    bool files = status == MX_ERR_DATA || status == MX_ERR_FORMAT || status == MX_ERR_IO;
-    if (!files || !p->steps_here) return status;
+    bool files =
+        status == MX_ERR_DATA || status == MX_ERR_FORMAT || status == MX_ERR_IO || status == MX_ERR_MEMORY;
+    if (!files || !p->steps_here || p->untold) return status;
     mx_error own = {0}; /* the failure above is the one to tell */
     if (!take_results(p, &own) && !mx_training_save(p, &own))
         mx_fail_way(e, "step %" PRId64 " is saved: --resume %s goes on from there", p->state.step,

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "base/json_text.h"
 #include "base/say.h"
-#include "io/json_text.h"
 #include "train/process.h"
 #include "train/report.h"
 

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "train/verify_model.h"
+#include "base/json_text.h"
 
 static void pass(mx_ctx *c, void *user) {
     mx_exam *x = user;
@@ -36,7 +37,7 @@ static bool read_targets(mx_exam *x) {
 /* Our layer ids and decay flags against the file's own list of learning-rate scales and weight decays. */
 static void compare_groups(mx_exam *x) {
     const char *text = mx_st_meta(x->card->golden, "lr_scale_and_weight_decay");
-    json_t *o = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *o = text ? mx_json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL, NULL) : NULL;
     const mx_params *p = &x->model.params;
     double worst = 0;
     for (int i = 0; i < p->count; i++) {
