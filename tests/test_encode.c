@@ -34,7 +34,7 @@ static mx_model_config config(void) { /* windows smaller than the grid, a rectan
 
 typedef struct {
     mx_model model;
-    mx_mixing mix;
+    mx_token_order mix;
     mx_session session;
     mx_tensor images;
     float *pixels;
@@ -67,7 +67,7 @@ static void run(trial *t, int batch) {
     const mx_model_config *m = &t->model.config;
     mx_error e = {0};
     t->images = mx_view(t->pixels, MX_F32, batch, m->channels, m->image_h, m->image_w, 0);
-    assert_int_equal(mx_mixing_make(&t->mix, m, batch, false, &e), MX_OK);
+    assert_int_equal(mx_token_order_make(&t->mix, m, batch, false, &e), MX_OK);
     for (int k = 0; k < m->stages; k++)
         t->raster[k] =
             calloc((size_t)(batch * t->mix.layout[k].tokens * mx_stage_width(m, k)), sizeof(float));
@@ -85,7 +85,7 @@ static void finish(trial *t) {
     for (int k = 0; k < t->model.config.stages; k++) free(t->raster[k]);
     free(t->pooled), free(t->logits), free(t->pixels);
     mx_session_free(&t->session);
-    mx_mixing_free(&t->mix);
+    mx_token_order_free(&t->mix);
     mx_model_free(&t->model);
 }
 

@@ -72,7 +72,7 @@ enum { BATCH = 2 };
 
 typedef struct {
     mx_model *model;
-    mx_mixing mix;
+    mx_token_order mix;
     float *images, *out;
     int64_t width;
 } job;
@@ -101,13 +101,13 @@ static job start(mx_model *m) {
     for (size_t i = 0; i < n; i++) j.images[i] = (float)mx_rng_normal(&r);
     mx_error e = {0};
     mx_session s;
-    if (mx_mixing_make(&j.mix, c, BATCH, false, &e)) fail_msg("%s", e.text);
+    if (mx_token_order_make(&j.mix, c, BATCH, false, &e)) fail_msg("%s", e.text);
     if (mx_session_make(&s, &(mx_compute){.backend = "ref", .threads = 1}, run, &j, NULL, &e))
         fail_msg("%s", e.text);
     run(&s.ctx, &j);
     if (mx_session_error(&s, &e)) fail_msg("%s", e.text);
     mx_session_free(&s);
-    mx_mixing_free(&j.mix);
+    mx_token_order_free(&j.mix);
     return j;
 }
 

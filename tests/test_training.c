@@ -122,7 +122,7 @@ static void initial_values(void **state) {
 static void drop_path_keeps_the_expectation(void **state) {
     (void)state;
     enum { BLOCKS = 5, BATCH = 4000 };
-    mx_keep keep[BLOCKS];
+    mx_drop_scale keep[BLOCKS];
     float *memory = malloc(sizeof(float) * 2 * BLOCKS * BATCH);
     mx_drop_path_draw(keep, memory, BLOCKS, BATCH, 0.4, 3, 11, 0);
     assert_false(mx_present(keep[0].attention)); /* rate 0 in the first block */
@@ -339,7 +339,7 @@ static void mixed_images_do_not_see_each_other(void **state) {
         mx_tensor x = mx_view(images, MX_F32, 4, 3, 32, 32, 0);
         mx_rng r = mx_rng_make(1, MX_RNG_TEST, 2, 0);
         mx_mask_draw(t.mask, t.show.units, 0.5, 0, &r);
-        mx_mixing_set(&t.show, t.mask);
+        mx_token_order_set(&t.show, t.mask);
         mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &t.show);
         size_t width = (size_t)v.features.dim[2], units = (size_t)t.show.units;
         float *before = malloc(mx_bytes(v.features));

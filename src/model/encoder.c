@@ -126,31 +126,31 @@ static void merge_backward(mx_ctx *c, const mx_encoder *en, int k, mx_tensor dx,
 /* Stage k's blocks, x [B,L_k,C_k] → the same shape. The output's place is taken first: merging reads it last
  * in forward, and then the stage's gradient goes there; the last stage's output is read once more. */
 static mx_tensor stage_forward(mx_ctx *c, const mx_encoder *en, int k, int first, mx_tensor x,
-                               const mx_mixing *mix, const mx_keep *keep, mx_encoder_saved *s) {
+                               const mx_token_order *order, const mx_drop_scale *drop, mx_encoder_saved *s) {
     bool infer = !s->block;
     mx_tensor out = infer ? MX_ABSENT : mx_alloc_like(c, x);
-    if (!infer) s->gradient[k] = k + 1 < mix->stages ? out : mx_alloc_like(c, x);
+    if (!infer) s->gradient[k] = k + 1 < order->stages ? out : mx_alloc_like(c, x);
     for (int j = 0; j < en->config->depths[k]; j++) {
         int n = first + j;
         mx_tensor to = j + 1 < en->config->depths[k] ? MX_ABSENT : out;
-        x = mx_block_forward(c, &en->block[n], to, x, &mix->layout[k], keep ? keep[n] : (mx_keep){0},
-                             (mx_rows_wanted){0}, infer ? NULL : &s->block[n]);
+        x = mx_block_forward(c, &en->block[n], to, x, &order->layout[k], drop ? drop[n] : (mx_drop_scale){0},
+                             (mx_selected_rows){0}, infer ? NULL : &s->block[n]);
     }
     return x;
 }
 
-mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_mixing *mix,
-                             const mx_keep *keep, mx_encoder_saved *saved) {
+mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_token_order *order,
+                             const mx_drop_scale *drop, mx_encoder_saved *saved) {
     mx_encoder_saved unused = {0}, *s = saved ? saved : &unused;
     bool infer = !s->block;
-    mx_tensor x = embed_forward(c, en, images, &mix->layout[0], s, infer);
-    for (int k = 0, n = 0; k < mix->stages && mx_ok(c); n += en->config->depths[k++]) {
-        x = stage_forward(c, en, k, n, x, mix, keep, s);
+    mx_tensor x = embed_forward(c, en, images, &order->layout[0], s, infer);
+    for (int k = 0, n = 0; k < order->stages && mx_ok(c); n += en->config->depths[k++]) {
+        x = stage_forward(c, en, k, n, x, order, drop, s);
         s->map[k] = x;
-        if (k + 1 < mix->stages && mx_ok(c)) {
+        if (k + 1 < order->stages && mx_ok(c)) {
             mx_tensor out = alloc3(c, x.dim[0], x.dim[1] / 4, 2 * x.dim[2]);
             size_t mark = c->arena->used;
-            merge_forward(c, en, k, out, x, mix->merge[k], &s->merging[k]);
+            merge_forward(c, en, k, out, x, order->merge[k], &s->merging[k]);
             if (infer) mx_arena_release(c->arena, mark);
             x = out;
         }
@@ -163,21 +163,21 @@ mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, 
     return features;
 }
 
-void mx_encoder_backward(mx_ctx *c, const mx_encoder *en, mx_encoder_saved *s, const mx_mixing *mix,
+void mx_encoder_backward(mx_ctx *c, const mx_encoder *en, mx_encoder_saved *s, const mx_token_order *order,
                          mx_tensor dfeatures) {
     if (!mx_ok(c)) return;
     int n = en->blocks;
-    mx_tensor d = s->gradient[mix->stages - 1];
-    mx_layernorm_back(c, d, G(en, en->final_w), G(en, en->final_b), dfeatures, s->stage[mix->stages - 1],
+    mx_tensor d = s->gradient[order->stages - 1];
+    mx_layernorm_back(c, d, G(en, en->final_w), G(en, en->final_b), dfeatures, s->stage[order->stages - 1],
                       s->final_mean, s->final_rstd, W(en, en->final_w), false);
-    for (int k = mix->stages - 1; k >= 0 && mx_ok(c); k--) {
-        if (k + 1 < mix->stages) {
-            merge_backward(c, en, k, s->gradient[k], d, mix->merge[k], &s->merging[k]);
+    for (int k = order->stages - 1; k >= 0 && mx_ok(c); k--) {
+        if (k + 1 < order->stages) {
+            merge_backward(c, en, k, s->gradient[k], d, order->merge[k], &s->merging[k]);
             d = s->gradient[k];
         }
         for (int j = 0; j < en->config->depths[k]; j++) {
             n--;
-            mx_block_backward(c, &en->block[n], &s->block[n], &mix->layout[k], d, MX_ABSENT);
+            mx_block_backward(c, &en->block[n], &s->block[n], &order->layout[k], d, MX_ABSENT);
         }
     }
     if (!mx_ok(c)) return;

@@ -5,7 +5,7 @@
 
 #include "model/block.h"
 #include "model/config.h"
-#include "model/mixing.h"
+#include "model/token_order.h"
 
 #define MX_MAX_BLOCKS 256
 
@@ -44,13 +44,13 @@ mx_status mx_encoder_add(mx_encoder *en, mx_params *p, const mx_model_config *co
 void mx_encoder_free(mx_encoder *en);
 
 /* images [B,Ch,H,W] → features [B,L,C_last] after the final norm, in the layout order of the last stage.
- * keep: [blocks] drop-path factors or NULL. saved NULL, or one without blocks: inference, which keeps no more
+ * drop: [blocks] or NULL. saved NULL, or one without blocks: inference, which keeps no more
  * than the maps. */
-mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_mixing *mix,
-                             const mx_keep *keep, mx_encoder_saved *saved);
+mx_tensor mx_encoder_forward(mx_ctx *c, const mx_encoder *en, mx_tensor images, const mx_token_order *order,
+                             const mx_drop_scale *drop, mx_encoder_saved *saved);
 /* dfeatures [B,L,C_last]; parameter gradients add. What lies on the arena above the saved tensors is given
  * back on the way, maps and features too: the caller releases the rest. */
-void mx_encoder_backward(mx_ctx *c, const mx_encoder *en, mx_encoder_saved *saved, const mx_mixing *mix,
-                         mx_tensor dfeatures);
+void mx_encoder_backward(mx_ctx *c, const mx_encoder *en, mx_encoder_saved *saved,
+                         const mx_token_order *order, mx_tensor dfeatures);
 
 #endif

@@ -24,7 +24,7 @@ mx_status mx_model_make(mx_model *m, const mx_model_config *config, mx_params_us
     m->passing = calloc((size_t)blocks, sizeof *m->passing);
     if (!m->saved || !m->passing)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory while building a model of %d blocks", blocks);
-    for (int i = 0; i < blocks; i++) m->passing[i].save = MX_SAVE_INPUT;
+    for (int i = 0; i < blocks; i++) m->passing[i].recompute = MX_RECOMPUTE_BLOCK;
     return mx_params_allocate(&m->params, use, e);
 }
 
@@ -63,45 +63,45 @@ void mx_model_free(mx_model *m) {
     m->saved = m->passing = NULL;
 }
 
-static void pretrain(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_mixing *mix,
+static void pretrain(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_order *order,
                      float scale, bool backward) {
     size_t mark = c->arena->used;
     mx_encoder_saved es = {.block = m->saved};
     mx_decoder_saved ds = {.block = (backward ? m->saved : m->passing) + m->encoder.blocks};
-    mx_mixing_upload(c, mix);
+    mx_token_order_upload(c, order);
     images = mx_stage(c, images);
-    mx_tensor features = mx_encoder_forward(c, &m->encoder, images, mix, NULL, backward ? &es : NULL);
+    mx_tensor features = mx_encoder_forward(c, &m->encoder, images, order, NULL, backward ? &es : NULL);
     mx_tensor dfeatures = mx_ok(c) && backward ? mx_alloc_like(c, features) : MX_ABSENT;
-    mx_tensor pred = mx_ok(c) ? mx_decoder_forward(c, &m->decoder, features, mix, false, &ds) : MX_ABSENT;
-    const mx_targets targets = {mix->row_image, mix->row_patch, mx_model_stride(&m->config),
+    mx_tensor pred = mx_ok(c) ? mx_decoder_forward(c, &m->decoder, features, order, false, &ds) : MX_ABSENT;
+    const mx_targets targets = {order->row_image, order->row_patch, mx_model_stride(&m->config),
                                 m->config.norm_pix};
     if (mx_ok(c)) mx_pixel_loss(c, loss, backward ? pred : MX_ABSENT, pred, images, &targets, scale);
     if (mx_ok(c) && backward) {
-        mx_decoder_backward(c, &m->decoder, &ds, mix, dfeatures, pred);
-        mx_encoder_backward(c, &m->encoder, &es, mix, dfeatures);
+        mx_decoder_backward(c, &m->decoder, &ds, order, dfeatures, pred);
+        mx_encoder_backward(c, &m->encoder, &es, order, dfeatures);
     }
     mx_arena_release(c->arena, mark);
 }
 
-void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_mixing *mix,
+void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_order *order,
                       float scale) {
-    pretrain(c, m, loss, images, mix, scale, true);
+    pretrain(c, m, loss, images, order, scale, true);
 }
 
-void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_mixing *mix,
+void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_order *order,
                       float scale) {
-    pretrain(c, m, loss, images, mix, scale, false);
+    pretrain(c, m, loss, images, order, scale, false);
 }
 
 void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images,
-                      const mx_mixing *mix) {
+                      const mx_token_order *order) {
     mx_encoder_saved es = {.block = m->passing};
     mx_decoder_saved ds = {.block = m->passing + m->encoder.blocks};
-    mx_mixing_upload(c, mix);
+    mx_token_order_upload(c, order);
     images = mx_stage(c, images);
-    out->features = mx_encoder_forward(c, &m->encoder, images, mix, NULL, &es);
+    out->features = mx_encoder_forward(c, &m->encoder, images, order, NULL, &es);
     if (!mx_ok(c)) return;
-    out->reconstruction = mx_decoder_forward(c, &m->decoder, out->features, mix, true, &ds);
+    out->reconstruction = mx_decoder_forward(c, &m->decoder, out->features, order, true, &ds);
     memcpy(out->stage, es.stage, sizeof out->stage);
 }
 
@@ -112,12 +112,13 @@ static mx_tensor mean_tokens(mx_ctx *c, mx_tensor features) {
     return pooled;
 }
 
-void mx_encode(mx_ctx *c, const mx_model *m, mx_encode_views *out, mx_tensor images, const mx_mixing *mix) {
+void mx_encode(mx_ctx *c, const mx_model *m, mx_encode_views *out, mx_tensor images,
+               const mx_token_order *order) {
     mx_encoder_saved inference = {0};
     *out = (mx_encode_views){0};
-    mx_mixing_upload(c, mix);
+    mx_token_order_upload(c, order);
     images = mx_stage(c, images);
-    out->tokens = mx_encoder_forward(c, &m->encoder, images, mix, NULL, &inference);
+    out->tokens = mx_encoder_forward(c, &m->encoder, images, order, NULL, &inference);
     out->pooled = mean_tokens(c, out->tokens);
     if (mx_ok(c)) memcpy(out->stage, inference.map, sizeof out->stage);
 }
@@ -127,52 +128,55 @@ void mx_map_to_raster(mx_ctx *c, mx_tensor raster, mx_tensor map, const mx_layou
     mx_scatter_rows(c, mx_reshape(raster, map.dim[0], map.dim[1], map.dim[2], 0, 0), map, lay->raster);
 }
 
-static mx_tensor pooled_features(mx_ctx *c, mx_model *m, mx_tensor images, const mx_mixing *mix,
-                                 const mx_keep *keep, mx_encoder_saved *saved) {
-    mx_mixing_upload(c, mix);
+static mx_tensor pooled_features(mx_ctx *c, mx_model *m, mx_tensor images, const mx_token_order *order,
+                                 const mx_drop_scale *drop, mx_encoder_saved *saved) {
+    mx_token_order_upload(c, order);
     images = mx_stage(c, images);
-    mx_tensor features = mx_encoder_forward(c, &m->encoder, images, mix, keep, saved);
+    mx_tensor features = mx_encoder_forward(c, &m->encoder, images, order, drop, saved);
     return mean_tokens(c, features);
 }
 
 void mx_classify_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor logits, mx_tensor images,
-                      mx_tensor targets, const mx_mixing *mix, const mx_keep *keep, float scale) {
+                      mx_tensor targets, const mx_token_order *order, const mx_drop_scale *drop,
+                      float scale) {
     size_t mark = c->arena->used;
     const mx_params *p = &m->params;
     mx_encoder_saved es = {.block = m->saved};
-    mx_tensor pooled = pooled_features(c, m, images, mix, keep, &es), dlogits = MX_ABSENT;
+    mx_tensor pooled = pooled_features(c, m, images, order, drop, &es), dlogits = MX_ABSENT;
     if (mx_ok(c)) dlogits = mx_alloc_like(c, logits);
     if (mx_ok(c)) {
         mx_linear(c, logits, pooled, mx_weight(p, m->head_w), mx_weight(p, m->head_b));
         mx_soft_cross_entropy(c, loss, dlogits, logits, mx_stage(c, targets), scale);
-        mx_tensor dpooled = mx_alloc_like(c, pooled), dfeatures = mx_alloc_like(c, es.stage[mix->stages - 1]);
+        mx_tensor dpooled = mx_alloc_like(c, pooled),
+                  dfeatures = mx_alloc_like(c, es.stage[order->stages - 1]);
         mx_linear_back(c, dpooled, mx_grad(p, m->head_w), mx_grad(p, m->head_b), dlogits, pooled,
                        mx_weight(p, m->head_w));
         mx_mean_rows_back(c, dfeatures, dpooled);
-        mx_encoder_backward(c, &m->encoder, &es, mix, dfeatures);
+        mx_encoder_backward(c, &m->encoder, &es, order, dfeatures);
     }
     mx_arena_release(c->arena, mark);
 }
 
-void mx_classify_logits(mx_ctx *c, mx_model *m, mx_tensor logits, mx_tensor images, const mx_mixing *mix) {
+void mx_classify_logits(mx_ctx *c, mx_model *m, mx_tensor logits, mx_tensor images,
+                        const mx_token_order *order) {
     size_t mark = c->arena->used;
-    mx_tensor pooled = pooled_features(c, m, images, mix, NULL, NULL);
+    mx_tensor pooled = pooled_features(c, m, images, order, NULL, NULL);
     if (mx_ok(c))
         mx_linear(c, logits, pooled, mx_weight(&m->params, m->head_w), mx_weight(&m->params, m->head_b));
     mx_arena_release(c->arena, mark);
 }
 
-void mx_drop_path_draw(mx_keep *keep, float *memory, int blocks, int batch, double rate, uint64_t seed,
+void mx_drop_path_draw(mx_drop_scale *drop, float *memory, int blocks, int batch, double rate, uint64_t seed,
                        uint64_t step, uint32_t micro) {
     mx_rng r = mx_rng_make(seed, MX_RNG_DROPPATH, step, micro);
     for (int i = 0; i < blocks; i++) {
         double p = blocks > 1 ? rate * i / (blocks - 1) : 0;
-        keep[i] = (mx_keep){0};
+        drop[i] = (mx_drop_scale){0};
         if (p <= 0) continue;
         for (int branch = 0; branch < 2; branch++) {
             float *f = memory + (size_t)(2 * i + branch) * (size_t)batch;
             for (int b = 0; b < batch; b++) f[b] = mx_rng_uniform(&r) < 1 - p ? (float)(1 / (1 - p)) : 0.0f;
-            *(branch ? &keep[i].mlp : &keep[i].attention) = mx_view(f, MX_F32, batch, 0, 0, 0, 0);
+            *(branch ? &drop[i].mlp : &drop[i].attention) = mx_view(f, MX_F32, batch, 0, 0, 0, 0);
         }
     }
 }

@@ -95,13 +95,13 @@ mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output outp
     if (!f->images || !f->out)
         return mx_fail(e, MX_ERR_MEMORY,
                        "out of memory for a batch of %d images: a smaller --batch-size takes less", f->batch);
-    if (mx_mixing_make(&f->mix, m, f->batch, false, e)) return e->status;
+    if (mx_token_order_make(&f->mix, m, f->batch, false, e)) return e->status;
     f->now = f->batch;
     if (mx_session_make(&f->session, &f->how, work, f, NULL, e)) return e->status;
     mx_ctx *c = &f->session.ctx;
     mx_params_attach(c, &f->model.params);
     mx_params_upload(c, &f->model.params);
-    mx_mixing_attach(c, &f->mix);
+    mx_token_order_attach(c, &f->mix);
     mx_attach(c, f->out, sizeof *f->out * (size_t)f->batch * (size_t)f->each_out);
     return mx_session_error(&f->session, e);
 }
@@ -115,7 +115,7 @@ void mx_machine_notice(const mx_compute *how, const mixmae_sink *sink) {
 void mx_inference_free(mx_inference *f) {
     if (!f) return;
     mx_session_free(&f->session);
-    mx_mixing_free(&f->mix);
+    mx_token_order_free(&f->mix);
     mx_model_free(&f->model);
     free(f->images), free(f->out);
 }

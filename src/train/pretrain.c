@@ -55,7 +55,7 @@ static mx_status held_out_loss(mx_training *p, double *loss, int64_t *left_out, 
         *left_out = b.bad_count;
         mx_rng r = mx_rng_make(p->settings.seed, MX_RNG_HOLDOUT, (uint64_t)i, 0);
         mx_mask_draw(t->mask, t->mix.units, p->settings.mask_ratio, 0, &r);
-        mx_mixing_set(&t->mix, t->mask);
+        mx_token_order_set(&t->mix, t->mask);
         const mx_model_config *m = &t->model.config;
         mx_pretrain_loss(
             c, &t->model, mx_view(&t->held_loss, MX_F32, 1, 0, 0, 0, 0),

@@ -14,7 +14,7 @@ static const char *const headings[COLUMNS] = {"image", "mixed, as seen", "image 
 
 typedef struct {
     const mx_model_config *config;
-    const mx_mixing *mix;
+    const mx_token_order *mix;
     const float *images;
     float *drawn;      /* [3*B] images: mixed, rebuilt, partner rebuilt of each row */
     float *prediction; /* one patch */
@@ -41,7 +41,7 @@ static void copy_unit(const canvas *k, float *to, const float *from, int index) 
 /* One decoder row: pastes its prediction where the row was masked, the true pixels where they were visible.
  */
 static void draw_row(const canvas *k, const float *reconstruction, int row) {
-    const mx_mixing *x = k->mix;
+    const mx_token_order *x = k->mix;
     const mx_model_config *m = k->config;
     int sequence = row / x->units, token = row % x->units, z2 = sequence >= x->batch, i = sequence % x->batch;
     int image = x->all_image[row], patch = x->all_patch[row], side = mx_model_stride(m),
@@ -60,7 +60,7 @@ static void draw_row(const canvas *k, const float *reconstruction, int row) {
 
 static mx_status draw(const canvas *k, const float *reconstruction, const mx_pixels *pixels, mx_image *out,
                       mx_error *e) {
-    const mx_mixing *x = k->mix;
+    const mx_token_order *x = k->mix;
     const mx_model_config *m = k->config;
     const float **cells = calloc((size_t)(COLUMNS * x->batch), sizeof *cells);
     if (!cells) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a picture");
@@ -77,7 +77,7 @@ static mx_status draw(const canvas *k, const float *reconstruction, const mx_pix
     return e->status;
 }
 
-mx_status mx_reconstruct_grid(mx_ctx *c, mx_model *m, const mx_mixing *mix, const float *images,
+mx_status mx_reconstruct_grid(mx_ctx *c, mx_model *m, const mx_token_order *mix, const float *images,
                               const mx_pixels *pixels, mx_image *out, mx_error *e) {
     const mx_model_config *config = &m->config;
     canvas k = {.config = config,
@@ -130,7 +130,7 @@ mx_status mx_show_dataset(mx_trainer *t, const mx_dataset *data, const mx_pixels
     }
     mx_rng r = mx_rng_make(t->settings.seed, MX_RNG_HOLDOUT, UINT64_MAX, 0);
     mx_mask_draw(t->mask, t->show.units, t->settings.mask_ratio, 0, &r);
-    mx_mixing_set(&t->show, t->mask);
+    mx_token_order_set(&t->show, t->mask);
     if (!e->status) mx_reconstruct_grid(&t->session.ctx, &t->model, &t->show, images, pixels, out, e);
     free(images);
     return e->status;
@@ -141,7 +141,7 @@ mx_status mx_show_dataset(mx_trainer *t, const mx_dataset *data, const mx_pixels
 
 typedef struct {
     mx_model model;
-    mx_mixing mix;
+    mx_token_order mix;
     mx_session session;
     mx_pixels pixels;
     float *images;
@@ -187,18 +187,18 @@ static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, 
         return e->status;
     if (!s->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
-    if (read_images(s, o, e) || mx_mixing_make(&s->mix, &s->model.config, o->image_count, true, e))
+    if (read_images(s, o, e) || mx_token_order_make(&s->mix, &s->model.config, o->image_count, true, e))
         return e->status;
     if (!(mask = malloc((size_t)s->mix.units))) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
     mx_rng r = mx_rng_make((uint64_t)o->seed, MX_RNG_HOLDOUT, UINT64_MAX, 0);
     mx_mask_draw(mask, s->mix.units, o->mask_ratio, 0, &r);
-    mx_mixing_set(&s->mix, mask);
+    mx_token_order_set(&s->mix, mask);
     free(mask);
     if (mx_session_make(&s->session, &how, view, s, NULL, e)) return e->status;
     mx_machine_notice(&how, sink);
     mx_params_attach(&s->session.ctx, &s->model.params);
     mx_params_upload(&s->session.ctx, &s->model.params);
-    mx_mixing_attach(&s->session.ctx, &s->mix);
+    mx_token_order_attach(&s->session.ctx, &s->mix);
     return mx_reconstruct_grid(&s->session.ctx, &s->model, &s->mix, s->images, &s->pixels, grid, e);
 }
 
@@ -218,7 +218,7 @@ mx_status mx_run_reconstruct(const mixmae_options *options, const mixmae_sink *s
         mx_notice(sink, "%s: %d images, %dx%d pixels", o->output, o->image_count, grid.width, grid.height);
     mx_image_free(&grid);
     mx_session_free(&s.session);
-    mx_mixing_free(&s.mix);
+    mx_token_order_free(&s.mix);
     mx_model_free(&s.model);
     free(s.images);
     return e->status;

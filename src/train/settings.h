@@ -33,7 +33,7 @@ typedef struct {
     int max_skipped;
     int threads, workers;
     size_t memory;              /* what the process may take, in bytes; 0: no limit (train/memory.h) */
-    uint8_t save[MX_MAX_SAVED]; /* mx_save of each block, encoder then decoder; blocks behind keep all */
+    uint8_t save[MX_MAX_SAVED]; /* mx_recompute of each block, encoder then decoder; blocks behind keep all */
     double again;               /* work that is done again, as a share of the step's */
     const char *backend;
     mx_dtype activations;   /* MX_F32, or MX_BF16: mixed precision */

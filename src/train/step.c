@@ -78,7 +78,7 @@ static mx_status make_classifier(mx_trainer *t, mx_error *e) {
 
 static void set_levels(mx_trainer *t, const uint8_t *save) {
     for (int i = 0; i < mx_model_blocks(&t->model) && i < MX_MAX_SAVED; i++)
-        t->model.saved[i].save = (mx_save)save[i];
+        t->model.saved[i].recompute = (mx_recompute)save[i];
 }
 
 /* Bytes of the factors of dropped paths. */
@@ -89,7 +89,7 @@ static size_t keep_bytes(const mx_trainer *t) {
 static void attach(mx_trainer *t) {
     mx_ctx *c = &t->session.ctx;
     mx_params_attach(c, &t->model.params);
-    mx_mixing_attach(c, &t->mix);
+    mx_token_order_attach(c, &t->mix);
     mx_attach(c, &t->loss, sizeof t->loss);
     mx_attach(c, &t->held_loss, sizeof t->held_loss);
     mx_attach(c, t->update, sizeof t->update);
@@ -98,7 +98,7 @@ static void attach(mx_trainer *t) {
         mx_attach(c, t->keep_memory, keep_bytes(t));
         mx_attach(c, t->logits, mx_bytes(classes_tensor(t, t->logits)));
     } else
-        mx_mixing_attach(c, &t->show);
+        mx_token_order_attach(c, &t->show);
 }
 
 mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, mx_products *products,
@@ -109,11 +109,11 @@ mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, m
         return e->status;
     set_levels(t, s->save);
     t->shown = s->batch < MX_SHOWN ? s->batch : MX_SHOWN;
-    if (mx_mixing_make(&t->mix, &t->model.config, s->batch, !classifies(t), e)) return e->status;
+    if (mx_token_order_make(&t->mix, &t->model.config, s->batch, !classifies(t), e)) return e->status;
     if (classifies(t)) {
         t->shown = 0;
         if (make_classifier(t, e)) return e->status;
-    } else if (mx_mixing_make(&t->show, &t->model.config, t->shown, true, e))
+    } else if (mx_token_order_make(&t->show, &t->model.config, t->shown, true, e))
         return e->status;
     if (!(t->mask = malloc((size_t)t->mix.units)))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
@@ -135,8 +135,8 @@ mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e) {
 void mx_trainer_free(mx_trainer *t) {
     if (!t) return;
     mx_session_free(&t->session);
-    mx_mixing_free(&t->mix);
-    mx_mixing_free(&t->show);
+    mx_token_order_free(&t->mix);
+    mx_token_order_free(&t->show);
     mx_model_free(&t->model);
     free(t->mask), free(t->targets), free(t->logits), free(t->keep), free(t->keep_memory);
     free(t->no_labels);
@@ -150,7 +150,7 @@ double mx_trainer_lr(const mx_trainer *t, int64_t step) {
 static void draw_mask(mx_trainer *t, int64_t step, int j) {
     mx_rng r = mx_rng_make(t->settings.seed, MX_RNG_MASK, (uint64_t)step, (uint32_t)j);
     mx_mask_draw(t->mask, t->mix.units, t->settings.mask_ratio, t->settings.mask_range, &r);
-    mx_mixing_set(&t->mix, t->mask);
+    mx_token_order_set(&t->mix, t->mask);
 }
 
 /* The step's random part of fine-tuning: mixed images with their targets, and the paths that are dropped. */

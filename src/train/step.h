@@ -16,8 +16,8 @@
 typedef struct {
     mx_settings settings;
     mx_model model;
-    mx_mixing mix;
-    mx_mixing show; /* of the `shown` images of a picture of reconstructions */
+    mx_token_order mix;
+    mx_token_order show; /* of the `shown` images of a picture of reconstructions */
     int shown;
     mx_session session;
     uint8_t *mask;
@@ -30,7 +30,7 @@ typedef struct {
     float held_loss;                /* for whoever measures held-out images between steps */
     /* fine-tuning */
     float *targets, *logits; /* [batch,classes] */
-    mx_keep *keep;           /* [encoder blocks] drop-path factors, which live in keep_memory */
+    mx_drop_scale *keep;     /* [encoder blocks] drop-path factors, which live in keep_memory */
     float *keep_memory;
     int32_t *no_labels; /* [batch] of class 0, for steps on noise; NULL in pretraining */
 } mx_trainer;

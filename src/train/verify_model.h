@@ -11,7 +11,7 @@
 typedef struct {
     mx_report_card *card;
     mx_model model;
-    mx_mixing mix;
+    mx_token_order mix;
     mx_session session;
     mx_adamw_config adamw;
     int batch, steps;
