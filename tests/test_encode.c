@@ -46,7 +46,7 @@ static void work(mx_ctx *c, void *user) {
     trial *t = user;
     const mx_model_config *m = &t->model.config;
     size_t mark = c->arena->used;
-    mx_encode_views v;
+    mx_encoded v;
     mx_encode(c, &t->model, &v, t->images, &t->mix);
     for (int k = 0; k < m->stages && mx_ok(c); k++) {
         mx_tensor raster = mx_alloc_like(c, v.stage[k]);
@@ -55,8 +55,7 @@ static void work(mx_ctx *c, void *user) {
     }
     if (m->classes && mx_ok(c)) {
         mx_tensor logits = mx_alloc(c, MX_F32, 2, (int64_t[]){t->images.dim[0], m->classes});
-        mx_linear(c, logits, v.pooled, mx_weight(&t->model.params, t->model.head_w),
-                  mx_weight(&t->model.params, t->model.head_b));
+        mx_head_forward(c, &t->model, logits, &v);
         if (!c->planning) memcpy(t->logits, logits.data, mx_bytes(logits));
     }
     if (!c->planning && mx_ok(c)) memcpy(t->pooled, v.pooled.data, mx_bytes(v.pooled));

@@ -85,7 +85,7 @@ static void run(mx_ctx *c, void *user) {
         mx_classify_logits(c, j->model, mx_view(j->out, MX_F32, BATCH, m->classes, 0, 0, 0), images, &j->mix);
         return;
     }
-    mx_encode_views v;
+    mx_encoded v;
     mx_encode(c, j->model, &v, images, &j->mix);
     if (!c->planning) memcpy(j->out, v.pooled.data, sizeof *j->out * (size_t)(BATCH * j->width));
     mx_arena_release(c->arena, 0);

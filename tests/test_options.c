@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "io/file.h"
+#include "model/encoder/encoders.h"
 #include "train/options.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))

@@ -73,4 +73,8 @@ mx_tensor mx_block_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_tenso
 void mx_block_backward(mx_ctx *c, const mx_block *b, const mx_block_saved *saved, const mx_layout *lay,
                        mx_tensor d, mx_tensor dy);
 
+/* Forward multiply-adds of a block over so many tokens of this width, each attending to `attended` of them.
+ */
+double mx_block_macs(double tokens, double width, double attended);
+
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/encoder/encoders.h"
+
 static mx_pid add(mx_params *p, mx_init init, const char *name, int64_t a, int64_t b, int64_t c) {
     return mx_params_add(p, init, 0, name, a, b, c, 0);
 }
@@ -108,4 +110,22 @@ void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *s, c
     mx_tensor dz = mx_alloc_like(c, s->embedded);
     mx_unmix_back(c, dz, token_of(G(de, de->token), de->config->decoder_dim), d, &order->decoder);
     mx_linear_back(c, dfeatures, G(de, de->embed_w), G(de, de->embed_b), dz, s->features, W(de, de->embed_w));
+}
+
+double mx_decoder_macs(const mx_model_config *m) {
+    const mx_stage_shape s = mx_stage_shape_of(m, m->stages - 1);
+    double tokens = (double)s.grid_h * s.grid_w, d = m->decoder_dim,
+           pixels = (double)mx_model_stride(m) * mx_model_stride(m) * m->channels;
+    return tokens * s.width * d +
+           2 * (m->decoder_depth * mx_block_macs(tokens, d, tokens) + tokens * d * pixels);
+}
+
+bool mx_decoder_owns(const char *tensor) {
+    return !strncmp(tensor, "decoder_", 8) || !strcmp(tensor, "mask_token");
+}
+
+bool mx_decoder_table(const mx_model_config *m, const char *name, int *height, int *width) {
+    if (strcmp(name, "decoder_pos_embed")) return false;
+    *height = mx_grid_h(m, m->stages - 1), *width = mx_grid_w(m, m->stages - 1);
+    return true;
 }

@@ -33,4 +33,11 @@ mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features
 void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *saved,
                          const mx_token_order *order, mx_tensor dfeatures, mx_tensor dpred);
 
+/* Forward multiply-adds an image: two sequences, at all positions. */
+double mx_decoder_macs(const mx_model_config *config);
+/* Is this the name of a tensor of the decoder (the mask token is one)? */
+bool mx_decoder_owns(const char *tensor);
+/* As mx_encoder_kind's table, of the decoder's tensors. */
+bool mx_decoder_table(const mx_model_config *config, const char *name, int *height, int *width);
+
 #endif

@@ -1,19 +1,20 @@
-/* A whole model: the encoder with the pretraining decoder, or with a classifier's head.
+/* A whole model: the encoder with the pretraining decoder, or with a head.
  *
  * The only place where the parts meet. Owns parameters; does not own arenas, images or files. */
 #ifndef MX_MODEL_MODEL_H
 #define MX_MODEL_MODEL_H
 
 #include "model/decoder.h"
-#include "model/encoder.h"
+#include "model/encoder/encoders.h"
+#include "model/head/heads.h"
 
 typedef struct {
     mx_model_config config;
     mx_params params;
     mx_encoder encoder;
-    mx_decoder decoder;    /* when config.decoder_dim > 0 */
-    mx_pid head_w, head_b; /* when config.classes > 0 */
-    char **class_name;     /* [classes], owned, or NULL when nobody has named them */
+    mx_decoder decoder; /* when config.decoder_dim > 0 */
+    mx_head head;       /* when config.classes > 0 */
+    char **class_name;  /* [classes], owned, or NULL when nobody has named them */
     mx_block_saved
         *saved; /* [encoder blocks + decoder blocks]; what each computes again is for the owner to choose */
     mx_block_saved *passing; /* the same for passes without a backward: all is computed again */
@@ -61,17 +62,12 @@ void mx_classify_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor logits, 
 void mx_classify_logits(mx_ctx *c, mx_model *m, mx_tensor logits, mx_tensor images,
                         const mx_token_order *order);
 
-/* What an encoder makes of whole images, forward only: no mask, no memory for backward; a decoder or a head
- * of the model is left aside. Tensors stay on the arena until the caller releases it. */
-typedef struct {
-    mx_tensor stage[MX_MAX_STAGES]; /* [B,L_k,C_k] after stage k's last block, before its merging and without
-                                       the final norm; in layout order of order->layout[k] */
-    mx_tensor tokens;               /* [B,L,C] after the final norm, layout order of the last stage */
-    mx_tensor pooled;               /* [B,C] their mean: what a head reads */
-} mx_encode_views;
-/* images [B,Ch,H,W], order made for B images and not masked. */
-void mx_encode(mx_ctx *c, const mx_model *m, mx_encode_views *out, mx_tensor images,
-               const mx_token_order *order);
+/* What an encoder makes of whole images, forward only, pooled too: no mask, no memory for backward; a decoder
+ * or a head of the model is left aside. images [B,Ch,H,W], order made for B images and not masked. Tensors
+ * stay on the arena until the caller releases it. */
+void mx_encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images, const mx_token_order *order);
+/* out [B,...] of the head, from what mx_encode made. */
+void mx_head_forward(mx_ctx *c, const mx_model *m, mx_tensor out, mx_encoded *x);
 /* map [B,L,C] in layout order → raster [B,H,W,C] (or any shape of that count), row after row. */
 void mx_map_to_raster(mx_ctx *c, mx_tensor raster, mx_tensor map, const mx_layout *lay);
 

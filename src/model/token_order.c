@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/encoder/encoders.h"
+
 typedef struct {
     char *next;
     size_t bytes;
@@ -31,10 +33,11 @@ static void lay_out(mx_token_order *m, const mx_model_config *config, int batch,
     size_t rows = (size_t)batch * (size_t)stage_tokens(config, last);
     for (int k = 0; k <= last; k++) {
         mx_layout *lay = &m->layout[k];
-        *lay = (mx_layout){.grid_h = mx_grid_h(config, k),
-                           .grid_w = mx_grid_w(config, k),
-                           .window_h = mx_window_h(config, k),
-                           .window_w = mx_window_w(config, k),
+        const mx_stage_shape shape = mx_stage_shape_of(config, k);
+        *lay = (mx_layout){.grid_h = shape.grid_h,
+                           .grid_w = shape.grid_w,
+                           .window_h = shape.window_h,
+                           .window_w = shape.window_w,
                            .tokens = stage_tokens(config, k)};
         lay->max_segment = lay->window_h * lay->window_w;
         lay->max_segments = 2 * (lay->tokens / lay->max_segment);

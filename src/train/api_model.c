@@ -61,7 +61,7 @@ static void map_out(mx_ctx *c, float *to, mx_tensor map, const mx_layout *lay) {
     mx_arena_release(c->arena, mark);
 }
 
-static void write_maps(mx_ctx *c, const piece *p, const mx_encode_views *v) {
+static void write_maps(mx_ctx *c, const piece *p, const mx_encoded *v) {
     const mx_token_order *mix = &p->handle->mix;
     for (int k = 0; k < mix->stages; k++) map_out(c, p->out.stage[k], v->stage[k], &mix->layout[k]);
     map_out(c, p->out.tokens, v->tokens, &mix->layout[mix->stages - 1]);
@@ -71,7 +71,7 @@ static void forward(mx_ctx *c, void *user) {
     const piece *p = user;
     const mx_model *m = &p->handle->model;
     const mx_model_config *config = &m->config;
-    mx_encode_views v;
+    mx_encoded v;
     mx_encode(c, m, &v,
               mx_view((void *)(uintptr_t)p->images, MX_F32, p->n, config->channels, config->image_h,
                       config->image_w, 0),
@@ -80,7 +80,7 @@ static void forward(mx_ctx *c, void *user) {
     if (p->out.features) copy_out(c, p->out.features, v.pooled);
     if (mx_ok(c) && (p->out.logits || p->out.probabilities)) {
         mx_tensor logits = mx_alloc(c, MX_F32, 2, (int64_t[]){p->n, config->classes});
-        mx_linear(c, logits, v.pooled, mx_weight(&m->params, m->head_w), mx_weight(&m->params, m->head_b));
+        mx_head_forward(c, m, logits, &v);
         if (p->out.logits) copy_out(c, p->out.logits, logits);
         if (p->out.probabilities) softmax_out(c, p->out.probabilities, logits);
     }

@@ -13,7 +13,7 @@
 static void work(mx_ctx *c, void *user) {
     mx_inference *f = user;
     const mx_model_config *m = &f->model.config;
-    mx_encode_views views;
+    mx_encoded views;
     size_t mark = c->arena->used;
     mx_tensor images = mx_view(f->images, MX_F32, f->now, m->channels, m->image_h, m->image_w, 0);
     mx_tensor out = mx_view(f->out, MX_F32, f->now, f->each_out, 0, 0, 0);
