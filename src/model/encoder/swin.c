@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/encoder/swin_config.h"
+
 typedef struct {
     mx_pid norm_w, norm_b, reduction;
 } merging;

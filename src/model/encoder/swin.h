@@ -7,11 +7,4 @@
 
 extern const mx_encoder_kind mx_encoder_swin;
 
-/* The parts of its row that need a configuration alone (swin_config.c). */
-mx_status mx_swin_check(const mx_model_config *c, mx_error *e);
-mx_stage_shape mx_swin_stage(const mx_model_config *c, int k);
-int mx_swin_stride(const mx_model_config *c);
-double mx_swin_macs(const mx_model_config *c);
-bool mx_swin_table(const mx_model_config *c, const char *name, int *height, int *width);
-
 #endif

@@ -1,9 +1,10 @@
-/* Swin's shapes, counts and limits, which follow from a configuration alone, see swin.h. Source: objective.md
- * "Encoder" 3. */
+/* Swin's shapes, counts and limits, which follow from a configuration alone, see swin_config.h. Source:
+ * objective.md "Encoder" 3. */
+#include "model/encoder/swin_config.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "model/encoder/swin.h"
 #include "model/fits.h"
 
 static int stage_width(const mx_model_config *c, int k) { return c->embed_dim << k; }
