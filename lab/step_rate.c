@@ -9,7 +9,7 @@
 #include "model/model.h"
 #include "ops/product.h"
 #include "optim/adamw.h"
-#include "train/session.h"
+#include "model/session.h"
 
 /* With one thread, processor time: what other programs take does not count. With more, wall time, because
  * threads that wait for each other count as busy. */

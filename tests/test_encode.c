@@ -14,7 +14,7 @@
 
 #include "model/model.h"
 #include "train/checkpoint.h"
-#include "train/session.h"
+#include "model/session.h"
 
 static mx_model_config config(void) { /* windows smaller than the grid, a rectangle, a decoder and a head */
     return (mx_model_config){.image_h = 32,

@@ -11,7 +11,7 @@
 #include "io/file.h"
 #include "io/onnx.h"
 #include "train/export_onnx.h"
-#include "train/session.h"
+#include "model/session.h"
 
 static char folder[64], path[128], beside_path[128];
 

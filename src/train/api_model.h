@@ -6,7 +6,7 @@
 
 #include "mixmae.h"
 #include "train/checkpoint.h"
-#include "train/session.h"
+#include "train/compute.h"
 
 struct mixmae_model {
     mx_model model;

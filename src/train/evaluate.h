@@ -5,7 +5,7 @@
 
 #include "data/dataset.h"
 #include "model/model.h"
-#include "train/session.h"
+#include "train/compute.h"
 
 typedef struct {
     int64_t images;    /* that could be read */

@@ -5,7 +5,7 @@
 
 #include "train/checkpoint.h"
 #include "train/commands.h"
-#include "train/session.h"
+#include "train/compute.h"
 
 typedef enum {
     MX_OUT_LOGITS, /* [classes] */

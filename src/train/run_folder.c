@@ -9,7 +9,7 @@
 
 #include "data/index.h"
 #include "io/file.h"
-#include "train/session.h"
+#include "train/compute.h"
 
 static char *join(const char *root, const char *name) {
     char *path = NULL;

@@ -10,7 +10,7 @@
 #include "optim/schedule.h"
 #include "train/checkpoint.h"
 #include "train/options.h"
-#include "train/session.h"
+#include "train/compute.h"
 
 #define MX_MAX_SAVED (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */
 

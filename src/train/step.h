@@ -7,7 +7,7 @@
 #ifndef MX_TRAIN_STEP_H
 #define MX_TRAIN_STEP_H
 
-#include "train/session.h"
+#include "train/compute.h"
 #include "train/settings.h"
 
 #define MX_SHOWN  4  /* images a picture of reconstructions shows, at most */

@@ -4,7 +4,7 @@
 
 #include "model/model.h"
 #include "optim/adamw.h"
-#include "train/session.h"
+#include "train/compute.h"
 #include "train/verify.h"
 
 /* A golden file's model, inputs and settings in memory. */
