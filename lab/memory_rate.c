@@ -34,7 +34,7 @@ int main(int argc, char **argv) {
         mx_options_set(&o, "batch-size", argv[2], &e) || mx_settings_make(&s, &o, &e))
         return fprintf(stderr, "%s\n", e.text), 1;
     s.steps_per_epoch = s.steps = 1000, s.threads = 1;
-    for (int level = 0; level < MX_SAVE_LEVELS; level++, cases++) {
+    for (int level = 0; level < MX_RECOMPUTE_LEVELS; level++, cases++) {
         fit[cases] = s;
         memset(fit[cases].save, level, MX_MAX_SAVED);
         snprintf(name[cases], sizeof name[0], "level %d", level);
@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
     for (int r = 0; r < rounds; r++)
         for (int i = 0; i < cases; i++) {
             for (int b = 0; b < mx_model_blocks(&t.model); b++)
-                t.model.saved[b].save = (mx_save)fit[i].save[b];
+                t.model.saved[b].recompute = (mx_recompute)fit[i].save[b];
             double begun = processor_time();
             mx_time_step(&t, &state, images);
             seconds[i][r] = processor_time() - begun;

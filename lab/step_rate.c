@@ -9,7 +9,7 @@
 #include "model/model.h"
 #include "ops/product.h"
 #include "optim/adamw.h"
-#include "train/session.h"
+#include "model/session.h"
 
 /* With one thread, processor time: what other programs take does not count. With more, wall time, because
  * threads that wait for each other count as busy. */
@@ -22,7 +22,7 @@ static double now(void) {
 
 typedef struct {
     mx_model model;
-    mx_mixing mix;
+    mx_token_order mix;
     mx_tensor images;
     float loss;
     double update[MX_UPDATE];
@@ -88,7 +88,7 @@ int main(int argc, char **argv) {
     mx_profile profile = {.count = 0};
     if (!mx_model_named(name, &config, NULL)) return 1;
     if (mx_model_make(&w.model, &config, MX_PARAMS_TRAIN, &e) ||
-        mx_mixing_make(&w.mix, &config, batch, true, &e))
+        mx_token_order_make(&w.mix, &config, batch, true, &e))
         return fprintf(stderr, "%s\n", e.text), 1;
     mx_params_init(&w.model.params, 1);
     const int64_t pixels = (int64_t)batch * config.channels * config.image_h * config.image_w;
@@ -99,7 +99,7 @@ int main(int argc, char **argv) {
         return fprintf(stderr, "%s\n", e.text), 1;
     uint8_t *mask = calloc((size_t)w.mix.units, 1);
     for (int i = 0; i < w.mix.units; i++) mask[i] = (uint8_t)(i * 31 % 7 % 2);
-    mx_mixing_set(&w.mix, mask);
+    mx_token_order_set(&w.mix, mask);
     double best = 1e9, flops = 0;
     for (int i = 0; i < steps; i++) {
         profile.count = 0;

@@ -14,7 +14,7 @@
 
 #include "model/model.h"
 #include "train/checkpoint.h"
-#include "train/session.h"
+#include "model/session.h"
 
 static mx_model_config config(void) { /* windows smaller than the grid, a rectangle, a decoder and a head */
     return (mx_model_config){.image_h = 32,
@@ -34,7 +34,7 @@ static mx_model_config config(void) { /* windows smaller than the grid, a rectan
 
 typedef struct {
     mx_model model;
-    mx_mixing mix;
+    mx_token_order mix;
     mx_session session;
     mx_tensor images;
     float *pixels;
@@ -46,7 +46,7 @@ static void work(mx_ctx *c, void *user) {
     trial *t = user;
     const mx_model_config *m = &t->model.config;
     size_t mark = c->arena->used;
-    mx_encode_views v;
+    mx_encoded v;
     mx_encode(c, &t->model, &v, t->images, &t->mix);
     for (int k = 0; k < m->stages && mx_ok(c); k++) {
         mx_tensor raster = mx_alloc_like(c, v.stage[k]);
@@ -55,8 +55,7 @@ static void work(mx_ctx *c, void *user) {
     }
     if (m->classes && mx_ok(c)) {
         mx_tensor logits = mx_alloc(c, MX_F32, 2, (int64_t[]){t->images.dim[0], m->classes});
-        mx_linear(c, logits, v.pooled, mx_weight(&t->model.params, t->model.head_w),
-                  mx_weight(&t->model.params, t->model.head_b));
+        mx_head_forward(c, &t->model, logits, &v);
         if (!c->planning) memcpy(t->logits, logits.data, mx_bytes(logits));
     }
     if (!c->planning && mx_ok(c)) memcpy(t->pooled, v.pooled.data, mx_bytes(v.pooled));
@@ -67,7 +66,7 @@ static void run(trial *t, int batch) {
     const mx_model_config *m = &t->model.config;
     mx_error e = {0};
     t->images = mx_view(t->pixels, MX_F32, batch, m->channels, m->image_h, m->image_w, 0);
-    assert_int_equal(mx_mixing_make(&t->mix, m, batch, false, &e), MX_OK);
+    assert_int_equal(mx_token_order_make(&t->mix, m, batch, false, &e), MX_OK);
     for (int k = 0; k < m->stages; k++)
         t->raster[k] =
             calloc((size_t)(batch * t->mix.layout[k].tokens * mx_stage_width(m, k)), sizeof(float));
@@ -85,7 +84,7 @@ static void finish(trial *t) {
     for (int k = 0; k < t->model.config.stages; k++) free(t->raster[k]);
     free(t->pooled), free(t->logits), free(t->pixels);
     mx_session_free(&t->session);
-    mx_mixing_free(&t->mix);
+    mx_token_order_free(&t->mix);
     mx_model_free(&t->model);
 }
 

@@ -60,7 +60,7 @@ static tried *try_all(mx_trainer *t) {
     mx_trainer_replan(t, save, &e);
     double flops = t->session.flops;
     for (int b = 0; b < BLOCKS; b++) everything[b] = kept(t, b);
-    memset(save, MX_SAVE_PRODUCTS, sizeof save);
+    memset(save, MX_RECOMPUTE_POINTWISE, sizeof save);
     mx_trainer_replan(t, save, &e);
     for (int b = 0; b < BLOCKS; b++) cheap[b] = MX_WORK_A_BYTE * (double)(everything[b] - kept(t, b));
     for (int i = 0; i < PLANS; i++) {

@@ -11,7 +11,7 @@
 #include "io/file.h"
 #include "io/onnx.h"
 #include "train/export_onnx.h"
-#include "train/session.h"
+#include "model/session.h"
 
 static char folder[64], path[128], beside_path[128];
 
@@ -72,7 +72,7 @@ enum { BATCH = 2 };
 
 typedef struct {
     mx_model *model;
-    mx_mixing mix;
+    mx_token_order mix;
     float *images, *out;
     int64_t width;
 } job;
@@ -85,7 +85,7 @@ static void run(mx_ctx *c, void *user) {
         mx_classify_logits(c, j->model, mx_view(j->out, MX_F32, BATCH, m->classes, 0, 0, 0), images, &j->mix);
         return;
     }
-    mx_encode_views v;
+    mx_encoded v;
     mx_encode(c, j->model, &v, images, &j->mix);
     if (!c->planning) memcpy(j->out, v.pooled.data, sizeof *j->out * (size_t)(BATCH * j->width));
     mx_arena_release(c->arena, 0);
@@ -101,13 +101,13 @@ static job start(mx_model *m) {
     for (size_t i = 0; i < n; i++) j.images[i] = (float)mx_rng_normal(&r);
     mx_error e = {0};
     mx_session s;
-    if (mx_mixing_make(&j.mix, c, BATCH, false, &e)) fail_msg("%s", e.text);
+    if (mx_token_order_make(&j.mix, c, BATCH, false, &e)) fail_msg("%s", e.text);
     if (mx_session_make(&s, &(mx_compute){.backend = "ref", .threads = 1}, run, &j, NULL, &e))
         fail_msg("%s", e.text);
     run(&s.ctx, &j);
     if (mx_session_error(&s, &e)) fail_msg("%s", e.text);
     mx_session_free(&s);
-    mx_mixing_free(&j.mix);
+    mx_token_order_free(&j.mix);
     return j;
 }
 

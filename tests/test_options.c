@@ -13,6 +13,7 @@
 
 #include "io/file.h"
 #include "command/command.h"
+#include "model/encoder/encoders.h"
 #include "options/options.h"
 #include "options/pages.h"
 

@@ -123,7 +123,7 @@ static void initial_values(void **state) {
 static void drop_path_keeps_the_expectation(void **state) {
     (void)state;
     enum { BLOCKS = 5, BATCH = 4000 };
-    mx_keep keep[BLOCKS];
+    mx_drop_scale keep[BLOCKS];
     float *memory = malloc(sizeof(float) * 2 * BLOCKS * BATCH);
     mx_drop_path_draw(keep, memory, BLOCKS, BATCH, 0.4, 3, 11, 0);
     assert_false(mx_present(keep[0].attention)); /* rate 0 in the first block */
@@ -339,13 +339,13 @@ static void mixed_images_do_not_see_each_other(void **state) {
         open_trainer(&t, &s);
         mx_tensor x = mx_view(images, MX_F32, 4, 3, 32, 32, 0);
         mx_rng r = mx_rng_make(1, MX_RNG_TEST, 2, 0);
-        mx_mixing mix;
+        mx_token_order mix;
         mx_error e = {0};
-        if (mx_mixing_make(&mix, &s.model, 4, true, &e)) fail_msg("%s", e.text);
-        mx_mixing_attach(&t.session.ctx, &mix);
+        if (mx_token_order_make(&mix, &s.model, 4, true, &e)) fail_msg("%s", e.text);
+        mx_token_order_attach(&t.session.ctx, &mix);
         uint8_t *mask = malloc((size_t)mix.units);
         mx_mask_draw(mask, mix.units, 0.5, 0, &r);
-        mx_mixing_set(&mix, mask);
+        mx_token_order_set(&mix, mask);
         mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &mix);
         size_t width = (size_t)v.features.dim[2], units = (size_t)mix.units;
         float *before = malloc(mx_bytes(v.features));
@@ -361,7 +361,7 @@ static void mixed_images_do_not_see_each_other(void **state) {
         }
         free(before), free(images), free(mask);
         mx_trainer_free(&t);
-        mx_mixing_free(&mix);
+        mx_token_order_free(&mix);
     }
 }
 

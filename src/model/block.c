@@ -1,4 +1,4 @@
-/* One transformer block, see block.h. Comments name the shapes; N stands for the rows that matter. */
+/* One transformer block, see block.h. Comments name the shapes; N stands for the selected rows. */
 #include "model/block.h"
 
 #include <stdio.h>
@@ -36,7 +36,7 @@ void mx_block_add(mx_block *b, mx_params *p, const char *prefix, int width, int 
 static mx_tensor W(const mx_block *b, mx_pid id) { return mx_weight(b->params, id); }
 static mx_tensor G(const mx_block *b, mx_pid id) { return mx_grad(b->params, id); }
 
-/* Room for *t where nothing was kept: the same leading dimensions as x, another width. The stream x, mid and
+/* Room for *t unless it was saved: the same leading dimensions as x, another width. The stream x, mid and
  * the gradient d are f32; what products read and make inside a branch is of the context's type, which may be
  * bf16. */
 static bool room(mx_ctx *c, mx_tensor *t, mx_tensor x, int64_t width, mx_dtype type) {
@@ -54,8 +54,8 @@ static bool norm_room(mx_ctx *c, mx_norm_saved *n, mx_tensor x) {
     return room(c, &n->y, x, mx_width(x), c->activations);
 }
 
-/* The shape of the stream behind the attention: x's, or that of the rows that matter. */
-static mx_tensor behind(const mx_block_saved *s) {
+/* The shape of the stream after attention: x's, or that of the selected rows. */
+static mx_tensor rows_shape(const mx_block_saved *s) {
     if (!s->rows.count) return s->x;
     mx_tensor t = {.dim = {1, s->rows.count, mx_width(s->x)}, .ndim = 3, .type = s->x.type};
     return t;
@@ -65,9 +65,9 @@ static void attention_room(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     room(c, &s->qkv, s->x, 3 * b->width, c->activations);
     room(c, &s->attended, s->x, b->width, c->activations);
     if (!mx_present(s->lse)) s->lse = mx_alloc(c, MX_F32, 3, (int64_t[]){s->x.dim[0], b->heads, s->x.dim[1]});
-    if (!s->rows.count) s->kept = s->attended;
-    room(c, &s->kept, behind(s), b->width, c->activations);
-    room(c, &s->mid, behind(s), b->width, MX_F32);
+    if (!s->rows.count) s->selected = s->attended;
+    room(c, &s->selected, rows_shape(s), b->width, c->activations);
+    room(c, &s->mid, rows_shape(s), b->width, MX_F32);
 }
 
 /* [B,L,3C] seen as [B,L,3,heads,D] */
@@ -86,7 +86,7 @@ static void norm2(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     mx_layernorm(c, s->norm2.y, s->norm2.mean, s->norm2.rstd, s->mid, W(b, b->norm2_w), W(b, b->norm2_b));
 }
 
-/* mid [N,C] = x + keep · proj(Attention(LN1(x))), for the rows that matter. What has no room yet is pushed;
+/* mid [N,C] = x + drop · proj(Attention(LN1(x))), for the selected rows. What has no room yet is pushed;
  * the norm's is given back. */
 static void attention_forward(mx_ctx *c, const mx_block *b, const mx_layout *lay, mx_block_saved *s) {
     attention_room(c, b, s);
@@ -97,17 +97,17 @@ static void attention_forward(mx_ctx *c, const mx_block *b, const mx_layout *lay
     mx_linear(c, s->qkv, s->norm1.y, W(b, b->qkv_w), W(b, b->qkv_b));
     mx_attention(c, s->attended, s->lse, by_head(b, s->qkv), W(b, b->table), lay);
     if (s->rows.count) {
-        mx_gather_rows(c, s->kept, as_rows(s->attended), s->rows.index);
+        mx_gather_rows(c, s->selected, as_rows(s->attended), s->rows.index);
         mx_gather_rows(c, s->mid, as_rows(s->x), s->rows.index);
     }
-    mx_linear_add(c, s->mid, s->rows.count ? s->mid : s->x, s->kept, W(b, b->proj_w), W(b, b->proj_b),
-                  s->keep.attention);
+    mx_linear_add(c, s->mid, s->rows.count ? s->mid : s->x, s->selected, W(b, b->proj_w), W(b, b->proj_b),
+                  s->drop.attention);
     if (!passing) return;
     mx_arena_release(c->arena, mark);
     s->norm1 = (mx_norm_saved){0};
 }
 
-/* out [N,C] = mid + keep · MLP(LN2(mid)). What has no room yet is pushed. */
+/* out [N,C] = mid + drop · MLP(LN2(mid)). What has no room yet is pushed. */
 static void mlp_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_block_saved *s) {
     if (!mx_ok(c)) return;
     norm_room(c, &s->norm2, s->mid);
@@ -116,7 +116,7 @@ static void mlp_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_block_sa
     if (!mx_ok(c)) return;
     norm2(c, b, s);
     mx_linear_gelu(c, s->act, s->hidden, s->norm2.y, W(b, b->fc1_w), W(b, b->fc1_b));
-    mx_linear_add(c, out, s->mid, s->act, W(b, b->fc2_w), W(b, b->fc2_b), s->keep.mlp);
+    mx_linear_add(c, out, s->mid, s->act, W(b, b->fc2_w), W(b, b->fc2_b), s->drop.mlp);
 }
 
 static mx_tensor infer(mx_ctx *c, const mx_block *b, mx_tensor x, const mx_layout *lay) {
@@ -129,44 +129,44 @@ static mx_tensor infer(mx_ctx *c, const mx_block *b, mx_tensor x, const mx_layou
     return x;
 }
 
-/* Pushes what is kept, in the order of mx_block_saved. */
-static void keep_room(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
+/* Pushes what is saved, in the order of mx_block_saved. */
+static void saved_room(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     s->mark = c->arena->used;
-    if (s->save <= MX_SAVE_ATTENTION) attention_room(c, b, s);
-    if (s->save == MX_SAVE_ALL) norm_room(c, &s->norm1, s->x);
+    if (s->recompute <= MX_RECOMPUTE_MLP) attention_room(c, b, s);
+    if (s->recompute == MX_RECOMPUTE_NOTHING) norm_room(c, &s->norm1, s->x);
     s->mlp_mark = c->arena->used;
-    if (s->save == MX_SAVE_ALL) norm_room(c, &s->norm2, s->mid);
-    if (s->save <= MX_SAVE_PRODUCTS) room(c, &s->hidden, s->mid, 4 * b->width, c->activations);
-    if (s->save == MX_SAVE_ALL) room(c, &s->act, s->mid, 4 * b->width, c->activations);
+    if (s->recompute == MX_RECOMPUTE_NOTHING) norm_room(c, &s->norm2, s->mid);
+    if (s->recompute <= MX_RECOMPUTE_POINTWISE) room(c, &s->hidden, s->mid, 4 * b->width, c->activations);
+    if (s->recompute == MX_RECOMPUTE_NOTHING) room(c, &s->act, s->mid, 4 * b->width, c->activations);
     s->top = c->arena->used;
 }
 
 mx_tensor mx_block_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_tensor x, const mx_layout *lay,
-                           mx_keep keep, mx_rows_wanted rows, mx_block_saved *saved) {
+                           mx_drop_scale drop, mx_selected_rows rows, mx_block_saved *saved) {
     if (!mx_ok(c)) return MX_ABSENT;
     if (!saved) return infer(c, b, x, lay);
-    *saved = (mx_block_saved){.save = saved->save, .x = x, .keep = keep, .rows = rows};
-    keep_room(c, b, saved);
-    room(c, &out, behind(saved), b->width, MX_F32);
+    *saved = (mx_block_saved){.recompute = saved->recompute, .x = x, .drop = drop, .rows = rows};
+    saved_room(c, b, saved);
+    room(c, &out, rows_shape(saved), b->width, MX_F32);
     if (!mx_ok(c)) return MX_ABSENT;
     size_t mark = c->arena->used;
-    mx_block_saved s = *saved; /* with what is not kept: above the mark, gone behind the block */
+    mx_block_saved s = *saved; /* with what is not saved: above the mark, gone after the block */
     attention_forward(c, b, lay, &s);
     mlp_forward(c, b, out, &s);
     mx_arena_release(c->arena, mark);
     return out;
 }
 
-/* The gradient of a residual branch: d itself, or d scaled by the samples' keep factors (pushed on the
+/* The gradient of a residual branch: d itself, or d scaled by the samples' scales (pushed on the
  * arena). */
-static mx_tensor branch_gradient(mx_ctx *c, mx_tensor d, mx_tensor keep) {
-    if (!mx_present(keep)) return d;
+static mx_tensor branch_gradient(mx_ctx *c, mx_tensor d, mx_tensor scale) {
+    if (!mx_present(scale)) return d;
     mx_tensor scaled = mx_alloc_like(c, d);
-    mx_scale_samples(c, scaled, d, keep);
+    mx_scale_samples(c, scaled, d, scale);
     return scaled;
 }
 
-/* Computes what was not kept of hidden and act; returns where act begins, if it is only passing. */
+/* Computes what was not saved of hidden and act; returns where act begins, if it is only passing. */
 static size_t mlp_again(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     bool again = !mx_present(s->hidden);
     if (again) {
@@ -186,7 +186,7 @@ static size_t mlp_again(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
 /* d [N,C] += the MLP branch's gradient. hidden becomes its own gradient; what is pushed stays. */
 static void mlp_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, mx_tensor d) {
     size_t mark = mlp_again(c, b, s);
-    mx_tensor dout = branch_gradient(c, d, s->keep.mlp), dhidden = s->hidden;
+    mx_tensor dout = branch_gradient(c, d, s->drop.mlp), dhidden = s->hidden;
     mx_linear_gelu_back(c, dhidden, G(b, b->fc2_w), G(b, b->fc2_b), dout, s->act, s->hidden, W(b, b->fc2_w));
     mx_arena_release(c->arena, mark);
     if (norm_room(c, &s->norm2, s->mid) && mx_ok(c)) norm2(c, b, s);
@@ -212,17 +212,17 @@ static void qkv_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, const 
                       W(b, b->norm1_w), true);
 }
 
-/* drows [N,C]: gradient of mid; d [B,L,C]: of x (the same tensor when all rows matter) */
+/* drows [N,C]: gradient of mid; d [B,L,C]: of x (the same tensor when all rows are selected) */
 static void attention_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, const mx_layout *lay,
                                mx_tensor d, mx_tensor drows) {
     bool partial = s->rows.count > 0;
     mx_tensor dattended = mx_alloc_like(c, s->attended);
     size_t mark = c->arena->used;
-    mx_tensor dkept = partial ? mx_alloc_like(c, s->kept) : dattended;
-    mx_tensor dout = branch_gradient(c, drows, s->keep.attention);
-    mx_linear_back(c, dkept, G(b, b->proj_w), G(b, b->proj_b), dout, s->kept, W(b, b->proj_w));
+    mx_tensor dselected = partial ? mx_alloc_like(c, s->selected) : dattended;
+    mx_tensor dout = branch_gradient(c, drows, s->drop.attention);
+    mx_linear_back(c, dselected, G(b, b->proj_w), G(b, b->proj_b), dout, s->selected, W(b, b->proj_w));
     if (partial) {
-        mx_scatter_rows(c, as_rows(dattended), dkept, s->rows.index);
+        mx_scatter_rows(c, as_rows(dattended), dselected, s->rows.index);
         mx_scatter_rows(c, as_rows(d), drows, s->rows.index);
     }
     mx_arena_release(c->arena, mark);
@@ -234,8 +234,8 @@ void mx_block_backward(mx_ctx *c, const mx_block *b, const mx_block_saved *saved
     if (!mx_ok(c)) return;
     mx_block_saved s = *saved;
     mx_tensor drows = s.rows.count ? dy : d;
-    mx_arena_release(c->arena, s.top); /* the block behind is done: nobody reads this one's output any more */
-    if (s.save == MX_SAVE_INPUT) {
+    mx_arena_release(c->arena, s.top); /* the next block is done: this one's output is no longer read */
+    if (s.recompute == MX_RECOMPUTE_BLOCK) {
         attention_forward(c, b, lay, &s);
         s.mlp_mark = c->arena->used;
     }
@@ -243,4 +243,9 @@ void mx_block_backward(mx_ctx *c, const mx_block *b, const mx_block_saved *saved
     mx_arena_release(c->arena, s.mlp_mark);
     attention_backward(c, b, &s, lay, d, drows);
     mx_arena_release(c->arena, saved->mark);
+}
+
+/* linear layers per token 12 C², attention 2 n C with n tokens attended to */
+double mx_block_macs(double tokens, double width, double attended) {
+    return tokens * (12 * width * width + 2 * attended * width);
 }

@@ -8,6 +8,9 @@
 
 #define MX_MAX_STAGES 6
 
+typedef struct mx_encoder_kind mx_encoder_kind; /* model/encoder/encoders.h */
+typedef struct mx_head_kind mx_head_kind;       /* model/head/heads.h */
+
 typedef struct {
     char name[32]; /* named model it started from, or "custom" */
     int image_h, image_w, patch, channels;
@@ -16,6 +19,8 @@ typedef struct {
     int decoder_dim, decoder_depth, decoder_heads; /* decoder_dim 0: no decoder (a classifier) */
     int classes;                                   /* 0: no head */
     bool norm_pix;
+    const mx_encoder_kind *encoder; /* NULL: the default; the fields above are read by the kind's own check */
+    const mx_head_kind *head;       /* NULL: the default */
 } mx_model_config;
 
 /* What a named model's users start from; the authors' values for the paper's models (schedule.md 3). */
@@ -41,13 +46,5 @@ const char *mx_model_names(void);
 
 /* Refuses what does not divide, with the sentence that says which number would work. */
 mx_status mx_model_check(const mx_model_config *config, mx_error *e);
-
-static inline int mx_stage_width(const mx_model_config *c, int k) { return c->embed_dim << k; }
-static inline int mx_model_stride(const mx_model_config *c) { return c->patch << (c->stages - 1); }
-static inline int mx_grid_h(const mx_model_config *c, int k) { return c->image_h / (c->patch << k); }
-static inline int mx_grid_w(const mx_model_config *c, int k) { return c->image_w / (c->patch << k); }
-/* Window side per axis: never larger than the grid. */
-int mx_window_h(const mx_model_config *c, int k);
-int mx_window_w(const mx_model_config *c, int k);
 
 #endif

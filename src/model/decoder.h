@@ -5,7 +5,7 @@
 
 #include "model/block.h"
 #include "model/config.h"
-#include "model/mixing.h"
+#include "model/token_order.h"
 
 typedef struct {
     const mx_model_config *config;
@@ -23,14 +23,21 @@ typedef struct {
 mx_status mx_decoder_add(mx_decoder *de, mx_params *p, const mx_model_config *config, mx_error *e);
 void mx_decoder_free(mx_decoder *de);
 
-/* features [B,L,C] → predictions: every_row: [2B*L,P] of all positions (mixing.all_*), else [B*L,P] of the
- * masked ones only (mixing.rows), which is all that the loss reads; P = stride²·channels. The last block's
+/* features [B,L,C] → predictions: every_row: [2B*L,P] of all positions (order.all_*), else [B*L,P] of the
+ * masked ones only (order.rows), which is all that the loss reads; P = stride²·channels. The last block's
  * MLP and projection, the norm and the prediction are computed for those rows alone. */
-mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features, const mx_mixing *mix,
+mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features, const mx_token_order *order,
                              bool every_row, mx_decoder_saved *saved);
 /* dpred [B*L,P] (masked rows) → dfeatures [B,L,C]; parameter gradients add. dfeatures must lie below what
  * forward pushed, which is given back on the way. */
-void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *saved, const mx_mixing *mix,
-                         mx_tensor dfeatures, mx_tensor dpred);
+void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *saved,
+                         const mx_token_order *order, mx_tensor dfeatures, mx_tensor dpred);
+
+/* Forward multiply-adds an image: two sequences, at all positions. */
+double mx_decoder_macs(const mx_model_config *config);
+/* Is this the name of a tensor of the decoder (the mask token is one)? */
+bool mx_decoder_owns(const char *tensor);
+/* As mx_encoder_kind's table, of the decoder's tensors. */
+bool mx_decoder_table(const mx_model_config *config, const char *name, int *height, int *width);
 
 #endif

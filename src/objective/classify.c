@@ -16,10 +16,10 @@ typedef struct {
     uint64_t seed;
     int batch, classes, blocks;
     mx_model_config config;
-    mx_mixing mix;
+    mx_token_order order;
     float *targets, *logits; /* [batch,classes] */
-    mx_keep *keep;           /* [encoder blocks] drop-path factors, which live in keep_memory */
-    float *keep_memory;
+    mx_drop_scale *drop;     /* [encoder blocks] drop-path factors, which live in drop_memory */
+    float *drop_memory;
     int32_t *no_labels; /* [batch] of class 0, for steps on noise */
 } classify;
 
@@ -109,30 +109,30 @@ static mx_status make(void **state, const mx_objective_config *c, mx_error *e) {
                     .blocks = c->model->encoder.blocks,
                     .config = c->model->config};
     size_t batch = (size_t)x->batch, blocks = (size_t)x->blocks, cells = batch * (size_t)x->classes;
-    if (mx_mixing_make(&x->mix, &x->config, x->batch, false, e)) return e->status;
+    if (mx_token_order_make(&x->order, &x->config, x->batch, false, e)) return e->status;
     x->targets = calloc(cells, sizeof *x->targets);
     x->logits = calloc(cells, sizeof *x->logits);
-    x->keep = calloc(blocks, sizeof *x->keep);
-    x->keep_memory = calloc(2 * blocks * batch, sizeof *x->keep_memory);
+    x->drop = calloc(blocks, sizeof *x->drop);
+    x->drop_memory = calloc(2 * blocks * batch, sizeof *x->drop_memory);
     x->no_labels = calloc(batch, sizeof *x->no_labels);
-    if (!x->targets || !x->logits || !x->keep || !x->keep_memory || !x->no_labels)
+    if (!x->targets || !x->logits || !x->drop || !x->drop_memory || !x->no_labels)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the targets of %zu images", batch);
     /* the dry run must see which blocks drop paths */
-    mx_drop_path_draw(x->keep, x->keep_memory, x->blocks, x->batch, x->settings->drop_path, 0, 0, 0);
+    mx_drop_path_draw(x->drop, x->drop_memory, x->blocks, x->batch, x->settings->drop_path, 0, 0, 0);
     return MX_OK;
 }
 
 static void release(void *state) {
     classify *x = state;
     if (!x) return;
-    mx_mixing_free(&x->mix);
-    free(x->targets), free(x->logits), free(x->keep), free(x->keep_memory), free(x->no_labels);
+    mx_token_order_free(&x->order);
+    free(x->targets), free(x->logits), free(x->drop), free(x->drop_memory), free(x->no_labels);
     free(x);
 }
 
 static size_t bytes(const mx_model *m, int batch, int64_t held) {
     size_t each = 2 * (size_t)m->config.classes + 2 * (size_t)m->encoder.blocks;
-    return mx_mixing_bytes(&m->config, batch) + (size_t)batch * each * sizeof(float) +
+    return mx_token_order_bytes(&m->config, batch) + (size_t)batch * each * sizeof(float) +
            (size_t)held * MX_EVALUATED_BYTES;
 }
 
@@ -141,14 +141,14 @@ static mx_tensor classes_tensor(const classify *x, float *data) {
 }
 
 /* Bytes of the factors of dropped paths. */
-static size_t keep_bytes(const classify *x) {
-    return sizeof *x->keep_memory * 2 * (size_t)x->blocks * (size_t)x->batch;
+static size_t drop_bytes(const classify *x) {
+    return sizeof *x->drop_memory * 2 * (size_t)x->blocks * (size_t)x->batch;
 }
 
 static void attach(void *state, mx_ctx *c) {
     classify *x = state;
-    mx_mixing_attach(c, &x->mix);
-    mx_attach(c, x->keep_memory, keep_bytes(x));
+    mx_token_order_attach(c, &x->order);
+    mx_attach(c, x->drop_memory, drop_bytes(x));
     mx_attach(c, x->logits, mx_bytes(classes_tensor(x, x->logits)));
 }
 
@@ -158,27 +158,27 @@ static void draw(void *state, mx_ctx *c, float *images, const int32_t *labels) {
     const mx_model_config *m = &x->config;
     mx_mixup_apply(&x->settings->mixup, images, labels ? labels : x->no_labels, x->targets, x->batch,
                    m->channels, m->image_h, m->image_w, x->classes, x->seed, c->step, c->micro, &c->error);
-    mx_drop_path_draw(x->keep, x->keep_memory, x->blocks, x->batch, x->settings->drop_path, x->seed, c->step,
+    mx_drop_path_draw(x->drop, x->drop_memory, x->blocks, x->batch, x->settings->drop_path, x->seed, c->step,
                       c->micro);
-    mx_upload(c, x->keep_memory, x->keep_memory, keep_bytes(x));
+    mx_upload(c, x->drop_memory, x->drop_memory, drop_bytes(x));
 }
 
 static void pass(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, float scale) {
     classify *x = state;
-    mx_classify_pass(c, m, loss, classes_tensor(x, x->logits), images, classes_tensor(x, x->targets), &x->mix,
-                     x->keep, scale);
+    mx_classify_pass(c, m, loss, classes_tensor(x, x->logits), images, classes_tensor(x, x->targets),
+                     &x->order, x->drop, scale);
 }
 
 static void between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
     classify *x = state;
-    mx_classify_logits(c, m, classes_tensor(x, x->logits), images, &x->mix);
+    mx_classify_logits(c, m, classes_tensor(x, x->logits), images, &x->order);
 }
 
 static mx_status held_out(void *state, mx_session *s, mx_model *m, const mx_loader_config *loader,
                           mx_measure *out, mx_error *e) {
     classify *x = state;
     mx_evaluation v;
-    if (!mx_evaluate(&v, s, m, &x->mix, x->logits, loader, NULL, e)) {
+    if (!mx_evaluate(&v, s, m, &x->order, x->logits, loader, NULL, e)) {
         const mx_measure all = {.number = {{"val_loss", "perf/test_loss", v.loss},
                                            {"val_top1", "perf/test_acc1", v.top1},
                                            {"val_top5", "perf/test_acc5", v.top5}},

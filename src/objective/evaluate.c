@@ -50,8 +50,8 @@ static mx_status count_image(mx_evaluation *v, counts *c, int64_t index, const f
     return MX_OK;
 }
 
-mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_mixing *mix, float *logits,
-                      const mx_loader_config *config, const int32_t *map, mx_error *e) {
+mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_token_order *mix,
+                      float *logits, const mx_loader_config *config, const int32_t *map, mx_error *e) {
     const mx_model_config *mc = &m->config;
     mx_loader_config lc = *config;
     mx_loader *loader = NULL;

@@ -5,7 +5,7 @@
 
 #include "data/dataset.h"
 #include "model/model.h"
-#include "train/session.h"
+#include "model/session.h"
 
 typedef struct {
     int64_t images;    /* that could be read */
@@ -20,8 +20,8 @@ typedef struct {
  * planned for mx_classify_logits at mix->batch images; logits [mix->batch, classes]. map: model class of each
  * label of the data, or NULL when they are the same. Of config: transform, workers, log, and what of broken
  * ones is allowed and was counted before. Free with mx_evaluation_free, also after a failure. */
-mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_mixing *mix, float *logits,
-                      const mx_loader_config *config, const int32_t *map, mx_error *e);
+mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_token_order *mix,
+                      float *logits, const mx_loader_config *config, const int32_t *map, mx_error *e);
 void mx_evaluation_free(mx_evaluation *v);
 
 /* Position of class `label` when scores [classes] are sorted downwards; equal ones by index. */

@@ -11,7 +11,7 @@
 #include "data/mixup.h"
 #include "model/model.h"
 #include "options/options.h"
-#include "train/session.h"
+#include "model/session.h"
 
 typedef struct mx_objective mx_objective;
 

@@ -61,8 +61,8 @@ static void map_out(mx_ctx *c, float *to, mx_tensor map, const mx_layout *lay) {
     mx_arena_release(c->arena, mark);
 }
 
-static void write_maps(mx_ctx *c, const piece *p, const mx_encode_views *v) {
-    const mx_mixing *mix = &p->handle->mix;
+static void write_maps(mx_ctx *c, const piece *p, const mx_encoded *v) {
+    const mx_token_order *mix = &p->handle->mix;
     for (int k = 0; k < mix->stages; k++) map_out(c, p->out.stage[k], v->stage[k], &mix->layout[k]);
     map_out(c, p->out.tokens, v->tokens, &mix->layout[mix->stages - 1]);
 }
@@ -71,7 +71,7 @@ static void forward(mx_ctx *c, void *user) {
     const piece *p = user;
     const mx_model *m = &p->handle->model;
     const mx_model_config *config = &m->config;
-    mx_encode_views v;
+    mx_encoded v;
     mx_encode(c, m, &v,
               mx_view((void *)(uintptr_t)p->images, MX_F32, p->n, config->channels, config->image_h,
                       config->image_w, 0),
@@ -80,7 +80,7 @@ static void forward(mx_ctx *c, void *user) {
     if (p->out.features) copy_out(c, p->out.features, v.pooled);
     if (mx_ok(c) && (p->out.logits || p->out.probabilities)) {
         mx_tensor logits = mx_alloc(c, MX_F32, 2, (int64_t[]){p->n, config->classes});
-        mx_linear(c, logits, v.pooled, mx_weight(&m->params, m->head_w), mx_weight(&m->params, m->head_b));
+        mx_head_forward(c, m, logits, &v);
         if (p->out.logits) copy_out(c, p->out.logits, logits);
         if (p->out.probabilities) softmax_out(c, p->out.probabilities, logits);
     }
@@ -177,12 +177,12 @@ static mx_status make_memory(mixmae_model *m, const mx_compute *how, mx_error *e
     for (int k = 0; k < m->model.config.stages; k++) all.out.stage[k] = fake;
     all.out.features = all.out.tokens = fake;
     if (m->model.config.classes) all.out.logits = all.out.probabilities = fake;
-    if (mx_mixing_make(&m->mix, &m->model.config, m->max_batch, false, e) ||
+    if (mx_token_order_make(&m->mix, &m->model.config, m->max_batch, false, e) ||
         mx_session_make(&m->session, how, forward, &all, NULL, e))
         return e->status;
     mx_params_attach(&m->session.ctx, &m->model.params);
     mx_params_upload(&m->session.ctx, &m->model.params);
-    mx_mixing_attach(&m->session.ctx, &m->mix);
+    mx_token_order_attach(&m->session.ctx, &m->mix);
     return mx_session_error(&m->session, e);
 }
 
@@ -223,7 +223,7 @@ mixmae_status mixmae_model_load(mixmae_model **out, const char *path, const mixm
 void mixmae_model_free(mixmae_model *m) {
     if (!m) return;
     mx_session_free(&m->session);
-    mx_mixing_free(&m->mix);
+    mx_token_order_free(&m->mix);
     mx_model_free(&m->model);
     if (m->lock_made) pthread_mutex_destroy(&m->lock);
     free(m);
@@ -244,7 +244,7 @@ void mixmae_model_describe(const mixmae_model *m, mixmae_model_info *info) {
                                 .threads = m->session.ctx.threads,
                                 .dtype = mx_dtype_name(m->session.ctx.activations),
                                 .memory = m->model.params.bytes + m->session.planned +
-                                          mx_mixing_bytes(c, m->max_batch)};
+                                          mx_token_order_bytes(c, m->max_batch)};
     memcpy(info->name, c->name, sizeof info->name);
     memcpy(info->mean, m->pixels.mean, sizeof(float) * (size_t)c->channels);
     memcpy(info->std, m->pixels.std, sizeof(float) * (size_t)c->channels);

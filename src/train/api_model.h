@@ -6,12 +6,12 @@
 
 #include "mixmae.h"
 #include "train/checkpoint.h"
-#include "train/session.h"
+#include "train/compute.h"
 
 struct mixmae_model {
     mx_model model;
     mx_pixels pixels;
-    mx_mixing mix; /* without a mask; serves every batch up to max_batch */
+    mx_token_order mix; /* without a mask; serves every batch up to max_batch */
     mx_session session;
     int max_batch;
     pthread_mutex_t lock;

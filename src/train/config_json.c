@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/json_text.h"
+#include "model/model.h"
 
 /* Members of o; true: no memory. */
 static bool put(json_t *o, const char *key, json_t *value) { return json_object_set_new(o, key, value); }
@@ -20,6 +21,15 @@ static bool put_list(json_t *o, const char *key, const int *v, int n) {
     if (!failed) return put(o, key, a);
     json_decref(a);
     return true;
+}
+
+/* The kinds of encoder and head, where they are not the default. */
+static bool put_kinds(json_t *o, const mx_model_config *c) {
+    const mx_model_config none = {0};
+    const mx_encoder_kind *encoder = mx_encoder_of(c);
+    const mx_head_kind *head = mx_head_of(c);
+    return (encoder != mx_encoder_of(&none) && put(o, "encoder", json_string(encoder->name))) ||
+           (c->classes && head != mx_head_of(&none) && put(o, "head", json_string(head->name)));
 }
 
 char *mx_config_to_json(const mx_model_config *c) {
@@ -36,6 +46,7 @@ char *mx_config_to_json(const mx_model_config *c) {
                  put_int(o, "decoder_num_heads", c->decoder_heads) ||
                  put(o, "norm_pix_loss", json_boolean(c->norm_pix));
     if (!failed && c->classes) failed = put_int(o, "num_classes", c->classes);
+    failed = failed || put_kinds(o, c);
     char *text = failed ? NULL : mx_json_text(o, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(o);
     return text;
@@ -91,6 +102,17 @@ static void set_name(mx_model_config *c, const char *name) {
     c->name[n] = 0;
 }
 
+static mx_status get_kinds(const json_t *o, mx_model_config *c, mx_error *e) {
+    const json_t *encoder = json_object_get(o, "encoder"), *head = json_object_get(o, "head");
+    if (encoder && (!json_is_string(encoder) || !(c->encoder = mx_encoder_find(json_string_value(encoder)))))
+        return mx_fail(e, MX_ERR_FORMAT, "configuration: \"encoder\" must be one of %s, found %.40s",
+                       mx_encoder_names(), json_is_string(encoder) ? json_string_value(encoder) : "no text");
+    if (head && (!json_is_string(head) || !(c->head = mx_head_find(json_string_value(head)))))
+        return mx_fail(e, MX_ERR_FORMAT, "configuration: \"head\" must be one of %s, found %.40s",
+                       mx_head_names(), json_is_string(head) ? json_string_value(head) : "no text");
+    return MX_OK;
+}
+
 static mx_status parse(mx_model_config *c, const json_t *o, mx_error *e) {
     const json_t *name = json_object_get(o, "name"), *norm = json_object_get(o, "norm_pix_loss");
     set_name(c, json_is_string(name) ? json_string_value(name) : "custom");
@@ -102,7 +124,7 @@ static mx_status parse(mx_model_config *c, const json_t *o, mx_error *e) {
         get_int(o, "decoder_dim", 0, &c->decoder_dim, e) ||
         get_int(o, "decoder_depth", 0, &c->decoder_depth, e) ||
         get_int(o, "decoder_num_heads", 0, &c->decoder_heads, e) ||
-        get_int(o, "num_classes", 0, &c->classes, e))
+        get_int(o, "num_classes", 0, &c->classes, e) || get_kinds(o, c, e))
         return e->status;
     if (norm && !json_is_boolean(norm))
         return mx_fail(e, MX_ERR_FORMAT, "configuration: \"norm_pix_loss\" must be true or false");

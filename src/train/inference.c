@@ -14,7 +14,7 @@
 static void work(mx_ctx *c, void *user) {
     mx_inference *f = user;
     const mx_model_config *m = &f->model.config;
-    mx_encode_views views;
+    mx_encoded views;
     size_t mark = c->arena->used;
     mx_tensor images = mx_view(f->images, MX_F32, f->now, m->channels, m->image_h, m->image_w, 0);
     mx_tensor out = mx_view(f->out, MX_F32, f->now, f->each_out, 0, 0, 0);
@@ -74,7 +74,7 @@ mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output outp
                             const mixmae_sink *sink, mx_error *e) {
     memset(f, 0, sizeof *f);
     f->output = output;
-    int threads = o->threads > 0 ? (int)o->threads : mx_processors();
+    int threads = mx_session_threads((int)o->threads);
     if (mx_compute_make(&f->how, o->backend, o->dtype, threads, e) || open_model(f, o, stage, sink, e))
         return e->status;
     const mx_model_config *m = &f->model.config;
@@ -96,13 +96,13 @@ mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output outp
     if (!f->images || !f->out)
         return mx_fail(e, MX_ERR_MEMORY,
                        "out of memory for a batch of %d images: a smaller --batch-size takes less", f->batch);
-    if (mx_mixing_make(&f->mix, m, f->batch, false, e)) return e->status;
+    if (mx_token_order_make(&f->mix, m, f->batch, false, e)) return e->status;
     f->now = f->batch;
     if (mx_session_make(&f->session, &f->how, work, f, NULL, e)) return e->status;
     mx_ctx *c = &f->session.ctx;
     mx_params_attach(c, &f->model.params);
     mx_params_upload(c, &f->model.params);
-    mx_mixing_attach(c, &f->mix);
+    mx_token_order_attach(c, &f->mix);
     mx_attach(c, f->out, sizeof *f->out * (size_t)f->batch * (size_t)f->each_out);
     return mx_session_error(&f->session, e);
 }
@@ -116,7 +116,7 @@ void mx_machine_notice(const mx_compute *how, const mixmae_sink *sink) {
 void mx_inference_free(mx_inference *f) {
     if (!f) return;
     mx_session_free(&f->session);
-    mx_mixing_free(&f->mix);
+    mx_token_order_free(&f->mix);
     mx_model_free(&f->model);
     free(f->images), free(f->out);
 }

@@ -5,7 +5,7 @@
 
 #include "options/options.h"
 #include "train/checkpoint.h"
-#include "train/session.h"
+#include "train/compute.h"
 
 typedef enum {
     MX_OUT_LOGITS, /* [classes] */
@@ -17,7 +17,7 @@ typedef enum {
 typedef struct {
     mx_model model;
     mx_pixels pixels;
-    mx_mixing mix;
+    mx_token_order mix;
     mx_compute how;
     mx_session session;
     mx_transform transform; /* evaluation */

@@ -35,23 +35,9 @@ static float *values(const mx_model *m, const mx_param *q) {
     return (q->fixed ? m->params.fixed : m->params.weight) + q->offset;
 }
 
-/* Height and width of a tensor that is a picture of tokens or of window offsets; false for all others. */
 static bool table_sides(const mx_model *m, const char *name, int *height, int *width) {
-    const mx_model_config *c = &m->config;
-    int stage = 0;
-    if (!strcmp(name, "absolute_pos_embed")) {
-        *height = mx_grid_h(c, 0), *width = mx_grid_w(c, 0);
-        return true;
-    }
-    if (!strcmp(name, "decoder_pos_embed")) {
-        *height = mx_grid_h(c, c->stages - 1), *width = mx_grid_w(c, c->stages - 1);
-        return true;
-    }
-    if (!strstr(name, ".relative_position_bias_table") || sscanf(name, "layers.%d.", &stage) != 1 ||
-        stage < 0 || stage >= c->stages)
-        return false;
-    *height = 2 * mx_window_h(c, stage) - 1, *width = 2 * mx_window_w(c, stage) - 1;
-    return true;
+    return m->encoder.kind->table(&m->config, name, height, width) ||
+           mx_decoder_table(&m->config, name, height, width);
 }
 
 static bool same_shape(const mx_param *a, const mx_param *b) {
@@ -93,7 +79,7 @@ void mx_adapt_channels(float *to, const float *from, int64_t rows, int channels,
  * adapted, the decoder's prediction of pixels starts anew. *done: nothing more is to do for q. */
 static mx_status change_channels(transfer *t, bool *done, const mx_param *q, const mx_param *f, mx_error *e) {
     int want = t->to->config.channels, have = t->from->config.channels;
-    bool patches = !strcmp(q->name, "patch_embed.proj.weight"),
+    bool patches = !strcmp(q->name, t->to->encoder.kind->pixels),
          pixels = !strncmp(q->name, "decoder_pred.", 13);
     if (want == have || (!patches && !pixels)) return MX_OK;
     if (!t->config->adapt_channels)
@@ -144,11 +130,6 @@ static mx_status move_tensor(transfer *t, const mx_param *q, mx_error *e) {
     return MX_OK;
 }
 
-static bool is_head(const char *name) { return !strncmp(name, "head.", 5); }
-static bool is_decoder(const char *name) {
-    return !strncmp(name, "decoder_", 8) || !strcmp(name, "mask_token");
-}
-
 /* A kept head must mean the same classes. */
 static mx_status check_head(const transfer *t, mx_error *e) {
     const mx_model *a = t->to, *b = t->from;
@@ -170,9 +151,9 @@ static mx_status leave_out(const transfer *t, mx_error *e) {
     for (int i = 0; i < p->count; i++) {
         const char *name = p->item[i].name;
         bool unused = mx_params_find(&t->to->params, name) == MX_NO_PARAM;
-        if (is_head(name) && (unused || !t->config->keep_head))
+        if (mx_head_owns(name) && (unused || !t->config->keep_head))
             head++;
-        else if (unused && is_decoder(name))
+        else if (unused && mx_decoder_owns(name))
             decoder++;
         else if (unused && !t->config->partial)
             return mx_fail(e, MX_ERR_SHAPE, "tensor %s of the checkpoint has no place in this model", name);
@@ -193,7 +174,7 @@ mx_status mx_init_from(mx_model *m, const mx_model *from, const mx_init_config *
     if (config->keep_head && check_head(&t, e)) return e->status;
     for (int i = 0; i < m->params.count; i++) {
         const mx_param *q = &m->params.item[i];
-        if (is_head(q->name) && !config->keep_head) continue;
+        if (mx_head_owns(q->name) && !config->keep_head) continue;
         if (move_tensor(&t, q, e)) return e->status;
     }
     if (leave_out(&t, e)) return e->status;

@@ -11,6 +11,7 @@
 
 #include "io/pth.h"
 #include "io/safetensors.h"
+#include "model/head/heads.h"
 
 #define say mx_inspect_say
 
@@ -54,7 +55,7 @@ static int group_of(const char *name) {
     const char *n = bare_name(name);
     if (strstr(n, "pos_embed")) return POSITION;
     if (!strncmp(n, "decoder", 7) || !strcmp(n, "mask_token")) return DECODER;
-    return strncmp(n, "head.", 5) ? ENCODER : HEAD;
+    return mx_head_owns(n) ? HEAD : ENCODER;
 }
 
 static void statistics(char out[128], const mx_st_tensor *t, int64_t n) {

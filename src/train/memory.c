@@ -102,19 +102,19 @@ static size_t kept(const chooser *x, int block) {
 /* The moves of one block: those of the lower convex hull of work over bytes saved, so that a later one never
  * gives more for less. */
 static void add_moves(chooser *x, int block) {
-    double saved[MX_SAVE_LEVELS] = {0}, work[MX_SAVE_LEVELS] = {0};
+    double saved[MX_RECOMPUTE_LEVELS] = {0}, work[MX_RECOMPUTE_LEVELS] = {0};
     size_t all = kept(x, block);
-    for (int level = 1; level < MX_SAVE_LEVELS && !x->e->status; level++) {
+    for (int level = 1; level < MX_RECOMPUTE_LEVELS && !x->e->status; level++) {
         x->save[block] = (uint8_t)level;
         peak(x);
         saved[level] = (double)(all - kept(x, block));
         work[level] = x->work_a_byte * saved[1] + x->t->session.flops - x->flops;
     }
-    x->save[block] = MX_SAVE_ALL;
-    for (int from = 0; from < MX_SAVE_LEVELS - 1;) {
+    x->save[block] = MX_RECOMPUTE_NOTHING;
+    for (int from = 0; from < MX_RECOMPUTE_LEVELS - 1;) {
         int best = from + 1;
         double least = INFINITY;
-        for (int to = from + 1; to < MX_SAVE_LEVELS; to++) {
+        for (int to = from + 1; to < MX_RECOMPUTE_LEVELS; to++) {
             double price = (work[to] - work[from]) / (saved[to] - saved[from]);
             if (price < least) least = price, best = to;
         }
@@ -189,9 +189,9 @@ mx_status mx_memory_choose(mx_trainer *t, size_t arena, uint8_t *save, double *w
                            mx_error *e) {
     int blocks = mx_model_blocks(&t->model);
     chooser x = {.t = t, .save = save, .blocks = blocks < MX_MAX_SAVED ? blocks : MX_MAX_SAVED, .e = e};
-    memset(save, MX_SAVE_ALL, MX_MAX_SAVED);
+    memset(save, MX_RECOMPUTE_NOTHING, MX_MAX_SAVED);
     *work = *again = 0;
-    if (!(x.moves = calloc((size_t)x.blocks * (MX_SAVE_LEVELS - 1), sizeof *x.moves)))
+    if (!(x.moves = calloc((size_t)x.blocks * (MX_RECOMPUTE_LEVELS - 1), sizeof *x.moves)))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory while fitting %d blocks into memory", blocks);
     size_t now = peak(&x);
     *work = x.flops = t->session.flops;
@@ -213,7 +213,7 @@ mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset
     mx_trainer t;
     mx_memory_plan m;
     double work, again;
-    memset(s->save, MX_SAVE_ALL, sizeof s->save);
+    memset(s->save, MX_RECOMPUTE_NOTHING, sizeof s->save);
     s->again = 0;
     if (!s->memory) return MX_OK;
     if (mx_trainer_make(&t, s, true, NULL, e)) goto done;
@@ -235,11 +235,11 @@ done:
 }
 
 void mx_memory_text(const mx_settings *s, int blocks, char *out, size_t size) {
-    static const char *const what[MX_SAVE_LEVELS] = {"", "norms and GELU", "the MLP up to GELU",
-                                                     "the whole block"};
+    static const char *const what[MX_RECOMPUTE_LEVELS] = {"", "norms and GELU", "the MLP up to GELU",
+                                                          "the whole block"};
     size_t n = 0;
     out[0] = 0;
-    for (int level = 1; level < MX_SAVE_LEVELS; level++) {
+    for (int level = 1; level < MX_RECOMPUTE_LEVELS; level++) {
         int count = 0;
         for (int i = 0; i < blocks && i < MX_MAX_SAVED; i++) count += s->save[i] == level;
         if (count && n < size)

@@ -10,8 +10,8 @@
 
 #include "data/index.h"
 #include "io/file.h"
-#include "train/session.h"
 #include "base/again.h"
+#include "train/compute.h"
 
 static char *join(const char *root, const char *name) {
     char *path = NULL;

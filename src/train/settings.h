@@ -10,7 +10,7 @@
 #include "optim/schedule.h"
 #include "options/options.h"
 #include "train/checkpoint.h"
-#include "train/session.h"
+#include "train/compute.h"
 
 #define MX_MAX_SAVED (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */
 
@@ -28,7 +28,7 @@ typedef struct {
     int max_skipped;
     int threads, workers;
     size_t memory;              /* what the process may take, in bytes; 0: no limit (train/memory.h) */
-    uint8_t save[MX_MAX_SAVED]; /* mx_save of each block, encoder then decoder; blocks behind keep all */
+    uint8_t save[MX_MAX_SAVED]; /* mx_recompute of each block, encoder then decoder; blocks behind keep all */
     double again;               /* work that is done again, as a share of the step's */
     const char *backend;
     mx_dtype activations;   /* MX_F32, or MX_BF16: mixed precision */

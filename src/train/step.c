@@ -43,7 +43,7 @@ static void dry_step(mx_ctx *c, void *user) {
 
 static void set_levels(mx_trainer *t, const uint8_t *save) {
     for (int i = 0; i < mx_model_blocks(&t->model) && i < MX_MAX_SAVED; i++)
-        t->model.saved[i].save = (mx_save)save[i];
+        t->model.saved[i].recompute = (mx_recompute)save[i];
 }
 
 static void attach(mx_trainer *t) {

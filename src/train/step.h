@@ -6,7 +6,7 @@
 #ifndef MX_TRAIN_STEP_H
 #define MX_TRAIN_STEP_H
 
-#include "train/session.h"
+#include "train/compute.h"
 #include "train/settings.h"
 
 #define MX_UNREAD 16 /* steps that may be under way before the host looks at their results */

@@ -7,7 +7,7 @@
 #define MX_TRAIN_VERIFY_H
 
 #include "io/safetensors.h"
-#include "train/session.h"
+#include "train/compute.h"
 
 /* What a check is of, and so which limit it has. */
 typedef enum {

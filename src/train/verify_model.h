@@ -4,14 +4,14 @@
 
 #include "model/model.h"
 #include "optim/adamw.h"
-#include "train/session.h"
+#include "train/compute.h"
 #include "train/verify.h"
 
 /* A golden file's model, inputs and settings in memory. */
 typedef struct {
     mx_report_card *card;
     mx_model model;
-    mx_mixing mix;
+    mx_token_order mix;
     mx_session session;
     mx_adamw_config adamw;
     int batch, steps;

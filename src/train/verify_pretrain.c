@@ -71,7 +71,7 @@ static bool set_mask(mx_exam *x, const float *values, int64_t count) {
         return false;
     }
     for (int i = 0; i < x->mix.units; i++) mask[i] = values[i] != 0;
-    mx_mixing_set(&x->mix, mask);
+    mx_token_order_set(&x->mix, mask);
     free(mask);
     return true;
 }

@@ -1,8 +1,10 @@
-/* Layouts and index tables of a mask, see mixing.h. */
-#include "model/mixing.h"
+/* Layouts and index tables of a mask, see token_order.h. */
+#include "model/token_order.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "model/encoder/encoders.h"
 
 typedef struct {
     char *next;
@@ -26,15 +28,16 @@ static void layout_arrays(mx_layout *lay, carver *c) {
     lay->group = carve(c, (size_t)lay->tokens);
 }
 
-static void lay_out(mx_mixing *m, const mx_model_config *config, int batch, carver *c) {
+static void lay_out(mx_token_order *m, const mx_model_config *config, int batch, carver *c) {
     int last = config->stages - 1;
     size_t rows = (size_t)batch * (size_t)stage_tokens(config, last);
     for (int k = 0; k <= last; k++) {
         mx_layout *lay = &m->layout[k];
-        *lay = (mx_layout){.grid_h = mx_grid_h(config, k),
-                           .grid_w = mx_grid_w(config, k),
-                           .window_h = mx_window_h(config, k),
-                           .window_w = mx_window_w(config, k),
+        const mx_stage_shape shape = mx_stage_shape_of(config, k);
+        *lay = (mx_layout){.grid_h = shape.grid_h,
+                           .grid_w = shape.grid_w,
+                           .window_h = shape.window_h,
+                           .window_w = shape.window_w,
                            .tokens = stage_tokens(config, k)};
         lay->max_segment = lay->window_h * lay->window_w;
         lay->max_segments = 2 * (lay->tokens / lay->max_segment);
@@ -58,17 +61,18 @@ static void lay_out(mx_mixing *m, const mx_model_config *config, int batch, carv
     m->scratch = carve(c, sizeof(int32_t) * (size_t)stage_tokens(config, 0));
 }
 
-size_t mx_mixing_bytes(const mx_model_config *config, int batch) {
-    mx_mixing m = {0};
+size_t mx_token_order_bytes(const mx_model_config *config, int batch) {
+    mx_token_order m = {0};
     carver c = {0};
     lay_out(&m, config, batch, &c);
     return c.bytes;
 }
 
-mx_status mx_mixing_make(mx_mixing *m, const mx_model_config *config, int batch, bool masked, mx_error *e) {
-    *m = (mx_mixing){
+mx_status mx_token_order_make(mx_token_order *m, const mx_model_config *config, int batch, bool masked,
+                              mx_error *e) {
+    *m = (mx_token_order){
         .stages = config->stages, .batch = batch, .units = stage_tokens(config, config->stages - 1)};
-    size_t bytes = mx_mixing_bytes(config, batch);
+    size_t bytes = mx_token_order_bytes(config, batch);
     if (!(m->memory = aligned_alloc(MX_ALIGN, bytes)))
         return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu bytes for a step's index tables", bytes);
     memset(m->memory, 0, bytes);
@@ -80,27 +84,29 @@ mx_status mx_mixing_make(mx_mixing *m, const mx_model_config *config, int batch,
             m->layout[k].group = NULL;
             m->layout[k].max_segments /= 2;
         }
-    mx_mixing_set(m, NULL);
+    mx_token_order_set(m, NULL);
     return MX_OK;
 }
 
-void mx_mixing_attach(mx_ctx *c, const mx_mixing *m) { mx_attach(c, m->memory, m->bytes); }
-void mx_mixing_upload(mx_ctx *c, const mx_mixing *m) { mx_upload(c, m->memory, m->memory, m->bytes); }
+void mx_token_order_attach(mx_ctx *c, const mx_token_order *m) { mx_attach(c, m->memory, m->bytes); }
+void mx_token_order_upload(mx_ctx *c, const mx_token_order *m) {
+    mx_upload(c, m->memory, m->memory, m->bytes);
+}
 
-void mx_mixing_free(mx_mixing *m) {
+void mx_token_order_free(mx_token_order *m) {
     if (!m) return;
     free(m->memory);
     memset(m, 0, sizeof *m);
 }
 
 /* Mask value of the unit under token (r, c) of stage k: nearest-neighbour upsampling of the mask. */
-static uint8_t unit_mask(const mx_mixing *m, int k, int r, int c) {
+static uint8_t unit_mask(const mx_token_order *m, int k, int r, int c) {
     int shift = m->stages - 1 - k;
     return m->mask[(r >> shift) * m->layout[m->stages - 1].grid_w + (c >> shift)];
 }
 
 /* Appends the tokens of one window that have mask value g as a segment; returns the next free position. */
-static int place_group(mx_mixing *m, int k, int top, int left, int g, int t) {
+static int place_group(mx_token_order *m, int k, int top, int left, int g, int t) {
     mx_layout *lay = &m->layout[k];
     int first = t;
     for (int r = top; r < top + lay->window_h; r++)
@@ -114,7 +120,7 @@ static int place_group(mx_mixing *m, int k, int top, int left, int g, int t) {
     return t;
 }
 
-static void place_stage(mx_mixing *m, int k) {
+static void place_stage(mx_token_order *m, int k) {
     mx_layout *lay = &m->layout[k];
     int t = 0;
     lay->segments = 0;
@@ -127,7 +133,7 @@ static void place_stage(mx_mixing *m, int k) {
 /* Patch merging takes the four tokens of a cell in the order (even row, even column), (odd, even), (even,
  * odd), (odd, odd): row parity fastest (objective.md "Encoder" 3). `position` is scratch: raster → layout of
  * stage k. */
-static void fill_merge(mx_mixing *m, int k, int32_t *position) {
+static void fill_merge(mx_token_order *m, int k, int32_t *position) {
     const mx_layout *from = &m->layout[k], *to = &m->layout[k + 1];
     for (int t = 0; t < from->tokens; t++) position[from->raster[t]] = t;
     for (int u = 0; u < to->tokens; u++) {
@@ -139,7 +145,7 @@ static void fill_merge(mx_mixing *m, int k, int32_t *position) {
 
 /* z1 of mixed image i predicts image i where the mask is 1, z2 of mixed image i predicts image B-1-i where it
  * is 0 (objective.md "Pretraining" 6). */
-static void fill_rows(mx_mixing *m) {
+static void fill_rows(mx_token_order *m) {
     const mx_layout *lay = &m->layout[m->stages - 1];
     int n = 0;
     for (int s = 0; s < 2 * m->batch; s++)
@@ -152,7 +158,7 @@ static void fill_rows(mx_mixing *m) {
         }
 }
 
-void mx_mixing_set(mx_mixing *m, const uint8_t *mask) {
+void mx_token_order_set(mx_token_order *m, const uint8_t *mask) {
     if (mask)
         memcpy(m->mask, mask, (size_t)m->units);
     else

@@ -3,9 +3,9 @@
  *
  * Source: objective.md "Pretraining" 1-6 and "Consequences". Sizes depend on the model and the batch only,
  * contents on the mask, so one object serves all steps and a plan needs no mask. Made in host memory; a pass
- * of the model uploads it to where ops read (mx_mixing_upload). */
-#ifndef MX_MODEL_MIXING_H
-#define MX_MODEL_MIXING_H
+ * of the model uploads it to where ops read (mx_token_order_upload). */
+#ifndef MX_MODEL_TOKEN_ORDER_H
+#define MX_MODEL_TOKEN_ORDER_H
 
 #include "base/rng.h"
 #include "model/config.h"
@@ -23,19 +23,20 @@ typedef struct {
     int32_t *scratch;               /* [L_0] */
     void *memory;
     size_t bytes;
-} mx_mixing;
+} mx_token_order;
 
 /* batch images of the model; masked: two groups a window (pretraining), else one (classifier, features).
- * Before the first mx_mixing_set all tokens have mask 0. Free with mx_mixing_free. */
-mx_status mx_mixing_make(mx_mixing *m, const mx_model_config *config, int batch, bool masked, mx_error *e);
-void mx_mixing_free(mx_mixing *m);
-size_t mx_mixing_bytes(const mx_model_config *config, int batch);
+ * Before the first mx_token_order_set all tokens have mask 0. Free with mx_token_order_free. */
+mx_status mx_token_order_make(mx_token_order *m, const mx_model_config *config, int batch, bool masked,
+                              mx_error *e);
+void mx_token_order_free(mx_token_order *m);
+size_t mx_token_order_bytes(const mx_model_config *config, int batch);
 
-void mx_mixing_attach(mx_ctx *c, const mx_mixing *m);
-void mx_mixing_upload(mx_ctx *c, const mx_mixing *m);
+void mx_token_order_attach(mx_ctx *c, const mx_token_order *m);
+void mx_token_order_upload(mx_ctx *c, const mx_token_order *m);
 
 /* mask [L] raster order, 1 = replaced by the paired image (B-1-i). */
-void mx_mixing_set(mx_mixing *m, const uint8_t *mask);
+void mx_token_order_set(mx_token_order *m, const uint8_t *mask);
 
 /* Draws a mask: a uniformly random subset of int(L·r) units gets 1; range > 0 adds U(0, range) to the ratio
  * first. */

@@ -1,0 +1,10 @@
+/* The Swin encoder without shifts: patch embedding (mixed by index), stages of blocks, patch merging, final
+ * norm. Source: objective.md "Encoder" 1-4; paper section 3.2. */
+#ifndef MX_MODEL_ENCODER_SWIN_H
+#define MX_MODEL_ENCODER_SWIN_H
+
+#include "model/encoder/encoders.h"
+
+extern const mx_encoder_kind mx_encoder_swin;
+
+#endif

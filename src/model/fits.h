@@ -1,0 +1,19 @@
+/* Checks that the parts of a model share: numbers in range, and what to say of one that does not divide. */
+#ifndef MX_MODEL_FITS_H
+#define MX_MODEL_FITS_H
+
+#include "model/config.h"
+
+#define MX_MAX_SIDE      16384
+#define MX_MAX_WIDTH     65536
+#define MX_MAX_DEPTH     64
+#define MX_CHANNEL_LIMIT 64
+
+mx_status mx_in_range(const char *what, int value, int low, int high, mx_error *e);
+/* Refuses: "REFUSED: 8 or 16 work", what fits below and above; 0 where nothing does. */
+mx_status mx_offer_size(const char *refused, int below, int above, mx_error *e);
+/* A width with sine-cosine positions: a multiple of 4. Offers the nearest that also fits, up to `most`. */
+mx_status mx_check_quarter(const mx_model_config *c, const char *what, int width, int most,
+                           bool (*fits)(const mx_model_config *c, int width), mx_error *e);
+
+#endif
