@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "mixmae.h"
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 static char folder[64], with_head[128], without_head[128], named[128], text[1024];
 

@@ -1,5 +1,5 @@
 /* Configurations as JSON, as checkpoints hold them: what is written comes back; what cannot be a model is
- * refused with the member's name (train/checkpoint.h). */
+ * refused with the member's name (checkpoint/checkpoint.h). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 static void same(const mx_model_config *a, const mx_model_config *b) {
     assert_string_equal(a->name, b->name);

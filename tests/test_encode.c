@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "model/model.h"
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 #include "model/session.h"
 
 static mx_model_config config(void) { /* windows smaller than the grid, a rectangle, a decoder and a head */

@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "io/pth_write.h"
-#include "train/convert.h"
-#include "train/foreign.h"
+#include "checkpoint/read_any.h"
+#include "checkpoint/foreign.h"
 
 static char base[64], path[96];
 

@@ -15,8 +15,8 @@
 #include "io/safetensors.h"
 #include "model/interpolate.h"
 #include "pth_files.h"
-#include "train/convert.h"
-#include "train/foreign_groups.h"
+#include "checkpoint/read_any.h"
+#include "checkpoint/foreign_groups.h"
 
 static char base[64], path[96], notes[2000];
 static mx_model model;

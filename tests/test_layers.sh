@@ -20,9 +20,19 @@ allowed src/data 'base/|data/'
 allowed src/io 'base/|io/|(tensorboard|onnx).pb-c.h'
 allowed src/options 'base/|model/|data/|io/|options/|mixmae.h'
 allowed src/objective 'base/|ops/|model/|data/|options/|objective/'
-allowed src/train 'base/|ops/|model/|optim/|data/|io/|options/|objective/|train/|mixmae.h'
-allowed src/command 'base/|ops/|model/|optim/|data/|io/|options/|objective/|train/|command/|mixmae.h'
+allowed src/checkpoint 'base/|ops/|model/|data/|io/|options/|checkpoint/|mixmae.h'
+train='base/|ops/|model/|optim/|data/|io/|options/|objective/|checkpoint/|train/|mixmae.h'
+allowed src/train "$train"
+allowed src/infer "$train|infer/"
+allowed src/report "$train|report/"
+allowed src/verify "$train|verify/"
+allowed src/run "$train|report/|run/"
+allowed src/command "$train|report/|infer/|verify/|run/|command/"
+allowed src/api "$train|infer/|run/|api/"
 allowed cli 'progress.h'
+for folder in "$root"/src/*/; do # each folder has its row above, and may include only what stands before it: no cycles
+    grep -q "^allowed src/$(basename "$folder") " "$0" || fail "$folder has no row in the law"
+done
 grep -rnE '#include <' "$root/cli" | grep -vE '<(mixmae|stdio|stdlib|string|stdbool|signal|stdarg|time|fcntl|unistd|sys/ioctl)\.h>' && fail "cli includes mixmae.h and the system's headers only"
 grep -nE '#include' "$root"/examples/*.c | grep -vE '<(mixmae|stdio|stdlib|string)\.h>' && fail "an example includes mixmae.h and standard headers only"
 grep -nE '#include' "$root"/include/*.h | grep -vE '<(stdbool|stddef|stdint)\.h>' && fail "the public header includes standard headers only"
@@ -41,7 +51,7 @@ done
 # The check itself must be able to fail.
 if [ $# -lt 2 ]; then
     bad=$(mktemp -d)
-    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,options,objective,train,command},cli,include,examples,tests}
+    mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,options,objective,checkpoint,train,infer,report,verify,run,command,api},cli,include,examples,tests}
     bash "$0" - "$bad" 2>/dev/null || fail "an empty tree breaks a rule"
     for pair in model:train/step.h options:train/step.h options:command/table.h train:command/table.h; do
         printf '/* x */\n#include "%s"\n' "${pair#*:}" >"$bad/src/${pair%:*}/bad.c"

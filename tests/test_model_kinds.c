@@ -14,9 +14,9 @@
 #include "model/interpolate.h"
 #include "model/model.h"
 #include "model/session.h"
-#include "train/checkpoint.h"
-#include "train/export_onnx.h"
-#include "train/init.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/export_onnx.h"
+#include "checkpoint/init.h"
 
 enum { BATCH = 2, WIDTH = 8, CLASSES = 3 };
 

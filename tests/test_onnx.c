@@ -1,4 +1,4 @@
-/* ONNX export (train/export_onnx.h, io/onnx.h): files are read back and computed by an interpreter of the
+/* ONNX export (checkpoint/export_onnx.h, io/onnx.h): files are read back and computed by an interpreter of the
  * test's own (onnx_graph.h), whose numbers must be those of the reference backend; weights in a second file;
  * metadata; what the graph builder refuses; nothing is left behind by a failed write. */
 #include "onnx_graph.h"
@@ -10,7 +10,7 @@
 #include "base/rng.h"
 #include "io/file.h"
 #include "io/onnx.h"
-#include "train/export_onnx.h"
+#include "checkpoint/export_onnx.h"
 #include "model/session.h"
 
 static char folder[64], path[128], beside_path[128];

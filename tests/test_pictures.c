@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "train/font.h"
-#include "train/pictures.h"
+#include "report/font.h"
+#include "report/grid.h"
 #include "objective/mixmae_view.h"
 
 enum { C = 3, H = 12, W = 20, SIDE = 4, P = SIDE * SIDE * C, ACROSS = W / SIDE, COUNT = (H / SIDE) * ACROSS };

@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include "io/file.h"
-#include "train/report.h"
-#include "train/report_log.h"
+#include "report/report.h"
+#include "report/log.h"
 
 static const char options[] = "; mixmae\nmodel = nano\nepochs = 4\nbatch-size = 16\nmask-ratio = 0.5\n"
                               "weight-decay = 0.050000000000000003\n";

@@ -1,5 +1,5 @@
 /* What a run resumes from: any flipped bit is refused, older states load, and memory that runs out while a
- * file or a log line is made is an error that leaves the old file alone (train/checkpoint.h,
+ * file or a log line is made is an error that leaves the old file alone (checkpoint/checkpoint.h,
  * io/safetensors.h). */
 #include "image_folder.h"
 
@@ -10,8 +10,8 @@
 #include "base/rng.h"
 #include "io/crc32c.h"
 #include "io/file.h"
-#include "train/checkpoint.h"
-#include "train/training.h"
+#include "checkpoint/checkpoint.h"
+#include "run/run.h"
 
 static const mx_pixels pixels = {.mean = {0.4f, 0.5f, 0.6f}, .std = {0.2f, 0.25f, 0.3f}};
 static mx_model model;

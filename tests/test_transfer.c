@@ -1,5 +1,5 @@
-/* Using a pretrained model: weights moved into another one (train/init.h), ranks and top-k, nearest
- * neighbours and the linear probe on features whose answers are known (train/features.h, optim/lars.h). */
+/* Using a pretrained model: weights moved into another one (checkpoint/init.h), ranks and top-k, nearest
+ * neighbours and the linear probe on features whose answers are known (infer/features.h, optim/lars.h). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +15,8 @@
 #include "optim/average.h"
 #include "optim/lars.h"
 #include "objective/evaluate.h"
-#include "train/features.h"
-#include "train/init.h"
+#include "infer/features.h"
+#include "checkpoint/init.h"
 
 static mx_model_config config(int side, int window) {
     return (mx_model_config){.name = "test",

@@ -5,9 +5,9 @@
 
 #include "base/say.h"
 #include "command/command.h"
-#include "train/convert.h"
-#include "train/export_onnx.h"
-#include "train/foreign.h"
+#include "checkpoint/read_any.h"
+#include "checkpoint/export_onnx.h"
+#include "checkpoint/foreign.h"
 
 typedef enum { UNKNOWN, PTH, SAFETENSORS, ONNX } kind;
 

@@ -17,7 +17,7 @@
 #include "command/command.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
-#include "train/inference.h"
+#include "infer/inference.h"
 #include "train/open_data.h"
 
 typedef struct {

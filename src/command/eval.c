@@ -11,8 +11,8 @@
 #include "command/command.h"
 #include "data/compose.h"
 #include "base/json_text.h"
-#include "train/eval_report.h"
-#include "train/inference.h"
+#include "report/evaluation.h"
+#include "infer/inference.h"
 #include "train/open_data.h"
 
 /* The class of that name; `first` where it has it, as several may share one (ImageNet's two cranes). */

@@ -1,6 +1,6 @@
-/* `mixmae finetune`: a run of fine-tuning, see train/training.h. */
+/* `mixmae finetune`: a run of fine-tuning, see run/run.h. */
 #include "command/command.h"
-#include "train/training.h"
+#include "run/run.h"
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     return mx_training_run(&mx_finetune_task, options, sink, e);

@@ -1,7 +1,7 @@
-/* `mixmae inspect`: what is in a file, see train/inspect.h. */
+/* `mixmae inspect`: what is in a file, see checkpoint/inspect.h. */
 #include "base/say.h"
 #include "command/command.h"
-#include "train/inspect.h"
+#include "checkpoint/inspect.h"
 
 static void print_line(void *user, const char *text) { mx_say(user, "%s", text); }
 

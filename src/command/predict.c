@@ -12,7 +12,7 @@
 #include "base/say.h"
 #include "command/command.h"
 #include "objective/evaluate.h"
-#include "train/inference.h"
+#include "infer/inference.h"
 #include "train/open_data.h"
 
 typedef struct {

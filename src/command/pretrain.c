@@ -1,6 +1,6 @@
-/* `mixmae pretrain`: a run of pretraining, see train/training.h. */
+/* `mixmae pretrain`: a run of pretraining, see run/run.h. */
 #include "command/command.h"
-#include "train/training.h"
+#include "run/run.h"
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     return mx_training_run(&mx_pretrain_task, options, sink, e);

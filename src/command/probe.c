@@ -8,7 +8,7 @@
 #include "command/command.h"
 #include "optim/schedule.h"
 #include "base/json_text.h"
-#include "train/features.h"
+#include "infer/features.h"
 #include "train/open_data.h"
 
 #define MX_PROBE_KS 4

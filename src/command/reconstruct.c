@@ -5,9 +5,9 @@
 #include "base/say.h"
 #include "command/command.h"
 #include "objective/mixmae_view.h"
-#include "train/convert.h"
-#include "train/inference.h"
-#include "train/reconstruction.h"
+#include "checkpoint/read_any.h"
+#include "infer/inference.h"
+#include "report/reconstruction.h"
 
 typedef struct {
     mx_model model;

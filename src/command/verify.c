@@ -1,7 +1,7 @@
-/* `mixmae verify`: golden files computed again, see train/verify.h. */
+/* `mixmae verify`: golden files computed again, see verify/verify.h. */
 #include "base/say.h"
 #include "command/command.h"
-#include "train/verify.h"
+#include "verify/verify.h"
 
 static void print_card(const mx_report_card *card, const char *path, bool quiet, const mixmae_sink *sink) {
     if (quiet && !card->failed) return;

@@ -5,6 +5,7 @@
 
 #include "data/erase.h"
 #include "data/image.h"
+#include "data/pixels.h"
 #include "data/randaugment.h"
 
 typedef struct mx_dataset mx_dataset;
@@ -108,7 +109,7 @@ mx_status mx_dataset_stats(const mx_dataset *d, int channels, float value_range,
 
 typedef struct {
     int height, width, channels;
-    float mean[64], std[64]; /* MX_MAX_CHANNELS */
+    float mean[MX_MAX_CHANNELS], std[MX_MAX_CHANNELS];
     float value_range;       /* 0: 255 for 8-bit, 65535 for 16-bit, 1 for float files */
     double scale_lo, scale_hi, ratio_lo, ratio_hi;
     double flip;                /* probability */
@@ -120,8 +121,6 @@ typedef struct {
     bool augment; /* false: Resize(shorter side) + CenterCrop, no flip, sample n of the run is file n mod
                      count: evaluation */
 } mx_transform;
-
-#define MX_MAX_CHANNELS 64
 
 typedef struct {
     const mx_dataset *data;

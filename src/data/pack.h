@@ -1,4 +1,4 @@
-/* One sample made ready for a tar shard; the command is src/train/pack.c. */
+/* One sample made ready for a tar shard; the command is src/command/pack.c. */
 #ifndef MX_DATA_PACK_H
 #define MX_DATA_PACK_H
 

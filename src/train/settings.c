@@ -12,10 +12,6 @@
 
 #define MX_STATS_IMAGES 10000 /* --stats auto looks at this many images, evenly spread */
 
-/* Per-channel statistics of ImageNet's training set, as every program of the field uses them (augment.md a).
- */
-static const float imagenet_mean[3] = {0.485f, 0.456f, 0.406f}, imagenet_std[3] = {0.229f, 0.224f, 0.225f};
-
 mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, mx_error *e) {
     char *end;
     double v = strtod(text, &end);
@@ -147,13 +143,6 @@ void mx_settings_use_pixels(mx_settings *s, const mx_pixels *pixels) {
     s->transform.value_range = pixels->value_range;
 }
 
-mx_pixels mx_pixels_imagenet(void) {
-    mx_pixels px = {0}; /* value_range 0: by the files' type */
-    memcpy(px.mean, imagenet_mean, sizeof imagenet_mean);
-    memcpy(px.std, imagenet_std, sizeof imagenet_std);
-    return px;
-}
-
 mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_dataset *data, mx_pixels *px,
                              mx_error *e) {
     int channels = s->model.channels;
@@ -172,8 +161,9 @@ mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_datas
     } else if (o->stats && !imagenet && strcmp(o->stats, "auto")) {
         return mx_fail(e, MX_ERR_ARGUMENT, "--stats: expected imagenet or auto, found %s", o->stats);
     } else if (imagenet && channels == 3) {
-        memcpy(px->mean, imagenet_mean, sizeof imagenet_mean);
-        memcpy(px->std, imagenet_std, sizeof imagenet_std);
+        const mx_pixels usual = mx_pixels_imagenet();
+        memcpy(px->mean, usual.mean, sizeof px->mean);
+        memcpy(px->std, usual.std, sizeof px->std);
     } else if (mx_dataset_stats(data, channels, px->value_range, MX_STATS_IMAGES, s->threads, px->mean,
                                 px->std, e))
         return e->status;

@@ -9,7 +9,7 @@
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "options/options.h"
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 #include "train/compute.h"
 
 #define MX_MAX_SAVED (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */
@@ -51,8 +51,6 @@ mx_status mx_settings_data(mx_settings *s, int64_t images, mx_error *e);
 /* Pixel statistics: given ones, ImageNet's, or computed from the data. Fills transform and *pixels. */
 mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_dataset *data, mx_pixels *pixels,
                              mx_error *e);
-/* Of three channels, as the authors normalise them. */
-mx_pixels mx_pixels_imagenet(void);
 /* Uses statistics that a checkpoint holds. */
 void mx_settings_use_pixels(mx_settings *s, const mx_pixels *pixels);
 

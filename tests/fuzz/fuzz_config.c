@@ -1,6 +1,6 @@
 /* The reader of a model's configuration, which comes out of a checkpoint: what it accepts is written and read
  * back unchanged. */
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 #include <stdlib.h>
 #include <string.h>

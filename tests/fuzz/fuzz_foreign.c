@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/convert.h"
-#include "train/foreign.h"
+#include "checkpoint/read_any.h"
+#include "checkpoint/foreign.h"
 
 #define MOST     200
 #define ELEMENTS 4096 /* of a tensor, at most */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "train/export_onnx.h"
+#include "checkpoint/export_onnx.h"
 
 int main(int argc, char **argv) {
     mx_model m = {0};

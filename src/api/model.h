@@ -1,0 +1,24 @@
+/* What the public model functions share (api_model.c, api_image.c, api_trainer.c). Private to src/train. */
+#ifndef MX_API_MODEL_H
+#define MX_API_MODEL_H
+
+#include <pthread.h>
+
+#include "mixmae.h"
+#include "checkpoint/checkpoint.h"
+#include "train/compute.h"
+
+struct mixmae_model {
+    mx_model model;
+    mx_pixels pixels;
+    mx_token_order mix; /* without a mask; serves every batch up to max_batch */
+    mx_session session;
+    int max_batch;
+    pthread_mutex_t lock;
+    bool lock_made;
+};
+
+/* An internal error as a public one. */
+mixmae_status mx_public_status(const mx_error *e, char *message, size_t size);
+
+#endif

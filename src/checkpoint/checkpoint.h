@@ -1,0 +1,70 @@
+/* Models on disk: the configuration as JSON, the weights under the authors' names, and the ONE file that a
+ * run resumes from. Layout: docs/FORMATS.md. */
+#ifndef MX_CHECKPOINT_CHECKPOINT_H
+#define MX_CHECKPOINT_CHECKPOINT_H
+
+#include "data/dataset.h"
+#include "io/safetensors.h"
+#include "model/model.h"
+
+/* {"img_size":…,"patch_size":…,…}; NULL without memory; free() it. img_size is a number, or [H,W] when not
+ * square. */
+char *mx_config_to_json(const mx_model_config *config);
+/* Reads such a text; absent decoder_* keys mean no decoder, absent num_classes no head. The result is
+ * checked. */
+mx_status mx_config_from_json(mx_model_config *config, const char *json, mx_error *e);
+
+/* ["cat","dog",…]; free() it. NULL without names, or without memory: then *failed is set. */
+char *mx_class_names_to_json(const mx_model *m, bool *failed);
+/* Names the model's classes; json NULL: nothing to do. */
+mx_status mx_class_names_from_json(mx_model *m, const char *json, mx_error *e);
+
+/* Copies every tensor of the model from prefix+name. A missing one, a wrong shape: an error that names it.
+ * Tensors of the file that the model has no place for are an error too unless `partial`. */
+mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool partial, mx_error *e);
+
+
+/* {"mean":[…],"std":[…],"value_range":…}; NULL without memory; free() it. */
+char *mx_pixels_to_json(const mx_pixels *pixels, int channels);
+mx_status mx_pixels_from_json(mx_pixels *pixels, const char *json, int channels, mx_error *e);
+
+/* model.safetensors: weights (their moving average where the model has one), configuration, pixel statistics,
+ * class names; bytes depend on these alone. */
+mx_status mx_checkpoint_write(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e);
+/* Opens a checkpoint, or a resume state (whose weights are param.*). The model is made with `use`. *pixels
+ * may be NULL. MX_PARAMS_MAPPED: the file stays mapped as long as the model lives and must not be changed in
+ * place (renaming another over it is fine: that is how this program writes). */
+mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
+                             mx_error *e);
+
+/* The same; weights: NULL, "model", or "ema": the moving average, which only some states hold. */
+mx_status mx_checkpoint_read_weights(mx_model *m, mx_pixels *pixels, const char *path, const char *weights,
+                                     mx_params_use use, mx_error *e);
+
+/* The configuration alone. */
+mx_status mx_checkpoint_config(mx_model_config *config, const char *path, mx_error *e);
+
+/* What a run must remember besides weights and moments. */
+typedef struct {
+    int64_t step;    /* optimiser steps done, skipped ones included */
+    int64_t updates; /* AdamW's t */
+    int64_t skipped; /* updates skipped because something was not finite */
+    int skipped_in_row;
+    int64_t bad_seen, bad_count; /* loader's counters */
+    double loss_sum, norm_sum;   /* since the last log line */
+    int64_t loss_count, norm_count;
+    uint64_t fingerprint;      /* of the data set */
+    uint64_t held_fingerprint; /* of the held-out images; 0: none, or a state of an older version */
+    bool finished;
+    double best;              /* highest top-1 of fine-tuning so far, percent; -1 before the first */
+    char instruction_set[24]; /* mx_compute_bytes of what computed last; "": a state of an older version */
+} mx_run_state;
+
+/* state.safetensors: param.*, m.*, v.*, of a run with --ema the average as ema.*, the counters, checksums. */
+mx_status mx_state_write(const char *path, const mx_model *m, const mx_run_state *s, const mx_pixels *pixels,
+                         mx_error *e);
+/* The counters alone. Of checksums, the header's is compared here, and in mx_state_read every tensor's. */
+mx_status mx_state_counters(mx_run_state *s, const char *path, mx_error *e);
+mx_status mx_state_read(mx_model *m, mx_run_state *s, mx_pixels *pixels, const char *path, mx_error *e);
+
+#endif

@@ -1,0 +1,48 @@
+/* Which of a file's tensors are the model. A checkpoint holds it in some dict, behind some prefix, and may
+ * hold it twice: the weights and their moving average. Private to foreign*.c but for its tests. */
+#ifndef MX_CHECKPOINT_FOREIGN_GROUPS_H
+#define MX_CHECKPOINT_FOREIGN_GROUPS_H
+
+#include "io/pth.h"
+#include "io/safetensors.h"
+#include "checkpoint/foreign.h"
+
+#define MX_MAX_GROUPS 64
+
+/* The tensors of one model: all whose path begins with `prefix`, of the same dict. */
+typedef struct {
+    const char *path; /* of the tensor that gave it away */
+    size_t prefix;    /* bytes of path before our names: "state_dict.module." */
+    size_t dict;      /* of these, those of dicts: the keys of its tensors begin here */
+    int tensors;
+    bool average; /* its name says: a moving average (ema, teacher, swa, ..) */
+} mx_group;
+
+typedef struct {
+    mx_group at[MX_MAX_GROUPS];
+    int count, chosen; /* chosen -1: none was found, and the file's kind tells why */
+} mx_groups;
+
+/* Its name as it is printed and given: the prefix without its last dot; "the top" of a file without one. */
+void mx_group_name(char out[160], const mx_group *g);
+/* Does the path name a tensor of the group? key: where its own key begins in it. */
+bool mx_group_holds(const mx_group *g, const char *path, size_t key);
+/* The words of a prefix that name a moving average. */
+bool mx_group_is_average(const char *path, size_t prefix);
+/* Is this key of a checkpoint's top one that a model lies under? */
+bool mx_group_is_model(const char *key);
+/* Finds every group by the names behind the prefix and chooses one. weights: NULL (plain weights, else an
+ * average), "model" (plain weights only), "ema", or a group's name. What was chosen is noted where there was
+ * a choice. */
+mx_status mx_groups_find(mx_groups *groups, const mx_foreign *f, const mx_foreign_hints *hints, mx_error *e);
+
+/* The group of the longest prefix that holds this path; -1: none. */
+int mx_groups_owner(const mx_groups *groups, const char *path, size_t key);
+
+/* Tensor i of the file, in either container. */
+int mx_foreign_file_count(const mx_foreign *f);
+const char *mx_foreign_file_path(const mx_foreign *f, int i, size_t *key);
+/* Does it belong to an optimiser? */
+bool mx_foreign_of_optimiser(const char *path);
+
+#endif

@@ -1,0 +1,29 @@
+/* Starting a model from another one's weights: `--init`.
+ *
+ * Source: objective.md "Fine-tuning", schedule.md 5. The other model may have another resolution or window
+ * size, whose tables are resized bicubically (torch's constant), another set of classes, or a decoder. */
+#ifndef MX_CHECKPOINT_INIT_H
+#define MX_CHECKPOINT_INIT_H
+
+#include "model/model.h"
+
+typedef struct {
+    bool partial;   /* what is missing or does not fit keeps its values in *m, instead of being an error */
+    bool keep_head; /* take the head too; its classes must be the same */
+    bool
+        adapt_channels; /* an encoder of 3 channels may become one of another number, see mx_adapt_channels */
+    /* One line a finding: what was resized, what was left out. May be NULL. */
+    void (*notice)(void *user, const char *line);
+    void *user;
+} mx_init_config;
+
+/* Copies every tensor of `from` that *m has. *m: made for training, filled with first values. Tensors of the
+ * decoder and the mask token that *m has no place for are left out with one line. Anything else that does not
+ * fit: an error that names the tensor, what was expected and what was found. */
+mx_status mx_init_from(mx_model *m, const mx_model *from, const mx_init_config *config, mx_error *e);
+
+/* to [C,N,p,p] from [C,3,p,p], as timm does it: the sum for one channel; else the three again and again,
+ * times 3/N, so that channels that agree give the same sum. */
+void mx_adapt_channels(float *to, const float *from, int64_t rows, int channels, int64_t each);
+
+#endif

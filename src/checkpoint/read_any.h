@@ -1,0 +1,28 @@
+/* Models from files of any kind we read, and written for PyTorch. */
+#ifndef MX_CHECKPOINT_READ_ANY_H
+#define MX_CHECKPOINT_READ_ANY_H
+
+#include "options/options.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/foreign.h"
+
+/* Is it a file of this program: a safetensors file with our configuration? What cannot be opened or read at
+ * all is an error, and not another program's file. */
+mx_status mx_model_is_ours(bool *ours, const char *path, mx_error *e);
+/* Like mx_checkpoint_read, but takes a PyTorch checkpoint too, or a safetensors file without our
+ * configuration (foreign.h); told by content. */
+mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use, mx_error *e);
+/* The same; hints are for a file without our configuration, but for hints->weights. */
+mx_status mx_model_read_with(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
+                             mx_params_use use, mx_error *e);
+/* Likewise mx_checkpoint_config. hints may be NULL. */
+mx_status mx_model_config_any(mx_model_config *config, const char *path, const mx_foreign_hints *hints,
+                              mx_error *e);
+/* --weights of o, and notes to the sink (which may be NULL). */
+mx_foreign_hints mx_weights_hints(const mx_options *o, const mixmae_sink *sink);
+
+/* {'model': tensors under the authors' names, 'config', 'pixels', 'classes': texts as in a safetensors file's
+ * metadata}, for torch.load. */
+mx_status mx_model_write_pth(const char *path, const mx_model *m, const mx_pixels *pixels, mx_error *e);
+
+#endif

@@ -1,0 +1,55 @@
+/* Pictures of what an objective shows, see reconstruction.h. */
+#include "report/reconstruction.h"
+
+#include <stdlib.h>
+
+#include "report/grid.h"
+
+mx_status mx_panels_picture(mx_image *out, const mx_panels *p, const mx_model_config *m,
+                            const mx_pixels *pixels, mx_error *e) {
+    return mx_picture_grid(out, p->cell, p->rows, p->columns, p->headings, m->channels, m->image_h,
+                           m->image_w, pixels->mean, pixels->std, e);
+}
+
+/* Images [count], spread evenly over the data; those that cannot be read make way for the next. */
+static mx_status read_spread(const mx_trainer *t, const mx_dataset *data, int shown, float *images,
+                             mx_error *e) {
+    const mx_model_config *m = &t->model.config;
+    size_t each = (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
+    mx_transform transform = t->settings.transform;
+    int64_t count = mx_dataset_count(data), at = 0;
+    transform.augment = false;
+    for (int i = 0; i < shown && !e->status; i++, at++) {
+        mx_image im = {0};
+        mx_error broken = {0};
+        if (at < count * (2 * i + 1) / (2 * shown)) at = count * (2 * i + 1) / (2 * shown);
+        while (mx_dataset_read(data, at % count, m->channels, &im, &broken) && at < 2 * count &&
+               broken.status != MX_ERR_MEMORY)
+            at++, broken = (mx_error){0};
+        if (broken.status == MX_ERR_MEMORY)
+            mx_fail(e, broken.status, "%s", broken.text);
+        else if (!im.pixels)
+            mx_fail(e, MX_ERR_DATA, "no image of %s can be read", mx_dataset_root(data));
+        else
+            mx_transform_image(&transform, &im, images + (size_t)i * each, e);
+        mx_image_free(&im);
+    }
+    return e->status;
+}
+
+mx_status mx_show_dataset(mx_trainer *t, const mx_dataset *data, const mx_pixels *pixels, mx_image *out,
+                          mx_error *e) {
+    const mx_objective *objective = t->settings.objective;
+    const mx_model_config *m = &t->model.config;
+    int shown = objective->shown(t->objective);
+    float *images = malloc(sizeof *images * (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w *
+                           (size_t)shown);
+    mx_panels panels = {0};
+    if (!images) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a picture");
+    if (!read_spread(t, data, shown, images, e) &&
+        !objective->view(t->objective, &t->session.ctx, &t->model, images, &panels, e))
+        mx_panels_picture(out, &panels, m, pixels, e);
+    mx_panels_free(&panels);
+    free(images);
+    return e->status;
+}

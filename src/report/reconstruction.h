@@ -1,0 +1,15 @@
+/* Pictures of what an objective shows of a few images (objective.h). */
+#ifndef MX_REPORT_RECONSTRUCTION_H
+#define MX_REPORT_RECONSTRUCTION_H
+
+#include "train/step.h"
+
+/* The grid of the panels as a picture for people; pixels: how the images were normalised. *out is made here.
+ */
+mx_status mx_panels_picture(mx_image *out, const mx_panels *p, const mx_model_config *m,
+                            const mx_pixels *pixels, mx_error *e);
+/* Of a few images of a data set, spread evenly over it, in a trainer's arena. */
+mx_status mx_show_dataset(mx_trainer *t, const mx_dataset *data, const mx_pixels *pixels, mx_image *out,
+                          mx_error *e);
+
+#endif

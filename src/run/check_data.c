@@ -1,0 +1,219 @@
+/* What can be known of the images before a run is begun: that they have the model's channels, that they can
+ * be read, and that their values are those which the statistics expect. The first two are errors, with the
+ * option that mends them; the third is said. See check_data.h. */
+#include "run/check_data.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/say.h"
+#include "data/look.h"
+
+#define MX_FAR_DEVIATIONS 30.0 /* of a value from the mean, under statistics of the data themselves */
+#define MX_FAR_OTHERS     10.0 /* under a checkpoint's, or given ones */
+#define MX_HUGE           1e30 /* a value that is none */
+#define MX_DARK           0.25 /* of white: the brightest value of all is no more */
+
+/* More broken ones than the loader will pass over in a pass. */
+static bool too_many(const mx_training *p, int64_t bad, int64_t images) {
+    double limit = p->settings.bad_share * (double)images;
+    return bad > 0 && (double)bad > (limit > 1 ? limit : 1);
+}
+
+/* Channels that all images can be read with; 0: none. */
+static int channels_of_all(const mx_dataset *d, const mx_look *look, mx_error *e) {
+    int most = 0;
+    for (int k = 1; k < look->kinds; k++)
+        if (look->kind[k].count > look->kind[most].count) most = k;
+    const int candidate[3] = {look->kind[most].channels, 3, 1};
+    for (int i = 0; i < 3; i++) {
+        bool all = candidate[i] <= MX_MAX_CHANNELS;
+        for (int k = 0; k < look->kinds && all; k++) all = mx_look_fits(d, &look->kind[k], candidate[i], e);
+        if (all) return candidate[i];
+    }
+    return 0;
+}
+
+static mx_status check_channels(const mx_training *p, const mx_dataset *d, const mx_look *look, mx_error *e) {
+    int channels = p->settings.model.channels;
+    const mx_look_kind *first = NULL;
+    int64_t misfits = 0;
+    char where[MX_WHERE];
+    for (int k = 0; k < look->kinds; k++) {
+        if (mx_look_fits(d, &look->kind[k], channels, e)) continue;
+        if (e->status) return e->status;
+        if (!first) first = &look->kind[k];
+        misfits += look->kind[k].count;
+    }
+    if (!first || !too_many(p, misfits, look->images)) return MX_OK;
+    mx_fail(e, MX_ERR_DATA,
+            "the model has %d channel%s, but %" PRId64 " of %" PRId64
+            " images cannot be read with so many: %s has %d",
+            channels, channels > 1 ? "s" : "", misfits, look->images,
+            mx_dataset_where(where, d, first->example[0]), first->channels);
+    int all = channels_of_all(d, look, e);
+    if (p->o.init)
+        mx_fail_way(e, "the checkpoint of --init fixes the model's channels");
+    else if (all && d == p->data)
+        mx_fail_way(e, "--channels %d fits all of them", all);
+    else if (d == p->held)
+        mx_fail_way(e, "held-out images must have the channels of the training images");
+    else
+        mx_fail_way(e, "no number of channels fits all of them: leave one kind out");
+    return e->status;
+}
+
+static mx_status check_readable(const mx_training *p, const mx_dataset *d, const mx_look *look, mx_error *e) {
+    char where[MX_WHERE];
+    mx_image im = {0};
+    mx_error why = {0};
+    if (!too_many(p, look->unread, look->images)) return MX_OK;
+    if (!mx_dataset_read(d, look->first_unread, p->settings.model.channels, &im, &why)) {
+        mx_image_free(&im);
+        return MX_OK;
+    }
+    if (why.status == MX_ERR_MEMORY) return mx_fail(e, why.status, "%s", why.text);
+    mx_fail(e, MX_ERR_DATA, "%" PRId64 " of %" PRId64 " images cannot be read, the first: %s", look->unread,
+            look->images, why.text[0] ? why.text : mx_dataset_where(where, d, look->first_unread));
+    if (3 * look->unread < look->images)
+        mx_fail_way(e, "--max-bad 1 trains on the others");
+    else if (look->unread < look->images)
+        mx_fail_way(e, "take them away, or make them anew");
+    return e->status;
+}
+
+/* ---- values
+ * --------------------------------------------------------------------------------------------------- */
+
+static bool ours(const mx_training *p) {
+    return p->o.stats && !strcmp(p->o.stats, "auto") && !p->o.mean_count;
+}
+
+static bool imagenet(const mx_training *p) {
+    const mx_pixels usual = mx_pixels_imagenet();
+    return p->settings.model.channels == 3 && !memcmp(p->pixels.mean, usual.mean, 3 * sizeof *usual.mean) &&
+           !memcmp(p->pixels.std, usual.std, 3 * sizeof *usual.std);
+}
+
+/* The value that might be white: a usual one that is not far above the highest, else that itself. */
+static double white_above(double highest) {
+    static const double usual[] = {1, 255, 1023, 4095, 10000, 16383, 65535};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        if (highest <= usual[i] && highest >= MX_DARK * usual[i]) return usual[i];
+    double unit = pow(10, floor(log10(highest)) - 1);
+    return ceil(highest / unit) * unit;
+}
+
+/* Deviations between the statistics' means and the farthest value. */
+static double farthest(const mx_training *p, const mx_look_values *v) {
+    double far = 0;
+    for (int c = 0; c < p->settings.model.channels; c++) {
+        double m = (double)p->pixels.mean[c], s = (double)p->pixels.std[c];
+        far = fmax(far, fmax((v->high[c] - m) / s, (m - v->low[c]) / s));
+    }
+    return far;
+}
+
+static void say_values(const mx_training *p, const mx_dataset *d, const mx_look_values *v, const char *what) {
+    char where[MX_WHERE], range[64] = "";
+    double low = v->least * v->white, high = v->most * v->white;
+    double white = low >= 0 && high > 0 ? white_above(high) : 0;
+    bool outside = v->most > 1 || v->least < 0;
+    if (white > 0 && white != v->white)
+        snprintf(range, sizeof range, "; --value-range %.10g makes %.10g 1", white, white);
+    mx_notice(
+        p->sink,
+        "warning: values of the images lie between %.6g and %.6g (%s), %s; --stats auto measures them%s", low,
+        high, mx_dataset_where(where, d, outside && v->most <= 1 ? v->least_at : v->most_at), what, range);
+}
+
+/* A negative value among others that are not, and farther from them than they lie apart (-9999), or one that
+ * no measurement has (-3.4e38): it stands for no data. */
+static void say_marker(const mx_training *p, const mx_dataset *d, const mx_look_values *v) {
+    char where[MX_WHERE];
+    bool low = v->least < 0 && v->second >= 0 && v->second - v->least > v->most - v->second;
+    bool huge = fmax(-v->least, v->most) * v->white >= MX_HUGE;
+    if (v->whole || !(low || huge)) return;
+    bool least = low || -v->least > v->most;
+    mx_notice(
+        p->sink,
+        "warning: the value %.6g (%s) is far from all others, which lie between %.6g and %.6g: if it stands "
+        "for no data, put another in its place",
+        (least ? v->least : v->most) * v->white, mx_dataset_where(where, d, least ? v->least_at : v->most_at),
+        (least ? v->second : v->least) * v->white, (least ? v->most : v->last_but_one) * v->white);
+}
+
+static void check_values(const mx_training *p, const mx_dataset *d, const mx_look_values *v) {
+    char where[MX_WHERE], what[160];
+    double far = farthest(p, v);
+    say_marker(p, d, v);
+    if (!(v->most > v->least))
+        mx_notice(p->sink, "warning: all values of the images looked at are %.6g (%s)", v->most * v->white,
+                  mx_dataset_where(where, d, v->most_at));
+    else if (ours(p)) {
+        if (far > MX_FAR_DEVIATIONS)
+            mx_notice(
+                p->sink,
+                "warning: values of the images lie between %.6g and %.6g (%s), %.0f deviations from their "
+                "mean: if that stands for no data, --mean and --std can say those of the others",
+                v->least * v->white, v->most * v->white, mx_dataset_where(where, d, v->most_at), far);
+    } else if (imagenet(p) && (v->most > 1.001 || v->least < -0.001 || v->most < MX_DARK)) {
+        snprintf(what, sizeof what, "where ImageNet's statistics expect 0 to %.10g", v->white);
+        say_values(p, d, v, what);
+    } else if (!imagenet(p) && (far > MX_FAR_OTHERS || far < 0.1)) {
+        snprintf(what, sizeof what,
+                 far < 0.1 ? "which hardly differ under the statistics used"
+                           : "up to %.0f deviations from the mean that is used",
+                 far);
+        say_values(p, d, v, what);
+    }
+}
+
+static mx_status look_at_values(const mx_training *p, mx_error *e) {
+    mx_look_values v;
+    char where[MX_WHERE];
+    if (mx_look_at_values(&v, p->data, p->settings.model.channels, p->pixels.value_range, e))
+        return e->status;
+    if (v.not_finite && v.not_finite == v.images)
+        return mx_fail(e, MX_ERR_DATA,
+                       "all %" PRId64
+                       " images looked at hold NaN or infinity, the first: %s; put a number of "
+                       "their own in the place of these values",
+                       v.images, mx_dataset_where(where, p->data, v.first_not_finite));
+    if (v.not_finite)
+        mx_notice(p->sink,
+                  "warning: %" PRId64 " of %" PRId64 " images looked at hold NaN or infinity, the first: %s; "
+                  "such images count as broken (--max-bad)",
+                  v.not_finite, v.images, mx_dataset_where(where, p->data, v.first_not_finite));
+    if (v.images > v.not_finite) check_values(p, p->data, &v);
+    return MX_OK;
+}
+
+static void say_grey(const mx_training *p, const mx_look *look) {
+    for (int k = 0; k < look->kinds; k++)
+        if (look->kind[k].channels > 2) return;
+    if (look->kinds && p->settings.model.channels == 3 && !p->o.init)
+        mx_notice(p->sink, "grey      all images have one colour, which the model sees three times; "
+                           "--channels 1 sees it once");
+}
+
+mx_status mx_check_data(const mx_training *p, mx_error *e) {
+    mx_look look;
+    if (p->resumed) return MX_OK;
+    if (mx_look_kinds(&look, p->data, e) || check_readable(p, p->data, &look, e) ||
+        check_channels(p, p->data, &look, e))
+        return e->status;
+    say_grey(p, &look);
+    if (p->held) {
+        if (mx_look_kinds(&look, p->held, e) || check_readable(p, p->held, &look, e) ||
+            check_channels(p, p->held, &look, e))
+            return e->status;
+    }
+    return MX_OK;
+}
+
+mx_status mx_check_values(const mx_training *p, mx_error *e) {
+    return p->resumed ? MX_OK : look_at_values(p, e);
+}

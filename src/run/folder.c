@@ -1,0 +1,267 @@
+/* Starting and resuming in a run folder, see run_folder.h. */
+#include "run/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "data/index.h"
+#include "io/file.h"
+#include "base/again.h"
+#include "train/compute.h"
+
+static char *join(const char *root, const char *name) {
+    char *path = NULL;
+    return asprintf(&path, "%s/%s", root, name) < 0 ? NULL : path;
+}
+
+mx_status mx_run_paths_make(mx_run_paths *p, const char *root, mx_error *e) {
+    *p = (mx_run_paths){.root = strdup(root),
+                        .options = join(root, "options.ini"),
+                        .state = join(root, "state.safetensors"),
+                        .model = join(root, "model.safetensors"),
+                        .best = join(root, "best.safetensors"),
+                        .log = join(root, "log.jsonl"),
+                        .pictures = join(root, "pictures"),
+                        .report = join(root, "report.html"),
+                        .index = join(root, "index.cache"),
+                        .lock = join(root, ".lock")};
+    if (!p->root || !p->options || !p->state || !p->model || !p->best || !p->log || !p->pictures ||
+        !p->report || !p->index || !p->lock)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    return MX_OK;
+}
+
+void mx_run_paths_free(mx_run_paths *p) {
+    if (!p) return;
+    char **all[] = {&p->root, &p->options,  &p->state,  &p->model, &p->best,
+                    &p->log,  &p->pictures, &p->report, &p->index, &p->lock};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        free(*all[i]);
+        *all[i] = NULL;
+    }
+    if (p->locked) fclose(p->locked);
+    p->locked = NULL;
+}
+
+static bool same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
+
+/* --dtype given again. What comes to the stored one here is the same: auto and what it chose. Where that
+ * cannot be had (mx_compute_make), any other is taken over, for the user was told what that means. */
+static bool dtype_may_differ(mx_options *stored, int row, const char *is, mx_error *e) {
+    mx_compute was, now;
+    mx_error cannot = {0};
+    bool auto_again = !strcmp(is, "auto");
+    if (mx_compute_make(&now, stored->backend, is, 0, e)) return true; /* no type at all: e says so */
+    mx_compute_make(&was, stored->backend, stored->dtype, 0, &cannot);
+    if (cannot.status == MX_ERR_UNSUPPORTED) return auto_again || !mx_options_set_row(stored, row, is, e);
+    return !cannot.status && was.chosen && (auto_again || now.activations == was.activations);
+}
+
+static const char *off_name(const char *name, char out[48]) {
+    snprintf(out, 48, "no-%s", name);
+    return out;
+}
+
+/* Another run, from this one's weights. */
+static void other_run(const mx_run_paths *p, mx_command command, const char *name, const char *value,
+                      mx_error *e) {
+    if (mx_path_exists(p->model))
+        mx_fail_way(
+            e,
+            "to train on with other options, start another run from its weights: mixmae %s --config %s "
+            "--init %s%s --%s%s%s --output NEW",
+            mx_command_name(command), p->options, p->model, command == MX_CMD_FINETUNE ? " --keep-head" : "",
+            name, value ? " " : "", value ? value : "");
+}
+
+/* Compares one option that was given again with the stored run's; takes it over when it does not matter.
+ */
+static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stored, const mx_options *now,
+                           int row, mx_error *e) {
+    const mx_option_row *r = mx_option_at(row);
+    if (!strcmp(r->name, "resume") || !strcmp(r->name, "config") || !strcmp(r->name, "output")) return MX_OK;
+    char name[48], *was = mx_options_get(stored, row), *is = mx_options_get(now, row);
+    if ((!was && mx_options_has(stored, row)) || (!is && mx_options_has(now, row)))
+        mx_fail(e, MX_ERR_MEMORY, "out of memory for the value of --%s", r->name);
+    else if (!same_text(was, is) && !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
+        bool place = !strcmp(r->name, "data") || !strcmp(r->name, "val-data");
+        if (place && was && is) {
+            p->moved = true; /* where the data lie does not matter: what they are is looked at when they
+                                are open */
+            mx_options_set_row(stored, row, is, e);
+        } else if (r->matters) {
+            mx_fail(e, MX_ERR_ARGUMENT, "--%s: the run to resume was started with %s, not %s", r->name,
+                    was ? was : "none", is ? is : "none");
+            if (!place && strcmp(r->name, "init"))
+                other_run(p, command,
+                          r->kind == MX_VALUE_SWITCH && is && *is == 'f' ? off_name(r->name, name) : r->name,
+                          r->kind == MX_VALUE_SWITCH ? NULL : is, e);
+        } else
+            mx_options_set_row(stored, row, is, e);
+    } else if (!strcmp(r->name, "dtype") && !same_text(was, stored->dtype))
+        p->retyped = true;
+    free(was);
+    free(is);
+    return e->status;
+}
+
+static mx_status take_stored(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
+                             mx_error *e) {
+    mx_options stored;
+    mx_command was = mx_run_command(p->options);
+    if (was && was != command)
+        return mx_fail(e, MX_ERR_ARGUMENT,
+                       "--resume %s: that is a run of %s, continue it with mixmae %s --resume %s", p->root,
+                       mx_command_name(was), mx_command_name(was), p->root);
+    if (mx_run_options_read(&stored, command, p->options, e)) goto fail;
+    for (int i = 0; given && i < mx_option_count(); i++)
+        if (given[i] && reconcile(p, command, &stored, o, i, e)) goto fail;
+    if (mx_options_set(&stored, "resume", p->root, e) || mx_options_set(&stored, "output", p->root, e))
+        goto fail;
+    mx_options_free(o);
+    *o = stored;
+    return MX_OK;
+fail:
+    mx_options_free(&stored);
+    return e->status;
+}
+
+mx_status mx_run_folder_dtype(const mx_run_paths *p, mx_command command, const mx_options *o, char **was,
+                              mx_error *e) {
+    mx_options stored;
+    *was = NULL;
+    if (mx_run_options_read(&stored, command, p->options, e) || same_text(stored.dtype, o->dtype)) goto done;
+    if (!(*was = strdup(stored.dtype)))
+        mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    else if (!mx_options_set(&stored, "dtype", o->dtype, e))
+        mx_run_options_write(p->options, command, &stored, e);
+done:
+    mx_options_free(&stored);
+    return e->status;
+}
+
+/* A run must be resumable from any folder. What does not exist keeps its name, for the message to come.
+ */
+static mx_status make_absolute(char **path, mx_error *e) {
+    char *full = *path ? realpath(*path, NULL) : NULL;
+    if (!full && *path && errno == ENOMEM)
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for the path %s", *path);
+    if (full) {
+        free(*path);
+        *path = full;
+    }
+    return e->status;
+}
+
+static mx_status make_data_absolute(char **spec, mx_error *e) {
+    char *full = *spec ? mx_dataset_absolute(*spec) : NULL;
+    if (*spec && !full) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    free(*spec);
+    *spec = full;
+    return e->status;
+}
+
+bool mx_run_folder_saved(const mx_run_paths *p) {
+    return mx_path_exists(p->state) || mx_path_exists(p->model) || mx_path_exists(p->best);
+}
+
+/* Only a run's folder can be continued. */
+static mx_status not_empty(const mx_run_paths *p, mx_error *e) {
+    mx_command was = mx_path_exists(p->options) ? mx_run_command(p->options) : (mx_command)0;
+    mx_fail(e, MX_ERR_IO, "--output %s is not empty: choose another folder", p->root);
+    if (was)
+        mx_fail_way(e, "or continue the run in it with mixmae %s --resume %s", mx_command_name(was), p->root);
+    return e->status;
+}
+
+/* Removes from a folder what names of that beginning stand for. */
+static void remove_files(const char *folder, const char *begin) {
+    DIR *d = mx_open_folder(folder);
+    if (!d) return;
+    for (struct dirent *x; (x = mx_next_name(d));)
+        if (!strncmp(x->d_name, begin, strlen(begin))) unlinkat(dirfd(d), x->d_name, 0);
+    closedir(d);
+}
+
+/* All that a run writes before it has saved anything; the lock last, and not while the folder is used
+ * further. */
+static void clear(const mx_run_paths *p, bool lock) {
+    const char *const files[] = {p->options, p->index, p->log, p->report};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(files[i]);
+    remove_files(p->root, "events.out.tfevents.");
+    remove_files(p->pictures, "step-");
+    mx_folder_sweep(p->root);
+    rmdir(p->pictures);
+    if (lock) unlink(p->lock);
+}
+
+/* Does the folder hold nothing but what a run leaves that was killed before its options were written: lock,
+ * index, an empty folder of pictures, temporaries? */
+static bool barely_begun(const mx_run_paths *p) {
+    DIR *d = mx_open_folder(p->root);
+    bool only = d && mx_path_exists(p->lock);
+    for (struct dirent *x; only && (x = mx_next_name(d));)
+        only = !strcmp(x->d_name, ".") || !strcmp(x->d_name, "..") || !strcmp(x->d_name, ".lock") ||
+               !strcmp(x->d_name, "index.cache") || mx_name_is_temporary(x->d_name) ||
+               (!strcmp(x->d_name, "pictures") && mx_folder_empty(p->pictures));
+    if (d) closedir(d);
+    return only;
+}
+
+/* May a new run use the folder: is it empty, or that of a run which has saved nothing? */
+static bool usable(mx_run_paths *p) {
+    if (!mx_path_exists(p->root) || mx_folder_empty(p->root)) return true;
+    return p->anew = (mx_run_command(p->options) && !mx_run_folder_saved(p)) || barely_begun(p);
+}
+
+mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
+                             bool *stored, bool *resumed, mx_error *e) {
+    const char *root = o->resume ? o->resume : o->output;
+    *stored = *resumed = false;
+    if (!root)
+        return mx_fail(e, MX_ERR_ARGUMENT, "--output RUN is needed: the folder that the run is written to");
+    if (o->resume && o->output && strcmp(o->resume, o->output))
+        return mx_fail(e, MX_ERR_ARGUMENT, "--output %s and --resume %s name different folders", o->output,
+                       o->resume);
+    if (make_data_absolute(&o->data, e) || make_data_absolute(&o->val_data, e) || make_absolute(&o->init, e))
+        return e->status;
+    if (mx_run_paths_make(p, root, e)) return e->status;
+    if (o->resume && !mx_path_exists(root))
+        return mx_fail(e, MX_ERR_IO, "--resume %s: there is no such folder", root);
+    if (o->resume && mx_path_exists(p->options)) {
+        if (mx_file_lock(&p->locked, p->lock, e) || take_stored(p, command, o, given, e)) return e->status;
+        if (p->locked) mx_folder_sweep(p->root); /* root was one of the options replaced */
+        *stored = true, *resumed = mx_path_exists(p->state);
+        return MX_OK;
+    }
+    if (o->resume && (mx_path_exists(p->state) || !o->data))
+        return mx_fail(e, MX_ERR_IO, "--resume %s: options.ini is missing, so this is not a run folder",
+                       root);
+    if (!o->resume && !usable(p)) return not_empty(p, e);
+    if (!o->data)
+        return mx_fail(e, MX_ERR_ARGUMENT, "--data DIR is needed: the folder of images to learn from");
+    return o->output ? MX_OK : mx_options_set(o, "output", root, e);
+}
+
+mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
+    p->made = !mx_path_exists(p->root);
+    if (mx_folder_make(p->root, e) || mx_file_lock(&p->locked, p->lock, e)) return e->status;
+    if (mx_path_exists(p->options) && (!p->anew || mx_run_folder_saved(p)))
+        return not_empty(p, e); /* another was quicker */
+    if (p->anew) clear(p, false);
+    if (command == MX_CMD_PRETRAIN && mx_folder_make(p->pictures, e)) return e->status;
+    return mx_run_options_write(p->options, command, o, e);
+}
+
+mx_status mx_run_folder_move(const mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
+    return mx_run_options_write(p->options, command, o, e);
+}
+
+void mx_run_folder_undo(const mx_run_paths *p) {
+    clear(p, true);
+    if (p->made) rmdir(p->root);
+}

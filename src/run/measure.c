@@ -1,0 +1,63 @@
+/* What a run measures and shows between steps, see training.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/say.h"
+#include "train/ema.h"
+#include "run/held_out.h"
+#include "report/reconstruction.h"
+#include "run/run.h"
+
+static mx_status log_measure(mx_training *p, const mx_measure *v, mx_error *e) {
+    mx_observe_number line[MX_MEASURES + 1];
+    for (int i = 0; i < v->count; i++)
+        line[i] = (mx_observe_number){v->number[i].key, v->number[i].value, false};
+    line[v->count] = (mx_observe_number){"val_left_out", (double)v->left_out, true};
+    if (mx_observe_numbers(p, line, v->count + (v->left_out > 0), e)) return e->status;
+    for (int i = 0; i < v->count; i++)
+        if (mx_events_scalar(p->events, v->number[i].tag, p->state.step, v->number[i].value, e)) break;
+    return e->status;
+}
+
+/* The averaged weights are measured, and saved where they are the best. */
+mx_status mx_measure_held_out(mx_training *p, mx_error *e) {
+    mx_trainer *t = &p->trainer;
+    mx_measure v = {0};
+    const mx_loader_config loader = mx_held_out_loader(p);
+    mx_average_exchange(t);
+    p->settings.objective->held_out(t->objective, &t->session, &t->model, &loader, &v, e);
+    mx_average_exchange(t);
+    if (!e->status) log_measure(p, &v, e);
+    bool better = !e->status && v.score > p->state.best;
+    if (better) {
+        p->state.best = v.score;
+        mx_trainer_download(t);
+        mx_checkpoint_write(p->paths.best, &t->model, &p->pixels, e);
+    }
+    if (!e->status)
+        mx_notice(p->sink, "epoch %.4g: %s%s", mx_training_epoch(p), v.text, better ? " (best)" : "");
+    return mx_fail_where(e, "held-out images");
+}
+
+/* A grid of a few images, spread evenly over the held-out set (or the training set), under one fixed mask. */
+mx_status mx_measure_picture(mx_training *p, mx_error *e) {
+    mx_trainer *t = &p->trainer;
+    const mx_dataset *from = p->held ? p->held : p->data;
+    mx_image grid = {0};
+    char *path = NULL;
+    void *png = NULL;
+    size_t size = 0;
+    if (mx_show_dataset(t, from, &p->pixels, &grid, e)) goto done;
+    if (asprintf(&path, "%s/step-%08" PRId64 ".png", p->paths.pictures, p->state.step) < 0) {
+        mx_fail(e, MX_ERR_MEMORY, "out of memory");
+        goto done;
+    }
+    if (mx_image_encode_png(&png, &size, &grid, e) || mx_image_write_png(&grid, path, e)) goto done;
+    mx_events_image(p->events, "reconstruction", p->state.step, grid.width, grid.height, png, size, e);
+done:
+    free(png);
+    free(path);
+    mx_image_free(&grid);
+    return mx_fail_where(e, "picture of reconstructions");
+}
