@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# What the system limits or takes away while a command runs: the size of files, the reader of its output,
+# memory, open files. It says so, keeps what is whole and leaves nothing half-written.
+set -u
+mixmae=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+fail() { echo "FAILED: $*"; failed=1; }
+cd "$work" || exit 1
+"$mixmae" synth --output drawn --classes 2 --images 8 --size 32 --quiet || fail synth
+small="--model nano --image-size 32 --embed-dim 8 --depths 1,1,1 --num-heads 1,1,1 --window-size 8,4,2 --decoder-dim 16
+       --decoder-depth 1 --decoder-num-heads 1 --batch-size 4 --threads 1 --dtype f32"
+pretrain="pretrain $small --data drawn --log-every 1"
+
+# limited CODE PATTERN KIB COMMAND...: with files of at most KIB, exit code, and a pattern in what was printed
+limited() {
+    local code=$1 pattern=$2 kib=$3
+    shift 3
+    (ulimit -f "$kib"; exec "$mixmae" "$@") >out 2>&1 </dev/null
+    local got=$?
+    [ $got = "$code" ] || { fail "$* with files of $kib KiB exited $got, expected $code"; cat out; }
+    grep -qE -- "$pattern" out || { fail "$*: no \"$pattern\" in:"; cat out; }
+    [ -z "$(find . -name '*.tmp')" ] || fail "$* left $(find . -name '*.tmp')"
+}
+
+# ---- files may not grow past a size
+"$mixmae" $pretrain --epochs 1 --output whole --quiet || fail "a run without limits"
+limited 4 "File too large" 8 $pretrain --epochs 1 --output cut
+limited 4 "File too large" 1 embed --checkpoint whole/model.safetensors --data drawn --layer tokens --output features.npy
+limited 4 "File too large" 1 pack --data drawn --output shards
+limited 4 "File too large" 1 synth --output more --classes 2 --images 2 --size 256
+[ ! -e features.npy ] || fail "features.npy was left cut"
+
+# ---- the reader of the output ends
+unread() { # RUN: trains with both streams into a pipe whose reader is gone; its exit code in the file code
+    { sleep 0.3; "$mixmae" $pretrain --epochs 2 --output "$1"; echo $? >code; } 2>&1 | true
+}
+unread piped
+[ "$(cat code)" = 0 ] || fail "without a reader a run exited $(cat code)"
+"$mixmae" $pretrain --epochs 2 --output heard --quiet || fail "a run that is heard"
+cmp piped/model.safetensors heard/model.safetensors || fail "without a reader a run came to other bytes"
+{ sleep 0.3; "$mixmae" --help; echo $? >code; } 2>/dev/null | true # ends with its reader, by SIGPIPE
+[ "$(cat code)" = 141 ] || fail "help without a reader exited $(cat code)"
+
+# ---- little memory, few files: a sentence and no signal
+for kib in 80000 120000 200000; do
+    (ulimit -v $kib; exec "$mixmae" --version) >/dev/null 2>&1 || continue # not even loaded: a sanitized build
+    (ulimit -v $kib; exec "$mixmae" $pretrain --epochs 1 --output "narrow$kib") >out 2>&1
+    code=$?
+    [ $code -le 6 ] || { fail "with $kib KiB of addresses exited $code"; cat out; }
+    [ $code = 0 ] || grep -qiE "memory|thread|allocate|load" out || { fail "with $kib KiB nothing was said:"; cat out; }
+done
+for files in 4 6 8 12; do
+    (ulimit -n $files; exec "$mixmae" $pretrain --epochs 1 --output "few$files") >out 2>&1
+    code=$?
+    [ $code -le 6 ] || { fail "with $files open files exited $code"; cat out; }
+    [ $code = 0 ] || grep -q "Too many open files" out || { fail "with $files open files nothing was said:"; cat out; }
+done
+exit $failed
