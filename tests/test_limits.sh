@@ -58,4 +58,51 @@ for files in 4 5 6 7 8 12; do
     grep -qE "folder +in|open +:" out && { fail "with $files open files a name is empty:"; cat out; }
     [ $code = 0 ] || grep -q "Too many open files" out || { fail "with $files open files nothing was said:"; cat out; }
 done
+
+# ---- what was taken out of a run's folder, or put into it, between two legs
+leg() { # COMMAND...: a leg that stops after its first save
+    (exec "$mixmae" "$@") >out 2>&1 </dev/null &
+    local pid=$!
+    for _ in $(seq 1200); do [ -e run/state.safetensors ] && break; kill -0 $pid 2>/dev/null || break; sleep 0.02; done
+    kill -INT $pid 2>/dev/null
+    wait $pid
+}
+refused_link() { # NAME COMMAND...
+    local name=$1 code
+    shift
+    timeout -s INT 20 "$mixmae" "$@" >out 2>&1 </dev/null
+    code=$?
+    [ $code = 4 ] || { fail "with a link for $name exited $code"; head -12 out; }
+    grep -q "/$name is a symbolic link" out || { fail "the link for $name is not named:"; head -12 out; }
+    grep -q "^training" out && fail "with a link for $name training began"
+    [ "$(ls elsewhere)" = step-kept.png ] && [ ! -s elsewhere/step-kept.png ] || fail "something came through the link for $name: $(ls elsewhere | head -3)"
+}
+leg $pretrain --epochs 2000 --save-every 8 --picture-every 1 --output run
+[ -e run/state.safetensors ] || fail "no state was saved"
+cp -r run kept
+rm -r run/pictures # before it is resumed
+"$mixmae" pretrain --resume run >out 2>&1 </dev/null &
+pid=$!
+for _ in $(seq 1200); do compgen -G "run/pictures/*.png" >/dev/null && break; kill -0 $pid 2>/dev/null || break; sleep 0.02; done
+mv run/pictures taken # and while it runs
+for _ in $(seq 1200); do compgen -G "run/pictures/*.png" >/dev/null && break; kill -0 $pid 2>/dev/null || break; sleep 0.02; done
+kill -INT $pid 2>/dev/null
+wait $pid
+[ $? = 3 ] || { fail "a run whose pictures/ was removed did not go on"; cat out; }
+mkdir elsewhere && touch elsewhere/step-kept.png
+for name in pictures log.jsonl; do
+    rm -rf run && cp -r kept run && rm -r "run/$name" && ln -s ../elsewhere run/$name
+    [ $name = pictures ] || ln -sfn ../elsewhere/step-kept.png run/$name
+    refused_link $name pretrain --resume run
+    rm run/*.safetensors # a run that has saved nothing is begun anew
+    refused_link $name $pretrain --epochs 1 --output run
+done
+# what is written whole takes the link's place, and what it pointed to stays
+rm -rf run && "$mixmae" $pretrain --epochs 1 --output run --quiet || fail "a run"
+for name in model.safetensors report.html; do ln -sf ../elsewhere/step-kept.png run/$name; done
+cp kept/options.ini kept/state.safetensors run/
+timeout -s INT 2 "$mixmae" pretrain --resume run >out 2>&1
+[ ! -L run/model.safetensors ] && [ ! -L run/report.html ] && [ ! -s elsewhere/step-kept.png ] || fail "a link in a run's folder was followed"
+# the folder itself may be a link: that is for its owner to say
+mkdir real && ln -s real linked && "$mixmae" $pretrain --epochs 1 --output linked --quiet && [ -e real/model.safetensors ] || fail "--output as a link"
 exit $failed

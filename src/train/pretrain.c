@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/file.h"
 #include "train/ema.h"
 #include "train/convert.h"
 #include "train/held_out.h"
@@ -84,6 +85,16 @@ static mx_status held_out(mx_training *p, mx_error *e) {
     return MX_OK;
 }
 
+/* Again where the folder was removed meanwhile. */
+static mx_status write_picture(const mx_training *p, const mx_image *grid, const char *path, mx_error *e) {
+    for (int tries = 0; !mx_run_folder_pictures(&p->paths, e); tries++) {
+        mx_error why = {0};
+        if (!mx_image_write_png(grid, path, &why)) return MX_OK;
+        if (tries || mx_path_exists(p->paths.pictures)) return mx_fail(e, why.status, "%s", why.text);
+    }
+    return e->status;
+}
+
 /* A grid of a few images, spread evenly over the held-out set (or the training set), under one fixed mask. */
 static mx_status picture(mx_training *p, mx_error *e) {
     mx_trainer *t = &p->trainer;
@@ -97,7 +108,7 @@ static mx_status picture(mx_training *p, mx_error *e) {
         mx_fail(e, MX_ERR_MEMORY, "out of memory");
         goto done;
     }
-    if (mx_image_encode_png(&png, &size, &grid, e) || mx_image_write_png(&grid, path, e)) goto done;
+    if (mx_image_encode_png(&png, &size, &grid, e) || write_picture(p, &grid, path, e)) goto done;
     mx_events_image(p->events, "reconstruction", p->state.step, grid.width, grid.height, png, size, e);
 done:
     free(png);
