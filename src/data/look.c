@@ -82,8 +82,10 @@ static void look_at(mx_look_values *v, const mx_image *im, float range, int64_t 
     v->whole = im->type != MX_PIXEL_F32;
 }
 
-void mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range) {
-    int64_t count = mx_dataset_count(d), tries = count < MX_LOOK_IMAGES ? count : MX_LOOK_IMAGES, seen = 0;
+/* d, or where that is NULL files */
+static void look_at_all(mx_look_values *v, const mx_dataset *d, char *const *files, int64_t count,
+                        int channels, float range) {
+    int64_t tries = count < MX_LOOK_IMAGES ? count : MX_LOOK_IMAGES, seen = 0;
     *v = (mx_look_values){.least = INFINITY,
                           .most = -INFINITY,
                           .second = INFINITY,
@@ -94,7 +96,9 @@ void mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, flo
         int64_t i = t * count / tries;
         mx_image im = {0};
         mx_error ignored = {0};
-        if (mx_dataset_read(d, i, channels, &im, &ignored)) continue;
+        if (d ? mx_dataset_read(d, i, channels, &im, &ignored)
+              : mx_image_read(&im, files[i], channels, false, &ignored))
+            continue;
         v->images++, seen += (int64_t)im.width * im.height * im.channels;
         if (mx_image_finite(&im))
             look_at(v, &im, range, i);
@@ -102,4 +106,12 @@ void mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, flo
             v->first_not_finite = i;
         mx_image_free(&im);
     }
+}
+
+void mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range) {
+    look_at_all(v, d, NULL, mx_dataset_count(d), channels, range);
+}
+
+void mx_look_at_files(mx_look_values *v, char *const *files, int64_t count, int channels, float range) {
+    look_at_all(v, NULL, files, count, channels, range);
 }

@@ -35,5 +35,7 @@ typedef struct {
     bool whole;   /* whole numbers */
 } mx_look_values;
 void mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range);
+/* The same of files; what cannot be read is passed over. */
+void mx_look_at_files(mx_look_values *v, char *const *files, int64_t count, int channels, float range);
 
 #endif

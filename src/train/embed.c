@@ -15,6 +15,7 @@
 #include "io/json_text.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
+#include "train/check_data.h"
 #include "train/inference.h"
 #include "train/open_data.h"
 
@@ -231,6 +232,10 @@ static mx_status prepare(embedder *m, mx_error *e) {
     if (o->data && mx_open_part(&m->data, o, "all", e)) return e->status;
     number_as_training(m);
     if (m->data) mx_notice_data(m->sink, m->data, NULL);
+    if (m->data)
+        mx_check_used_data(m->sink, &m->f.pixels, m->f.model.config.channels, m->data);
+    else
+        mx_check_used_files(m->sink, &m->f.pixels, m->f.model.config.channels, o->images, o->image_count);
     m->count = m->data ? mx_dataset_count(m->data) : o->image_count;
     return open_outputs(m, e);
 }

@@ -9,6 +9,7 @@
 #include "base/escape.h"
 #include "data/compose.h"
 #include "io/json_text.h"
+#include "train/check_data.h"
 #include "train/eval_report.h"
 #include "train/inference.h"
 #include "train/open_data.h"
@@ -96,6 +97,7 @@ mx_status mx_run_eval(const mixmae_options *options, const mixmae_sink *sink, mx
         goto done;
     mx_machine_notice(&f.how, sink);
     mx_notice_data(sink, data, NULL);
+    mx_check_used_data(sink, &f.pixels, f.model.config.channels, data);
     mx_loader_config config = mx_inference_loader(&f, data);
     config.log = tell, config.user = (void *)sink;
     if (mx_evaluate(&v, &f.session, &f.model, &f.mix, f.out, &config, map, e)) goto done;

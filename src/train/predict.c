@@ -8,6 +8,7 @@
 
 #include "base/escape.h"
 #include "io/json_text.h"
+#include "train/check_data.h"
 #include "train/evaluate.h"
 #include "train/inference.h"
 #include "train/open_data.h"
@@ -114,6 +115,7 @@ static mx_status add_folder(predictor *p, const char *root, mx_error *e) {
     }
     mx_dataset_turn(d, p->o->exif_orientation);
     mx_notice_unread(p->sink, d);
+    mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, d);
     for (int64_t i = 0; i < mx_dataset_count(d) && !e->status; i++) {
         mx_image im = {0};
         mx_error broken = {0};
@@ -147,6 +149,7 @@ mx_status mx_run_predict(const mixmae_options *options, const mixmae_sink *sink,
     predictor p = {.o = &options->o, .sink = sink};
     struct stat st;
     if (open_predictor(&p, e)) goto done;
+    mx_check_used_files(sink, &p.f.pixels, p.f.model.config.channels, p.o->images, p.o->image_count);
     for (int i = 0; i < p.o->image_count && !e->status; i++) {
         const char *path = p.o->images[i];
         if (!stat(path, &st) && S_ISDIR(st.st_mode))
