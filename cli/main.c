@@ -2,6 +2,7 @@
  * is done by the library (mixmae.h), which itself prints nothing. */
 #include <fcntl.h>
 #include <mixmae.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,7 @@ static int run(const char *command, int argc, char **argv) {
 
 int main(int argc, char **argv) {
     hold_streams();
+    signal(SIGXFSZ, SIG_IGN); /* a file past its limit (ulimit -f) fails to be written, and that is said */
     if (argc < 2) {
         print_help(NULL);
         return MIXMAE_EXIT_USAGE;

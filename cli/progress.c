@@ -31,6 +31,9 @@ void progress_begin(progress_line *live, bool quiet, bool stoppable) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* Progress that nobody reads any more must not end a run: what is printed is lost, the run goes on. The
+     * other commands only print; they end with their reader, as `mixmae --help | head` should. */
+    signal(SIGPIPE, SIG_IGN);
 }
 
 void progress_clear(progress_line *live) {

@@ -137,4 +137,15 @@ expect 2 "did you mean --batch-size" "$mixmae" plan --config "$work/bad.ini"
 
 # a run whose loss is not finite ends with its own code
 expect 5 "not finite in 2 updates" "$mixmae" pretrain --data "$work/images" --output "$work/run4" "${small[@]}" --lr 1e6 --warmup-epochs 0 --epochs 20 --max-skipped 2
+# ... and says that a state is kept only where there is one
+grep -q "saved state is kept" "$work/out" && [ ! -e "$work/run4/state.safetensors" ] && fail "a state is said to be kept where there is none"
+expect 5 "last saved state is kept" "$mixmae" pretrain --data "$work/images" --output "$work/run5" "${small[@]}" --lr 1e6 --warmup-epochs 0 --epochs 20 \
+    --max-skipped 2 --save-every 1
+
+# names that are empty are no names
+for command in inspect "predict --checkpoint $work/none" "embed --output x.npy --checkpoint $work/none" verify; do
+    expect 2 "expected the name of a file, found nothing" "$mixmae" $command ""
+done
+expect 2 "config: expected the name of a file, found nothing" "$mixmae" plan --config ""
+expect 2 "config: expected the name of a file, found nothing" "$mixmae" plan --config=
 exit $failed

@@ -106,6 +106,41 @@ static void make_kinds(file *f) {
     free(p);
 }
 
+/* Channels that the header already shows to be the wrong ones are refused before samples are decoded: though
+ * these are damaged, the channels are what is said. */
+static void channels_first(void **state) {
+    (void)state;
+    file f[KINDS];
+    mx_error e = {0};
+    mx_image im;
+    make_kinds(f);
+    for (int k = 0; k < KINDS; k++) {
+        bool tiff = f[k].size > 4 && (!memcmp(f[k].bytes, "II", 2) || !memcmp(f[k].bytes, "MM", 2));
+        bool stored = !memcmp(f[k].bytes, "\x93NUMPY", 6); /* any number is a sample */
+        size_t from = tiff ? 16 : f[k].size * 2 / 3, to = tiff ? 64 : f[k].size - 1;
+        for (size_t i = from; !stored && i < to; i++) f[k].bytes[i] ^= 0x41;
+        e = (mx_error){0};
+        if (!tiff) assert_int_equal(mx_image_decode(&im, f[k].bytes, f[k].size, 7, &e), MX_ERR_DATA);
+        if (!tiff && !strstr(e.text, "expected 7 channels, found")) fail_msg("kind %d: %s", k, e.text);
+        free(f[k].bytes);
+    }
+    uint8_t grey[64 * 64] = {0}; /* one strip, whose first bytes are made others */
+    for (int channels = 2; channels <= 4; channels += 2) {
+        file t = tiff_make((tiff_kind){.width = 64,
+                                       .height = 64,
+                                       .samples = 1,
+                                       .bits = 8,
+                                       .photometric = PHOTOMETRIC_MINISBLACK,
+                                       .compression = COMPRESSION_ADOBE_DEFLATE,
+                                       .mode = "wl"},
+                           grey);
+        for (size_t i = 8; i < 16; i++) t.bytes[i] ^= 0x41;
+        refused(t, 1, "TIFF: ");
+        refused(t, channels, channels == 2 ? "expected 2 channels, found 1" : "expected 4 channels, found 1");
+        free(t.bytes);
+    }
+}
+
 /* An error with a message and no image, or a whole image whose samples may all be read. */
 static bool survives(const uint8_t *bytes, size_t size) {
     static volatile unsigned sum;
@@ -235,7 +270,8 @@ int main(void) {
     noise = mx_rng_make(2, MX_RNG_TEST, 1, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_and_foreign), cmocka_unit_test(great_claims), cmocka_unit_test(truncated),
-        cmocka_unit_test(flipped),           cmocka_unit_test(threads),      cmocka_unit_test(silence),
+        cmocka_unit_test(channels_first),    cmocka_unit_test(flipped),      cmocka_unit_test(threads),
+        cmocka_unit_test(silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

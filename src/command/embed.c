@@ -18,6 +18,7 @@
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "infer/inference.h"
+#include "run/check_data.h"
 #include "train/open_data.h"
 
 typedef struct {
@@ -233,6 +234,10 @@ static mx_status prepare(embedder *m, mx_error *e) {
     if (o->data && mx_open_part(&m->data, o, "all", e)) return e->status;
     number_as_training(m);
     if (m->data) mx_notice_data(m->sink, m->data, NULL);
+    if (m->data)
+        mx_check_used_data(m->sink, &m->f.pixels, m->f.model.config.channels, m->data);
+    else
+        mx_check_used_files(m->sink, &m->f.pixels, m->f.model.config.channels, o->images, o->image_count);
     m->count = m->data ? mx_dataset_count(m->data) : o->image_count;
     return open_outputs(m, e);
 }

@@ -11,8 +11,9 @@
 #include "command/command.h"
 #include "data/compose.h"
 #include "base/json_text.h"
-#include "report/evaluation.h"
 #include "infer/inference.h"
+#include "report/evaluation.h"
+#include "run/check_data.h"
 #include "train/open_data.h"
 
 /* The class of that name; `first` where it has it, as several may share one (ImageNet's two cranes). */
@@ -98,6 +99,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
         goto done;
     mx_machine_notice(&f.how, sink);
     mx_notice_data(sink, data, NULL);
+    mx_check_used_data(sink, &f.pixels, f.model.config.channels, data);
     mx_loader_config config = mx_inference_loader(&f, data);
     config.log = tell, config.user = (void *)sink;
     if (mx_evaluate(&v, &f.session, &f.model, &f.mix, f.out, &config, map, e)) goto done;

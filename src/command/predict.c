@@ -11,8 +11,9 @@
 #include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"
-#include "objective/evaluate.h"
 #include "infer/inference.h"
+#include "objective/evaluate.h"
+#include "run/check_data.h"
 #include "train/open_data.h"
 
 typedef struct {
@@ -118,6 +119,7 @@ static mx_status add_folder(predictor *p, const char *root, mx_error *e) {
     }
     mx_dataset_turn(d, p->o->exif_orientation);
     mx_notice_unread(p->sink, d);
+    mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, d);
     for (int64_t i = 0; i < mx_dataset_count(d) && !e->status; i++) {
         mx_image im = {0};
         mx_error broken = {0};
@@ -151,6 +153,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     predictor p = {.o = &options->o, .sink = sink};
     struct stat st;
     if (open_predictor(&p, e)) goto done;
+    mx_check_used_files(sink, &p.f.pixels, p.f.model.config.channels, p.o->images, p.o->image_count);
     for (int i = 0; i < p.o->image_count && !e->status; i++) {
         const char *path = p.o->images[i];
         if (!mx_stat(path, &st) && S_ISDIR(st.st_mode))

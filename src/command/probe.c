@@ -9,6 +9,7 @@
 #include "optim/schedule.h"
 #include "base/json_text.h"
 #include "infer/features.h"
+#include "run/check_data.h"
 #include "train/open_data.h"
 
 #define MX_PROBE_KS 4
@@ -93,6 +94,8 @@ static mx_status probe(prober *p, mx_error *e) {
     void *user = (void *)p->sink;
     if (mx_inference_open(&p->f, o, MX_OUT_POOLED, 0, p->sink, e) || read_data(p, e)) return e->status;
     mx_machine_notice(&p->f.how, p->sink);
+    mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, p->train_data);
+    mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, p->test_data);
     if (mx_features_make(&p->train, &p->f, p->train_data, 0, seed, tell, user, e) ||
         mx_features_make(&p->test, &p->f, p->test_data, 0, seed, tell, user, e))
         return e->status;

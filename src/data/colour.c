@@ -57,12 +57,16 @@ static void pick(mx_image *out, const mx_image *in, int colours) {
         pick_float(out->pixels, to, in->pixels, from, n, last);
 }
 
+mx_status mx_channels_check(int stored, int colours, int channels, mx_error *e) {
+    bool photo = (colours == 1 || colours == 3) && (channels == 1 || channels == 3);
+    if (stored == channels || photo || colours == channels) return MX_OK;
+    return mx_fail(e, MX_ERR_DATA, "expected %d channels, found %d", channels, stored);
+}
+
 mx_status mx_image_convert(mx_image *im, int channels, int colours, mx_error *e) {
     mx_image out;
     if (im->channels == channels) return MX_OK;
-    bool photo = (colours == 1 || colours == 3) && (channels == 1 || channels == 3);
-    if (!photo && colours != channels)
-        return mx_fail(e, MX_ERR_DATA, "expected %d channels, found %d", channels, im->channels);
+    if (mx_channels_check(im->channels, colours, channels, e)) return e->status;
     if (mx_image_make(&out, im->width, im->height, channels, im->type, e)) return e->status;
     if (channels == 1 && colours == 3)
         luma(&out, im);

@@ -256,9 +256,8 @@ static mx_status read_packed(mx_image *im, const bmp_header *h, const unsigned c
 mx_status mx_decode_bmp(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                         mx_error *e) {
     bmp_header h;
-    (void)channels;
     *colours = 3;
-    if (parse_header(&h, bytes, size, e)) return e->status;
+    if (parse_header(&h, bytes, size, e) || mx_channels_check(h.channels, 3, channels, e)) return e->status;
     return h.packing == RLE4 || h.packing == RLE8 ? read_packed(im, &h, bytes, size, e)
                                                   : read_raw(im, &h, bytes, size, e);
 }

@@ -119,11 +119,10 @@ static GifFileType *open_memory(source *s, mx_error *e) {
 mx_status mx_decode_gif(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                         mx_error *e) {
     source s = {bytes, size, size};
-    (void)channels;
     *colours = 3;
     GifFileType *g = open_memory(&s, e);
     if (!g) return e->status;
-    read_frame(g, im, &s, e);
+    if (!mx_channels_check(3, 3, channels, e)) read_frame(g, im, &s, e);
     DGifCloseFile(g, NULL);
     return e->status;
 }

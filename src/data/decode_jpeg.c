@@ -161,6 +161,7 @@ static mx_status decode(struct jpeg_decompress_struct *d, mx_image *im, mx_box *
     if (cut_off(d, size))
         return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %ux%u pixels", size, d->image_width,
                        d->image_height);
+    if (mx_channels_check(made, made, channels, e)) return e->status;
     d->out_color_space = stored == 4 ? JCS_CMYK : stored == 1 ? JCS_GRAYSCALE : JCS_RGB;
     if (part) *box = part->choose(part->user, (int)d->image_width, (int)d->image_height);
 #ifdef LIBJPEG_TURBO_VERSION

@@ -133,14 +133,15 @@ static void convert(mx_image *im, const npy_header *h, const unsigned char *data
 mx_status mx_decode_npy(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                         mx_error *e) {
     npy_header h;
-    (void)channels;
     if (parse_header(&h, bytes, size, e)) return e->status;
     size_t each = (size_t)h.bytes;
     uint64_t have = (size - h.data) / each, pixels = (uint64_t)h.dim[0] * (uint64_t)h.dim[1];
     if (pixels > have || pixels * (uint64_t)h.dim[2] != have || (size - h.data) % each)
         return mx_fail(e, MX_ERR_FORMAT, "expected %dx%dx%d samples, found %llu", h.dim[0], h.dim[1],
                        h.dim[2], (unsigned long long)have);
-    if (mx_image_make(im, h.dim[1], h.dim[0], h.dim[2], h.type, e)) return e->status;
+    if (mx_channels_check(h.dim[2], h.dim[2], channels, e) ||
+        mx_image_make(im, h.dim[1], h.dim[0], h.dim[2], h.type, e))
+        return e->status;
     bool as_stored = !h.columns_first && !h.swapped && h.kind != 'b' && each == mx_pixel_size(h.type) &&
                      (h.type != MX_PIXEL_F32 || h.kind == 'f');
     if (as_stored)

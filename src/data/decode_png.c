@@ -55,8 +55,8 @@ static void ask_conversions(png_structp png, png_infop info) {
     png_read_update_info(png, info);
 }
 
-static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *colours, source *from,
-                            mx_error *e) {
+static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *colours, int wanted,
+                            source *from, mx_error *e) {
     png_read_info(png, info);
     /* Said before memory is asked for. Stored rows are as long as these until conversions are asked for. */
     uint64_t most = (uint64_t)from->left * MX_PNG_MAX_RATIO / png_get_image_height(png, info);
@@ -67,7 +67,10 @@ static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *
     int channels = png_get_channels(png, info), width = (int)png_get_image_width(png, info),
         height = (int)png_get_image_height(png, info);
     mx_pixel type = png_get_bit_depth(png, info) == 16 ? MX_PIXEL_U16 : MX_PIXEL_U8;
-    if (mx_image_make(im, width, height, channels, type, e)) return e->status;
+    *colours = channels < 3 ? 1 : 3;
+    if (mx_channels_check(channels, *colours, wanted, e) ||
+        mx_image_make(im, width, height, channels, type, e))
+        return e->status;
     size_t stride = (size_t)width * (size_t)channels * mx_pixel_size(type);
     if (png_get_rowbytes(png, info) != stride)
         return mx_fail(e, MX_ERR_FORMAT, "expected rows of %zu bytes, found %zu", stride,
@@ -77,14 +80,12 @@ static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *
     for (int y = 0; y < height; y++) from->rows[y] = (png_bytep)im->pixels + (size_t)y * stride;
     png_read_image(png, from->rows);
     png_read_end(png, NULL);
-    *colours = channels < 3 ? 1 : 3;
     return MX_OK;
 }
 
 mx_status mx_decode_png(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                         mx_error *e) {
     source from = {.next = bytes, .left = size};
-    (void)channels;
     mx_error why = {0};
     png_structp png =
         png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &why, on_error, on_warning, &from, allocate, release);
@@ -94,7 +95,7 @@ mx_status mx_decode_png(mx_image *im, int *colours, const unsigned char *bytes, 
     else if (!setjmp(png_jmpbuf(png))) {
         png_set_read_fn(png, &from, read_bytes);
         png_set_user_limits(png, MX_PNG_MAX_EDGE, MX_PNG_MAX_EDGE);
-        read_image(png, info, im, colours, &from, &why);
+        read_image(png, info, im, colours, channels, &from, &why);
     }
     free(from.rows);
     if (png) png_destroy_read_struct(&png, info ? &info : NULL, NULL);

@@ -159,8 +159,8 @@ static void read_row(mx_image *im, const pnm_header *h, size_t y, const unsigned
 mx_status mx_decode_pnm(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                         mx_error *e) {
     pnm_header h;
-    (void)channels;
-    if (parse_header(&h, bytes, size, e)) return e->status;
+    if (parse_header(&h, bytes, size, e) || mx_channels_check(h.channels, h.channels, channels, e))
+        return e->status;
     size_t left = size - h.data;
     /* a plain number takes two bytes, but for the last; PBM's takes one */
     uint64_t row = !h.plain        ? row_bytes(&h)

@@ -240,11 +240,14 @@ static mx_status join(mx_image *im, int *colours, const mx_image *page, int more
     return MX_OK;
 }
 
+/* Are pages the channels, of which there are fewer so far than are wanted? */
+static bool wants_page(int have, int channels) { return channels > 1 && channels != 3 && have < channels; }
+
 /* Stacks (microscopes, satellites): where more channels are wanted than the first page has, and neither grey
  * nor RGB, the pages are the channels. */
 static mx_status read_pages(TIFF *t, const mx_tiff_memory *f, mx_image *im, int *colours, int channels,
                             mx_error *e) {
-    for (int number = 2; channels > 1 && channels != 3 && im->channels < channels; number++) {
+    for (int number = 2; wants_page(im->channels, channels); number++) {
         mx_image page = {0};
         int more = 0;
         if (!TIFFReadDirectory(t)) return MX_OK; /* what is missing is said where channels are compared */
@@ -260,12 +263,31 @@ static mx_status read_pages(TIFF *t, const mx_tiff_memory *f, mx_image *im, int 
     return MX_OK;
 }
 
+/* From the directories alone, before samples are decoded: the channels of the first page, or those of as many
+ * pages as read_pages would join. What cannot be told from them is left to the decoding. */
+static mx_status check_channels(TIFF *t, int channels, mx_error *e) {
+    mx_tiff_info i;
+    mx_error later = {0};
+    if (read_info(t, &i, e)) return e->status;
+    int colours = mx_tiff_colour_count(&i, channels),
+        have = mx_tiff_becomes_rgb(&i, channels) ? 3 : i.samples;
+    bool told = true;
+    while (told && wants_page(have, channels) && TIFFReadDirectory(t)) {
+        told = !read_info(t, &i, &later);
+        have = colours += told ? mx_tiff_colour_count(&i, channels) : 0;
+    }
+    if (told && mx_channels_check(have, colours, channels, e)) return e->status;
+    return TIFFCurrentDirectory(t) == 0 || TIFFSetDirectory(t, 0)
+               ? MX_OK
+               : mx_fail(e, MX_ERR_FORMAT, "the first directory cannot be read again");
+}
+
 mx_status mx_decode_tiff(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                          mx_error *e) {
     mx_tiff_memory f = {.bytes = bytes, .size = size};
     mx_error why = {0};
     TIFF *t = open_memory(&f, &why);
-    if (t && !read_image(t, &f, im, colours, channels, &why) &&
+    if (t && !check_channels(t, channels, &why) && !read_image(t, &f, im, colours, channels, &why) &&
         !read_pages(t, &f, im, colours, channels, &why) && f.cut)
         mx_tiff_damaged(&f, &why);
     if (t) TIFFClose(t);

@@ -33,6 +33,10 @@ mx_status mx_tiff_samples(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *
 /* Strip or tile that the file does not hold (GDAL leaves out what is empty). */
 bool mx_tiff_absent(TIFF *t, uint32_t strile);
 
+/* Palettes, and CMYK where 1 or 3 channels are wanted, are made RGB. How many of a page's channels are then
+ * colour, from the directory alone. */
+bool mx_tiff_becomes_rgb(const mx_tiff_info *i, int channels);
+int mx_tiff_colour_count(const mx_tiff_info *i, int channels);
 /* MinIsWhite turned round, associated alpha divided out, palettes and, for 1 or 3 channels, CMYK made RGB.
  * *colours as in mx_decode_function. */
 mx_status mx_tiff_colours(TIFF *t, const mx_tiff_info *i, mx_image *im, int *colours, int channels,

@@ -3,9 +3,15 @@
  * CMYK by Pillow's formula (16 bits cut to 8 before it). */
 #include "data/decode_tiff.h"
 
+bool mx_tiff_becomes_rgb(const mx_tiff_info *i, int channels) {
+    return i->photometric == PHOTOMETRIC_PALETTE ||
+           (i->photometric == PHOTOMETRIC_SEPARATED && (channels == 1 || channels == 3));
+}
+
 /* How many of the samples are colour. Samples beyond RGB are extra by definition; beyond grey they may be
  * further bands, so only what is called alpha counts as such. */
-static int colours_of(const mx_tiff_info *i) {
+int mx_tiff_colour_count(const mx_tiff_info *i, int channels) {
+    if (i->converted || mx_tiff_becomes_rgb(i, channels)) return 3;
     if (i->photometric == PHOTOMETRIC_RGB) return 3;
     bool alpha = i->extras == 1 && i->extra &&
                  (i->extra[0] == EXTRASAMPLE_ASSOCALPHA || i->extra[0] == EXTRASAMPLE_UNASSALPHA);
@@ -64,15 +70,10 @@ static void divide(mx_image *im, size_t colours) {
 
 mx_status mx_tiff_colours(TIFF *t, const mx_tiff_info *i, mx_image *im, int *colours, int channels,
                           mx_error *e) {
-    *colours = i->converted ? 3 : colours_of(i);
+    *colours = mx_tiff_colour_count(i, channels);
     if (i->converted) return MX_OK;
     if (i->photometric == PHOTOMETRIC_MINISWHITE && im->type == MX_PIXEL_U8) turn_round(im, (size_t)*colours);
     if (i->extras && i->extra && i->extra[0] == EXTRASAMPLE_ASSOCALPHA && *colours < im->channels)
         divide(im, (size_t)*colours);
-    if (i->photometric == PHOTOMETRIC_PALETTE ||
-        (i->photometric == PHOTOMETRIC_SEPARATED && (channels == 1 || channels == 3))) {
-        *colours = 3;
-        return to_rgb(t, i, im, e);
-    }
-    return MX_OK;
+    return mx_tiff_becomes_rgb(i, channels) ? to_rgb(t, i, im, e) : MX_OK;
 }

@@ -71,7 +71,9 @@ mx_status mx_decode_webp(mx_image *im, int *colours, const unsigned char *bytes,
             (f.has_animation ? MX_WEBP_MAX_RATIO_ANI : MX_WEBP_MAX_RATIO) >
         size)
         return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %dx%d pixels", size, f.width, f.height);
-    if (mx_image_make(im, f.width, f.height, *colours, MX_PIXEL_U8, e)) return e->status;
+    if (mx_channels_check(*colours, *colours, channels, e) ||
+        mx_image_make(im, f.width, f.height, *colours, MX_PIXEL_U8, e))
+        return e->status;
     if (f.has_animation) return first_frame(im, bytes, size, e);
     return decode_into(im->pixels, f.width, f.height, f.width * *colours, *colours, bytes, size, e);
 }

@@ -66,6 +66,9 @@ bool mx_orientation_swaps(int orientation); /* width and height change places */
 /* The orientation that the EXIF data of a JPEG, PNG or WebP file give; 1 when they give none. */
 int mx_exif_orientation(const unsigned char *bytes, size_t size);
 
+/* Can an image of so many stored channels, the first `colours` of them colour or data, be had with that many?
+ * Decoders ask as soon as the header is read, before memory is asked for and samples are decoded. */
+mx_status mx_channels_check(int stored, int colours, int channels, mx_error *e);
 /* To 1, 3 or N channels by the rules of mx_image_decode. */
 mx_status mx_image_convert(mx_image *im, int channels, int colours, mx_error *e);
 

@@ -86,8 +86,10 @@ static void look_at(mx_look_values *v, const mx_image *im, float range, int64_t 
     v->whole = im->type != MX_PIXEL_F32;
 }
 
-mx_status mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range, mx_error *e) {
-    int64_t count = mx_dataset_count(d), tries = count < MX_LOOK_IMAGES ? count : MX_LOOK_IMAGES, seen = 0;
+/* Of d, or where that is NULL of files. */
+static mx_status look_at_all(mx_look_values *v, const mx_dataset *d, char *const *files, int64_t count,
+                             int channels, float range, mx_error *e) {
+    int64_t tries = count < MX_LOOK_IMAGES ? count : MX_LOOK_IMAGES, seen = 0;
     *v = (mx_look_values){.least = INFINITY,
                           .most = -INFINITY,
                           .second = INFINITY,
@@ -98,7 +100,8 @@ mx_status mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels
         int64_t i = t * count / tries;
         mx_image im = {0};
         mx_error why = {0};
-        if (mx_dataset_read(d, i, channels, &im, &why)) {
+        if (d ? mx_dataset_read(d, i, channels, &im, &why)
+              : mx_image_read(&im, files[i], channels, false, &why)) {
             if (why.status == MX_ERR_MEMORY) return mx_fail(e, why.status, "%s", why.text);
             continue;
         }
@@ -110,4 +113,13 @@ mx_status mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels
         mx_image_free(&im);
     }
     return MX_OK;
+}
+
+mx_status mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range, mx_error *e) {
+    return look_at_all(v, d, NULL, mx_dataset_count(d), channels, range, e);
+}
+
+mx_status mx_look_at_files(mx_look_values *v, char *const *files, int64_t count, int channels, float range,
+                           mx_error *e) {
+    return look_at_all(v, NULL, files, count, channels, range, e);
 }

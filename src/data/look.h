@@ -36,5 +36,8 @@ typedef struct {
     bool whole;   /* whole numbers */
 } mx_look_values;
 mx_status mx_look_at_values(mx_look_values *v, const mx_dataset *d, int channels, float range, mx_error *e);
+/* The same of files; what cannot be read is passed over. */
+mx_status mx_look_at_files(mx_look_values *v, char *const *files, int64_t count, int channels, float range,
+                           mx_error *e);
 
 #endif

@@ -54,8 +54,10 @@ static mx_status walk_folder(walk *w, int fd, const ancestor *up);
 
 static mx_status cannot(walk *w, const char *what, int error) {
     char quoted[MX_QUOTE], root[MX_QUOTE];
-    return mx_fail(w->e, MX_ERR_IO, "cannot %s the folder %s in %s: %s", what, mx_quote(quoted, w->path),
-                   mx_quote(root, w->root), strerror(error));
+    mx_quote(quoted, w->path), mx_quote(root, w->root);
+    if (!*w->path) /* the root itself */
+        return mx_fail(w->e, MX_ERR_IO, "cannot %s the folder %s: %s", what, root, strerror(error));
+    return mx_fail(w->e, MX_ERR_IO, "cannot %s the folder %s in %s: %s", what, quoted, root, strerror(error));
 }
 
 static mx_status enter(walk *w, const ancestor *up) {

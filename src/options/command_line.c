@@ -113,7 +113,9 @@ static mx_status read_configs(line_reader *l, mx_error *e) {
             path = l->argv[i] + 9;
         else if (!strcmp(l->argv[i], "--config") && i + 1 < l->argc)
             path = l->argv[i + 1];
-        if (path && mx_option_find("config", l->command) >= 0)
+        if (path && !*path)
+            mx_fail(e, MX_ERR_ARGUMENT, "--config: expected the name of a file, found nothing");
+        if (path && *path && mx_option_find("config", l->command) >= 0)
             mx_options_read(l->o, path, l->command, l->given, e);
     }
     return e->status;

@@ -92,6 +92,7 @@ static mx_status set_list(mx_options *o, const mx_option_row *r, const char *tex
 }
 
 static mx_status add_text(mx_options *o, const mx_option_row *r, const char *text, mx_error *e) {
+    if (!*text) return mx_fail(e, MX_ERR_ARGUMENT, "expected the name of a file, found nothing");
     char ***list = FIELD(o, r, char **);
     int *n = COUNT(o, r);
     char **grown = realloc(*list, sizeof *grown * (size_t)(*n + 1));

@@ -69,15 +69,19 @@ static int64_t next_cell(const tally *t, int64_t *at, int label, int predicted) 
     return *at < t->count && !by_place(&t->item[*at], &want) ? t->item[*at].count : 0;
 }
 
-/* ---- CSV: RFC 4180 quoting -------------------------------------------------------------------------------
+/* ---- CSV: RFC 4180 quoting, no formulas
+ * -------------------------------------------------------------------------------
  */
 
+/* A name, never a number of ours. It comes from outside, and spreadsheets compute a cell that begins so: a
+ * ' before it makes it text. */
 static void put_field(FILE *f, const char *text) {
+    const char *guard = *text && strchr("=+-@\t\r", *text) ? "'" : "";
     if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, f);
+        fprintf(f, "%s%s", guard, text);
         return;
     }
-    fputc('"', f);
+    fprintf(f, "\"%s", guard);
     for (; *text; text++) fprintf(f, "%s%c", *text == '"' ? "\"" : "", *text);
     fputc('"', f);
 }

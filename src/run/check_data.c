@@ -91,10 +91,10 @@ static bool ours(const mx_training *p) {
     return p->o.stats && !strcmp(p->o.stats, "auto") && !p->o.mean_count;
 }
 
-static bool imagenet(const mx_training *p) {
+static bool imagenet(const mx_pixels *pixels, int channels) {
     const mx_pixels usual = mx_pixels_imagenet();
-    return p->settings.model.channels == 3 && !memcmp(p->pixels.mean, usual.mean, 3 * sizeof *usual.mean) &&
-           !memcmp(p->pixels.std, usual.std, 3 * sizeof *usual.std);
+    return channels == 3 && !memcmp(pixels->mean, usual.mean, 3 * sizeof *usual.mean) &&
+           !memcmp(pixels->std, usual.std, 3 * sizeof *usual.std);
 }
 
 /* The value that might be white: a usual one that is not far above the highest, else that itself. */
@@ -107,13 +107,27 @@ static double white_above(double highest) {
 }
 
 /* Deviations between the statistics' means and the farthest value. */
-static double farthest(const mx_training *p, const mx_look_values *v) {
+static double farthest(const mx_pixels *pixels, int channels, const mx_look_values *v) {
     double far = 0;
-    for (int c = 0; c < p->settings.model.channels; c++) {
-        double m = (double)p->pixels.mean[c], s = (double)p->pixels.std[c];
+    for (int c = 0; c < channels; c++) {
+        double m = (double)pixels->mean[c], s = (double)pixels->std[c];
         far = fmax(far, fmax((v->high[c] - m) / s, (m - v->low[c]) / s));
     }
     return far;
+}
+
+/* What the statistics, not those of the data themselves, do not expect of the values; "": they do. */
+static void unexpected(char *what, size_t room, const mx_pixels *pixels, int channels,
+                       const mx_look_values *v) {
+    double far = farthest(pixels, channels, v);
+    *what = 0;
+    if (imagenet(pixels, channels)) {
+        if (v->most > 1.001 || v->least < -0.001 || v->most < MX_DARK)
+            snprintf(what, room, "where ImageNet's statistics expect 0 to %.10g", v->white);
+    } else if (far < 0.1)
+        snprintf(what, room, "which hardly differ under the statistics used");
+    else if (far > MX_FAR_OTHERS)
+        snprintf(what, room, "up to %.0f deviations from the mean that is used", far);
 }
 
 static void say_values(const mx_training *p, const mx_dataset *d, const mx_look_values *v, const char *what) {
@@ -147,7 +161,7 @@ static void say_marker(const mx_training *p, const mx_dataset *d, const mx_look_
 
 static void check_values(const mx_training *p, const mx_dataset *d, const mx_look_values *v) {
     char where[MX_WHERE], what[160];
-    double far = farthest(p, v);
+    double far = farthest(&p->pixels, p->settings.model.channels, v);
     say_marker(p, d, v);
     if (!(v->most > v->least))
         mx_notice(p->sink, "warning: all values of the images looked at are %.6g (%s)", v->most * v->white,
@@ -159,15 +173,9 @@ static void check_values(const mx_training *p, const mx_dataset *d, const mx_loo
                 "warning: values of the images lie between %.6g and %.6g (%s), %.0f deviations from their "
                 "mean: if that stands for no data, --mean and --std can say those of the others",
                 v->least * v->white, v->most * v->white, mx_dataset_where(where, d, v->most_at), far);
-    } else if (imagenet(p) && (v->most > 1.001 || v->least < -0.001 || v->most < MX_DARK)) {
-        snprintf(what, sizeof what, "where ImageNet's statistics expect 0 to %.10g", v->white);
-        say_values(p, d, v, what);
-    } else if (!imagenet(p) && (far > MX_FAR_OTHERS || far < 0.1)) {
-        snprintf(what, sizeof what,
-                 far < 0.1 ? "which hardly differ under the statistics used"
-                           : "up to %.0f deviations from the mean that is used",
-                 far);
-        say_values(p, d, v, what);
+    } else {
+        unexpected(what, sizeof what, &p->pixels, p->settings.model.channels, v);
+        if (*what) say_values(p, d, v, what);
     }
 }
 
@@ -216,4 +224,34 @@ mx_status mx_check_data(const mx_training *p, mx_error *e) {
 
 mx_status mx_check_values(const mx_training *p, mx_error *e) {
     return p->resumed ? MX_OK : look_at_values(p, e);
+}
+
+/* A finished model has its statistics: there is nothing to set, but its results may be worth nothing. */
+static void say_used(const mixmae_sink *sink, const mx_pixels *pixels, int channels, const mx_look_values *v,
+                     const char *most, const char *least) {
+    char what[160];
+    if (v->images == v->not_finite || !(v->most > v->least)) return;
+    unexpected(what, sizeof what, pixels, channels, v);
+    bool outside = v->most > 1 || v->least < 0;
+    if (*what)
+        mx_notice(
+            sink,
+            "warning: values of the images lie between %.6g and %.6g (%s), %s: are they of the kind that "
+            "the model was trained on?",
+            v->least * v->white, v->most * v->white, outside && v->most <= 1 ? least : most, what);
+}
+
+void mx_check_used_data(const mixmae_sink *sink, const mx_pixels *pixels, int channels, const mx_dataset *d) {
+    mx_look_values v;
+    char most[MX_WHERE], least[MX_WHERE];
+    if (mx_look_at_values(&v, d, channels, pixels->value_range, &(mx_error){0})) return;
+    say_used(sink, pixels, channels, &v, mx_dataset_where(most, d, v.most_at),
+             mx_dataset_where(least, d, v.least_at));
+}
+
+void mx_check_used_files(const mixmae_sink *sink, const mx_pixels *pixels, int channels, char *const *files,
+                         int64_t count) {
+    mx_look_values v;
+    if (mx_look_at_files(&v, files, count, channels, pixels->value_range, &(mx_error){0})) return;
+    say_used(sink, pixels, channels, &v, files[v.most_at], files[v.least_at]);
 }

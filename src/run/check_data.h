@@ -10,5 +10,9 @@ mx_status mx_check_data(const mx_training *p, mx_error *e);
 /* Once p->pixels are known: values that these statistics do not expect are said, with the option to set. An
  * error where no image looked at can be used. */
 mx_status mx_check_values(const mx_training *p, mx_error *e);
+/* The same for a finished model with these statistics: said, never an error. */
+void mx_check_used_data(const mixmae_sink *sink, const mx_pixels *pixels, int channels, const mx_dataset *d);
+void mx_check_used_files(const mixmae_sink *sink, const mx_pixels *pixels, int channels, char *const *files,
+                         int64_t count);
 
 #endif

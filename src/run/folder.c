@@ -3,9 +3,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "data/index.h"
@@ -178,9 +180,31 @@ static mx_status not_empty(const mx_run_paths *p, mx_error *e) {
     return e->status;
 }
 
-/* Removes from a folder what names of that beginning stand for. */
-static void remove_files(const char *folder, const char *begin) {
-    DIR *d = mx_open_folder(folder);
+static mx_status no_link(const char *path, mx_error *e) {
+    struct stat st;
+    if (lstat(path, &st) || !S_ISLNK(st.st_mode)) return MX_OK;
+    return mx_fail(e, MX_ERR_IO,
+                   "%s is a symbolic link: what a run writes stays in its own folder (which may itself be a "
+                   "link); remove it",
+                   path);
+}
+
+mx_status mx_run_folder_pictures(const mx_run_paths *p, mx_error *e) {
+    if (no_link(p->pictures, e) || !mkdir(p->pictures, 0777) || errno == EEXIST) return e->status;
+    return mx_fail(e, MX_ERR_IO, "cannot create folder %s: %s", p->pictures, strerror(errno));
+}
+
+/* What is written through its name, where a link would lead elsewhere. All other files are written beside
+ * their place and renamed, or made anew, so that they replace a link. */
+static mx_status check_own(const mx_run_paths *p, mx_error *e) {
+    return no_link(p->log, e) ? e->status : no_link(p->pictures, e);
+}
+
+/* Removes from a folder of the run's own, no link to another, what names of that beginning stand for. */
+static void remove_files(const char *folder, const char *begin, bool may_be_link) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (may_be_link ? 0 : O_NOFOLLOW));
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d && fd >= 0) close(fd);
     if (!d) return;
     for (struct dirent *x; (x = mx_next_name(d));)
         if (!strncmp(x->d_name, begin, strlen(begin))) unlinkat(dirfd(d), x->d_name, 0);
@@ -192,8 +216,8 @@ static void remove_files(const char *folder, const char *begin) {
 static void clear(const mx_run_paths *p, bool lock) {
     const char *const files[] = {p->options, p->index, p->log, p->report};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(files[i]);
-    remove_files(p->root, "events.out.tfevents.");
-    remove_files(p->pictures, "step-");
+    remove_files(p->root, "events.out.tfevents.", true);
+    remove_files(p->pictures, "step-", false);
     mx_folder_sweep(p->root);
     rmdir(p->pictures);
     if (lock) unlink(p->lock);
@@ -233,7 +257,8 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
     if (o->resume && !mx_path_exists(root))
         return mx_fail(e, MX_ERR_IO, "--resume %s: there is no such folder", root);
     if (o->resume && mx_path_exists(p->options)) {
-        if (mx_file_lock(&p->locked, p->lock, e) || take_stored(p, command, o, given, e)) return e->status;
+        if (mx_file_lock(&p->locked, p->lock, e) || check_own(p, e) || take_stored(p, command, o, given, e))
+            return e->status;
         if (p->locked) mx_folder_sweep(p->root); /* root was one of the options replaced */
         *stored = true, *resumed = mx_path_exists(p->state);
         return MX_OK;
@@ -252,8 +277,9 @@ mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_opti
     if (mx_folder_make(p->root, e) || mx_file_lock(&p->locked, p->lock, e)) return e->status;
     if (mx_path_exists(p->options) && (!p->anew || mx_run_folder_saved(p)))
         return not_empty(p, e); /* another was quicker */
+    if (p->anew && check_own(p, e)) return e->status;
     if (p->anew) clear(p, false);
-    if (command == MX_CMD_PRETRAIN && mx_folder_make(p->pictures, e)) return e->status;
+    if (command == MX_CMD_PRETRAIN && mx_run_folder_pictures(p, e)) return e->status;
     return mx_run_options_write(p->options, command, o, e);
 }
 

@@ -29,6 +29,8 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
                              bool *stored, bool *resumed, mx_error *e);
 /* A new run: makes the folder, locks it and writes options.ini, every default filled in. */
 mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e);
+/* Makes the folder of pictures where it is not there (any more). An error where it is a symbolic link. */
+mx_status mx_run_folder_pictures(const mx_run_paths *p, mx_error *e);
 /* A resumed run goes on in o's dtype from here: options.ini holds it from now on. *was (free it) gets what
  * stood there before; NULL when it was the same, and nothing is written. */
 mx_status mx_run_folder_dtype(const mx_run_paths *p, mx_command command, const mx_options *o, char **was,

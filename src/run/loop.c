@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "io/file.h"
 
 mx_status mx_training_save(mx_training *p, mx_error *e) {
     if (p->unlogged.status) return mx_fail(e, p->unlogged.status, "%s", p->unlogged.text);
@@ -36,11 +37,11 @@ static mx_status take_result(mx_training *p, const mx_step_result *r, mx_error *
              r->loss, r->norm);
     mx_observe_event(p, r->step, line);
     if (p->state.skipped_in_row < p->settings.max_skipped) return MX_OK;
-    return mx_fail(
-        e, MX_ERR_NUMERIC,
-        "loss or gradients were not finite in %d updates in a row, the last at step %" PRId64
-        " (loss %g, gradient norm %g); the last saved state is kept: a lower --blr or --clip-grad may help",
-        p->state.skipped_in_row, r->step, r->loss, r->norm);
+    return mx_fail(e, MX_ERR_NUMERIC,
+                   "loss or gradients were not finite in %d updates in a row, the last at step %" PRId64
+                   " (loss %g, gradient norm %g); %s: a lower --blr or --clip-grad may help",
+                   p->state.skipped_in_row, r->step, r->loss, r->norm,
+                   mx_path_exists(p->paths.state) ? "the last saved state is kept" : "nothing was saved yet");
 }
 
 /* What the steps so far came to: afterwards the state is whole. */

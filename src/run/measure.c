@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/say.h"
+#include "io/file.h"
 #include "train/ema.h"
 #include "run/held_out.h"
 #include "report/reconstruction.h"
@@ -40,6 +41,16 @@ mx_status mx_measure_held_out(mx_training *p, mx_error *e) {
     return mx_fail_where(e, "held-out images");
 }
 
+/* Again where the folder was removed meanwhile. */
+static mx_status write_picture(const mx_training *p, const mx_image *grid, const char *path, mx_error *e) {
+    for (int tries = 0; !mx_run_folder_pictures(&p->paths, e); tries++) {
+        mx_error why = {0};
+        if (!mx_image_write_png(grid, path, &why)) return MX_OK;
+        if (tries || mx_path_exists(p->paths.pictures)) return mx_fail(e, why.status, "%s", why.text);
+    }
+    return e->status;
+}
+
 /* A grid of a few images, spread evenly over the held-out set (or the training set), under one fixed mask. */
 mx_status mx_measure_picture(mx_training *p, mx_error *e) {
     mx_trainer *t = &p->trainer;
@@ -53,7 +64,7 @@ mx_status mx_measure_picture(mx_training *p, mx_error *e) {
         mx_fail(e, MX_ERR_MEMORY, "out of memory");
         goto done;
     }
-    if (mx_image_encode_png(&png, &size, &grid, e) || mx_image_write_png(&grid, path, e)) goto done;
+    if (mx_image_encode_png(&png, &size, &grid, e) || write_picture(p, &grid, path, e)) goto done;
     mx_events_image(p->events, "reconstruction", p->state.step, grid.width, grid.height, png, size, e);
 done:
     free(png);
