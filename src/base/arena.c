@@ -26,6 +26,15 @@ void mx_arena_plan(mx_arena *a) {
     a->planning = true;
 }
 
+void *mx_pages_map(size_t bytes) {
+    void *p = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void mx_pages_unmap(void *pages, size_t bytes) {
+    if (pages) munmap(pages, bytes ? bytes : 1);
+}
+
 mx_status mx_arena_make(mx_arena *a, size_t capacity, mx_error *e) {
     memset(a, 0, sizeof *a);
     if (!(a->base = mx_pages_alloc(capacity)))

@@ -15,6 +15,10 @@
 /* Large untouched memory, aligned to pages, in huge ones where the system has them (a step's first pass over
  * gigabytes of 4 KB pages took seconds). free() it; NULL when there is none. */
 void *mx_pages_alloc(size_t bytes);
+/* Pages of their own, zeroed: what they take is free again after mx_pages_unmap. malloc may keep a large block that
+ * was freed and cut it up, so that the next of its size comes on top of it. NULL when there are none. */
+void *mx_pages_map(size_t bytes);
+void mx_pages_unmap(void *pages, size_t bytes); /* NULL: nothing */
 
 typedef struct {
     char *base;      /* NULL while planning */

@@ -8,6 +8,7 @@
  * ticket.
  *
  * The batch handed out last stays in the ring until the next call, so the ring is ahead + 1 batches long. */
+#include "base/arena.h"
 #include "base/clock.h"
 #include "data/index.h"
 
@@ -237,9 +238,12 @@ static mx_status settle(mx_loader *l, slot *s) {
     return MX_OK;
 }
 
+static size_t images_bytes(const mx_loader *l) { return (size_t)l->c.batch * l->image_size * sizeof(float); }
+
+/* A loader is opened anew for each measure of held-out images: its batches are pages of their own. */
 static bool make_slot(slot *s, const mx_loader *l) {
     size_t batch = (size_t)l->c.batch;
-    s->images = aligned_alloc(64, (batch * l->image_size * sizeof(float) + 63) & ~(size_t)63);
+    s->images = mx_pages_map(images_bytes(l));
     s->index = calloc(batch, sizeof *s->index);
     s->label = calloc(batch, sizeof *s->label);
     s->trouble = calloc(batch, sizeof *s->trouble);
@@ -389,7 +393,7 @@ void mx_loader_close(mx_loader *l) {
     for (int i = 0; l->ring && i < l->slots; i++) {
         slot *s = &l->ring[i];
         if (s->trouble) clear_trouble(s, l->c.batch);
-        free(s->images), free(s->index), free(s->label), free(s->trouble);
+        mx_pages_unmap(s->images, images_bytes(l)), free(s->index), free(s->label), free(s->trouble);
     }
     mx_scratch_free(&l->scratch);
     free(l->ring), free(l->order), free(l->worker);
