@@ -32,10 +32,10 @@
 #define MOST_PATH 1024
 
 typedef struct {
-    bool only_saves;
-    long at, counted; /* the call to kill at; calls so far */
-    int open;         /* temporaries that lie there */
-    bool renamed;     /* the call before this one renamed one */
+    const char *within; /* the text in a temporary's path; NULL: every call counts */
+    long at, counted;   /* the call to kill at; calls so far */
+    int open;           /* temporaries that lie there */
+    bool renamed;       /* the call before this one renamed one */
     unsigned long long last;
 } progress;
 
@@ -50,36 +50,35 @@ static bool reads_path(pid_t thread, unsigned long long address, char path[MOST_
     return n > 0;
 }
 
-static bool temporary(pid_t thread, unsigned long long address) {
+static bool temporary(const progress *p, pid_t thread, unsigned long long address) {
     char path[MOST_PATH];
     size_t n = reads_path(thread, address, path) ? strlen(path) : 0;
-    return n > 4 && !strcmp(path + n - 4, ".tmp");
+    return n > 4 && !strcmp(path + n - 4, ".tmp") && p->within && strstr(path, p->within);
 }
 
 /* Counts one call that begins; true: this is the one. */
 static bool count(progress *p, pid_t thread, const struct __ptrace_syscall_info *call) {
-    bool saving = p->open > 0 || p->renamed;
+    bool counts = !p->within || p->open > 0 || p->renamed;
     p->renamed = false;
-    if (!p->only_saves || saving) p->counted++;
-    if ((!p->only_saves || saving) && p->counted == p->at) {
+    if (counts && ++p->counted == p->at) {
         p->last = call->entry.nr;
         return true;
     }
     switch (call->entry.nr) {
     case SYS_openat:
-        if ((call->entry.args[2] & O_CREAT) && temporary(thread, call->entry.args[1])) p->open++;
+        if ((call->entry.args[2] & O_CREAT) && temporary(p, thread, call->entry.args[1])) p->open++;
         break;
 #ifdef SYS_rename
     case SYS_rename:
-        if (p->open && temporary(thread, call->entry.args[0])) p->open--, p->renamed = true;
+        if (p->open && temporary(p, thread, call->entry.args[0])) p->open--, p->renamed = true;
         break;
     case SYS_unlink:
-        if (p->open && temporary(thread, call->entry.args[0])) p->open--;
+        if (p->open && temporary(p, thread, call->entry.args[0])) p->open--;
         break;
 #endif
     case SYS_renameat2:
     case SYS_renameat:
-        if (p->open && temporary(thread, call->entry.args[1])) p->open--, p->renamed = true;
+        if (p->open && temporary(p, thread, call->entry.args[1])) p->open--, p->renamed = true;
         break;
     default: break;
     }
@@ -112,10 +111,10 @@ static int follow(progress *p, pid_t first) {
 
 int main(int argc, char **argv) {
     if (argc < 5) {
-        fprintf(stderr, "usage: kill_at_call all|save N FILE COMMAND...\n");
+        fprintf(stderr, "usage: kill_at_call all|TEXT N FILE COMMAND...\n");
         return EXIT_FAILURE;
     }
-    progress p = {.only_saves = !strcmp(argv[1], "save"), .at = atol(argv[2])};
+    progress p = {.within = strcmp(argv[1], "all") ? argv[1] : NULL, .at = atol(argv[2])};
     int status;
     pid_t child = fork();
     if (!child) {
