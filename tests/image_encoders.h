@@ -78,7 +78,7 @@ static inline file png_make(png_kind k, const uint8_t *rows, size_t stride) {
 /* ---- JPEG ---- */
 
 typedef struct {
-    int width, height, components, restart, progressive, sampling;
+    int width, height, components, restart, progressive, sampling; /* progressive: + 2: arithmetic codes */
     J_COLOR_SPACE given, stored;
 } jpeg_kind;
 
@@ -99,7 +99,8 @@ static inline file jpeg_make(jpeg_kind k, const uint8_t *pixels) {
         c.comp_info[i].h_samp_factor = c.comp_info[i].v_samp_factor = i ? 1 : k.sampling ? k.sampling : 1;
     if (k.sampling > 9) /* across and down */
         c.comp_info[0].h_samp_factor = k.sampling / 10, c.comp_info[0].v_samp_factor = k.sampling % 10;
-    if (k.progressive) jpeg_simple_progression(&c);
+    c.arith_code = k.progressive >> 1;
+    if (k.progressive & 1) jpeg_simple_progression(&c);
     c.restart_interval = (unsigned)k.restart;
     jpeg_start_compress(&c, TRUE);
     while (c.next_scanline < c.image_height) {

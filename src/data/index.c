@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/temporary.h"
+
 #define MX_INDEX_MAGIC     "MXINDEX4"
 #define MX_INDEX_CACHE_MAX ((int64_t)1 << 36)
 
@@ -299,23 +301,20 @@ bool mx_index_save(const mx_index *x, int64_t written, const char *path, const c
                 .lost = x->lost};
     size_t folders = h.folders * sizeof *x->folder, files = h.files * sizeof *x->file,
            classes = h.classes * sizeof *x->class_name;
-    size_t size = sizeof h + folders + files + classes + h.names_size + h.root_size,
-           length = strlen(path) + 8;
-    char *bytes = malloc(size), *temporary = malloc(length);
+    size_t size = sizeof h + folders + files + classes + h.names_size + h.root_size;
+    char *bytes = malloc(size), *temporary = NULL;
     bool good = false;
-    if (!bytes || !temporary) goto done;
+    if (!bytes) goto done;
     char *p = mempcpy(bytes, &h, sizeof h);
     p = mempcpy(mempcpy(p, x->folder, folders), x->file, files);
     if (classes) p = mempcpy(p, x->class_name, classes);
     memcpy(mempcpy(p, x->names, h.names_size), root, h.root_size);
     mx_index_seal(bytes, size);
-    snprintf(temporary, length, "%s.XXXXXX", path);
-    int fd = mkostemp(temporary, O_CLOEXEC);
+    int fd = mx_temporary_open(&temporary, path); /* of a name that the run's folder is swept of */
     if (fd < 0) goto done;
     size_t put = 0;
     for (ssize_t n; put < size && (n = write(fd, bytes + put, size - put)) > 0;) put += (size_t)n;
-    good = put == size && !fchmod(fd, 0644);
-    good = !close(fd) && good && !rename(temporary, path); /* no fsync: a torn cache fails its checksum */
+    good = !close(fd) && put == size && !rename(temporary, path); /* no fsync: a torn cache fails its checksum */
     if (!good) unlink(temporary);
 done:
     free(temporary), free(bytes);

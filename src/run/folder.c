@@ -259,7 +259,7 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
     if (o->resume && mx_path_exists(p->options)) {
         if (mx_file_lock(&p->locked, p->lock, e) || check_own(p, e) || take_stored(p, command, o, given, e))
             return e->status;
-        if (p->locked) mx_folder_sweep(p->root); /* root was one of the options replaced */
+        if (p->locked) mx_folder_sweep(p->root), mx_folder_sweep(p->pictures);
         *stored = true, *resumed = mx_path_exists(p->state);
         return MX_OK;
     }
