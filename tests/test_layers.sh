@@ -26,6 +26,10 @@ grep -nE '#include' "$root"/include/*.h | grep -vE '<(stdbool|stddef|stdint)\.h>
 n=$(grep -rl 'dnnl_' "$root/src" "$root/cli" | wc -l)
 [ "$n" -le 1 ] || fail "oneDNN is called from one file, found $n"
 grep -rlE '<(pthread|fcntl|omp)\.h>|<cuda' "$root/src/model" && fail "model sees no threads, files or devices"
+# A kind of encoder or head is known to its table alone.
+grep -rnE '#include "model/(encoder/swin|head/classifier)' "$root/src" "$root/cli" |
+    grep -vE '/model/encoder/(encoders|swin[a-z_]*)\.[ch]:|/model/head/(heads|classifier[a-z_]*)\.[ch]:' &&
+    fail "encoders and heads are reached through their tables"
 for file in $(find "$root/src/model" -name '*.c'); do
     grep -nE '^ *# *if' "$file" && fail "$file: model has no #if"
 done
@@ -41,6 +45,9 @@ if [ $# -lt 2 ]; then
     mkdir -p "$bad"/{src/{base,ops,model,optim,data,io,train},cli,include,examples,tests}
     printf '/* x */\n#include "train/step.h"\n' >"$bad/src/model/bad.c"
     bash "$0" - "$bad" >/dev/null 2>&1 && fail "a forbidden include was not noticed"
+    rm "$bad/src/model/bad.c"
+    printf '/* x */\n#include "model/encoder/swin.h"\n' >"$bad/src/train/bad.c"
+    bash "$0" - "$bad" >/dev/null 2>&1 && fail "an encoder that is reached past its table was not noticed"
     rm -rf "$bad"
 fi
 exit $failed
