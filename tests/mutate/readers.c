@@ -15,7 +15,7 @@
 #include "io/pth.h"
 #include "io/safetensors.h"
 #include "tests/mutate/mutate.h"
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 #include "train/foreign.h"
 #include "train/inspect.h"
 #include "train/report_log.h"

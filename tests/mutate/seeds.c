@@ -8,7 +8,7 @@
 
 #include "tests/image_encoders.h"
 #include "tests/mutate/mutate.h"
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 #include "train/convert.h"
 
 #define SIDE 24

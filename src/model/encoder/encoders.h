@@ -1,9 +1,9 @@
 /* The kinds of encoder, each one file and one row. A configuration names its kind; everything else asks
  * through this table and knows none of them.
  *
- * An encoder has config->stages stages, and a stage is a map of tokens. Its blocks are those of
- * model/block.h, counted from the images on: the owner of the model chooses what each computes again and
- * gives each its drop-path scale. */
+ * An encoder has config->stages stages, and a stage is a map of tokens, half as high and wide as the one
+ * before it (token_order.h). Its blocks are those of model/block.h, counted from the images on: the owner of
+ * the model chooses what each computes again and gives each its drop-path scale. */
 #ifndef MX_MODEL_ENCODER_ENCODERS_H
 #define MX_MODEL_ENCODER_ENCODERS_H
 
