@@ -16,9 +16,9 @@
 #include "io/safetensors.h"
 #include "tests/mutate/mutate.h"
 #include "checkpoint/checkpoint.h"
-#include "train/foreign.h"
-#include "train/inspect.h"
-#include "train/report_log.h"
+#include "checkpoint/foreign.h"
+#include "checkpoint/inspect.h"
+#include "report/log.h"
 
 #define TARGET(name) int fuzz_##name(const uint8_t *data, size_t size)
 TARGET(config);

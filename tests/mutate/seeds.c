@@ -9,7 +9,7 @@
 #include "tests/image_encoders.h"
 #include "tests/mutate/mutate.h"
 #include "checkpoint/checkpoint.h"
-#include "train/convert.h"
+#include "checkpoint/read_any.h"
 
 #define SIDE 24
 
