@@ -1,0 +1,87 @@
+# The tests: one line each, a cmocka program (.c) or a command test (.sh), in a folder for each room of src. A test is
+# called as its file. ctest -L ROOM runs a room's tests, ctest -L LABEL those of a label:
+#   threads   uses several threads: runs under ThreadSanitizer too (tools/test)
+#   slow      trains for a while and measures: only with MIXMAE_SLOW_TESTS, and nothing runs beside it
+#   shared    needs libmixmae.so: only with MIXMAE_SHARED
+enable_testing()
+add_executable(with_isa tests/lib/with_isa.c)
+target_link_libraries(with_isa PRIVATE mixmae_core)
+
+# The front end of the ops and the reference with every float a double, for finite differences.
+file(GLOB sources CONFIGURE_DEPENDS src/base/*.c src/ops/ops*.c src/ops/ref/*.c)
+add_library(mixmae_double STATIC EXCLUDE_FROM_ALL ${sources})
+target_compile_definitions(mixmae_double PUBLIC float=double)
+target_compile_options(mixmae_double PUBLIC -Wno-conversion)
+target_link_libraries(mixmae_double PUBLIC Threads::Threads PkgConfig::JANSSON m)
+
+pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+pkg_check_modules(ZLIB IMPORTED_TARGET zlib) # checksums of PNG files that a test writes itself
+set(MX_TEST_PROGRAMS FALSE)
+if(MX_LEFT_OUT)
+  message(STATUS "without the tests in C: they need every image format")
+elseif(CMOCKA_FOUND AND ZLIB_FOUND)
+  set(MX_TEST_PROGRAMS TRUE)
+endif()
+
+# mx_test(ROOM/FILE [LIBRARY library] [ISAS ref|isa...] [LABELS label...])
+# ISAS: one entry NAME.ISA for each, a process of its own (tests/lib/with_isa.c); what the machine lacks is skipped.
+# LIBRARY: what a program is linked with, mixmae_core if not said.
+function(mx_test file)
+  cmake_parse_arguments(PARSE_ARGV 1 T "" "LIBRARY" "ISAS;LABELS")
+  if(T_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "mx_test(${file}): what is ${T_UNPARSED_ARGUMENTS}?")
+  endif()
+  set_property(GLOBAL APPEND PROPERTY MX_TESTS_LISTED tests/${file})
+  get_filename_component(name ${file} NAME_WE)
+  get_filename_component(room ${file} DIRECTORY)
+  if((slow IN_LIST T_LABELS AND NOT MIXMAE_SLOW_TESTS) OR (shared IN_LIST T_LABELS AND NOT MIXMAE_SHARED))
+    return()
+  endif()
+  if(file MATCHES "\\.sh$")
+    set(command bash tests/${file} $<TARGET_FILE:mixmae>)
+  elseif(MX_TEST_PROGRAMS)
+    if(NOT T_LIBRARY)
+      set(T_LIBRARY mixmae_core)
+    endif()
+    add_executable(${name} tests/${file})
+    target_include_directories(${name} PRIVATE tests/lib)
+    target_link_libraries(${name} PRIVATE PkgConfig::CMOCKA PkgConfig::ZLIB ${T_LIBRARY})
+    set(command $<TARGET_FILE:${name}>)
+  else()
+    return()
+  endif()
+  if(T_ISAS)
+    foreach(isa ${T_ISAS})
+      add_test(NAME ${name}.${isa} COMMAND with_isa ${isa} ${command} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+      list(APPEND entries ${name}.${isa})
+    endforeach()
+  else()
+    add_test(NAME ${name} COMMAND ${command} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set(entries ${name})
+  endif()
+  set_tests_properties(${entries} PROPERTIES TIMEOUT 1200 SKIP_RETURN_CODE 77 LABELS "${room};${T_LABELS}")
+  if(slow IN_LIST T_LABELS)
+    set_tests_properties(${entries} PROPERTIES RUN_SERIAL ON)
+  endif()
+endfunction()
+
+include(tests/list.cmake)
+
+# A test that nobody lists would pass for ever.
+file(GLOB files RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS tests/test_*.c tests/test_*.sh tests/*/test_*.c tests/*/test_*.sh)
+get_property(listed GLOBAL PROPERTY MX_TESTS_LISTED)
+list(REMOVE_ITEM files ${listed})
+if(files)
+  message(FATAL_ERROR "not in tests/list.cmake: ${files}")
+endif()
+
+if(MIXMAE_FUZZ) # libFuzzer targets, see tools/fuzz
+  file(GLOB targets CONFIGURE_DEPENDS tests/fuzz/*.c)
+  foreach(target ${targets})
+    get_filename_component(name ${target} NAME_WE)
+    add_executable(${name} ${target})
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_libraries(${name} PRIVATE mixmae_core)
+  endforeach()
+endif()
