@@ -1,5 +1,5 @@
 /* Resizing against Pillow's own bytes, the random crop, tensors and encoding. Goldens were made with
- * Pillow 9.5 and equal those of 12.0; the two rows named so come from augment.md (a). Decoding:
+ * Pillow 9.5 and equal those of 12.0; the two rows named so come from docs/AUGMENT.md. Decoding:
  * test_image_decode.c. */
 #include <math.h>
 #include <setjmp.h>
@@ -52,9 +52,9 @@ static void check_row(mx_filter filter, int n, const uint8_t *want) {
 
 static void golden_rows(void **state) {
     (void)state;
-    check_row(MX_FILTER_BICUBIC, 4, (const uint8_t[]){0, 159, 149, 83}); /* augment.md */
+    check_row(MX_FILTER_BICUBIC, 4, (const uint8_t[]){0, 159, 149, 83}); /* docs/AUGMENT.md */
     check_row(MX_FILTER_BICUBIC, 12,
-              (const uint8_t[]){0, 2, 13, 33, 155, 255, 255, 121, 4, 113, 108, 74}); /* augment.md */
+              (const uint8_t[]){0, 2, 13, 33, 155, 255, 255, 121, 4, 113, 108, 74}); /* docs/AUGMENT.md */
     check_row(MX_FILTER_BICUBIC, 3, (const uint8_t[]){26, 182, 85});
     check_row(MX_FILTER_BICUBIC, 1, (const uint8_t[]){106});
     check_row(MX_FILTER_BILINEAR, 4, (const uint8_t[]){11, 148, 145, 88});

@@ -1,4 +1,4 @@
-/* Decoding: every kind of file that augment.md (a) names, made here by the formats' own libraries, against
+/* Decoding: every kind of file that docs/DATA.md "Images" names, made here by the formats' own libraries, against
  * the samples that went in; what is refused, and how. Damaged files: test_image_damage.c. */
 #include "image_encoders.h"
 

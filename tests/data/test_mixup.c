@@ -36,7 +36,7 @@ static void smoothing_alone(void **state) {
     apply(&m, x, t, 0);
     fill(y);
     assert_memory_equal(x, y, sizeof *x * B * N);
-    assert_true(fabsf(t[5] - 0.9001f) < 1e-7f && fabsf(t[6] - 0.0001f) < 1e-9f); /* augment.md (c) */
+    assert_true(fabsf(t[5] - 0.9001f) < 1e-7f && fabsf(t[6] - 0.0001f) < 1e-9f); /* docs/AUGMENT.md */
     free(x), free(y), free(t);
 }
 

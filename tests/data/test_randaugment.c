@@ -1,4 +1,4 @@
-/* RandAugment, erasing and the probe's crop: bytes against Pillow's (golden rows of augment.md and rows made
+/* RandAugment, erasing and the probe's crop: bytes against Pillow's (golden rows of docs/AUGMENT.md and rows made
  * with Pillow 13.0 by tests/interop/augment_check.py's reference), policies, and the distribution of draws.
  */
 #include <math.h>
@@ -86,7 +86,7 @@ static void operations_equal_pillow(void **state) {
     mx_image_free(&spare);
 }
 
-/* augment.md (b): AFFINE (1,.25,0,0,1,0), bicubic, fill 9. */
+/* docs/AUGMENT.md: AFFINE (1,.25,0,0,1,0), bicubic, fill 9. */
 static void affine_golden_row(void **state) {
     (void)state;
     static const uint8_t in[8] = {0, 10, 50, 255, 255, 3, 128, 77},

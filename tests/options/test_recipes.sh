@@ -29,7 +29,7 @@ for file in recipes/*.ini; do
     [ "$command" != pretrain ] || "$mixmae" plan --config "$file" --steps 0 >/dev/null || fail "plan of $file"
 done
 
-# schedule.md 3: the authors' own runs
+# docs/TRAINING.md, "The authors' recipes": their own runs
 has() { grep -qx "$2 = $3" "recipes/$1.ini" || fail "recipes/$1.ini: expected $2 = $3"; }
 for pair in model=base epochs=600 warmup-epochs=40 batch-size=128 accum-steps=16 blr=1.5e-4 min-lr=0 betas=0.9,0.95 weight-decay=0.05 \
     crop-scale=0.2,1 mask-ratio=0.5 norm-pix-loss=true; do has pretrain_base "${pair%%=*}" "${pair#*=}"; done

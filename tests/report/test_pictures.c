@@ -39,7 +39,7 @@ static void test_paste(void **state) {
     }
 }
 
-/* A patch normalised here (objective.md, Pretraining 5) comes back as the pixels it was made of. */
+/* A patch normalised here (docs/MODEL.md, the target) comes back as the pixels it was made of. */
 static void test_unnormalise(void **state) {
     (void)state;
     float image[C * H * W], patch[P];
