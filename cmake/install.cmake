@@ -46,31 +46,29 @@ install(FILES ${CMAKE_BINARY_DIR}/mixmae.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/
 install(DIRECTORY recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/mixmae)
 
 # Pages and scripts come from the program's own tables; the program itself says which commands there are.
-if(TARGET mixmae)
-  install(CODE "
-    set(mixmae \"$<TARGET_FILE:mixmae>\")
-    set(made \"${CMAKE_BINARY_DIR}/pages\")
-    file(REMOVE_RECURSE \"\${made}\")
-    execute_process(COMMAND \"\${mixmae}\" --list-commands OUTPUT_VARIABLE commands
-                    OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
-    string(REPLACE \"\\n\" \";\" commands \"\${commands}\")
-    foreach(command \"\" \${commands})
-      set(page mixmae)
-      if(command)
-        set(page mixmae-\${command})
-      endif()
-      execute_process(COMMAND \"\${mixmae}\" --help-man \${command} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
-      file(WRITE \"\${made}/man1/\${page}.1\" \"\${text}\")
-    endforeach()
-    foreach(shell bash zsh fish)
-      execute_process(COMMAND \"\${mixmae}\" --completion \${shell} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
-      file(WRITE \"\${made}/\${shell}\" \"\${text}\")
-    endforeach()
-  ")
-  install(DIRECTORY ${CMAKE_BINARY_DIR}/pages/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
-  install(FILES ${CMAKE_BINARY_DIR}/pages/bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
-          RENAME mixmae)
-  install(FILES ${CMAKE_BINARY_DIR}/pages/zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions RENAME _mixmae)
-  install(FILES ${CMAKE_BINARY_DIR}/pages/fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
-          RENAME mixmae.fish)
-endif()
+install(CODE "
+  set(mixmae \"$<TARGET_FILE:mixmae>\")
+  set(made \"${CMAKE_BINARY_DIR}/pages\")
+  file(REMOVE_RECURSE \"\${made}\")
+  execute_process(COMMAND \"\${mixmae}\" --list-commands OUTPUT_VARIABLE commands
+                  OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  string(REPLACE \"\\n\" \";\" commands \"\${commands}\")
+  foreach(command \"\" \${commands})
+    set(page mixmae)
+    if(command)
+      set(page mixmae-\${command})
+    endif()
+    execute_process(COMMAND \"\${mixmae}\" --help-man \${command} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+    file(WRITE \"\${made}/man1/\${page}.1\" \"\${text}\")
+  endforeach()
+  foreach(shell bash zsh fish)
+    execute_process(COMMAND \"\${mixmae}\" --completion \${shell} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+    file(WRITE \"\${made}/\${shell}\" \"\${text}\")
+  endforeach()
+")
+install(DIRECTORY ${CMAKE_BINARY_DIR}/pages/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+install(FILES ${CMAKE_BINARY_DIR}/pages/bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+        RENAME mixmae)
+install(FILES ${CMAKE_BINARY_DIR}/pages/zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions RENAME _mixmae)
+install(FILES ${CMAKE_BINARY_DIR}/pages/fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
+        RENAME mixmae.fish)

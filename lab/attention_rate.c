@@ -1,8 +1,7 @@
 /* Rate of the attention kernels on one thread beside that of a product block, in CPU time (other programs may
  * run).
  *
- * gcc -O2 -D_GNU_SOURCE -DMX_WITH_CPU -Isrc lab/attention_rate.c build/libmixmae.a -lm \
- *     -o /tmp/attention_rate && /tmp/attention_rate bf16 */
+ * cmake --build build --target attention_rate && build/attention_rate bf16 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,5 @@
-/* What each operation of RandAugment, the whole policy and erasing cost on one core, at 224 x 224 RGB. Not
- * part of the build:
- *
- *   cc -std=c11 -O3 -D_GNU_SOURCE -ffp-contract=off -Isrc lab/augment_rate.c src/data/randaugment.c \
- *      src/data/augment_colour.c src/data/augment_move.c src/data/erase.c src/base/rng.c src/base/status.c \
- *      -lm -o build/augment_rate
+/* What each operation of RandAugment, the whole policy and erasing cost on one core, at 224 x 224 RGB. Made by
+ * `cmake --build build --target augment_rate`.
  *
  * Prints microseconds, the median of 15 rounds. */
 #include <stdio.h>
@@ -15,16 +11,6 @@
 #include "data/randaugment.h"
 
 enum { SIDE = 224, ROUNDS = 15 };
-
-mx_status mx_image_make(mx_image *im, int width, int height, int channels, mx_pixel type, mx_error *e) {
-    *im = (mx_image){width, height, channels, type, calloc((size_t)width * (size_t)height, (size_t)channels)};
-    return im->pixels ? MX_OK : mx_fail(e, MX_ERR_MEMORY, "out of memory");
-}
-
-void mx_image_free(mx_image *im) {
-    free(im->pixels);
-    *im = (mx_image){0};
-}
 
 static double now(void) {
     struct timespec t;

@@ -1,5 +1,5 @@
-/* The image code from outside: decodes and resizes what standard input asks for and writes raw samples. Not
- * part of the build; tests/interop/pillow_check.py talks to it and tools/interop builds it.
+/* The image code from outside: decodes and resizes what standard input asks for and writes raw samples.
+ * tests/interop/pillow_check.py talks to it and tools/interop builds it.
  *
  * One request a line, the path to its end:
  *   CHANNELS TOP LEFT HEIGHT WIDTH OUT_HEIGHT OUT_WIDTH bilinear|bicubic PATH

@@ -2,8 +2,8 @@
  * run on cold operands (a buffer larger than the last cache is read between). One thread: processor time. In
  * bf16 our blocks read a weight in f32, as the step does; oneDNN is given it in bf16.
  *
- * gcc -O2 -D_GNU_SOURCE -Isrc lab/linear_rate.c build/libmixmae.a -ldl -lm -o /tmp/linear_rate
- * /tmp/linear_rate 1 bf16      (threads, type: f32) */
+ * cmake --build build --target linear_rate
+ * build/linear_rate 1 bf16      (threads, type: f32) */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

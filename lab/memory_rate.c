@@ -1,15 +1,14 @@
 /* Activation checkpointing: the processor time of a step on one thread, for each level and for some memory
  * limits, interleaved, so that the ratios hold on a noisy machine.
  *
- * gcc -O2 -D_GNU_SOURCE -Isrc -Iinclude lab/memory_rate.c build/libmixmae.a $(pkg-config --libs libjpeg
- * libpng libwebp libtiff-4 jansson inih libprotobuf-c libzip libarchive) -lm -pthread -ldl -o
- * /tmp/memory_rate /tmp/memory_rate base 8 3 3000 2500 2200     (model, batch, rounds, limits of the total in
- * MB) */
+ * cmake --build build --target memory_rate
+ * build/memory_rate base 8 3 3000 2500 2200     (model, batch, rounds, limits of the total in MB) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "objective/objective.h"
 #include "train/memory.h"
 #include "train/timing.h"
 
@@ -31,7 +30,7 @@ int main(int argc, char **argv) {
     double arena[CASES], seconds[CASES][64], ratio[CASES][64];
     int rounds = argc > 3 ? atoi(argv[3]) : 3, cases = 0;
     if (argc < 3 || mx_options_init(&o, &e) || mx_options_set(&o, "model", argv[1], &e) ||
-        mx_options_set(&o, "batch-size", argv[2], &e) || mx_settings_make(&s, &o, &e))
+        mx_options_set(&o, "batch-size", argv[2], &e) || mx_settings_make(&s, &mx_mixmae, &o, NULL, &e))
         return fprintf(stderr, "%s\n", e.text), 1;
     s.steps_per_epoch = s.steps = 1000, s.threads = 1;
     for (int level = 0; level < MX_RECOMPUTE_LEVELS; level++, cases++) {

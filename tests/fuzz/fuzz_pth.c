@@ -25,7 +25,7 @@ static void read_all(mx_pth *p) {
     for (int i = 0; i < mx_pth_fact_count(p); i++) mx_pth_fact_find(p, mx_pth_fact_at(p, i)->name);
     for (int i = 0; i < mx_pth_object_count(p); i++)
         if (!mx_pth_object_at(p, i)->value) abort();
-    free(mx_pth_text(p, "config", &e));
+    free(mx_pth_text(p, "config", &(mx_error){0}));
 }
 
 static void parse(const void *bytes, size_t size) {

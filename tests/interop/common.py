@@ -39,7 +39,7 @@ def image_size(config):
 
 
 def position_table(height, width, size):
-    """objective.md, "Encoder" 2: the first half of the channels tells the column."""
+    """docs/MODEL.md "From pixels to the loss": the first half of the channels tells the column."""
     def axis(n):
         angle = np.outer(np.arange(n), 10000.0 ** (-np.arange(size // 4) / (size // 4)))
         return np.concatenate([np.sin(angle), np.cos(angle)], 1)

@@ -1,5 +1,5 @@
 /* Preloaded into a program (LD_PRELOAD), fails chosen calls of the C library, or counts them. For
- * tools/faults, tests/test_faults.sh and tests/test_transient.sh; needs glibc. Its orders are in the
+ * tools/faults, tests/train/test_faults.sh and tests/train/test_transient.sh; needs glibc. Its orders are in the
  * environment:
  *
  * FAULT_CALL=malloc: which calls: malloc (with calloc, realloc, aligned_alloc, posix_memalign), mmap, open

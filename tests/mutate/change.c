@@ -7,7 +7,7 @@
 
 #include "base/rng.h"
 #include "io/crc32c.h"
-#include "tests/mutate/mutate.h"
+#include "mutate.h"
 
 #define MOST_SIZE ((size_t)1 << 20) /* of a changed file */
 #define HEAD      256               /* bytes at the start in which half of all places lie */

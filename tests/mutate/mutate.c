@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/mutate/mutate.h"
+#include "mutate.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define LISTENS 1

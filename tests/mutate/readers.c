@@ -14,7 +14,7 @@
 #include "io/pickle.h"
 #include "io/pth.h"
 #include "io/safetensors.h"
-#include "tests/mutate/mutate.h"
+#include "mutate.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/foreign.h"
 #include "checkpoint/inspect.h"

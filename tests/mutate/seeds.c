@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/image_encoders.h"
-#include "tests/mutate/mutate.h"
+#include "image_encoders.h"
+#include "mutate.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/read_any.h"
 

@@ -2,7 +2,7 @@
  *
  * A pair is two neighbours along the long sum, 2 x 16 bits in one word. vdpbf16ps adds the pair's second
  * product to a sum and then its first, each by one fused multiply-add to nearest even, and takes and leaves
- * no denormals (measured on Zen 4: 32 million sums equal to that formula; tests/test_ops_bf16.c holds it).
+ * no denormals (measured on Zen 4: 32 million sums equal to that formula; tests/ops/test_ops_bf16.c holds it).
  * Only included where the compiler has the instructions. */
 #ifndef MX_OPS_CPU_PAIRS_H
 #define MX_OPS_CPU_PAIRS_H

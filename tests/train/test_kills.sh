@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# A sample of tools/kills: a dozen kills at system calls drawn by one seed. docs/HOSTILE.md has the whole.
+set -u
+exec "$(dirname "$0")/../../tools/kills" 12 5 "$1"
