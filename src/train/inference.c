@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parallel.h"
 #include "base/say.h"
 #include "train/convert.h"
 #include "train/settings.h"
@@ -74,7 +75,7 @@ mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output outp
                             const mixmae_sink *sink, mx_error *e) {
     memset(f, 0, sizeof *f);
     f->output = output;
-    int threads = o->threads > 0 ? (int)o->threads : mx_processors();
+    int threads = o->threads > 0 ? (int)o->threads : mx_cores();
     if (mx_compute_make(&f->how, o->backend, o->dtype, threads, e) || open_model(f, o, stage, sink, e))
         return e->status;
     const mx_model_config *m = &f->model.config;

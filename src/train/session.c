@@ -1,15 +1,10 @@
 /* Planning and making a context, see session.h. */
 #include "train/session.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
-int mx_processors(void) {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
-    return n > 0 ? n : 1;
-}
+#include "base/parallel.h"
 
 static mx_status no_bf16_here(const mx_backend *b, mx_error *e) {
     const char *isa = mx_backend_isa(b);
@@ -25,8 +20,7 @@ static mx_status no_bf16_here(const mx_backend *b, mx_error *e) {
 
 mx_status mx_compute_make(mx_compute *how, const char *backend, const char *dtype, int64_t threads,
                           mx_error *e) {
-    *how = (mx_compute){.backend = backend, .threads = (int)threads};
-    if (!backend) how->backend = mx_backend_find("cpu") ? "cpu" : "ref";
+    *how = (mx_compute){.backend = backend ? backend : mx_backend_default(), .threads = (int)threads};
     const mx_backend *b = mx_backend_find(how->backend); /* NULL: mx_session_plan refuses it */
     bool fast = b && mx_backend_bf16(b), now = !dtype || !strcmp(dtype, "auto");
     if (now)
@@ -49,41 +43,36 @@ const char *mx_compute_dtype(const mx_compute *how) {
 const char *mx_compute_bytes(const mx_compute *how) {
     const mx_backend *b = mx_backend_find(how->backend);
     const char *isa = b ? mx_backend_isa(b) : "";
-    if (!*isa) return how->backend;
+    if (!*isa) return b ? mx_backend_name(b) : how->backend;
     return how->activations == MX_F32 && !strcmp(isa, "avx512bf16") ? "avx512" : isa;
 }
 
 void mx_compute_text(const mx_compute *how, char *out, size_t size) {
     const mx_backend *b = mx_backend_find(how->backend);
     const char *isa = b ? mx_backend_isa(b) : "", *why = how->chosen;
-    int threads = how->threads > 0 ? how->threads : mx_processors();
+    int threads = how->threads > 0 ? how->threads : mx_cores();
     snprintf(out, size, "backend %s%s%s, %s%s%s%s, %d thread%s", how->backend, *isa ? " " : "", isa,
              mx_dtype_name(how->activations), why ? " (" : "", why ? why : "", why ? ")" : "", threads,
              threads > 1 ? "s" : "");
 }
 
 mx_compute mx_compute_like(const mx_ctx *c) {
-    const char *name = mx_backend_far(c->backend) ? NULL : mx_backend_name(c->backend);
+    const char *name = mx_backend_is_device(c->backend) ? NULL : mx_backend_name(c->backend);
     return (mx_compute){.backend = name, .threads = c->threads};
 }
 
 mx_params_use mx_compute_reading(const mx_compute *how) {
-    const mx_backend *b = how->backend ? mx_backend_find(how->backend) : NULL;
-    return b && mx_backend_far(b) ? MX_PARAMS_WEIGHTS : MX_PARAMS_MAPPED;
+    const mx_backend *b = mx_backend_find(how->backend);
+    return b && mx_backend_is_device(b) ? MX_PARAMS_WEIGHTS : MX_PARAMS_MAPPED;
 }
 
 const char *mx_dtype_name(mx_dtype activations) { return activations == MX_BF16 ? "bf16" : "f32"; }
 
 mx_status mx_session_plan(mx_session *s, const mx_compute *how, mx_session_work *work, void *user,
                           mx_products *products, mx_error *e) {
-    const char *backend = how->backend ? how->backend : mx_backend_find("cpu") ? "cpu" : "ref";
     memset(s, 0, sizeof *s);
-    s->ctx.backend = mx_backend_find(backend);
-    if (!s->ctx.backend)
-        return mx_fail(e, MX_ERR_UNSUPPORTED, "backend %s is not part of this build (there are: ref%s)",
-                       backend, mx_backend_find("cpu") ? ", cpu" : "");
-    if (mx_backend_check(s->ctx.backend, e)) return e->status;
-    s->ctx.threads = how->threads > 0 ? how->threads : mx_processors();
+    if (mx_backend_open(&s->ctx, how->backend, e)) return e->status;
+    s->ctx.threads = how->threads > 0 ? how->threads : mx_cores();
     s->ctx.activations = how->activations;
     s->ctx.arena = &s->arena;
     s->ctx.planning = true;
@@ -99,7 +88,7 @@ mx_status mx_session_plan(mx_session *s, const mx_compute *how, mx_session_work 
 mx_status mx_session_make(mx_session *s, const mx_compute *how, mx_session_work *work, void *user,
                           mx_products *products, mx_error *e) {
     if (mx_session_plan(s, how, work, user, products, e)) return e->status;
-    if (!mx_backend_far(s->ctx.backend)) return mx_arena_make(&s->arena, s->planned, e);
+    if (!mx_backend_is_device(s->ctx.backend)) return mx_arena_make(&s->arena, s->planned, e);
     if (mx_arena_reserve(&s->arena, s->planned, e) || mx_device_open(&s->ctx, e)) return e->status;
     mx_attach(&s->ctx, s->arena.base, s->planned);
     return mx_session_error(s, e);

@@ -16,7 +16,7 @@ typedef void mx_session_work(mx_ctx *c, void *user);
 
 /* What computes, and in which precision. Static lifetime or longer than its user's: the name. */
 typedef struct {
-    const char *backend;  /* "cpu" or "ref"; NULL: cpu where this build has it */
+    const char *backend;  /* where, a place (backends.h); NULL: the default */
     int threads;          /* 0: all processors */
     mx_dtype activations; /* MX_F32; MX_BF16: mixed precision */
     const char *chosen;   /* why "auto" took that, in words; NULL: it was asked for */
@@ -55,7 +55,5 @@ void mx_session_free(mx_session *s);
 
 /* Moves a failure of the context into e. */
 mx_status mx_session_error(const mx_session *s, mx_error *e);
-/* Processors this process may use. */
-int mx_processors(void);
 
 #endif

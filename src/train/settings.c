@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parallel.h"
 #include "train/memory.h"
 #include "train/session.h"
 
@@ -68,7 +69,7 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finet
     s->seed = (uint64_t)o->seed, s->max_skipped = (int)o->max_skipped;
     mx_compute how;
     if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
-    s->threads = how.threads > 0 ? how.threads : mx_processors();
+    s->threads = how.threads > 0 ? how.threads : mx_cores();
     s->workers = choose_workers(o, s->threads);
     s->backend = how.backend, s->activations = how.activations, s->chosen = how.chosen;
     s->bad_share = o->max_bad;
