@@ -8,7 +8,7 @@ add_executable(with_isa tests/lib/with_isa.c)
 target_link_libraries(with_isa PRIVATE mixmae_core)
 
 # The front end of the ops and the reference with every float a double, for finite differences.
-file(GLOB sources CONFIGURE_DEPENDS src/base/*.c src/ops/ops*.c src/ops/ref/*.c)
+file(GLOB sources CONFIGURE_DEPENDS src/base/*.c src/ops/*.c src/ops/ref/*.c)
 add_library(mixmae_double STATIC EXCLUDE_FROM_ALL ${sources})
 target_compile_definitions(mixmae_double PUBLIC float=double)
 target_compile_options(mixmae_double PUBLIC -Wno-conversion)

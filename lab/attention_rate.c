@@ -108,7 +108,7 @@ static void shape(const mx_kernels *k, int64_t n, int64_t d, int64_t c, bool hal
 }
 
 int main(int argc, char **argv) {
-    const mx_kernels *k = ((const mx_cpu_backend *)mx_backend_cpu())->kernels;
+    const mx_kernels *k = mx_backend_find("cpu")->own;
     const bool half = argc > 1 && !strcmp(argv[1], "bf16");
     static const int64_t shapes[][3] = {{25, 32, 1024}, {36, 32, 512}, {49, 32, 512},  {49, 32, 1024},
                                         {98, 32, 128},  {98, 32, 512}, {196, 32, 512}, {98, 24, 96},

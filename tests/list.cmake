@@ -3,7 +3,7 @@
 mx_test(base/test_base.c)
 mx_test(base/test_parallel.c LABELS threads)
 
-mx_test(ops/test_far.sh)
+mx_test(ops/test_mock_device.sh)
 mx_test(ops/test_ops_bf16.c ISAS ${MX_ISAS})
 mx_test(ops/test_ops_cpu.c ISAS ${MX_ISAS})
 mx_test(ops/test_ops_gradients.c LIBRARY mixmae_double)

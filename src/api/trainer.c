@@ -17,6 +17,7 @@ struct mixmae_trainer {
     mx_pixels pixels;
     pthread_mutex_t lock;
     bool lock_made;
+    char place[32]; /* settings.backend */
 };
 
 static bool given(const mixmae_options *options, const char *name) {
@@ -96,7 +97,8 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
     mx_settings_use_pixels(&s, &t->pixels);
     if (mx_memory_fit(&s, NULL, NULL, e) || mx_trainer_make(&t->trainer, &s, false, NULL, e)) goto done;
     /* what points into the options or concerns a data set is of no use after this */
-    t->trainer.settings.backend = mx_backend_name(t->trainer.session.ctx.backend);
+    snprintf(t->place, sizeof t->place, "%s", s.backend);
+    t->trainer.settings.backend = t->place;
     mx_params_init(&t->trainer.model.params, s.seed);
     if (o->init) take_weights(&t->trainer.model, &init, o->init, e);
     mx_average_start(&t->trainer);

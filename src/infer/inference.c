@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parallel.h"
 #include "base/say.h"
 #include "checkpoint/read_any.h"
 #include "train/settings.h"

@@ -1,12 +1,10 @@
-/* What the front-end files share: checks that set the sticky error, scratch memory, accounting. Private to
- * src/ops. */
+/* Checks of the front end: each sets the sticky error, which names op and tensor. */
 #ifndef MX_OPS_CHECK_H
 #define MX_OPS_CHECK_H
 
-#include "ops/backend.h"
+#include "ops/context.h"
 
-/* True when t is present, of that type, and [..., width] with `rows` rows; else the error names op and
- * tensor. */
+/* True when t is present, of that type, and [..., width] with `rows` rows. */
 bool mx_need(mx_ctx *c, const char *op, const char *what, mx_tensor t, mx_dtype type, int64_t rows,
              int64_t width);
 /* The same for an activation, which may be f32 or bf16. */
@@ -18,20 +16,5 @@ bool mx_need_same_type(mx_ctx *c, const char *op, const char *what, mx_tensor a,
 bool mx_need_count(mx_ctx *c, const char *op, const char *what, mx_tensor t, int64_t count);
 /* True for f32 tensors of that many dimensions. */
 bool mx_need_dims(mx_ctx *c, const char *op, const char *what, mx_tensor t, int ndim);
-
-/* Scratch from the arena; the caller releases it. NULL when bytes is 0. */
-void *mx_work(mx_ctx *c, size_t bytes);
-/* Time and FLOPs of an op: begun = mx_op_begin(c); ...; mx_op_end(c, "name", begun, flops). */
-double mx_op_begin(const mx_ctx *c);
-void mx_op_end(mx_ctx *c, const char *op, double begun, double flops);
-void mx_note_product(mx_ctx *c, int64_t m, int64_t n, int64_t k, bool trans_a, bool trans_b);
-
-/* Runs a backend call unless planning, with time accounting. */
-#define MX_DO(c, op, flops, call)                                                                            \
-    do {                                                                                                     \
-        double begun_ = mx_op_begin(c);                                                                      \
-        if (!(c)->planning) (c)->backend->call;                                                              \
-        mx_op_end(c, op, begun_, flops);                                                                     \
-    } while (0)
 
 #endif

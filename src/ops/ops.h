@@ -17,107 +17,13 @@
 #ifndef MX_OPS_OPS_H
 #define MX_OPS_OPS_H
 
-#include "base/arena.h"
-#include "base/status.h"
+#include "ops/backends.h"
+#include "ops/context.h"
+#include "ops/device.h"
 #include "ops/layout.h"
-#include "ops/tensor.h"
 
 #define MX_NORM_EPS   1e-5f /* PyTorch LayerNorm's default, objective.md "Models" (the decoder too) */
 #define MX_TARGET_EPS 1e-6f /* normalised-pixel target, objective.md "Pretraining" 5 */
-
-typedef struct mx_backend mx_backend;
-typedef struct mx_device mx_device;
-
-/* One matrix product of the step, for plans and the benchmark's matrix rate:
- * C[m,n] = A B with inner length k. trans_a/b as in BLAS on row-major matrices. */
-typedef struct {
-    int64_t m, n, k;
-    bool trans_a, trans_b;
-    int64_t calls; /* how often a step does it */
-} mx_product;
-
-typedef struct {
-    mx_product *item; /* owner: whoever set mx_ctx.products; free(item) */
-    int count, capacity;
-} mx_products;
-
-/* The parts of a training step. The front end knows one turn itself: behind a loss that writes a gradient,
- * backward begins. The others are told by whoever runs the step. */
-typedef enum { MX_PHASE_FORWARD, MX_PHASE_BACKWARD, MX_PHASE_UPDATE, MX_PHASES } mx_phase;
-
-#define MX_PROFILE_OPS 128 /* pairs of op and phase; more are not counted */
-
-/* Time by op and phase, filled when mx_ctx.profile is set; begins as zeros. */
-typedef struct {
-    const char *name[MX_PROFILE_OPS];
-    mx_phase phase[MX_PROFILE_OPS];
-    double seconds[MX_PROFILE_OPS], flops[MX_PROFILE_OPS];
-    int64_t calls[MX_PROFILE_OPS];
-    int count;
-    mx_phase now;
-    double since, wall[MX_PHASES]; /* when `now` was entered; time in each phase, in ops or not */
-} mx_profile;
-
-typedef struct {
-    const mx_backend *backend;
-    mx_arena *arena;
-    mx_device *device; /* where the numbers lie when not in host memory, see "memory of a device"; or NULL */
-    int threads;       /* >= 1 */
-    mx_dtype
-        activations; /* MX_F32, or MX_BF16 in mixed precision: what the model multiplies (model/block.c) */
-    bool planning;   /* arena->planning too */
-    uint64_t seed, step;
-    uint32_t micro; /* micro-batch of the step */
-    mx_error error; /* sticky */
-    double flops;   /* of all products done (or planned) since the caller last zeroed it, 2 a multiply-add */
-    mx_products *products; /* or NULL */
-    mx_profile *profile;   /* or NULL */
-} mx_ctx;
-
-/* A backend by name: "ref" (plain C, defines every op), "cpu" (vectorised, threaded C) or, in builds for
- * tests, "far" (cpu on memory of its own). NULL when this build lacks it. Static lifetime. */
-const mx_backend *mx_backend_find(const char *name);
-/* MX_ERR_UNSUPPORTED: the environment's MIXMAE_ISA names an instruction set that this machine does not run.
- */
-mx_status mx_backend_check(const mx_backend *b, mx_error *e);
-const char *mx_backend_name(const mx_backend *b);
-/* e.g. "avx2" for cpu; "" for ref. */
-const char *mx_backend_isa(const mx_backend *b);
-/* Multiplies bf16 faster than f32: its processor or device has products of its own for that. So far only cpu
- * on the instruction set avx512bf16. */
-bool mx_backend_bf16(const mx_backend *b);
-
-/* Ends the phase that runs, if one does, and begins another. p may be NULL. */
-void mx_profile_enter(mx_profile *p, mx_phase phase);
-
-static inline bool mx_ok(const mx_ctx *c) { return c->error.status == MX_OK; }
-
-/* Uninitialised tensor on the arena; valid until the arena is released below it. Absent after an error. */
-mx_tensor mx_alloc(mx_ctx *c, mx_dtype type, int ndim, const int64_t *dim);
-mx_tensor mx_alloc_like(mx_ctx *c, mx_tensor t);
-
-/* ---- memory of a device ---------------------------------------------------------------------------------
- * ref and cpu compute on host memory. A device has its own. Host code calls a block of that by a host
- * address: the block's NAME. Tensors, layouts and index tables hold names, arithmetic on them holds as
- * everywhere, and only the backend knows what lies behind. Numbers move by upload, download, stage and fetch
- * alone; the memory under a name may be the host's own copy (parameters, tables) or none at all (the arena).
- * For ref and cpu a name is the place itself: then nothing here copies, but for a download to another
- * address. All calls are in order with the ops; download and fetch wait for what they read. Dry runs may call
- * all of them. */
-
-bool mx_backend_far(const mx_backend *b); /* has memory of its own */
-/* c->device of c->backend, NULL for host memory; closing takes all blocks along. */
-mx_status mx_device_open(mx_ctx *c, mx_error *e);
-void mx_device_close(mx_ctx *c);
-/* Memory for [name, name + bytes), zeroed, until the device is closed. Blocks may not overlap. */
-void mx_attach(mx_ctx *c, const void *name, size_t bytes);
-void mx_upload(mx_ctx *c, const void *name, const void *from, size_t bytes);
-void mx_download(mx_ctx *c, void *to, const void *name, size_t bytes);
-/* A tensor in host memory as an input: itself, or a copy on the arena. */
-mx_tensor mx_stage(mx_ctx *c, mx_tensor host);
-/* A tensor in host memory as an output: itself, or a place on the arena that mx_fetch brings home. */
-mx_tensor mx_stage_out(mx_ctx *c, mx_tensor host);
-void mx_fetch(mx_ctx *c, mx_tensor host, mx_tensor staged);
 
 /* ---- memory ------------------------------------------------------------------------------------------- */
 

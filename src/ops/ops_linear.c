@@ -1,5 +1,6 @@
 /* Front end of the linear layers: one forward and one backward serve all of them (backend.h). */
 #include "ops/check.h"
+#include "ops/run.h"
 
 /* y = epilogue(x wᵀ + b); h, r, keep absent unless the epilogue has them. */
 static void forward(mx_ctx *c, const char *op, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x,
@@ -20,11 +21,9 @@ static void forward(mx_ctx *c, const char *op, mx_tensor y, mx_tensor h, mx_tens
         return;
     }
     mx_note_product(c, rows, out, in, false, true);
-    size_t mark = c->arena->used;
-    void *work = mx_work(c, c->backend->linear_work ? c->backend->linear_work(c, rows, out, in, x.type) : 0);
     double flops = 2.0 * (double)rows * (double)out * (double)in;
-    if (mx_ok(c)) MX_DO(c, op, flops, linear(c, y, h, r, x, w, b, keep, work));
-    mx_arena_release(c->arena, mark);
+    MX_DO_WORK(c, op, flops, c->backend->linear_work(c, rows, out, in, x.type),
+               linear(c, y, h, r, x, w, b, keep, work));
 }
 
 void mx_linear(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor w, mx_tensor b) {
@@ -62,11 +61,8 @@ static void backward(mx_ctx *c, const char *op, mx_tensor dx, mx_tensor dw, mx_t
     double one = 2.0 * (double)rows * (double)out * (double)in;
     if (mx_present(dx)) mx_note_product(c, rows, in, out, false, false);
     mx_note_product(c, out, in, rows, true, false);
-    size_t mark = c->arena->used;
-    void *work =
-        mx_work(c, c->backend->linear_back_work ? c->backend->linear_back_work(c, rows, out, in, x.type) : 0);
-    if (mx_ok(c)) MX_DO(c, op, mx_present(dx) ? 2 * one : one, linear_back(c, dx, dw, db, dy, x, h, w, work));
-    mx_arena_release(c->arena, mark);
+    MX_DO_WORK(c, op, mx_present(dx) ? 2 * one : one, c->backend->linear_back_work(c, rows, out, in, x.type),
+               linear_back(c, dx, dw, db, dy, x, h, w, work));
 }
 
 void mx_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x,

@@ -1,5 +1,6 @@
 /* Front end of losses, pooling and the optimiser. */
 #include "ops/check.h"
+#include "ops/run.h"
 
 void mx_pixel_loss(mx_ctx *c, mx_tensor loss, mx_tensor dpred, mx_tensor pred, mx_tensor images,
                    const mx_targets *targets, float scale) {
@@ -8,10 +9,8 @@ void mx_pixel_loss(mx_ctx *c, mx_tensor loss, mx_tensor dpred, mx_tensor pred, m
     int64_t n = mx_rows(pred), width = (int64_t)targets->side * targets->side * images.dim[1];
     if (!mx_need(c, op, "pred", pred, MX_F32, n, width)) return;
     if (mx_present(dpred) && !mx_need(c, op, "dpred", dpred, MX_F32, n, width)) return;
-    size_t mark = c->arena->used;
-    void *work = mx_work(c, c->backend->pixel_loss_work ? c->backend->pixel_loss_work(c, n, width) : 0);
-    if (mx_ok(c)) MX_DO(c, op, 0, pixel_loss(c, loss, dpred, pred, images, targets, scale, work));
-    mx_arena_release(c->arena, mark);
+    MX_DO_WORK(c, op, 0, c->backend->pixel_loss_work(c, n, width),
+               pixel_loss(c, loss, dpred, pred, images, targets, scale, work));
     if (mx_present(dpred)) mx_profile_enter(c->profile, MX_PHASE_BACKWARD);
 }
 

@@ -1,5 +1,6 @@
 /* Front end of what moves or compares tokens: memory, patches, norm, attention, the decoder's sequences. */
 #include "ops/check.h"
+#include "ops/run.h"
 
 #include <assert.h>
 
@@ -79,10 +80,8 @@ void mx_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbet
         !mx_need_count(c, op, "rstd", rstd, n) || !mx_need_count(c, op, "gamma", gamma, w) ||
         !mx_need_count(c, op, "dgamma", dgamma, w) || !mx_need_count(c, op, "dbeta", dbeta, w))
         return;
-    size_t mark = c->arena->used;
-    void *work = mx_work(c, c->backend->layernorm_back_work ? c->backend->layernorm_back_work(c, n, w) : 0);
-    if (mx_ok(c)) MX_DO(c, op, 0, layernorm_back(c, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, add, work));
-    mx_arena_release(c->arena, mark);
+    MX_DO_WORK(c, op, 0, c->backend->layernorm_back_work(c, n, w),
+               layernorm_back(c, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, add, work));
 }
 
 /* Query-key pairs of one image and head. While planning the mask is unknown: half of each window's, the
@@ -113,21 +112,13 @@ static bool attention_fits(mx_ctx *c, const char *op, mx_tensor out, mx_tensor l
            (!mx_present(table) || mx_need(c, op, "table", table, MX_F32, entries, heads));
 }
 
-static size_t attention_work(const mx_ctx *c, const mx_layout *lay, mx_tensor qkv, mx_tensor table,
-                             bool backward) {
-    if (!c->backend->attention_work) return 0;
-    return c->backend->attention_work(c, lay, qkv.dim[0], qkv.dim[3], qkv.dim[4], mx_present(table),
-                                      backward);
-}
-
 void mx_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table,
                   const mx_layout *lay) {
     if (!attention_fits(c, "attention", out, lse, qkv, table, lay)) return;
     double flops = 4 * pairs(c, lay) * (double)(qkv.dim[0] * qkv.dim[3] * qkv.dim[4]);
-    size_t mark = c->arena->used;
-    void *work = mx_work(c, attention_work(c, lay, qkv, table, false));
-    if (mx_ok(c)) MX_DO(c, "attention", flops, attention(c, out, lse, qkv, table, lay, work));
-    mx_arena_release(c->arena, mark);
+    MX_DO_WORK(c, "attention", flops,
+               c->backend->attention_work(c, lay, qkv.dim[0], qkv.dim[3], qkv.dim[4], mx_present(table)),
+               attention(c, out, lse, qkv, table, lay, work));
 }
 
 void mx_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tensor dout, mx_tensor out,
@@ -139,10 +130,9 @@ void mx_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tensor do
         return;
     if (mx_present(table) && !mx_need_count(c, op, "dtable", dtable, mx_count(table))) return;
     double flops = 10 * pairs(c, lay) * (double)(qkv.dim[0] * qkv.dim[3] * qkv.dim[4]);
-    size_t mark = c->arena->used;
-    void *work = mx_work(c, attention_work(c, lay, qkv, table, true));
-    if (mx_ok(c)) MX_DO(c, op, flops, attention_back(c, dqkv, dtable, dout, out, lse, qkv, table, lay, work));
-    mx_arena_release(c->arena, mark);
+    MX_DO_WORK(c, op, flops,
+               c->backend->attention_back_work(c, lay, qkv.dim[0], qkv.dim[3], qkv.dim[4], mx_present(table)),
+               attention_back(c, dqkv, dtable, dout, out, lse, qkv, table, lay, work));
 }
 
 static bool unmix_fits(mx_ctx *c, const char *op, mx_tensor both, mx_tensor z, mx_tensor token,
@@ -165,9 +155,6 @@ void mx_unmix(mx_ctx *c, mx_tensor y, mx_tensor z, mx_tensor token, mx_tensor po
 
 void mx_unmix_back(mx_ctx *c, mx_tensor dz, mx_tensor dtoken, mx_tensor dy, const mx_layout *lay) {
     if (!unmix_fits(c, "unmix_back", dy, dz, dtoken, lay)) return;
-    size_t mark = c->arena->used;
-    void *work = mx_work(
-        c, c->backend->unmix_back_work ? c->backend->unmix_back_work(c, mx_rows(dy), mx_width(dy)) : 0);
-    if (mx_ok(c)) MX_DO(c, "unmix_back", 0, unmix_back(c, dz, dtoken, dy, lay, work));
-    mx_arena_release(c->arena, mark);
+    MX_DO_WORK(c, "unmix_back", 0, c->backend->unmix_back_work(c, mx_rows(dy), mx_width(dy)),
+               unmix_back(c, dz, dtoken, dy, lay, work));
 }

@@ -42,7 +42,7 @@ const char *mx_compute_dtype(const mx_compute *how) {
 const char *mx_compute_bytes(const mx_compute *how) {
     const mx_backend *b = mx_backend_find(how->backend);
     const char *isa = b ? mx_backend_isa(b) : "";
-    if (!*isa) return how->backend;
+    if (!*isa) return b ? mx_backend_name(b) : how->backend;
     return how->activations == MX_F32 && !strcmp(isa, "avx512bf16") ? "avx512" : isa;
 }
 
@@ -56,13 +56,13 @@ void mx_compute_text(const mx_compute *how, char *out, size_t size) {
 }
 
 mx_compute mx_compute_like(const mx_ctx *c) {
-    const char *name = mx_backend_far(c->backend) ? NULL : mx_backend_name(c->backend);
+    const char *name = mx_backend_is_device(c->backend) ? NULL : mx_backend_name(c->backend);
     return (mx_compute){.backend = name, .threads = c->threads};
 }
 
 mx_params_use mx_compute_reading(const mx_compute *how) {
-    const mx_backend *b = how->backend ? mx_backend_find(how->backend) : NULL;
-    return b && mx_backend_far(b) ? MX_PARAMS_WEIGHTS : MX_PARAMS_MAPPED;
+    const mx_backend *b = mx_backend_find(how->backend);
+    return b && mx_backend_is_device(b) ? MX_PARAMS_WEIGHTS : MX_PARAMS_MAPPED;
 }
 
 const char *mx_dtype_name(mx_dtype activations) { return activations == MX_BF16 ? "bf16" : "f32"; }

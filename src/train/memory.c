@@ -33,7 +33,7 @@ void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *da
         m->loader += mx_loader_memory(&config);
     }
     m->total = m->arena + m->state + m->tables + m->loader + m->process;
-    if (!mx_backend_far(t->session.ctx.backend)) return;
+    if (!mx_backend_is_device(t->session.ctx.backend)) return;
     m->device = m->arena + m->state + m->tables;
     m->total -= m->arena;
 }

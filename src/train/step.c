@@ -120,7 +120,7 @@ void mx_step_update(mx_trainer *t, mx_run_state *s) {
 }
 
 bool mx_step_results_full(const mx_trainer *t) {
-    return t->updated - t->told >= (mx_backend_far(t->session.ctx.backend) ? MX_UNREAD : 1);
+    return t->updated - t->told >= (mx_backend_is_device(t->session.ctx.backend) ? MX_UNREAD : 1);
 }
 
 bool mx_step_result_next(mx_trainer *t, mx_run_state *s, mx_step_result *r) {

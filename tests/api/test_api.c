@@ -90,7 +90,7 @@ static int tear_down(void **state) {
     return rmdir(folder);
 }
 
-static const char *backend; /* all tests run with the default and, in builds that have it, with "far" */
+static const char *backend; /* all tests run with the default and, in builds that have it, with "mock" */
 
 static mixmae_model *load(const char *path, int max_batch, int threads) {
     mixmae_model *m;
@@ -494,7 +494,7 @@ int main(void) {
     char about[512];
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);
     mixmae_about(about, sizeof about);
-    if (!strstr(about, ", far")) return failed;
-    backend = "far";
-    return failed + cmocka_run_group_tests_name("far", tests, set_up, tear_down);
+    if (!strstr(about, ", mock")) return failed;
+    backend = "mock";
+    return failed + cmocka_run_group_tests_name("mock", tests, set_up, tear_down);
 }

@@ -147,9 +147,9 @@ static void compare(const test_case *k, const outputs *want, const outputs *got,
 /* half_limit: of outputs in bf16 */
 static void check_within(test_case k, double half_limit) {
     static const int threads[] = {2, 3, 8, 16};
-    const mx_backend *backend = mx_backend_cpu();
+    const mx_backend *backend = mx_backend_find("cpu");
     outputs want, one, many;
-    run(&k, &mx_backend_ref, 1, &want);
+    run(&k, mx_backend_find("ref"), 1, &want);
     run(&k, backend, 1, &one);
     compare(&k, &want, &one, half_limit, mx_backend_isa(backend));
     for (int n = 0; n < 4; n++) {
@@ -170,7 +170,7 @@ static void check(test_case k) { check_within(k, BF16_LIMIT); }
 /* Fails, with the reason on stderr, where MIXMAE_ISA names what this machine lacks. */
 static bool has_isa(void) {
     mx_error e = {0};
-    if (!mx_backend_check(mx_backend_cpu(), &e)) return true;
+    if (!mx_backend_check(mx_backend_find("cpu"), &e)) return true;
     fprintf(stderr, "%s\n", e.text);
     return false;
 }

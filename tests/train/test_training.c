@@ -210,10 +210,10 @@ static void not_finite_skips_the_update(void **state) {
 }
 
 static int downloads; /* through count_download */
-static const mx_backend *far_itself;
+static const mx_backend *device_itself;
 static void count_download(mx_ctx *c, void *to, const void *name, size_t bytes) {
     downloads++;
-    far_itself->download(c, to, name, bytes);
+    device_itself->download(c, to, name, bytes);
 }
 
 /* 20 steps, the 7th and 8th on images that are not numbers, results read after every `together` steps. */
@@ -224,8 +224,8 @@ static void results_of(mx_step_result out[20], mx_run_state *run, const char *ba
     mx_backend counted = *mx_backend_find(backend);
     open_trainer(&t, &s);
     mx_trainer_upload(&t);
-    if (mx_backend_far(&counted)) {
-        far_itself = t.session.ctx.backend;
+    if (mx_backend_is_device(&counted)) {
+        device_itself = t.session.ctx.backend;
         counted.download = count_download;
         t.session.ctx.backend = &counted;
     }
@@ -252,7 +252,7 @@ static void results_can_wait(void **state) {
     mx_step_result each[20], late[20];
     mx_run_state one, other;
     for (int b = 0; b < 3; b++) {
-        const char *backend = b == 2 ? "far" : backends[b];
+        const char *backend = b == 2 ? "mock" : backends[b];
         if (!has_backend(backend)) continue;
         results_of(each, &one, backend, 1);
         assert_true(each[5].step == 9 && each[6].skipped && each[7].skipped && !each[8].skipped);

@@ -38,8 +38,8 @@ static spread lay_out(const mx_kernels *k, const mx_layout *lay, int64_t d, bool
     return s;
 }
 
-size_t mx_cpu_attention_work(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads, int64_t d,
-                             bool biased, bool backward) {
+static size_t room(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads, int64_t d,
+                   bool biased, bool backward) {
     const spread s = lay_out(mx_cpu_kernels(c), lay, d, biased, backward);
     int64_t floats = c->threads * s.thread;
     if (biased && backward && batch > 0) {
@@ -47,6 +47,16 @@ size_t mx_cpu_attention_work(const mx_ctx *c, const mx_layout *lay, int64_t batc
         floats += lay->max_segments * heads * runs * table_entries(lay);
     }
     return sizeof(float) * (size_t)floats;
+}
+
+size_t mx_cpu_attention_work(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads, int64_t d,
+                             bool biased) {
+    return room(c, lay, batch, heads, d, biased, false);
+}
+
+size_t mx_cpu_attention_back_work(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads,
+                                  int64_t d, bool biased) {
+    return room(c, lay, batch, heads, d, biased, true);
 }
 
 /* One op call: tensors, and how tasks are numbered (segment, head, run of images). */

@@ -102,6 +102,10 @@ void mx_cpu_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g) {
     *(double *)sum.data += total;
 }
 
+void mx_cpu_update_begin(mx_ctx *c, mx_tensor u, mx_tensor log, mx_tensor loss, double clip) {
+    mx_host_update_begin(c, u, log, loss, clip);
+}
+
 typedef struct {
     const mx_kernels *k;
     float *w, *m, *v;

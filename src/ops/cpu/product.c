@@ -1,7 +1,5 @@
-/* A bare product through the same op functions that a training step uses: forward (a bᵀ), dX (a b), dW (aᵀ
- * b). */
-#include "ops/product.h"
-
+/* A bare product through the same op functions that a training step uses: forward (a bᵀ), dX (a b), dW (aᵀ b).
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +15,7 @@ bool mx_cpu_product(const mx_product *p, mx_dtype type, float *c, const void *a,
     if (!blocks && type == MX_BF16)
         return mx_library_gemm_bf16(p->trans_a, p->trans_b, p->m, p->n, p->k, a, b, c, threads);
     if (!blocks) return mx_library_gemm(p->trans_a, p->trans_b, p->m, p->n, p->k, a, b, c, threads);
-    mx_ctx ctx = {.backend = mx_backend_cpu(), .threads = threads};
+    mx_ctx ctx = {.backend = mx_cpu_find(), .threads = threads};
     const int64_t m = p->m, n = p->n, k = p->k;
     const size_t need = p->trans_a   ? mx_cpu_linear_back_work(&ctx, k, m, n, type)
                         : p->trans_b ? mx_cpu_linear_work(&ctx, m, n, k, type)

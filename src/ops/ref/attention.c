@@ -42,7 +42,7 @@ static int64_t entry(const view *a, int i, int j) {
 /* of n elements from x[i], y[j] */
 static double dot(mx_tensor x, int64_t i, mx_tensor y, int64_t j, int64_t n) {
     double sum = 0;
-    for (int64_t e = 0; e < n; e++) sum += mx_get(x, i + e) * mx_get(y, j + e);
+    for (int64_t e = 0; e < n; e++) sum += mx_ref_get(x, i + e) * mx_ref_get(y, j + e);
     return sum;
 }
 
@@ -51,13 +51,19 @@ static double logit(const view *a, int i, int j) {
     return dot(a->qkv, a->q + i * a->stride, a->qkv, a->k + j * a->stride, a->d) * a->scale + bias;
 }
 
-/* work: one row of probabilities and one output row (forward); and dlogits, sums of dk and dv, dtable
- * (backward) */
+/* One row of probabilities and one output row. */
 size_t mx_ref_attention_work(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads, int64_t d,
-                             bool biased, bool backward) {
-    (void)c, (void)batch, (void)biased;
+                             bool biased) {
+    (void)c, (void)batch, (void)heads, (void)biased;
+    return sizeof(double) * (size_t)(lay->max_segment + d);
+}
+
+/* The same, and dlogits, sums of dk and dv, dtable. */
+size_t mx_ref_attention_back_work(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads,
+                                  int64_t d, bool biased) {
     int64_t table = (int64_t)(2 * lay->window_h - 1) * (2 * lay->window_w - 1) * heads;
-    return sizeof(double) * (size_t)(lay->max_segment + d + (backward ? 2 * lay->tokens * d + table : 0));
+    return mx_ref_attention_work(c, lay, batch, heads, d, biased) +
+           sizeof(double) * (size_t)(2 * lay->tokens * d + table);
 }
 
 static void forward_row(const view *a, mx_tensor out, int64_t row, float *lse, int i, int first, int end,
@@ -68,8 +74,8 @@ static void forward_row(const view *a, mx_tensor out, int64_t row, float *lse, i
     for (int64_t e = 0; e < a->d; e++) sum[e] = 0;
     for (int j = first; j < end; j++)
         for (int64_t e = 0; e < a->d; e++)
-            sum[e] += p[j - first] / total * mx_get(a->qkv, a->v + j * a->stride + e);
-    for (int64_t e = 0; e < a->d; e++) mx_put(out, row + e, sum[e]);
+            sum[e] += p[j - first] / total * mx_ref_get(a->qkv, a->v + j * a->stride + e);
+    for (int64_t e = 0; e < a->d; e++) mx_ref_put(out, row + e, sum[e]);
     *lse = (float)(top + log(total));
 }
 
@@ -102,9 +108,9 @@ static void backward_row(const view *a, mx_tensor dout, mx_tensor out, int64_t r
         double p = exp(logit(a, i, j) - lse),
                ds = p * (dot(dout, row, a->qkv, a->v + j * a->stride, a->d) - inner);
         for (int64_t e = 0; e < a->d; e++) {
-            g->dv[j * a->d + e] += p * mx_get(dout, row + e);
-            g->dq[e] += ds * a->scale * mx_get(a->qkv, a->k + j * a->stride + e);
-            g->dk[j * a->d + e] += ds * a->scale * mx_get(a->qkv, a->q + i * a->stride + e);
+            g->dv[j * a->d + e] += p * mx_ref_get(dout, row + e);
+            g->dq[e] += ds * a->scale * mx_ref_get(a->qkv, a->k + j * a->stride + e);
+            g->dk[j * a->d + e] += ds * a->scale * mx_ref_get(a->qkv, a->q + i * a->stride + e);
         }
         if (a->table) g->dtable[entry(a, i, j)] += ds;
     }
@@ -121,12 +127,12 @@ static void backward_head(mx_tensor dqkv, mx_tensor dout, mx_tensor out, mx_tens
             int64_t row = (b * l + i) * heads * d + h * d;
             backward_row(a, dout, out, row, (double)mx_f32(lse)[(b * heads + h) * l + i], i, lay->segment[s],
                          lay->segment[s + 1], g);
-            for (int64_t e = 0; e < d; e++) mx_put(dqkv, to + i * a->stride + e, g->dq[e]);
+            for (int64_t e = 0; e < d; e++) mx_ref_put(dqkv, to + i * a->stride + e, g->dq[e]);
         }
     for (int64_t i = 0; i < l; i++)
         for (int64_t e = 0; e < d; e++) {
-            mx_put(dqkv, to + i * a->stride + heads * d + e, g->dk[i * d + e]);
-            mx_put(dqkv, to + i * a->stride + 2 * heads * d + e, g->dv[i * d + e]);
+            mx_ref_put(dqkv, to + i * a->stride + heads * d + e, g->dk[i * d + e]);
+            mx_ref_put(dqkv, to + i * a->stride + 2 * heads * d + e, g->dv[i * d + e]);
         }
 }
 

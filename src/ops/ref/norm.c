@@ -16,8 +16,8 @@ void mx_ref_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx
         double r = 1 / sqrt(v / (double)w + (double)MX_NORM_EPS);
         mx_f32(mean)[n] = (float)m, mx_f32(rstd)[n] = (float)r;
         for (int64_t i = 0; i < w; i++)
-            mx_put(y, n * w + i,
-                   ((double)row[i] - m) * r * (double)mx_f32(gamma)[i] + (double)mx_f32(beta)[i]);
+            mx_ref_put(y, n * w + i,
+                       ((double)row[i] - m) * r * (double)mx_f32(gamma)[i] + (double)mx_f32(beta)[i]);
     }
 }
 
@@ -38,13 +38,13 @@ void mx_ref_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor 
         const float *row = mx_f32(x) + n * w;
         double m = (double)mx_f32(mean)[n], r = (double)mx_f32(rstd)[n], a = 0, b = 0;
         for (int64_t i = 0; i < w; i++) {
-            double hat = ((double)row[i] - m) * r, d = mx_get(dy, n * w + i),
+            double hat = ((double)row[i] - m) * r, d = mx_ref_get(dy, n * w + i),
                    g = d * (double)mx_f32(gamma)[i];
             a += g, b += g * hat;
             sum_gamma[i] += d * hat, sum_beta[i] += d;
         }
         for (int64_t i = 0; i < w; i++) {
-            double hat = ((double)row[i] - m) * r, g = mx_get(dy, n * w + i) * (double)mx_f32(gamma)[i];
+            double hat = ((double)row[i] - m) * r, g = mx_ref_get(dy, n * w + i) * (double)mx_f32(gamma)[i];
             double value = r * (g - a / (double)w - hat * b / (double)w);
             mx_f32(dx)[n * w + i] = (float)(add ? (double)mx_f32(dx)[n * w + i] + value : value);
         }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ops/backend.h"
+#include "ops/host.h"
 
 /* Blocking of the matrix product. A strip of 6 rows by 2 registers fills the 16 registers of AVX2 (12 sums, 2
  * columns, 1 broadcast); KC x NC of the right operand (264 KiB packed) lies in L2, one panel of it (16 KiB)

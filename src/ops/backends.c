@@ -1,0 +1,117 @@
+/* The registry of backends, one row each. See backends.h. */
+#include "ops/backends.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops/backend.h"
+#include "ops/ref/ref.h"
+#ifdef MX_WITH_CPU
+#include "ops/cpu/cpu.h"
+#define CPU(x) x
+#else
+#define CPU(x) NULL
+#endif
+#ifdef MX_WITH_MOCK
+#include "ops/mock/mock.h"
+#define MOCK(x) x
+#else
+#define MOCK(x) NULL
+#endif
+
+typedef struct {
+    const char *name;
+    const char *needs;               /* what a build needs to have it */
+    const mx_backend *(*find)(void); /* NULL: not in this build */
+    mx_status (*check)(const mx_backend *b,
+                       mx_error *e); /* NULL: any machine that runs the program runs it */
+    int (*devices)(void);            /* NULL: one */
+    bool hidden;                     /* for tests: never the default, and no text names it as a choice */
+} row;
+
+/* The default first. */
+static const row rows[] = {
+    {.name = "cpu", .needs = "-DMIXMAE_CPU=ON", .find = CPU(mx_cpu_find), .check = CPU(mx_cpu_check)},
+    {.name = "ref", .find = mx_ref_find},
+    {.name = "mock",
+     .needs = "-DMIXMAE_MOCK=ON",
+     .find = MOCK(mx_mock_find),
+     .devices = MOCK(mx_mock_devices),
+     .hidden = true},
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+/* The row of a place and the number in it, -1 for one that is none; NULL when there is no such backend. */
+static const row *find_row(const char *place, int *number) {
+    for (int i = 0; i < ROWS; i++) {
+        size_t n = strlen(rows[i].name);
+        *number = 0;
+        if (!place && rows[i].find && !rows[i].hidden) return &rows[i];
+        if (!place || strncmp(place, rows[i].name, n) || (place[n] && place[n] != ':')) continue;
+        if (place[n]) {
+            size_t digits = strspn(place + n + 1, "0123456789") /* so a place fits 32 bytes */;
+            *number = digits && digits < 6 && !place[n + 1 + digits] ? atoi(place + n + 1) : -1;
+        }
+        return &rows[i];
+    }
+    return NULL;
+}
+
+const char *mx_backend_default(void) { return find_row(NULL, &(int){0})->name; }
+
+const mx_backend *mx_backend_find(const char *place) {
+    const row *r = find_row(place, &(int){0});
+    return r && r->find ? r->find() : NULL;
+}
+
+/* "cpu, ref": the choices of this build. */
+static const char *choices(char *text, size_t size) {
+    *text = 0;
+    for (int i = 0; i < ROWS; i++)
+        if (rows[i].find && !rows[i].hidden)
+            snprintf(text + strlen(text), size - strlen(text), "%s%s", *text ? ", " : "", rows[i].name);
+    return text;
+}
+
+mx_status mx_backend_open(mx_ctx *c, const char *place, mx_error *e) {
+    char there[128];
+    const row *r = find_row(place, &c->number);
+    if (!r || (!r->find && r->hidden))
+        return mx_fail(e, MX_ERR_UNSUPPORTED, "device %s: expected one of those that this build has: %s",
+                       place, choices(there, sizeof there));
+    if (!r->find)
+        return mx_fail(e, MX_ERR_UNSUPPORTED,
+                       "device %s is not part of this build, which has %s (it needs %s)", r->name,
+                       choices(there, sizeof there), r->needs);
+    int devices = r->devices ? r->devices() : 1;
+    if (c->number < 0 || c->number >= devices)
+        return mx_fail(e, MX_ERR_UNSUPPORTED, "device %s: expected %s or %s:N with N from 0 to %d", place,
+                       r->name, r->name, devices - 1);
+    c->backend = r->find();
+    return mx_backend_check(c->backend, e);
+}
+
+mx_status mx_backend_check(const mx_backend *b, mx_error *e) {
+    const row *r = find_row(b->name, &(int){0});
+    return r->check ? r->check(b, e) : MX_OK;
+}
+
+const char *mx_backend_name(const mx_backend *b) { return b->name; }
+const char *mx_backend_isa(const mx_backend *b) { return b->isa; }
+bool mx_backend_bf16(const mx_backend *b) { return b->bf16; }
+bool mx_backend_is_device(const mx_backend *b) { return b->device_make != NULL; }
+
+void mx_backend_names(char *text, size_t size, bool there) {
+    *text = 0;
+    for (int i = 0; i < ROWS; i++) {
+        if (!rows[i].find != !there || (rows[i].hidden && !there)) continue;
+        const char *isa = there ? rows[i].find()->isa : "";
+        bool tells = *isa && !rows[i].hidden;
+        snprintf(text + strlen(text), size - strlen(text), "%s%s%s%s%s", *text ? ", " : "", rows[i].name,
+                 tells   ? " ("
+                 : there ? ""
+                         : " backend",
+                 tells ? isa : "", tells ? ")" : "");
+    }
+}

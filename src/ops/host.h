@@ -1,0 +1,16 @@
+/* What backends on host memory share: the few numbers of an update. */
+#ifndef MX_OPS_HOST_H
+#define MX_OPS_HOST_H
+
+#include "ops/ops.h"
+
+/* mx_update_begin */
+void mx_host_update_begin(mx_ctx *c, mx_tensor u, mx_tensor log, mx_tensor loss, double clip);
+
+/* What mx_adamw does once u has been read. false: nothing is updated. */
+typedef struct {
+    double lr, weight_decay, beta1, beta2, eps, t, grad_scale;
+} mx_adamw_now;
+bool mx_host_adamw(mx_adamw_now *now, mx_tensor u, const mx_adamw_args *a);
+
+#endif

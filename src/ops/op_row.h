@@ -1,0 +1,60 @@
+/* What is made of a row of op_list.h: declarations, entries of a backend's table, calls.
+ *
+ * A parameter of a row is a pair in brackets, its kind first. MX_EACH hands each pair to one of the macros below, which
+ * picks the macro of that kind. */
+#ifndef MX_OPS_OP_ROW_H
+#define MX_OPS_OP_ROW_H
+
+/* m (a) m (b) ... for up to 12 pairs */
+#define MX_EACH(m, ...)                                          MX_EACH_PICK(__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)(m, __VA_ARGS__)
+#define MX_EACH_PICK(a, b, c, d, e, f, g, h, i, j, k, l, n, ...) MX_EACH_##n
+#define MX_EACH_1(m, a)                                          m a
+#define MX_EACH_2(m, a, ...)                                     m a MX_EACH_1(m, __VA_ARGS__)
+#define MX_EACH_3(m, a, ...)                                     m a MX_EACH_2(m, __VA_ARGS__)
+#define MX_EACH_4(m, a, ...)                                     m a MX_EACH_3(m, __VA_ARGS__)
+#define MX_EACH_5(m, a, ...)                                     m a MX_EACH_4(m, __VA_ARGS__)
+#define MX_EACH_6(m, a, ...)                                     m a MX_EACH_5(m, __VA_ARGS__)
+#define MX_EACH_7(m, a, ...)                                     m a MX_EACH_6(m, __VA_ARGS__)
+#define MX_EACH_8(m, a, ...)                                     m a MX_EACH_7(m, __VA_ARGS__)
+#define MX_EACH_9(m, a, ...)                                     m a MX_EACH_8(m, __VA_ARGS__)
+#define MX_EACH_10(m, a, ...)                                    m a MX_EACH_9(m, __VA_ARGS__)
+#define MX_EACH_11(m, a, ...)                                    m a MX_EACH_10(m, __VA_ARGS__)
+#define MX_EACH_12(m, a, ...)                                    m a MX_EACH_11(m, __VA_ARGS__)
+
+/* in a declaration */
+#define MX_PARAMETER(kind, ...)      MX_PARAMETER_##kind(__VA_ARGS__)
+#define MX_PARAMETER_TENSOR(t)       , mx_tensor t
+#define MX_PARAMETER_INDEX(index, n) , const int32_t *index
+#define MX_PARAMETER_LAYOUT(lay)     , const mx_layout *lay
+#define MX_PARAMETER_TARGETS(t, n)   , const mx_targets *t
+#define MX_PARAMETER_VALUE(type, x)  , type x
+
+/* Scratch memory is the last parameter of an op that has any: MX_IF_WORK_##scratch(x) is x for those, else nothing. */
+#define MX_IF_WORK_NONE(...)
+#define MX_IF_WORK_ROWS(...)      __VA_ARGS__
+#define MX_IF_WORK_LINEAR(...)    __VA_ARGS__
+#define MX_IF_WORK_ATTENTION(...) __VA_ARGS__
+
+/* The function by which a backend says how much it needs, from what the row's kind of scratch depends on. */
+#define MX_WORK_NONE(function)
+#define MX_WORK_ROWS(function) size_t function(const mx_ctx *c, int64_t rows, int64_t width);
+#define MX_WORK_LINEAR(function)                                                                             \
+    size_t function(const mx_ctx *c, int64_t rows, int64_t out, int64_t in, mx_dtype x);
+#define MX_WORK_ATTENTION(function)                                                                          \
+    size_t function(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads, int64_t d,          \
+                    bool biased);
+
+/* The op as a function; `(*name)` for a pointer to one. */
+#define MX_OP_FUNCTION(function, scratch, ...)                                                               \
+    void function(mx_ctx *c MX_EACH(MX_PARAMETER, __VA_ARGS__) MX_IF_WORK_##scratch(, void *work))
+
+/* All that a backend defines for a row: prefix##name and, if there is scratch memory, prefix##name##_work. */
+#define MX_OP_DECLARE(prefix, name, scratch, ...)                                                            \
+    MX_OP_FUNCTION(prefix##name, scratch, __VA_ARGS__);                                                      \
+    MX_WORK_##scratch(prefix##name##_work)
+
+/* The same in its table. */
+#define MX_OP_ENTRY(prefix, name, scratch)                                                                   \
+    .name = prefix##name, MX_IF_WORK_##scratch(.name##_work = prefix##name##_work, )
+
+#endif
