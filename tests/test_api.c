@@ -380,7 +380,7 @@ static void threads_share_handles(void **state) {
 
 static mixmae_trainer *make_trainer(int argc, char **argv) {
     mixmae_trainer *t;
-    char *all[32] = {"--device", (char *)(uintptr_t)(device ? device : "cpu")};
+    char *all[32] = {"--device", (char *)(uintptr_t)(device ? device : mx_backend_default())};
     memcpy(all + 2, argv, sizeof *argv * (size_t)argc);
     mixmae_options *o = mixmae_options_make("pretrain", argc + 2, all, NULL, text, sizeof text);
     if (!o) fail_msg("%s", text);
