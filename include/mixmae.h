@@ -121,7 +121,7 @@ typedef struct mixmae_model mixmae_model;
 typedef struct {
     int max_batch;       /* images computed at once, 8; more are run in pieces. Memory grows with it */
     int threads;         /* all processors this process may use */
-    const char *backend; /* "cpu" (fast) or "ref" (plain C, one thread); the best of this build */
+    const char *device;  /* "cpu" (fast) or "ref" (plain C, one thread), as --device; the best of this build */
     const char *dtype;   /* "f32"; "bf16", mixed precision; or "auto": bf16 where the processor multiplies it
                             faster than f32, else f32. "auto" */
 } mixmae_load_options;

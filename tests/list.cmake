@@ -45,6 +45,7 @@ mx_test(checkpoint/test_foreign_groups.c)
 mx_test(checkpoint/test_state.c)
 mx_test(checkpoint/test_transfer.c)
 
+mx_test(options/test_device.sh)
 mx_test(options/test_option_files.sh)
 mx_test(options/test_options.c)
 mx_test(options/test_recipes.sh)

@@ -196,7 +196,7 @@ static mx_status load(mixmae_model *m, const char *path, const mixmae_load_optio
     if (o->threads < 0 || o->threads > 1024)
         return mx_fail(e, MX_ERR_ARGUMENT, "threads: expected 0 to 1024, found %d", o->threads);
     mx_compute how;
-    if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return mx_fail_where(e, "options");
+    if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return mx_fail_where(e, "options");
     if (mx_model_read_any(&m->model, &m->pixels, path, mx_compute_reading(&how), e)) return e->status;
     return make_memory(m, &how, e);
 }

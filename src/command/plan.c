@@ -120,7 +120,7 @@ static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx
         s->model.classes = (int)given->classes;
     }
     mx_options_free(&o);
-    s->backend = given->backend ? given->backend : mx_backend_default(); /* not the copy's text */
+    s->backend = given->device ? given->device : mx_backend_default(); /* not the copy's text */
     return e->status;
 }
 

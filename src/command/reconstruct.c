@@ -52,7 +52,7 @@ static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, 
     const mx_foreign_hints hints = mx_weights_hints(o, sink);
     uint8_t *mask = NULL;
     mx_compute how;
-    if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
+    if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return e->status;
     if (mx_model_read_with(&s->model, &s->pixels, o->checkpoint, &hints, mx_compute_reading(&how), e))
         return e->status;
     if (!s->model.config.decoder_dim)

@@ -25,7 +25,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--output takes the recomputed tensors of one file; found %d files", o->image_count);
     mx_compute how;
-    if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
+    if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return e->status;
     for (int i = 0; i < o->image_count && !e->status; i++) {
         mx_report_card card;
         if (!mx_verify_file(&card, o->images[i], &how, e)) {
@@ -43,10 +43,10 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
 
 const mx_command_about mx_about_verify = {
     .brief = "recompute golden files tensor by tensor",
-    .usage = "mixmae verify FILE... [--backend ref|cpu] [--output OUT]",
+    .usage = "mixmae verify FILE... [--device NAME] [--output OUT]",
     .text = "Recomputes what the authors' program computed from the weights and images in each file and "
             "prints the relative errors against the limits of a right float32 implementation, worst last.",
     .examples = {"mixmae verify tests/golden/*.safetensors",
-                 "mixmae verify --backend ref tests/golden/pretrain_64.safetensors"},
+                 "mixmae verify --device ref tests/golden/pretrain_64.safetensors"},
     .run = run,
 };

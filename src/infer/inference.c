@@ -76,7 +76,7 @@ mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output outp
     memset(f, 0, sizeof *f);
     f->output = output;
     int threads = mx_session_threads((int)o->threads);
-    if (mx_compute_make(&f->how, o->backend, o->dtype, threads, e) || open_model(f, o, stage, sink, e))
+    if (mx_compute_make(&f->how, o->device, o->dtype, threads, e) || open_model(f, o, stage, sink, e))
         return e->status;
     const mx_model_config *m = &f->model.config;
     shape_output(f, stage);

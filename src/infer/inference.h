@@ -32,7 +32,7 @@ typedef struct {
 } mx_inference;
 
 /* Opens --checkpoint (--weights of it; what is to be said goes to the sink) with --batch-size, --threads,
- * --backend, --dtype and --workers of o. MX_OUT_LOGITS asks for a head. stage: from 0, of MX_OUT_STAGE. It
+ * --device, --dtype and --workers of o. MX_OUT_LOGITS asks for a head. stage: from 0, of MX_OUT_STAGE. It
  * must not be moved. Free with mx_inference_free, also after a failure. */
 mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage,
                             const mixmae_sink *sink, mx_error *e);

@@ -32,6 +32,7 @@ typedef struct {
     mx_error *e;
     bool open;           /* the last line ended in a backslash */
     bool data, val_data; /* named already: of two data sets none may be dropped */
+    bool backend;        /* named: see assign */
     char name[64], value[MX_VALUE_LIMIT];
     size_t length; /* of value */
 } reader;
@@ -65,6 +66,10 @@ static bool unquote(reader *r, const char *p) {
 }
 
 static mx_status assign(reader *r, const char *name, const char *value) {
+    /* Runs of old hold `backend = NAME`: what device is now. It goes before their `device`, which was always cpu. */
+    bool backend = !strcmp(name, "backend");
+    if (r->backend && !strcmp(name, "device")) return MX_OK;
+    if (backend) name = "device", r->backend = true;
     int row = mx_option_find(name, r->commands);
     if (row < 0) /* a run's file serves `plan` too: what only other commands know is passed over */
         return mx_option_find(name, 0) < 0 ? mx_options_unknown(name, r->commands, r->e) : MX_OK;

@@ -42,7 +42,7 @@ typedef struct {
     int mean_count, std_count;
     /* machine */
     int64_t threads, workers; /* 0: all processors; workers -1: chosen */
-    char *device, *dtype, *backend, *memory;
+    char *device, *dtype, *memory;
     /* saving and showing */
     char *save_every; /* "500" steps, "10m" minutes */
     int64_t log_every, picture_every;

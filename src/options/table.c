@@ -219,7 +219,10 @@ static const mx_option_row table[] = {
     {"memory", "AMOUNT", MX_VALUE_TEXT, 0, 0, SHAPE, AT(memory), 0, 0, NULL,
      "the most memory to take (8G, 2500M): what backward needs is computed again instead of kept, as little "
      "as will do. Results do not depend on it"},
-    {"device", "NAME", MX_VALUE_TEXT, 0, 1, SHAPE, AT(device), 0, 0, "cpu", "cpu"},
+    {"device", "NAME[:N]", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT | MX_CMD_VERIFY, AT(device),
+     0, 0, NULL,
+     "where to compute: cpu (fast) or ref (plain C, one thread); NAME:N is the N-th of several such, from 0. "
+     "Default: cpu where this build has it. mixmae --version lists what it has"},
     {"dtype", "TYPE", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT, AT(dtype), 0, 0, "auto",
      "f32; bf16: mixed precision, activations and products in bf16, sums and weights in f32; auto: bf16 "
      "where the processor multiplies it faster than f32 (instruction set avx512bf16), else f32. A run keeps "
@@ -227,8 +230,6 @@ static const mx_option_row table[] = {
     {"dtype", "TYPE", MX_VALUE_TEXT, 0, 1, MX_CMD_VERIFY, AT(dtype), 0, 0, "f32",
      "f32, as the golden numbers were computed; bf16: mixed precision, held to wider limits; auto: as in "
      "the other commands"},
-    {"backend", "NAME", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT | MX_CMD_VERIFY, AT(backend),
-     0, 0, NULL, "cpu (fast) or ref (plain C, one thread); default cpu"},
     /* saving and showing */
     {"save-every", "N|TIME", MX_VALUE_TEXT, 0, 0, RUNS, AT(save_every), 0, 0, "10m",
      "steps (500) or time (10m, 90s, 1h) between saves"},

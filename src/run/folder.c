@@ -57,10 +57,16 @@ static bool dtype_may_differ(mx_options *stored, int row, const char *is, mx_err
     mx_compute was, now;
     mx_error cannot = {0};
     bool auto_again = !strcmp(is, "auto");
-    if (mx_compute_make(&now, stored->backend, is, 0, e)) return true; /* no type at all: e says so */
-    mx_compute_make(&was, stored->backend, stored->dtype, 0, &cannot);
+    if (mx_compute_make(&now, stored->device, is, 0, e)) return true; /* no type at all: e says so */
+    mx_compute_make(&was, stored->device, stored->dtype, 0, &cannot);
     if (cannot.status == MX_ERR_UNSUPPORTED) return auto_again || !mx_options_set_row(stored, row, is, e);
     return !cannot.status && was.chosen && (auto_again || now.activations == was.activations);
+}
+
+/* --device given again. Devices of one backend compute the same bytes, so another is taken over. */
+static bool device_may_differ(mx_options *stored, int row, const char *is, mx_error *e) {
+    const mx_backend *b = mx_backend_find(is);
+    return b && b == mx_backend_find(stored->device) && !mx_options_set_row(stored, row, is, e);
 }
 
 static const char *off_name(const char *name, char out[48]) {
@@ -89,7 +95,9 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
     char name[48], *was = mx_options_get(stored, row), *is = mx_options_get(now, row);
     if ((!was && mx_options_has(stored, row)) || (!is && mx_options_has(now, row)))
         mx_fail(e, MX_ERR_MEMORY, "out of memory for the value of --%s", r->name);
-    else if (!same_text(was, is) && !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
+    else if (!same_text(was, is) &&
+             !(!strcmp(r->name, "device") && is && device_may_differ(stored, row, is, e)) &&
+             !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
         bool place = !strcmp(r->name, "data") || !strcmp(r->name, "val-data");
         if (place && was && is) {
             p->moved = true; /* where the data lie does not matter: what they are is looked at when they

@@ -63,7 +63,7 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finet
     s->clip_grad = o->clip_grad > 0 ? o->clip_grad : 0, s->ema = o->ema > 0 ? o->ema : 0;
     s->seed = (uint64_t)o->seed, s->max_skipped = (int)o->max_skipped;
     mx_compute how;
-    if (mx_compute_make(&how, o->backend, o->dtype, o->threads, e)) return e->status;
+    if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return e->status;
     s->threads = mx_session_threads(how.threads);
     s->workers = choose_workers(o, s->threads);
     s->backend = how.backend, s->activations = how.activations, s->chosen = how.chosen;
@@ -72,8 +72,6 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finet
     s->task.label_fraction = 1;
     s->picture_every = s->objective->view ? (int)o->picture_every : -1;
     fill_transform(s, o);
-    if (o->device && strcmp(o->device, "cpu"))
-        return mx_fail(e, MX_ERR_UNSUPPORTED, "--device %s: this build knows only cpu", o->device);
     if (o->memory && mx_parse_bytes(o->memory, &s->memory, e)) return e->status;
     return mx_parse_interval(o->save_every ? o->save_every : "10m", &s->save_steps, &s->save_seconds, e);
 }

@@ -90,11 +90,11 @@ static int tear_down(void **state) {
     return rmdir(folder);
 }
 
-static const char *backend; /* all tests run with the default and, in builds that have it, with "mock" */
+static const char *device; /* all tests run with the default and, in builds that have it, with "mock" */
 
 static mixmae_model *load(const char *path, int max_batch, int threads) {
     mixmae_model *m;
-    const mixmae_load_options o = {.max_batch = max_batch, .threads = threads, .backend = backend};
+    const mixmae_load_options o = {.max_batch = max_batch, .threads = threads, .device = device};
     if (mixmae_model_load(&m, path, &o, text, sizeof text)) fail_msg("%s", text);
     return m;
 }
@@ -177,14 +177,14 @@ static void any_batch_gives_the_same(void **state) {
     float *images = make_images(MANY + 1);
     mixmae_model *m = load(with_head, MANY, 1);
     answers *all = ask(m, images);
-    if (backend) {
-        const char *was = backend;
-        backend = NULL;
+    if (device) {
+        const char *was = device;
+        device = NULL;
         mixmae_model *n = load(with_head, MANY, 1);
         answers *near = ask(n, images);
         same(all, near);
         free(near), mixmae_model_free(n);
-        backend = was;
+        device = was;
     }
     for (int r = 0; r < MANY; r++) { /* probabilities are the logits' softmax */
         double sum = 0, z = 0;
@@ -225,7 +225,7 @@ static void any_batch_gives_the_same(void **state) {
 }
 
 static const char *auto_type(void) {
-    const mx_backend *b = mx_backend_find(backend ? backend : "cpu");
+    const mx_backend *b = mx_backend_find(device ? device : "cpu");
     return b && mx_backend_bf16(b) ? "bf16" : "f32";
 }
 
@@ -239,7 +239,7 @@ static void computes_in_a_type(void **state) {
     for (int i = 0; i < 3; i++) {
         mixmae_model *m;
         mixmae_model_info info;
-        const mixmae_load_options o = {.backend = backend, .dtype = types[i]};
+        const mixmae_load_options o = {.device = device, .dtype = types[i]};
         assert_int_equal(mixmae_model_load(&m, with_head, &o, text, sizeof text), MIXMAE_OK);
         mixmae_model_describe(m, &info);
         was[i] = info.dtype;
@@ -289,7 +289,7 @@ static void says_what_is_wrong(void **state) {
     mixmae_model_load(&none, "/nowhere", NULL, few, sizeof few);
     assert_int_equal(strlen(few), 7);
     assert_int_equal(mixmae_model_load(&none, NULL, NULL, text, sizeof text), MIXMAE_ERR_ARGUMENT);
-    mixmae_load_options o = {.backend = "abacus"};
+    mixmae_load_options o = {.device = "abacus"};
     assert_int_equal(mixmae_model_load(&none, with_head, &o, text, sizeof text), MIXMAE_ERR_UNSUPPORTED);
     o = (mixmae_load_options){.dtype = "half"};
     assert_int_equal(mixmae_model_load(&none, with_head, &o, text, sizeof text), MIXMAE_ERR_ARGUMENT);
@@ -380,7 +380,7 @@ static void threads_share_handles(void **state) {
 
 static mixmae_trainer *make_trainer(int argc, char **argv) {
     mixmae_trainer *t;
-    char *all[32] = {"--backend", (char *)(uintptr_t)(backend ? backend : "cpu")};
+    char *all[32] = {"--device", (char *)(uintptr_t)(device ? device : mx_backend_default())};
     memcpy(all + 2, argv, sizeof *argv * (size_t)argc);
     mixmae_options *o = mixmae_options_make("pretrain", argc + 2, all, NULL, text, sizeof text);
     if (!o) fail_msg("%s", text);
@@ -495,6 +495,6 @@ int main(void) {
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);
     mixmae_about(about, sizeof about);
     if (!strstr(about, ", mock")) return failed;
-    backend = "mock";
+    device = "mock";
     return failed + cmocka_run_group_tests_name("mock", tests, set_up, tear_down);
 }

@@ -9,9 +9,9 @@ other=build/mixmae
 failed=0 compared=0
 for isa in generic avx2 avx512 avx512bf16; do
     for dtype in f32 bf16; do
-        MIXMAE_ISA=$isa "$other" verify --backend cpu --dtype $dtype --threads 2 --output "$work/theirs" tests/golden/pretrain_64.safetensors >/dev/null 2>&1
+        MIXMAE_ISA=$isa "$other" verify --device cpu --dtype $dtype --threads 2 --output "$work/theirs" tests/golden/pretrain_64.safetensors >/dev/null 2>&1
         [ -s "$work/theirs" ] || continue # not on this machine
-        MIXMAE_ISA=$isa "$mixmae" verify --backend cpu --dtype $dtype --threads 2 --output "$work/ours" tests/golden/pretrain_64.safetensors >/dev/null 2>&1
+        MIXMAE_ISA=$isa "$mixmae" verify --device cpu --dtype $dtype --threads 2 --output "$work/ours" tests/golden/pretrain_64.safetensors >/dev/null 2>&1
         cmp "$work/ours" "$work/theirs" || { echo "FAILED: $isa $dtype"; failed=1; }
         compared=$((compared + 1))
         rm -f "$work/ours" "$work/theirs"

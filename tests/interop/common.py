@@ -107,7 +107,7 @@ def write_model(path, config, seed=1):
 
 class LoadOptions(ctypes.Structure):
     """mixmae_load_options of include/mixmae.h"""
-    _fields_ = [("max_batch", ctypes.c_int), ("threads", ctypes.c_int), ("backend", ctypes.c_char_p),
+    _fields_ = [("max_batch", ctypes.c_int), ("threads", ctypes.c_int), ("device", ctypes.c_char_p),
                 ("dtype", ctypes.c_char_p)]
 
 

@@ -7,7 +7,7 @@ backends="ref cpu"
 [ -z "${MIXMAE_ISA-}" ] || backends=cpu
 [ -z "${MIXMAE_TEST_ONLY-}" ] || backends=$MIXMAE_TEST_ONLY
 for backend in $backends; do
-    out=$("$mixmae" verify --backend $backend --threads 2 "${files[@]}" 2>&1)
+    out=$("$mixmae" verify --device $backend --threads 2 "${files[@]}" 2>&1)
     code=$?
     if [ $code != 0 ] && grep -q "not part of this build" <<<"$out"; then
         echo "skipped: backend $backend is not part of this build"
@@ -24,10 +24,10 @@ done
 # gradients may reach 2.35e-2, which PyTorch's autocast has (the reference, rounding less, 1.95e-2). All else must hold.
 for backend in $backends; do
     for file in "${files[@]}"; do
-        past=$("$mixmae" verify --backend $backend --dtype bf16 --threads 2 --quiet "$file" 2>/dev/null)
+        past=$("$mixmae" verify --device $backend --dtype bf16 --threads 2 --quiet "$file" 2>/dev/null)
         code=$?
         [ $code = 0 ] && continue
-        "$mixmae" verify --backend $backend tests/golden/interpolate* >/dev/null 2>&1 || continue # not in this build
+        "$mixmae" verify --device $backend tests/golden/interpolate* >/dev/null 2>&1 || continue # not in this build
         past=$(grep "PAST THE LIMIT" <<<"$past")
         if [[ $file == *pretrain_64_edge* ]] && [ -n "$past" ] &&
             ! grep -vE '^ *grad\.(patch_embed|layers\.0\.blocks\.0)\.[a-z0-9_.]*bias |^ *median of all gradients +2\.[0-2][0-9]e-02' <<<"$past"; then
@@ -44,11 +44,11 @@ done
 cp tests/golden/pretrain_64.safetensors "$work/bad.safetensors"
 size=$(stat -c %s "$work/bad.safetensors")
 printf '\x40' | dd of="$work/bad.safetensors" bs=1 seek=$((size / 2 / 4 * 4 + 3)) conv=notrunc status=none
-"$mixmae" verify --backend ref "$work/bad.safetensors" >/dev/null 2>&1
+"$mixmae" verify --device ref "$work/bad.safetensors" >/dev/null 2>&1
 [ $? = 1 ] || fail "a changed weight was not noticed"
 
 # --output writes the recomputed tensors under the same names.
-"$mixmae" verify --backend ref --output "$work/out.safetensors" tests/golden/pretrain_64.safetensors >/dev/null &&
+"$mixmae" verify --device ref --output "$work/out.safetensors" tests/golden/pretrain_64.safetensors >/dev/null &&
     "$mixmae" inspect "$work/out.safetensors" | grep -q "grad.layers.0.blocks.0.attn.qkv.weight" ||
     fail "verify --output did not write the tensors"
 exit $failed

@@ -8,7 +8,7 @@ both() { # NAME COMMAND...: the command for each backend, with $B for its name a
     local name=$1 b
     shift
     for b in cpu mock; do
-        "$mixmae" "${@//\$B/$work/$b}" --backend $b --threads 2 >"$work/$name.$b" 2>&1 </dev/null || { fail "$name on $b exited $?"; cat "$work/$name.$b"; }
+        "$mixmae" "${@//\$B/$work/$b}" --device $b --threads 2 >"$work/$name.$b" 2>&1 </dev/null || { fail "$name on $b exited $?"; cat "$work/$name.$b"; }
     done
 }
 same() { # FILE...: below the backends' folders
@@ -39,7 +39,7 @@ for dtype in f32 bf16; do
     [ "$(numbers mock/p$dtype | grep -c val_loss)" = 3 ] || fail "no held-out loss: $(numbers mock/p$dtype)"
 done
 for b in cpu mock; do # saved after every step, killed on the way: resuming reads what a download wrote
-    "$mixmae" pretrain --data "$work/s" "${small[@]}" --batch-size 4 --accum-steps 2 --epochs 3 --save-every 1 --dtype f32 --backend $b --quiet --output "$work/$b/k" >/dev/null 2>&1 &
+    "$mixmae" pretrain --data "$work/s" "${small[@]}" --batch-size 4 --accum-steps 2 --epochs 3 --save-every 1 --dtype f32 --device $b --quiet --output "$work/$b/k" >/dev/null 2>&1 &
     while kill -0 $! 2>/dev/null && [ ! -s "$work/$b/k/state.safetensors" ]; do sleep 0.02; done
     kill -9 $! 2>/dev/null
     wait $! 2>/dev/null
@@ -50,7 +50,7 @@ cmp "$work/cpu/k/model.safetensors" "$work/cpu/pf32/model.safetensors" || fail "
 # stopped with results of steps unread: nothing of them is lost
 long=(pretrain --data "$work/s" "${small[@]}" --batch-size 4 --epochs 12 --log-every 1000 --picture-every -1 --quiet)
 for b in cpu mock; do
-    "$mixmae" "${long[@]}" --backend $b --output "$work/$b/i" >/dev/null 2>&1 &
+    "$mixmae" "${long[@]}" --device $b --output "$work/$b/i" >/dev/null 2>&1 &
     until [ -s "$work/$b/i/log.jsonl" ] || ! kill -0 $! 2>/dev/null; do sleep 0.02; done # held-out loss of the first epoch
     sleep 0.1
     kill -INT $!
@@ -59,7 +59,7 @@ for b in cpu mock; do
     [ $code = 3 ] || fail "a stop on $b exited $code"
     "$mixmae" pretrain --resume "$work/$b/i" --quiet >/dev/null || fail "resume after a stop on $b"
 done
-"$mixmae" "${long[@]}" --backend cpu --output "$work/cpu/whole" >/dev/null 2>&1
+"$mixmae" "${long[@]}" --device cpu --output "$work/cpu/whole" >/dev/null 2>&1
 same i/model.safetensors i/state.safetensors
 cmp "$work/cpu/whole/state.safetensors" "$work/mock/i/state.safetensors" || fail "a stopped run's state on mock"
 both finetune finetune --data "$work/s" --init "$work/cpu/pf32/model.safetensors" --batch-size 4 --accum-steps 2 --epochs 2 --drop-path 0.3 --quiet --output "\$B/t"
@@ -91,6 +91,6 @@ for p in state tables; do [ "$(part plan.mock $p)" = "$(part plan.cpu $p)" ] || 
 [ -z "$(part plan.cpu device)" ] || fail "cpu has no device"
 # --memory is the device's: a limit below what the step takes there, with everything kept
 limit=$(($(part plan.mock device) - 50000))
-"$mixmae" plan "${small[@]}" --batch-size 2 --steps 0 --memory $limit --backend mock >"$work/limit.mock" 2>&1
+"$mixmae" plan "${small[@]}" --batch-size 2 --steps 0 --memory $limit --device mock >"$work/limit.mock" 2>&1
 [ "$(part limit.mock device)" -le $limit ] && grep -q 'recompute.*more work' "$work/limit.mock" || fail "--memory on a device: $(cat "$work/limit.mock")"
 exit $failed

@@ -50,7 +50,7 @@ expect 2 "takes no value" "$mixmae" plan --no-norm-pix-loss=true --steps 0
 expect 2 "first not above the second" "$mixmae" plan --crop-scale 1,0.2 --steps 0
 expect 2 "no command nonsense" "$mixmae" help nonsense
 expect 4 "cannot open --absent" "$mixmae" inspect -- --absent
-"$mixmae" verify --quiet --backend ref tests/golden/pretrain_64_edge.safetensors >"$work/out" || fail "verify --quiet"
+"$mixmae" verify --quiet --device ref tests/golden/pretrain_64_edge.safetensors >"$work/out" || fail "verify --quiet"
 [ ! -s "$work/out" ] || { fail "verify --quiet printed, though nothing is past its limit:"; cat "$work/out"; }
 
 # signals: a benchmark has nothing to save and ends by the signal; a training run saves and says 3

@@ -57,7 +57,7 @@ if [ "$cpu" = avx512bf16 ]; then
     with $cpu embed --checkpoint $cpu.tuned/model.safetensors --data data --output named.npy --dtype f32 --quiet
     cmp -s avx512bf16.npy named.npy && fail "bf16 has f32's numbers"
 fi
-expect 0 "backend ref, f32 \(auto" "$mixmae" plan --model nano --steps 0 --backend ref
+expect 0 "backend ref, f32 \(auto" "$mixmae" plan --model nano --steps 0 --device ref
 expect 2 "--dtype: expected auto, f32 or bf16, found half" "$mixmae" plan --model nano --steps 0 --dtype half
 "$mixmae" verify "$golden/pretrain_64.safetensors" >f32 || fail "verify computes in f32 unless told otherwise"
 with $cpu verify --dtype f32 "$golden/pretrain_64.safetensors" >out
