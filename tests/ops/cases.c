@@ -132,6 +132,8 @@ void case_make(op_case *k, const op_row *row, int at, const char *types) {
     for (size_t i = 0; i < strlen(s->letters) && used < (int)sizeof k->name; i++)
         used += snprintf(k->name + used, sizeof k->name - (size_t)used, " %c=%lld", s->letters[i],
                          (long long)s->v[at][i]);
+    state = 1; /* numbers are the case's own, whatever ran before */
+    for (const char *c = k->name; *c; c++) state = state * 31 + (unsigned char)*c;
     for (const char *word = row->tensors; *word;) {
         const size_t length = strcspn(word, " ");
         k->t[k->count] = make(row, at, word, length, types ? types[k->count] : 'f');

@@ -18,7 +18,7 @@
 #define STEP      1e-5
 #define TOLERANCE 1e-7 /* of the gradient's norm */
 #define PROBES    60   /* elements probed of each input */
-#define LARGEST   8000 /* numbers of a case that is small enough for this */
+#define LARGEST   5000 /* numbers of a case that is small enough for this */
 
 static mx_arena arena;
 
