@@ -98,16 +98,16 @@ static void compare(const op_case *k, const outputs *want, const outputs *got, d
         }
         if (!(worst <= most * largest))
             fail_msg("%s (%s): output %d differs at %lld by %g of %g (limit %g): %g, expected %g", k->name,
-                     mx_backend_isa(mx_backend_cpu()), i, (long long)at, worst, largest, most * largest,
+                     mx_backend_isa(mx_backend_find("cpu")), i, (long long)at, worst, largest, most * largest,
                      element(k, got, i, at), element(k, want, i, at));
     }
 }
 
 static void check(const op_case *k, double limit, double half_limit) {
     static const int threads[] = {2, 3, 8, 16};
-    const mx_backend *backend = mx_backend_cpu();
+    const mx_backend *backend = mx_backend_find("cpu");
     outputs want, one, many;
-    run(k, &mx_backend_ref, 1, &want);
+    run(k, mx_backend_find("ref"), 1, &want);
     run(k, backend, 1, &one);
     compare(k, &want, &one, limit, half_limit);
     for (int n = 0; n < 4; n++) {
@@ -125,7 +125,7 @@ static void check(const op_case *k, double limit, double half_limit) {
 /* Fails, with the reason on stderr, where MIXMAE_ISA names what this machine lacks. */
 static bool has_isa(void) {
     mx_error e = {0};
-    if (!mx_backend_check(mx_backend_cpu(), &e)) return true;
+    if (!mx_backend_check(mx_backend_find("cpu"), &e)) return true;
     fprintf(stderr, "%s\n", e.text);
     return false;
 }

@@ -8,7 +8,7 @@
  * a sum may be off by half a unit of its own, beside the rounding of the result. */
 #define PROBABILITY_LIMIT (1.0 / 128)
 
-static bool multiplies_bf16(void) { return !strcmp(mx_backend_isa(mx_backend_cpu()), "avx512bf16"); }
+static bool multiplies_bf16(void) { return !strcmp(mx_backend_isa(mx_backend_find("cpu")), "avx512bf16"); }
 
 static float widen(uint16_t h) {
     const uint32_t bits = (uint32_t)h << 16;
@@ -41,7 +41,7 @@ static uint16_t round_with(const mx_backend *b, float x) {
 /* Nearest, ties to even, infinities and what is not a number kept (IEEE 754-2019, 4.3.1). */
 static void test_rounding(void **unused) {
     (void)unused;
-    const mx_backend *backends[] = {&mx_backend_ref, mx_backend_cpu()};
+    const mx_backend *backends[] = {mx_backend_find("ref"), mx_backend_find("cpu")};
     const float cases[][2] = {{1, 1},
                               {0x1.01p0f, 0x1p0f},        /* tie, down to even */
                               {0x1.03p0f, 0x1.04p0f},     /* tie, up to even */
@@ -54,7 +54,7 @@ static void test_rounding(void **unused) {
                               {0x1p-133f, 0x1p-133f}}; /* smallest bf16: 0 for the instructions */
     for (int b = 0; b < 2; b++) {
         const size_t count = sizeof cases / sizeof *cases;
-        const bool flushes = backends[b] != &mx_backend_ref && multiplies_bf16();
+        const bool flushes = backends[b] != mx_backend_find("ref") && multiplies_bf16();
         assert_true(!flushes || round_with(backends[b], cases[count - 1][0]) == 0);
         for (size_t i = 0; i < count - flushes; i++)
             if (round_with(backends[b], cases[i][0]) != upper(cases[i][1]))
@@ -103,7 +103,7 @@ static void test_order_of_sums(void **unused) {
         mx_f32(w)[i] = widen(upper(fabsf(scaled) < 0x1p-120f ? 0 : scaled));
     }
     mx_arena arena;
-    mx_ctx c = {.backend = mx_backend_cpu(), .arena = &arena, .threads = 2};
+    mx_ctx c = {.backend = mx_backend_find("cpu"), .arena = &arena, .threads = 2};
     assert_int_equal(mx_arena_make(&arena, 64 << 20, &c.error), MX_OK);
     mx_linear(&c, y, x, w, MX_ABSENT);
     assert_int_equal(c.error.status, MX_OK);
@@ -123,7 +123,7 @@ static void test_order_of_sums(void **unused) {
 static void test_reference(void **unused) {
     (void)unused;
     mx_arena arena;
-    mx_ctx c = {.backend = &mx_backend_ref, .arena = &arena, .threads = 1};
+    mx_ctx c = {.backend = mx_backend_find("ref"), .arena = &arena, .threads = 1};
     assert_int_equal(mx_arena_make(&arena, 8 << 20, &c.error), MX_OK);
     const float w[2] = {0x1.01p0f, 0x1.03p0f}; /* as bf16: 1 and 1.015625 */
     const uint16_t x[2] = {upper(2.0f), upper(4.0f)};
