@@ -1,13 +1,8 @@
 /* Mixed precision: bf16 activations in every op that takes them. The reference against f32 arithmetic on
- * rounded numbers, written out here; the cpu backend against the reference (ops_cases.h). */
+ * rounded numbers, written out here; the cpu backend against the reference, row by row (cases.h). */
 #ifdef MX_WITH_CPU
-#include "ops_cases.h"
-
-#define H(...)     to_bf16(make(__VA_ARGS__, 0, 0, 0, 1))
-#define NEW(...)   make(__VA_ARGS__, 0, 0, 0, 1)
-#define ROW(k, v)  make(k, 0, 0, 0, 0, v)
-#define F32_LIMIT  2e-6 /* of what stays f32: the operands are the same rounded numbers on both sides */
-#define SUMS_LIMIT 1e-5 /* of gradients that sum differences of rounded terms */
+#include "compare.h"
+#include "rows.h"
 
 /* Where the processor multiplies bf16 itself, attention's probabilities and dS are rounded too: each term of
  * a sum may be off by half a unit of its own, beside the rounding of the result. */
@@ -97,8 +92,12 @@ static void test_order_of_sums(void **unused) {
     (void)unused;
     if (!multiplies_bf16()) skip();
     enum { ROWS = 13, OUT = 37, IN = 1301 };
-    mx_tensor x = to_bf16(make(ROWS, IN, 0, 0, 0, 1)), w = make(OUT, IN, 0, 0, 0, 1),
-              y = make(ROWS, OUT, 0, 0, 0, 0);
+    static const int64_t sizes[][8] = {{ROWS, OUT, IN}};
+    static const op_sizes one = {"noi", sizes, 1, 0};
+    static const op_row row = {.name = "sums", .tensors = "no ni oi", .sizes = &one};
+    op_case k;
+    case_make(&k, &row, 0, "fhf");
+    mx_tensor y = k.t[0], x = k.t[1], w = k.t[2];
     for (int64_t i = 0; i < mx_count(w); i++) {
         const float scaled = ldexpf(mx_f32(w)[i], i / IN % 2 ? 0 : -50 - (int)(i % 70));
         mx_f32(w)[i] = widen(upper(fabsf(scaled) < 0x1p-120f ? 0 : scaled));
@@ -116,7 +115,7 @@ static void test_order_of_sums(void **unused) {
                          (double)want);
         }
     mx_arena_free(&arena);
-    free(x.data), free(w.data), free(y.data);
+    case_free(&k);
 }
 
 /* The reference itself: a product of bf16 x rounds w, sums exactly, rounds y; one of f32 x does not round w.
@@ -148,208 +147,28 @@ static void test_reference(void **unused) {
     mx_arena_free(&arena);
 }
 
-/* ---- cpu against ref */
+static bool takes(const op_row *row) { return row->half[0].types; }
 
-static const int64_t sizes[][3] = {/* rows, out, in */
-                                   {1, 1, 1},      {7, 10, 3},       {49, 24, 7},
-                                   {98, 17, 130},  {392, 64, 257},   {197, 300, 33},
-                                   {3136, 30, 48}, {1300, 129, 520}, {4, 1000, 96}};
-#define SIZES (int)(sizeof sizes / sizeof sizes[0])
-
-static void op_linear(mx_ctx *c, const mx_tensor *t, const void *m) {
-    (void)m;
-    mx_linear(c, t[0], t[1], t[2], t[3]);
-}
-static void op_linear_gelu(mx_ctx *c, const mx_tensor *t, const void *m) {
-    (void)m;
-    mx_linear_gelu(c, t[0], t[1], t[2], t[3], t[4]);
-}
-static void op_gelu(mx_ctx *c, const mx_tensor *t, const void *m) {
-    (void)m;
-    mx_gelu(c, t[0], t[1]);
-}
-static void op_linear_add(mx_ctx *c, const mx_tensor *t, const void *m) { /* in place */
-    (void)m;
-    mx_linear_add(c, t[0], t[0], t[1], t[2], t[3], t[4]);
-}
-static void op_linear_back(mx_ctx *c, const mx_tensor *t, const void *m) {
-    (void)m;
-    mx_linear_back(c, t[0], t[1], t[2], t[3], t[4], t[5]);
-}
-static void op_linear_gelu_back(mx_ctx *c, const mx_tensor *t, const void *m) { /* dh over h */
-    (void)m;
-    mx_linear_gelu_back(c, t[0], t[1], t[2], t[3], t[4], t[0], t[5]);
-}
-
-static void test_linear(void **unused) {
-    (void)unused;
-    for (int s = 0; s < SIZES; s++) {
-        const int64_t n = sizes[s][0], o = sizes[s][1], i = sizes[s][2];
-        check((test_case){"linear", op_linear, 1, 4, {H(n, o), H(n, i), NEW(o, i), ROW(o, 1)}, NULL, 0});
-        check((test_case){"linear, bf16 to f32",
-                          op_linear,
-                          1,
-                          4,
-                          {NEW(n, o), H(n, i), NEW(o, i), ROW(o, 1)},
-                          NULL,
-                          F32_LIMIT});
-        check((test_case){
-            "linear, f32 to bf16", op_linear, 1, 4, {H(n, o), NEW(n, i), NEW(o, i), ROW(o, 1)}, NULL, 0});
-        check((test_case){
-            "linear_gelu", op_linear_gelu, 2, 5, {H(n, o), H(n, o), H(n, i), NEW(o, i), ROW(o, 1)}, NULL, 0});
-        check((test_case){"linear_add",
-                          op_linear_add,
-                          1,
-                          5,
-                          {NEW(n, o), H(n, i), NEW(o, i), ROW(o, 1), ROW(n % 2 ? 1 : 2, 1)},
-                          NULL,
-                          F32_LIMIT});
-        check((test_case){"gelu", op_gelu, 1, 2, {H(n, o), to_bf16(make(n, o, 0, 0, 0, 5))}, NULL, 0});
-    }
-}
-
-static void test_linear_back(void **unused) {
-    (void)unused;
-    for (int s = 0; s < SIZES; s++) {
-        const int64_t n = sizes[s][0], o = sizes[s][1], i = sizes[s][2];
-        check((test_case){"linear_back",
-                          op_linear_back,
-                          3,
-                          6,
-                          {H(n, i), NEW(o, i), ROW(o, 1), H(n, o), H(n, i), NEW(o, i)},
-                          NULL,
-                          F32_LIMIT});
-        check((test_case){"linear_back, f32 dy",
-                          op_linear_back,
-                          3,
-                          6,
-                          {H(n, i), NEW(o, i), ROW(o, 1), NEW(n, o), H(n, i), NEW(o, i)},
-                          NULL,
-                          F32_LIMIT});
-        check((test_case){
-            "linear_gelu_back",
-            op_linear_gelu_back,
-            3,
-            6,
-            {to_bf16(make(n, i, 0, 0, 0, 3)), NEW(o, i), ROW(o, 1), NEW(n, o), H(n, i), NEW(o, i)},
-            NULL,
-            F32_LIMIT});
-    }
-}
-
-static void op_layernorm(mx_ctx *c, const mx_tensor *t, const void *m) {
-    (void)m;
-    mx_layernorm(c, t[0], t[1], t[2], t[3], t[4], t[5]);
-}
-static void op_layernorm_back(mx_ctx *c, const mx_tensor *t, const void *add) {
-    mx_layernorm_back(c, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], *(const bool *)add);
-}
-
-static void test_layernorm(void **unused) {
-    (void)unused;
-    static const int64_t shape[][2] = {{1, 5}, {7, 3}, {49, 33}, {3136, 16}, {130, 1024}, {65, 500}};
-    static const bool yes = true;
-    for (int s = 0; s < 6; s++) {
-        const int64_t n = shape[s][0], w = shape[s][1];
-        check((test_case){"layernorm",
-                          op_layernorm,
-                          3,
-                          6,
-                          {H(n, w), ROW(n, 1), ROW(n, 1), make(n, w, 0, 0, 0, 4), ROW(w, 1), ROW(w, 1)},
-                          NULL,
-                          F32_LIMIT});
-        check((test_case){
-            "layernorm_back",
-            op_layernorm_back,
-            3,
-            8,
-            {NEW(n, w), ROW(w, 1), ROW(w, 1), H(n, w), NEW(n, w), ROW(n, 0.1f), ROW(n, 1), ROW(w, 1)},
-            &yes,
-            F32_LIMIT});
-    }
-}
-
-static void op_attention(mx_ctx *c, const mx_tensor *t, const void *lay) {
-    mx_attention(c, t[0], t[1], t[2], t[3], lay);
-}
-
-/* out and lse come in as the reference's forward left them, so that both sides read the same bytes. */
-static void op_attention_back(mx_ctx *c, const mx_tensor *t, const void *lay) {
-    const mx_backend *own = c->backend;
-    mx_tensor out = mx_alloc_like(c, t[2]), lse = mx_alloc_like(c, t[5]);
-    c->backend = mx_backend_find("ref");
-    mx_attention(c, out, lse, t[3], t[4], lay);
-    c->backend = own;
-    mx_attention_back(c, t[0], mx_present(t[4]) ? t[1] : MX_ABSENT, t[2], out, lse, t[3], t[4], lay);
-}
-
-static void attention_case(int64_t batch, int64_t heads, int64_t d, map *m, bool biased) {
-    const int64_t l = m->lay.tokens, entries = (2 * m->lay.window_h - 1) * (2 * m->lay.window_w - 1);
-    const mx_tensor absent = MX_ABSENT;
-    const double half_limit = multiplies_bf16() ? PROBABILITY_LIMIT : BF16_LIMIT;
-    check_within((test_case){"attention",
-                             op_attention,
-                             2,
-                             4,
-                             {to_bf16(make(batch, l, heads * d, 0, 0, 1)), make(batch, heads, l, 0, 0, 1),
-                              to_bf16(make(batch, l, 3, heads, d, 2)),
-                              biased ? make(entries, heads, 0, 0, 0, 1) : absent},
-                             &m->lay,
-                             F32_LIMIT},
-                 half_limit);
-    check_within(
-        (test_case){"attention_back",
-                    op_attention_back,
-                    2,
-                    6,
-                    {to_bf16(make(batch, l, 3, heads, d, 1)), make(entries, heads, 0, 0, 0, 1),
-                     to_bf16(make(batch, l, heads * d, 0, 0, 1)), to_bf16(make(batch, l, 3, heads, d, 2)),
-                     biased ? make(entries, heads, 0, 0, 0, 1) : absent, make(batch, heads, l, 0, 0, 1)},
-                    &m->lay,
-                    SUMS_LIMIT},
-        half_limit);
-    free(m);
-}
-
-static void test_attention(void **unused) {
-    (void)unused;
-    attention_case(3, 2, 32, make_map(14, 14, 7, 7, 0.5), true);
-    attention_case(2, 3, 32, make_map(14, 14, 14, 14, 0.5), true);
-    attention_case(5, 1, 24, make_map(6, 9, 3, 3, 0.6), true);
-    attention_case(2, 2, 64, make_map(14, 7, 14, 7, 0), true);
-    attention_case(4, 16, 32, make_map(7, 7, 7, 7, 0.3), false);
-    attention_case(1, 2, 3, make_map(4, 4, 2, 2, 0.5), true);
-    attention_case(1, 1, 40, make_map(5, 5, 5, 5, 0), true);
-    attention_case(1, 1, 32, make_map(20, 21, 20, 21, 0), true); /* more queries than a block */
-}
-
-/* Rows move as they are. */
-static void op_gather(mx_ctx *c, const mx_tensor *t, const void *index) {
-    mx_gather_rows(c, t[0], t[1], index);
-}
-static void op_scatter(mx_ctx *c, const mx_tensor *t, const void *index) {
-    mx_scatter_rows(c, t[0], t[1], index);
-}
-
-static void test_rows(void **unused) {
-    (void)unused;
-    static const int32_t index[5] = {2, 0, 3, 7, 1}; /* not the last row: it must become 0 */
-#define H3(a, b, d) to_bf16(make(a, b, d, 0, 0, 1))
-    for (int64_t w = 1; w < 20; w += 6) {
-        check((test_case){"gather_rows", op_gather, 1, 2, {H3(3, 5, w), H3(3, 9, w)}, index, 0});
-        check((test_case){"scatter_rows", op_scatter, 1, 2, {H3(3, 9, w), H3(3, 5, w)}, index, 0});
-    }
+static void row_in_bf16(void **state) {
+    const op_row *row = *state;
+    for (int h = 0; h < MAX_HALF && row->half[h].types; h++)
+        for (int at = 0; at < row->sizes->count - row->sizes->timed; at++) {
+            const bool twice = row->half[h].rounds_twice && multiplies_bf16();
+            op_case k;
+            case_make(&k, row, at, row->half[h].types);
+            check(&k, row->half[h].limit, twice ? PROBABILITY_LIMIT : BF16_LIMIT);
+            case_free(&k);
+        }
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rounding),      cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_order_of_sums), cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_linear_back),   cmocka_unit_test(test_layernorm),
-        cmocka_unit_test(test_attention),     cmocka_unit_test(test_rows),
+    const struct CMUnitTest others[] = {
+        cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_order_of_sums),
     };
     if (!has_isa()) return EXIT_FAILURE;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_rows("cpu against ref, bf16", others, 3, row_in_bf16, takes, NULL);
 }
 #else
 int main(void) { return 0; }

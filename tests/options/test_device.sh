@@ -1,19 +1,6 @@
 #!/usr/bin/env bash
 # --device: what it takes, what it refuses by name, and runs whose options.ini is of the time of --backend.
-set -u
-mixmae=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
-fail() { echo "FAILED: $*"; failed=1; }
-
-expect() { # CODE PATTERN COMMAND...
-    local code=$1 pattern=$2 out
-    shift 2
-    out=$("$@" 2>&1 </dev/null)
-    local got=$?
-    [ "$got" = "$code" ] && grep -qE -- "$pattern" <<<"$out" || fail "$*: exit $got, expected $code and /$pattern/:"$'\n'"$out"
-}
+. "$(dirname "$0")/../lib/lib.sh"
 plan=("$mixmae" plan --model nano --steps 0)
 expect 0 "backend ref, f32" "${plan[@]}" --device ref
 expect 0 "backend ref:0, f32" "${plan[@]}" --device ref:0
