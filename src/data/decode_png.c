@@ -15,8 +15,7 @@
 typedef struct {
     const unsigned char *next;
     size_t left;
-    bool memory;     /* there was none: no damage */
-    png_bytep *rows; /* here, not in a variable of the frame that an error jumps back to */
+    bool memory; /* there was none: no damage */
 } source;
 
 static void read_bytes(png_structp png, png_bytep out, size_t n) {
@@ -41,8 +40,9 @@ static void on_error(png_structp png, png_const_charp text) {
 
 static void on_warning(png_structp png, png_const_charp text) { (void)png, (void)text; }
 
-/* Everything but alpha becomes 1 or 3 channels of 8 or 16 bits in the machine's byte order. */
-static void ask_conversions(png_structp png, png_infop info) {
+/* Everything but alpha becomes 1 or 3 channels of 8 or 16 bits in the machine's byte order. Returns how often
+ * the rows are gone through: several times when interlaced. */
+static int ask_conversions(png_structp png, png_infop info) {
     int depth = png_get_bit_depth(png, info), colour = png_get_color_type(png, info);
     if (colour == PNG_COLOR_TYPE_PALETTE)
         png_set_palette_to_rgb(png);
@@ -51,19 +51,20 @@ static void ask_conversions(png_structp png, png_infop info) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     if (depth == 16) png_set_swap(png);
 #endif
-    png_set_interlace_handling(png);
+    int passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
+    return passes;
 }
 
 static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *colours, int wanted,
                             source *from, mx_error *e) {
     png_read_info(png, info);
     /* Said before memory is asked for. Stored rows are as long as these until conversions are asked for. */
-    uint64_t most = (uint64_t)from->left * MX_PNG_MAX_RATIO / png_get_image_height(png, info);
-    if (png_get_rowbytes(png, info) > most + MX_PNG_MAX_RATIO)
+    uint64_t stored = (uint64_t)png_get_image_height(png, info) * (png_get_rowbytes(png, info) + 1);
+    if (stored / MX_PNG_MAX_RATIO > from->left)
         return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %ux%u pixels", from->left,
                        png_get_image_width(png, info), png_get_image_height(png, info));
-    ask_conversions(png, info);
+    int passes = ask_conversions(png, info);
     int channels = png_get_channels(png, info), width = (int)png_get_image_width(png, info),
         height = (int)png_get_image_height(png, info);
     mx_pixel type = png_get_bit_depth(png, info) == 16 ? MX_PIXEL_U16 : MX_PIXEL_U8;
@@ -75,18 +76,32 @@ static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *
     if (png_get_rowbytes(png, info) != stride)
         return mx_fail(e, MX_ERR_FORMAT, "expected rows of %zu bytes, found %zu", stride,
                        png_get_rowbytes(png, info));
-    if (!(from->rows = malloc(sizeof *from->rows * (size_t)height)))
-        return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %d row pointers", height);
-    for (int y = 0; y < height; y++) from->rows[y] = (png_bytep)im->pixels + (size_t)y * stride;
-    png_read_image(png, from->rows);
+    for (int pass = 0; pass < passes; pass++)
+        for (int y = 0; y < height; y++) png_read_row(png, (png_bytep)im->pixels + (size_t)y * stride, NULL);
     png_read_end(png, NULL);
     return MX_OK;
+}
+
+static int32_t be31(const unsigned char *b) { /* 0 when too large for a PNG */
+    uint32_t v = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+    return v > INT32_MAX ? 0 : (int32_t)v;
+}
+
+/* Does a chunk claim more bytes than the file has? libpng would ask for the memory first. */
+static bool claims_more(const unsigned char *bytes, size_t size) {
+    for (size_t at = 8; at + 8 <= size && memcmp(bytes + at + 4, "IEND", 4);) {
+        size_t length = (size_t)be31(bytes + at);
+        if (length > size - at - 8) return true;
+        at += length + 12;
+    }
+    return false;
 }
 
 mx_status mx_decode_png(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                         mx_error *e) {
     source from = {.next = bytes, .left = size};
     mx_error why = {0};
+    if (claims_more(bytes, size)) return mx_fail(e, MX_ERR_FORMAT, "the file ends too early");
     png_structp png =
         png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &why, on_error, on_warning, &from, allocate, release);
     png_infop info = png ? png_create_info_struct(png) : NULL;
@@ -97,15 +112,9 @@ mx_status mx_decode_png(mx_image *im, int *colours, const unsigned char *bytes, 
         png_set_user_limits(png, MX_PNG_MAX_EDGE, MX_PNG_MAX_EDGE);
         read_image(png, info, im, colours, channels, &from, &why);
     }
-    free(from.rows);
     if (png) png_destroy_read_struct(&png, info ? &info : NULL, NULL);
     if (why.status && from.memory) return mx_fail(e, MX_ERR_MEMORY, "out of memory: %s", why.text);
     return why.status ? mx_fail(e, why.status, "%s", why.text) : MX_OK;
-}
-
-static int32_t be31(const unsigned char *b) { /* 0 when too large for a PNG */
-    uint32_t v = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-    return v > INT32_MAX ? 0 : (int32_t)v;
 }
 
 mx_status mx_probe_png(int *width, int *height, int *channels, const unsigned char *b, size_t size,

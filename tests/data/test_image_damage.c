@@ -37,6 +37,10 @@ static void great_claims(void **state) {
     refused(f, 1, "cannot hold 1061109567x1061109567 pixels");
     int w, h, c;
     assert_int_equal(mx_image_probe(&w, &h, &c, f.bytes, f.size, NULL), MX_ERR_FORMAT);
+    memcpy(f.bytes + 16, "\0\0\0\1\5\xf5\xe1\0", 8); /* short rows, but many */
+    crc = (uint32_t)crc32(0, f.bytes + 12, 17);
+    for (int i = 0; i < 4; i++) f.bytes[29 + i] = (uint8_t)(crc >> (24 - 8 * i));
+    refused(f, 1, "cannot hold 1x100000000 pixels");
     free(f.bytes);
     for (int packed = 0; packed < 2; packed++) {
         f = tiff_make((tiff_kind){.width = 8,

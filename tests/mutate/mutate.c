@@ -150,7 +150,7 @@ static void try_files(settings *how, const mx_format *f, const mx_blobs *seeds, 
             continue;
         }
         if (WIFEXITED(status) && WEXITSTATUS(status) == LEAKED && !each) { /* which of them? */
-            each = true, looked = p->number / 100 * 100 > begun ? p->number / 100 * 100 : begun;
+            each = true;
             p->number = looked = p->number - 99 > begun ? p->number - 99 : begun;
             continue;
         }
@@ -160,12 +160,14 @@ static void try_files(settings *how, const mx_format *f, const mx_blobs *seeds, 
     unlink(said);
 }
 
+/* count < 0: the seeds and -count changed ones. */
 static void try_format(settings *how, const mx_format *f, int count, int only) {
     mx_blobs seeds = {0};
     progress *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) exit(EXIT_FAILURE);
     int before = how->findings;
     f->seeds(&seeds);
+    if (count < 0) count = seeds.count - count;
     try_files(how, f, &seeds, p, only < 0 ? 0 : only, only < 0 ? count : only + 1);
     printf("%-12s %6d %6d %6d %6d %9d %9zu\n", f->name, seeds.count, only < 0 ? count : 1, p->read,
            p->refused, how->findings - before, p->most >> 20);
@@ -176,12 +178,14 @@ static void try_format(settings *how, const mx_format *f, int count, int only) {
 
 int main(int argc, char **argv) {
     settings how = {.seed = 1};
-    int files = 20000, only = -1, weights = 0;
+    int files = 20000, each = 0, only = -1, weights = 0;
     const char *format = NULL;
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *value = argv[i + 1];
         if (!strcmp(argv[i], "--files"))
             files = atoi(value);
+        else if (!strcmp(argv[i], "--each"))
+            each = atoi(value);
         else if (!strcmp(argv[i], "--seed"))
             how.seed = strtoull(value, NULL, 10);
         else if (!strcmp(argv[i], "--format"))
@@ -198,7 +202,8 @@ int main(int argc, char **argv) {
            "format", "seeds", "files", "read", "refuse", "findings", "most MB");
     for (int i = 0; i < mx_format_count; i++)
         if (!format || !strcmp(format, mx_formats[i].name))
-            try_format(&how, &mx_formats[i], 1 + files * mx_formats[i].weight / weights, only);
+            try_format(&how, &mx_formats[i],
+                       each ? -each : 1 + (int)((int64_t)files * mx_formats[i].weight / weights), only);
     printf("%d findings\n", how.findings);
     return how.findings ? EXIT_FAILURE : EXIT_SUCCESS;
 }

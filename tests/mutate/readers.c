@@ -282,7 +282,7 @@ static mx_status read_cifar(const mx_blob *f) {
     on_disk(&(mx_blob){(uint8_t *)record, sizeof record}, "test.bin");
     on_disk(f, "train.bin");
     snprintf(spec, sizeof spec, "cifar:%s", place);
-    mx_status s = said(mx_dataset_open(&d, spec, NULL, &e), &e);
+    mx_status s = said(mx_dataset_open_split(&d, spec, MX_SPLIT_TRAIN, NULL, &e), &e);
     if (d) mx_dataset_close(d);
     return s;
 }

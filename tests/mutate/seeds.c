@@ -83,7 +83,21 @@ void mx_seeds_jpeg(mx_blobs *s) {
     add_made(s, f);
 }
 
+/* A chunk that claims 512 MB, which libpng would ask for. */
+static void add_claim(mx_blobs *s) {
+    file f = png_make((png_kind){.width = SIDE, .height = SIDE, .depth = 8}, picture(), SIDE), g = {0};
+    file_put(&g, f.bytes, 33); /* signature and IHDR */
+    file_put(&g,
+             "\x1f\xff\xff\xff"
+             "eXIfMM",
+             10);
+    file_put(&g, f.bytes + 33, f.size - 33);
+    free(f.bytes);
+    add_made(s, g);
+}
+
 void mx_seeds_png(mx_blobs *s) {
+    add_claim(s);
     static const struct {
         int type, depth;
     } kind[] = {{0, 1}, {0, 2}, {0, 4}, {0, 8}, {0, 16}, {2, 8}, {2, 16}, {3, 1},
