@@ -9,6 +9,7 @@ mx_test(ops/test_ops_bf16.c WITH ${MX_OP_CASES} ISAS ${MX_ISAS})
 mx_test(ops/test_ops_cpu.c WITH ${MX_OP_CASES} ISAS ${MX_ISAS})
 mx_test(ops/test_ops_gradients.c WITH ${MX_OP_CASES} LIBRARY mixmae_double)
 mx_test(ops/test_product.c)
+mx_test(ops/test_run.c)
 
 mx_test(model/test_config.c)
 mx_test(model/test_encode.c)

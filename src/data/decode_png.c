@@ -13,8 +13,8 @@
 #define MX_PNG_MAX_RATIO 1100 /* Deflate reaches 1032 */
 
 typedef struct {
-    const unsigned char *next;
-    size_t left;
+    const unsigned char *bytes, *next;
+    size_t size, left;
     bool memory; /* there was none: no damage */
 } source;
 
@@ -56,6 +56,22 @@ static int ask_conversions(png_structp png, png_infop info) {
     return passes;
 }
 
+static int32_t be31(const unsigned char *b) { /* 0 when too large for a PNG */
+    uint32_t v = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+    return v > INT32_MAX ? 0 : (int32_t)v;
+}
+
+/* Does a chunk before the first one of type `until` claim more bytes than the file has? libpng would ask for the
+ * memory before it reads them. */
+static bool claims_more(const unsigned char *bytes, size_t size, const char *until) {
+    for (size_t at = 8; at + 8 <= size && memcmp(bytes + at + 4, until, 4);) {
+        size_t length = (size_t)be31(bytes + at);
+        if (length > size - at - 8) return true;
+        at += length + 12;
+    }
+    return false;
+}
+
 static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *colours, int wanted,
                             source *from, mx_error *e) {
     png_read_info(png, info);
@@ -69,9 +85,10 @@ static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *
         height = (int)png_get_image_height(png, info);
     mx_pixel type = png_get_bit_depth(png, info) == 16 ? MX_PIXEL_U16 : MX_PIXEL_U8;
     *colours = channels < 3 ? 1 : 3;
-    if (mx_channels_check(channels, *colours, wanted, e) ||
-        mx_image_make(im, width, height, channels, type, e))
-        return e->status;
+    if (mx_channels_check(channels, *colours, wanted, e)) return e->status;
+    if (claims_more(from->bytes, from->size, "IEND"))
+        return mx_fail(e, MX_ERR_FORMAT, "the file ends too early");
+    if (mx_image_make(im, width, height, channels, type, e)) return e->status;
     size_t stride = (size_t)width * (size_t)channels * mx_pixel_size(type);
     if (png_get_rowbytes(png, info) != stride)
         return mx_fail(e, MX_ERR_FORMAT, "expected rows of %zu bytes, found %zu", stride,
@@ -82,26 +99,11 @@ static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *
     return MX_OK;
 }
 
-static int32_t be31(const unsigned char *b) { /* 0 when too large for a PNG */
-    uint32_t v = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-    return v > INT32_MAX ? 0 : (int32_t)v;
-}
-
-/* Does a chunk claim more bytes than the file has? libpng would ask for the memory first. */
-static bool claims_more(const unsigned char *bytes, size_t size) {
-    for (size_t at = 8; at + 8 <= size && memcmp(bytes + at + 4, "IEND", 4);) {
-        size_t length = (size_t)be31(bytes + at);
-        if (length > size - at - 8) return true;
-        at += length + 12;
-    }
-    return false;
-}
-
 mx_status mx_decode_png(mx_image *im, int *colours, const unsigned char *bytes, size_t size, int channels,
                         mx_error *e) {
-    source from = {.next = bytes, .left = size};
+    source from = {.bytes = bytes, .size = size, .next = bytes, .left = size};
     mx_error why = {0};
-    if (claims_more(bytes, size)) return mx_fail(e, MX_ERR_FORMAT, "the file ends too early");
+    if (claims_more(bytes, size, "IDAT")) return mx_fail(e, MX_ERR_FORMAT, "the file ends too early");
     png_structp png =
         png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &why, on_error, on_warning, &from, allocate, release);
     png_infop info = png ? png_create_info_struct(png) : NULL;
