@@ -13,7 +13,7 @@ build: setup
 test: setup
 	@tools/test
 
-# Against other programs' readers and writers (Python, packages from PyPI, 6 GB with PyTorch): see docs/DEVELOPING.md.
+# Against other programs' readers and writers (Python, packages from PyPI, 6 GB with PyTorch): see docs/developing/testing.md.
 test-interop: setup
 	@tools/interop
 
