@@ -1,5 +1,5 @@
 /* Operations on colours: look-up tables, and blends with a degenerate image. Pillow's arithmetic: tables in
- * double, blends in float32 with truncation. Source: augment.md (b), "Pillow semantics of each op". */
+ * double, blends in float32 with truncation. See docs/AUGMENT.md, "RandAugment". */
 #include "data/augment_ops.h"
 
 #include <string.h>

@@ -236,7 +236,7 @@ mx_status mx_dataset_check_classes(const mx_dataset *d, bool training, mx_error 
             of[2 * x->file[i].label]++, of[2 * x->file[i].label + 1] += x->file[i].width > 0;
     for (int64_t i = 0; i < x->files; i++) readable += x->file[i].width > 0;
     for (int64_t i = 0; i < x->files && !e->status && readable;
-         i++) { /* nothing at all: told when it is read */
+         i++) { /* nothing at all: reported on reading */
         int32_t label = x->file[i].label;
         if (label >= 0 && of[2 * label] && !of[2 * label + 1])
             mx_fail(e, MX_ERR_DATA, "none of the %lld images of the class %s can be read, as %s",

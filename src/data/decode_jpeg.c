@@ -1,10 +1,10 @@
-/* JPEG by libjpeg-turbo, at full size, with its default (accurate integer) DCT and smooth upsampling: what
- * Pillow uses. CMYK and YCCK by Adobe's convention. Source: augment.md (a), "Decode".
+/* JPEG by libjpeg-turbo, at full size, with its default (accurate integer) DCT and smooth upsampling, as in
+ * Pillow. CMYK and YCCK by Adobe's convention. See docs/DATA.md, "Images".
  *
- * libjpeg carries on after damage and fills the rest with grey. Here a warning that samples are missing or
- * guessed (early end, bad code, lost restart marker) is an error. Warnings about the file's form, whose
- * samples are all there, are passed over, as Pillow does: stray bytes before a marker, an unknown Adobe or
- * JFIF version, unusual scan parameters, a broken colour profile. */
+ * After damage libjpeg continues and fills the rest with grey. Here a warning that samples are missing or
+ * guessed (early end, bad code, lost restart marker) is an error. Warnings about the file's form with
+ * complete samples are ignored, as in Pillow: stray bytes before a marker, an unknown Adobe or JFIF version,
+ * unusual scan parameters, a broken colour profile. */
 #include "data/image_internal.h"
 
 #include <setjmp.h>
@@ -97,9 +97,10 @@ static bool usual_sampling(const struct jpeg_decompress_struct *d) {
            c[2].v_samp_factor == 1;
 }
 
-/* Entropy codes must be read up to the part's last row, but what lies outside is not transformed, upsampled
- * or converted. Upsampling looks at neighbours, so one MCU more is decoded on each side. Files that need all
- * of their data first (several scans), those that may be cut off and unusual ones are decoded whole. */
+/* Entropy codes must be read up to the part's last row, but nothing outside the part is transformed,
+ * upsampled or converted. Upsampling reads neighbours, so one more MCU is decoded on each side. Files that
+ * need all of their data first (several scans), that may be cut off, or that are unusual are decoded
+ * whole. */
 static bool in_part(struct jpeg_decompress_struct *d, const unsigned char *bytes, size_t size) {
     return !jpeg_has_multiple_scans(d) && !d->arith_code && usual_sampling(d) && size > 2 &&
            bytes[size - 2] == 0xff && bytes[size - 1] == JPEG_EOI;

@@ -1,6 +1,6 @@
-/* PNG by libpng: palettes looked up, small grey depths scaled to 8 bits, 16 bits kept, alpha as the last
- * channel. No gamma, no colour profile. Damage in the picture's own chunks is an error, also after the last
- * row (the checksum of the last chunk covers it). Source: augment.md (a), "Decode". */
+/* PNG by libpng: palettes are looked up, small grey depths scaled to 8 bits, 16 bits kept, alpha is the last
+ * channel. Gamma and colour profiles are ignored. Damage in the picture's own chunks is an error, also after
+ * the last row (the checksum of the last chunk covers it). See docs/DATA.md, "Images". */
 #include "data/image_internal.h"
 
 #include <setjmp.h>

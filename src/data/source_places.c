@@ -1,5 +1,5 @@
-/* Places205 and Places365 as they are downloaded: list files beside folders of images (formats.md (e)). Class
- * names hold slashes (a/apartment_building/outdoor), so a label comes from the list, never from a folder. */
+/* Places205 and Places365 as downloaded: list files next to folders of images. Class names contain slashes
+ * (a/apartment_building/outdoor), so a label comes from the list, never from a folder. */
 #include "data/source.h"
 #include "data/text.h"
 #include "base/again.h"

@@ -1,7 +1,7 @@
-/* Tar shards in WebDataset's layout (formats.md (d)): a sample is the members that follow each other with the
- * same name up to the first dot of the base name. libarchive goes through each shard once and finds where the
- * images lie (long names, PAX headers and large sizes are its work); after that they are read in place. So a
- * compressed shard cannot be used: nothing can be read from its middle. */
+/* Tar shards in WebDataset's layout (docs/DATA.md): a sample is a run of members with the same name up to the
+ * first dot of the base name. libarchive reads each shard once and finds the positions of the images (it
+ * handles long names, PAX headers and large sizes). After that they are read in place, so compressed shards
+ * cannot be used: nothing can be read from their middle. */
 #include "data/passed.h"
 #include "data/shards.h"
 #include "data/source.h"
@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MX_TAR_BLOCK  4096 /* read at a time: headers lie far apart */
+#define MX_TAR_BLOCK  4096 /* read at a time: headers are far apart */
 #define MX_TAR_FIELDS 1024 /* bytes of the extensions of one sample */
 
 /* The shard being read, and the names of the sample being gathered. */
@@ -32,7 +32,7 @@ typedef struct {
     int64_t shard_size, given; /* classes named beforehand, 0: none */
     bool open;
     char key[PATH_MAX], name[PATH_MAX]; /* of the sample's first member */
-    char fields[MX_TAR_FIELDS];         /* extensions met, each behind a '/' */
+    char fields[MX_TAR_FIELDS];         /* extensions found, each after a '/' */
     mx_error *e;
 } gathering;
 
@@ -155,7 +155,7 @@ static const char *compressed(int fd) {
     return NULL;
 }
 
-/* A shard as libarchive reads it. What the system fails is kept: libarchive goes on to other words. */
+/* A shard as libarchive reads it. A system error is kept, since libarchive replaces its message. */
 typedef struct {
     int fd, error; /* errno of a read that failed, or 0 */
     int64_t at;
@@ -286,7 +286,7 @@ static bool is_folder(const char *path) {
     return !mx_stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-/* Do shards lie in folder/part? */
+/* Are there shards in folder/part? */
 static bool has_shards(const char *folder, const char *part) {
     char *path = mx_text_make("%s/%s", folder, part);
     mx_names n = {0};
@@ -315,8 +315,8 @@ char *mx_sign_tar(const char *folder) {
     return sign ? sign : has_shards(folder, "") ? mx_text_make("*.tar") : NULL;
 }
 
-/* Shards of one folder, told apart by their names; those that say neither are for training when none says
- * so. A test part is held out only where there is no other. */
+/* Shards of one folder, divided by their names. Shards whose names say no part are for training if no other
+ * name says train. A test part is held out only if there is no other. */
 static mx_status choose(mx_source *s, const mx_names *n, mx_split split, mx_error *e) {
     int64_t parts[4] = {0};
     char quoted[MX_QUOTE];

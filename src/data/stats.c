@@ -1,8 +1,8 @@
-/* Mean and standard deviation of a data set's channels, to normalise it by (the paper uses ImageNet's; other
- * data wants its own).
+/* Mean and standard deviation of a data set's channels, for normalisation (the paper uses ImageNet's; other
+ * data needs its own).
  *
- * Every image counts alike whatever its size, as it does in training, where each becomes one crop. Sums are
- * doubles, taken image by image in blocks of fixed extent that are added up in order, so the thread count
+ * Each image has the same weight, whatever its size, as in training, where each becomes one crop. Sums are
+ * doubles, taken image by image in blocks of fixed extent that are added in order, so the thread count
  * changes nothing. */
 #include "base/parallel.h"
 #include "data/index.h"

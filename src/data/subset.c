@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Class of sample i, unlabelled ones being a class of their own behind the others. */
+/* Class of sample i. Unlabelled samples are a class after all others. */
 static int64_t class_of(const mx_dataset *d, int64_t i) {
     int32_t label = d->index.file[i].label;
     return label < 0 ? d->index.classes : label;

@@ -70,7 +70,7 @@ char *mx_lines_next(mx_lines *l, size_t *length) {
         l->at = end + 1;
         l->number++;
         while (end > line && end[-1] == '\r') end--;
-        *end = 0; /* at l->end: the 0 behind the text */
+        *end = 0; /* at l->end: the 0 after the text */
         if ((*length = (size_t)(end - line))) return line;
     }
     return NULL;

@@ -1,12 +1,11 @@
-/* One image file to one normalised tensor: read, decode, crop, resize, mirror, normalise (augment.md (a)).
- * Runs in the loader's workers; its result is a function of the file and the random stream only.
+/* Turns one image file into one normalised tensor: read, decode, crop, resize, mirror, normalise. Runs in the
+ * loader's workers. Its result is a function of the file and the random stream only.
  *
- * Evaluation is augment.md's "Eval": shorter side to int(S/crop_pct), crop_pct 0.875 up to 224 and 1 above,
- * bicubic, then the centre, rounded half to even. For a crop that is not square the picture is scaled by the
- * larger of the two ratios of the crop's edges to its own, so that it covers the crop, times the same margin
- * of the longer edge (docs/AUGMENT.md, "Evaluation"). Pictures much longer than the crop first lose their
- * ends, which the centre does not show: a line of a million pixels would otherwise be blown up to gigabytes.
- */
+ * Evaluation (docs/AUGMENT.md, "Evaluation"): shorter side to int(S/crop_pct), crop_pct 0.875 up to 224 and 1
+ * above, bicubic, then the centre, rounded half to even. For a crop that is not square the picture is scaled
+ * to cover it, by the larger of the two ratios of the crop's edges to its own, times the same margin of the
+ * longer edge. Pictures much longer than the crop first lose their ends, which the centre does not show:
+ * otherwise a line of a million pixels would grow to gigabytes. */
 #include "data/index.h"
 
 #include <math.h>
@@ -96,7 +95,7 @@ static mx_status evaluate(const mx_transform *t, const mx_image *im, mx_scratch 
     return MX_OK;
 }
 
-/* Mirrors the columns of an 8-bit image in place: augmentation sees the image as training does. */
+/* Mirrors the columns of an 8-bit image in place: augmentation then sees the same image as training. */
 static void mirror(mx_image *m) {
     size_t channels = (size_t)m->channels, row = channels * (size_t)m->width;
     for (int y = 0; y < m->height; y++) {
@@ -142,7 +141,7 @@ static mx_box draw(void *user, int width, int height) {
     return box;
 }
 
-/* box: where the crop lies in im */
+/* box: position of the crop in im */
 static mx_status augment(const mx_transform *t, const mx_image *im, mx_box box, mx_rng *r, mx_scratch *s,
                          bool *flip, mx_error *e) {
     if (make_small(s, t->width, t->height, im, e) ||
@@ -229,8 +228,8 @@ mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
     return MX_OK;
 }
 
-/* One file: the decoded image, and beside it either the decoder's own memory (a progressive JPEG keeps 2
- * bytes a sample, a TIFF one more copy) or the crop's copy and the resize's first pass in float. Doubles: no
+/* One file: the decoded image, and either the decoder's own memory (a progressive JPEG keeps 2 bytes per
+ * sample, a TIFF one more copy) or the crop's copy and the resize's first pass in float. Doubles: no
  * overflow. */
 static double file_memory(const mx_entry *f, const mx_transform *t, double out_w, double out_h) {
     double channels = f->channels > t->channels ? f->channels : t->channels;
@@ -241,7 +240,7 @@ static double file_memory(const mx_entry *f, const mx_transform *t, double out_w
     return decoded + (decoder > decoded + pass ? decoder : decoded + pass);
 }
 
-/* The whole, resized; of the picture as it lies or turned, the larger. */
+/* The whole picture, resized: the larger of unturned and turned. */
 static void largest_eval(const mx_transform *t, const mx_entry *f, double *w, double *h) {
     double other_w, other_h;
     mx_box lying = cut_ends(t, f->width, f->height), turned = cut_ends(t, f->height, f->width);

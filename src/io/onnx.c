@@ -38,9 +38,7 @@ static void *keep_copy(mx_onnx *g, const void *from, size_t bytes) {
 
 static char *keep_text(mx_onnx *g, const char *text) { return keep_copy(g, text, strlen(text) + 1); }
 
-/* One more element of `size` bytes at the end of the array whose address lies at `list`; grows at powers of
- * two.
- */
+/* Appends an element of `size` bytes to the array whose address is in `list`. It grows at powers of two. */
 static void *append(mx_onnx *g, void *list, size_t *count, size_t size) {
     char *array;
     if (g->error.status) return NULL;

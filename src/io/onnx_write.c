@@ -1,6 +1,6 @@
-/* Writing an ONNX graph, see onnx.h. Everything small is packed by the generated code; weights are written
- * past it, straight from where they lie, so that a model is never held twice: protobuf's messages may be
- * written in pieces, and the tags and lengths around a piece are a few bytes. */
+/* Writes an ONNX graph, see onnx.h. The generated code packs everything small. Weights are written directly
+ * from their memory, so a model is never held twice: protobuf's messages may be written in pieces, and the
+ * tags and lengths around a piece are a few bytes. */
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 
 enum { TAG_GRAPH = 7 << 3 | 2, TAG_INITIALIZER = 5 << 3 | 2, TAG_RAW_DATA = 9 << 3 | 2 }; /* length follows */
 
-/* A file behind a small buffer: packing gives its bytes in pieces of a few. */
+/* A file with a small buffer: packing delivers its bytes in pieces of a few. */
 typedef struct {
     ProtobufCBuffer base;
     mx_file *file;

@@ -1,6 +1,6 @@
-/* Opening a .pth and its zip container, see pth.h. libzip reads the archive; what PyTorch's writer never does
- * (encryption, two entries of one name) is refused. Nothing is ever written to disk under a name
- * from the archive. Source: formats.md (b) "Zip container". */
+/* Opens a .pth and its zip container, see pth.h. libzip reads the archive. Features that PyTorch's writer
+ * never uses (encryption, two entries of one name) are refused. Nothing is ever written to disk under a name
+ * from the archive. See docs/FORMATS.md, "PyTorch files". */
 #include "io/pth_internal.h"
 
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #define MX_PTH_MAX_ROOT    1024
 #define MX_PTH_MAX_RATIO   64 /* of an entry to the whole file, where someone packed the archive again */
 
-/* The number that begins a legacy file, pickled: behind PROTO and, from protocol 4 on, a frame's length. */
+/* The number that starts a legacy file, pickled: after PROTO and, from protocol 4 on, a frame's length. */
 static const unsigned char legacy_magic[13] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9,
                                                0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
 
@@ -174,7 +174,8 @@ mx_status mx_pth_zip_open(mx_pth *p, mx_error *e) {
     zip_error_t why;
     size_t size = 0;
     zip_error_init(&why);
-    for (int tries = 0; !p->zip && tries < 2; tries++) { /* want of memory may be told as damage: not twice */
+    for (int tries = 0; !p->zip && tries < 2; tries++) { /* out of memory may be reported as damage: not
+                                                            twice */
         zip_error_fini(&why);
         zip_error_init(&why);
         zip_source_t *source = zip_source_buffer_create(p->bytes, p->size, 0, &why);

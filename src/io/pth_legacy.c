@@ -1,7 +1,6 @@
-/* The container of PyTorch before 1.6: five pickles one behind the other (magic number, protocol, a dict
- * about the machine, the object, a list of storage keys), then each storage's count and raw elements in the
- * order of that list. Elements are little-endian whatever machine wrote them. Source: formats.md (b)
- * "Legacy". */
+/* The container of PyTorch before 1.6: five pickles in sequence (magic number, protocol, a dict about the
+ * machine, the object, a list of storage keys), then each storage's count and raw elements in the order of
+ * that list. Elements are little-endian on every machine. See docs/FORMATS.md, "PyTorch files". */
 #include "io/pth_internal.h"
 
 #include <stdlib.h>

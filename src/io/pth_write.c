@@ -119,7 +119,7 @@ static mx_status make_pickle(char **out, size_t *size, const mx_st_tensor *t, in
 
 typedef struct {
     zip_t *zip;
-    uint64_t at; /* where the next local header will stand: libzip writes entries in order, without gaps */
+    uint64_t at; /* position of the next local header: libzip writes entries in order, without gaps */
     mx_error *e;
 } archive;
 
