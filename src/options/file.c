@@ -1,10 +1,10 @@
-/* Option files: "name = value" lines, read with libinih and written so that every value comes back byte by
+/* Option files: "name = value" lines, read with libinih and written so that every value is restored byte by
  * byte.
  *
- * libinih cuts blanks at both ends of a value, ends it at " ;", and goes on with the rest of a line longer
- * than 200 bytes as if it were the next line. So a value that would suffer is written in double quotes with
- * \" \\ \xHH, in pieces; a backslash behind a piece says that the next, indented line continues it. Whoever
- * wrote the file is not trusted: its size, its lines and every value are checked before use. See options.h. */
+ * libinih trims blanks at both ends of a value, ends it at " ;", and reads the rest of a line longer than 200
+ * bytes as the next line. So a value that this would change is written in double quotes with \" \\ \xHH, in
+ * pieces; a backslash after a piece says that the next, indented line continues it. The file is not trusted:
+ * its size, its lines and every value are checked before use. See options.h. */
 #include "options/options.h"
 
 #include <ctype.h>
@@ -21,7 +21,7 @@
 #define MX_FILE_LIMIT  ((size_t)1 << 20)
 #define MX_LINE_LIMIT  190  /* bytes; libinih's own limit is 200 less line end and terminator */
 #define MX_VALUE_LIMIT 8192 /* bytes of one value: two of the longest paths */
-#define MX_PIECE       120  /* bytes between two quotes: fits a line behind the longest name */
+#define MX_PIECE       120  /* bytes between two quotes: fits on a line after the longest name */
 
 /* ---- reading ---- */
 
@@ -31,7 +31,7 @@ typedef struct {
     bool *given;
     mx_error *e;
     bool open;           /* the last line ended in a backslash */
-    bool data, val_data; /* named already: of two data sets none may be dropped */
+    bool data, val_data; /* already given: a second data set is refused, so that none is dropped */
     char name[64], value[MX_VALUE_LIMIT];
     size_t length; /* of value */
 } reader;
@@ -43,7 +43,7 @@ static int hex_byte(const char *p) {
     return (int)strtol(digits, NULL, 16);
 }
 
-/* Appends one quoted piece to the value; false when it is not one. */
+/* Appends one quoted piece to the value; false if it is malformed. */
 static bool unquote(reader *r, const char *p) {
     for (p++; *p && *p != '"'; p++) {
         int c = (unsigned char)*p;
@@ -231,7 +231,7 @@ mx_command mx_run_command(const char *options_path) {
 
 mx_status mx_run_options_read(mx_options *o, mx_command command, const char *options_path, mx_error *e) {
     if (mx_options_init(o, e) || mx_options_defaults(o, command, e) ||
-        mx_options_set(o, "dtype", "f32", e)) /* where the file has none: f32 was all there was */
+        mx_options_set(o, "dtype", "f32", e)) /* older files lack it: f32 was the only type */
         return e->status;
     return mx_options_read(o, options_path, command, NULL, e);
 }

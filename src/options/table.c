@@ -10,7 +10,7 @@
 #define TUNE        MX_CMD_FINETUNE
 #define BIG         1e15
 
-/* The commands that take a group of options, as their rows in commands.h say. */
+/* The commands that have a group of options, by their rows in commands.h. */
 #define IF_TAKES(GROUP, NAME, name, takes) | ((takes)&MX_TAKES_##GROUP ? MX_CMD_##NAME : 0)
 enum {
     RUNS = 0 MX_COMMANDS(IF_TAKES, RUNS),

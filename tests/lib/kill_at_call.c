@@ -33,16 +33,16 @@
 
 typedef struct {
     const char *within; /* the text in a temporary's path; NULL: every call counts */
-    long at, counted;   /* the call to kill at; calls so far */
-    int open;           /* temporaries that lie there */
-    bool renamed;       /* the call before this one renamed one */
+    long at, counted;   /* the call to kill at; calls counted so far */
+    int open;           /* temporaries that exist */
+    bool renamed;       /* the previous call renamed one */
     unsigned long long last;
 } progress;
 
 static bool reads_path(pid_t thread, unsigned long long address, char path[MOST_PATH]) {
     struct iovec to = {path, MOST_PATH - 1}, from = {(void *)(size_t)address, MOST_PATH - 1};
     ssize_t n = process_vm_readv(thread, &to, 1, &from, 1, 0);
-    for (size_t page = 4096; n < 0 && page; page = 0) { /* the text may end short of an unmapped page */
+    for (size_t page = 4096; n < 0 && page; page = 0) { /* the text may end just before an unmapped page */
         from.iov_len = page - (size_t)address % page;
         if (from.iov_len < MOST_PATH) n = process_vm_readv(thread, &to, 1, &from, 1, 0);
     }
@@ -56,7 +56,7 @@ static bool temporary(const progress *p, pid_t thread, unsigned long long addres
     return n > 4 && !strcmp(path + n - 4, ".tmp") && p->within && strstr(path, p->within);
 }
 
-/* Counts one call that begins; true: this is the one. */
+/* Counts one call that begins; true: kill here. */
 static bool count(progress *p, pid_t thread, const struct __ptrace_syscall_info *call) {
     bool counts = !p->within || p->open > 0 || p->renamed;
     p->renamed = false;
@@ -85,7 +85,7 @@ static bool count(progress *p, pid_t thread, const struct __ptrace_syscall_info 
     return false;
 }
 
-/* Lets the threads run from stop to stop until the process is over; its exit code. */
+/* Lets the threads run from stop to stop until the process ends. Returns its exit code. */
 static int follow(progress *p, pid_t first) {
     int status, code = EXIT_FAILURE;
     for (pid_t thread; (thread = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR;) {
@@ -102,7 +102,8 @@ static int follow(progress *p, pid_t first) {
             if (ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof call, &call) > 0 &&
                 call.op == PTRACE_SYSCALL_INFO_ENTRY && count(p, thread, &call))
                 kill(first, SIGKILL);
-        } else if (signal == SIGTRAP || signal == SIGSTOP) /* of tracing itself: exec, clone, a new thread */
+        } else if (signal == SIGTRAP || signal == SIGSTOP) /* caused by tracing itself: exec, clone, a new
+                                                              thread */
             signal = 0;
         ptrace(PTRACE_SYSCALL, thread, 0, (void *)(size_t)signal);
     }

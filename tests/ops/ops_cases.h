@@ -1,9 +1,9 @@
 /* Cases for ops of the cpu backend: one op, its tensors, and the comparison with the reference.
  *
- * Each op runs with 1, 2, 3, 8 and 16 threads on one instruction set a process (MIXMAE_ISA, see
- * with_isa.c; without it the machine's best): bytes must be equal.
- * Outputs lie between canaries, off any alignment; scratch memory is poisoned with NaN, so a sum that starts
- * from it shows. Limits are relative to the largest element of the reference's output. */
+ * Each op runs with 1, 2, 3, 8 and 16 threads on one instruction set per process (MIXMAE_ISA, see with_isa.c;
+ * without it the machine's best): bytes must be equal. Outputs are placed between canaries, unaligned.
+ * Scratch memory is filled with NaN, so a sum that starts from it shows. Limits are relative to the largest
+ * element of the reference's output. */
 #ifndef MX_TESTS_OPS_CASES_H
 #define MX_TESTS_OPS_CASES_H
 

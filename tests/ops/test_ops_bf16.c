@@ -1,5 +1,6 @@
-/* Mixed precision: bf16 activations in every op that takes them. The reference against f32 arithmetic on
- * rounded numbers, written out here; the cpu backend against the reference (ops_cases.h). */
+/* Mixed precision: bf16 activations in every op that supports them. The reference is compared with f32
+ * arithmetic on rounded numbers, written out here; the cpu backend is compared with the reference
+ * (ops_cases.h). */
 #ifdef MX_WITH_CPU
 #include "ops_cases.h"
 

@@ -1,5 +1,5 @@
-/* The cpu backend against the reference in f32, op by op: random input, odd sizes (ops_cases.h). Limits are
- * f32 rounding of the sums in question, with about a factor 3 to spare. */
+/* The cpu backend compared with the reference in f32, op by op: random input, odd sizes (ops_cases.h). Limits
+ * are the f32 rounding of the sums, with about a factor of 3 to spare. */
 #ifdef MX_WITH_CPU
 #include "ops_cases.h"
 

@@ -1,7 +1,7 @@
-/* The reference backend against finite differences, in double: this program compiles the front end and the
- * reference with -Dfloat=double (CMakeLists.txt), so a central difference is good to about 1e-9 and a wrong
- * term, factor or index cannot hide. Each case is a scalar Σ c·y of an op's outputs; its analytic gradient is
- * the op's backward with dy = c. */
+/* The reference backend compared with finite differences, in double: this program compiles the front end and
+ * the reference with -Dfloat=double (CMakeLists.txt). A central difference is then accurate to about 1e-9, so
+ * a wrong term, factor or index shows. Each case is a scalar Σ c·y of an op's outputs; its analytic gradient
+ * is the op's backward with dy = c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
