@@ -1,6 +1,6 @@
 /* BMP (Windows and OS/2 1.x), as Pillow reads it: 1, 4, 8, 16, 24 and 32 bits, RLE4 and RLE8, the usual bit
- * fields; alpha only where a mask names it. Our own reader, since Debian has no C library for it alone. The
- * header is that of wingdi.h's BITMAPINFOHEADER and its successors; all numbers little-endian. */
+ * fields; alpha only if a mask names it. Our own reader, since Debian has no C library for BMP alone. The
+ * header is wingdi.h's BITMAPINFOHEADER and its successors; all numbers are little-endian. */
 #include "data/image_internal.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #define MX_BMP_FILE_HEADER 14
 #define MX_BMP_MAX_EDGE    (1 << 30)
-#define MX_BMP_MAX_RATIO   1024 /* pixels a byte of RLE that are believed: runs give 128, jumps more */
+#define MX_BMP_MAX_RATIO   1024 /* accepted pixels per byte of RLE: runs give 128, jumps more */
 #define MX_BMP_MAX_PALETTE 65536
 
 enum { RAW, RLE8, RLE4, FIELDS };
@@ -135,7 +135,7 @@ static mx_status parse_header(bmp_header *h, const unsigned char *b, size_t size
     if (h->bits <= 8) {
         int each = header == 12 ? 3 : 4;
         uint64_t colours = given ? given : 1u << h->bits;
-        if (h->data == at) h->data += 4 * colours; /* some writers leave the palette out of the offset */
+        if (h->data == at) h->data += 4 * colours; /* some writers do not count the palette in the offset */
         if (parse_palette(h, b, size, at, colours, each, e)) return e->status;
         at += colours * (size_t)each;
     }

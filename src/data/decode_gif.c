@@ -34,12 +34,12 @@ static mx_status failed(const GifFileType *g, mx_error *e) {
 static mx_status describe_frame(GifFileType *g, mx_error *e) {
     const source *s = g->UserData;
     if (DGifGetImageDesc(g) != GIF_ERROR) return MX_OK;
-    if (g->Error != D_GIF_ERR_NOT_ENOUGH_MEM && s->next[-1] > 8) /* what it read last, before it gave up */
+    if (g->Error != D_GIF_ERR_NOT_ENOUGH_MEM && s->next[-1] > 8) /* the last block read before it gave up */
         return mx_fail(e, MX_ERR_UNSUPPORTED, "expected pixels of at most 8 bits, found %d", s->next[-1]);
     return failed(g, e);
 }
 
-/* Reads on to the first frame's description. *clear: the transparent index, -1: none. */
+/* Reads up to the first frame's description. *clear: the transparent index, -1: none. */
 static mx_status find_frame(GifFileType *g, int *clear, mx_error *e) {
     GifRecordType kind;
     *clear = -1;

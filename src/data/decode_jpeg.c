@@ -21,7 +21,7 @@ typedef struct {
     struct jpeg_error_mgr base;
     struct jpeg_progress_mgr progress;
     jmp_buf back;
-    bool memory; /* there was none: no damage */
+    bool memory; /* out of memory: not damage */
     char text[JMSG_LENGTH_MAX];
 } trap;
 
@@ -66,8 +66,8 @@ static void begin(struct jpeg_decompress_struct *d, trap *t, const unsigned char
 }
 
 /* Every 8x8 block of the first component takes at least one bit, so a small file that claims a huge picture
- * is cut off; said before memory for it is touched. The margin covers odd sampling factors; arithmetic codes
- * can be far shorter. */
+ * must be cut off. Reported before memory is touched. The margin covers odd sampling factors; arithmetic
+ * codes can be far shorter. */
 static bool cut_off(const struct jpeg_decompress_struct *d, size_t size) {
     return (uint64_t)d->image_width * d->image_height / (d->arith_code ? 1 << 17 : 2048) > size;
 }
@@ -88,7 +88,7 @@ static void read_rows(struct jpeg_decompress_struct *d, mx_image *im) {
 }
 
 #ifdef LIBJPEG_TURBO_VERSION
-/* Luma at 1 or 2 times chroma's size each way, or one component: what encoders write, and what is tested. */
+/* Luma at 1 or 2 times the size of chroma in each direction, or one component: the usual and tested files. */
 static bool usual_sampling(const struct jpeg_decompress_struct *d) {
     const jpeg_component_info *c = d->comp_info;
     if (d->num_components == 1) return true;
@@ -114,7 +114,7 @@ static void grow(int *first, int *end, int mcu, int n) {
     if (*end > n) *end = n;
 }
 
-/* Half, a quarter, an eighth: what the library has fast code for. Chroma is repeated, not smoothed. */
+/* Half, a quarter, an eighth: sizes for which the library has fast code. Chroma is repeated, not smoothed. */
 static void go_fast(struct jpeg_decompress_struct *d, mx_box *box, const mx_part *part) {
     int by = 1;
     while (by < 8 && box->width / (2 * by) >= part->out_w && box->height / (2 * by) >= part->out_h) by *= 2;
@@ -135,7 +135,7 @@ static mx_status read_part(struct jpeg_decompress_struct *d, mx_image *im, mx_bo
     jpeg_start_decompress(d);
     JDIMENSION left = (JDIMENSION)x0, width = (JDIMENSION)(x1 - x0);
     if (width < d->output_width) jpeg_crop_scanline(d, &left, &width);
-    if (width != d->output_width) left = 0; /* an older library that does not say how wide rows are */
+    if (width != d->output_width) left = 0; /* an older library that does not report the width of rows */
     if (mx_image_make(im, (int)d->output_width, box->height, d->output_components, MX_PIXEL_U8, e))
         return e->status;
     JSAMPROW row = d->mem->alloc_large((j_common_ptr)d, JPOOL_IMAGE,

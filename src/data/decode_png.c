@@ -15,8 +15,8 @@
 typedef struct {
     const unsigned char *next;
     size_t left;
-    bool memory;     /* there was none: no damage */
-    png_bytep *rows; /* here, not in a variable of the frame that an error jumps back to */
+    bool memory;     /* out of memory: not damage */
+    png_bytep *rows; /* in the struct, since an error's longjmp may lose variables of this frame */
 } source;
 
 static void read_bytes(png_structp png, png_bytep out, size_t n) {
@@ -58,7 +58,7 @@ static void ask_conversions(png_structp png, png_infop info) {
 static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *colours, int wanted,
                             source *from, mx_error *e) {
     png_read_info(png, info);
-    /* Said before memory is asked for. Stored rows are as long as these until conversions are asked for. */
+    /* Checked before memory is allocated. Stored rows have this length until conversions are requested. */
     uint64_t most = (uint64_t)from->left * MX_PNG_MAX_RATIO / png_get_image_height(png, info);
     if (png_get_rowbytes(png, info) > most + MX_PNG_MAX_RATIO)
         return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %ux%u pixels", from->left,

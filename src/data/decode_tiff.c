@@ -16,8 +16,8 @@
 #define MX_TIFF_GEO_KEYS     34735 /* GeoTIFF's */
 #define MX_TIFF_GDAL_NODATA  42113
 
-/* One allocation inside libtiff: it holds stored bytes, or a strip of a rare compression, never the picture.
- */
+/* Limit of one allocation inside libtiff: it holds stored bytes, or a strip of a rare compression, never the
+ * picture. */
 #define MX_TIFF_ALLOCATION(size) (((tmsize_t)64 << 20) + 16 * (tmsize_t)(size))
 
 /* ---- libtiff reading from memory ---- */
@@ -98,7 +98,7 @@ mx_status mx_tiff_damaged(const mx_tiff_memory *f, mx_error *e) {
                             : "data lies behind the end of the file, or strips or tiles are too small");
 }
 
-/* ---- what the file holds ---- */
+/* ---- contents of the file ---- */
 
 static const char *name_of(uint16_t photometric) {
     static const char *const name[] = {"MinIsWhite", "MinIsBlack", "RGB", "palette", "mask", "CMYK", "YCbCr"};
@@ -121,7 +121,7 @@ static mx_status check_kind(const mx_tiff_info *i, mx_error *e) {
                    name_of(p), p, n, i->bits, i->compression);
 }
 
-/* A tag that libtiff does not know, as text; "" when there is none or it is no text. */
+/* A tag that libtiff does not know, as text; "" if there is none or it is not text. */
 static bool has_tag(TIFF *t, uint32_t tag, char text[64]) {
     const TIFFField *field = TIFFFindField(t, tag, TIFF_ANY);
     uint32_t count = 0;
@@ -184,7 +184,7 @@ static mx_status read_info(TIFF *t, mx_tiff_info *i, mx_error *e) {
     return check_kind(i, e);
 }
 
-/* How many bytes a stored one can become at most. */
+/* The most bytes that one stored byte can expand to. */
 static uint64_t most_ratio(const mx_tiff_info *i, bool absent) {
     switch (i->compression) {
     case COMPRESSION_NONE: return absent ? 4096 : 1;

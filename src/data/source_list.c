@@ -185,11 +185,11 @@ mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how
     return s;
 }
 
-/* Does the list itself hold lines of such a held-out part? */
+/* Does the list itself contain lines of such a held-out part? */
 static bool has_rows(const mx_source *s, const char *name, mx_split split) {
     const mx_list_how how = {-1, s->image_column, s->label_column, split};
     mx_list_layout o = {.part = -1};
-    mx_error ignored = {0}; /* listing it says what is wrong */
+    mx_error ignored = {0}; /* listing reports the problem */
     char *bytes = NULL;
     size_t size;
     int64_t count[4];

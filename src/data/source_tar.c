@@ -29,7 +29,7 @@
 /* The shard being read, and the names of the sample being gathered. */
 typedef struct {
     mx_tar_samples samples;
-    int64_t shard_size, given; /* classes named beforehand, 0: none */
+    int64_t shard_size, given; /* classes named in advance, 0: none */
     bool open;
     char key[PATH_MAX], name[PATH_MAX]; /* of the sample's first member */
     char fields[MX_TAR_FIELDS];         /* extensions found, each after a '/' */
@@ -42,7 +42,7 @@ static mx_status flush(gathering *g) {
     return was ? mx_tar_close(&g->samples, g->name) : MX_OK;
 }
 
-/* Remembers the extension; false: this sample has it already. */
+/* Records the extension; false: this sample has it already. */
 static bool new_field(gathering *g, const char *ext) {
     size_t used = strlen(g->fields), n = strlen(ext);
     for (const char *p = g->fields; *p;) {
@@ -50,7 +50,7 @@ static bool new_field(gathering *g, const char *ext) {
         if ((size_t)(end - p - 1) == n && !memcmp(p + 1, ext, n)) return false;
         p = end;
     }
-    if (used + n + 2 > sizeof g->fields) return true; /* a hundred fields: the rest is not compared */
+    if (used + n + 2 > sizeof g->fields) return true; /* a hundred fields: further ones are not compared */
     g->fields[used] = '/';
     memcpy(g->fields + used + 1, ext, n + 1);
     return true;
@@ -135,7 +135,7 @@ static mx_status take_entry(gathering *g, struct archive *a, struct archive_entr
     return g->e->status;
 }
 
-/* NULL, or the compression that the first bytes are of. */
+/* NULL, or the compression that the first bytes show. */
 static const char *compressed(int fd) {
     static const struct {
         const char *name, *magic;
@@ -178,7 +178,7 @@ static la_int64_t skip_bytes(struct archive *a, void *user, la_int64_t n) {
     return n / MX_TAR_BLOCK * MX_TAR_BLOCK;
 }
 
-/* Instead of what was made of it: an error of the system, or want of memory. */
+/* Replaces the resulting error by a system error or a lack of memory, if there was one. */
 static mx_status read_failed(const reading *r, struct archive *a, mx_error *e) {
     bool memory = archive_errno(a) == ENOMEM || !archive_error_string(a);
     if (r->error || memory) *e = (mx_error){0};
@@ -296,7 +296,7 @@ static bool has_shards(const char *folder, const char *part) {
     return yes;
 }
 
-/* The folders of `folder` that are named as parts and hold shards. */
+/* The folders in `folder` that are named as parts and contain shards. */
 static mx_status part_folders(mx_names *out, const char *folder, mx_error *e) {
     DIR *dir = mx_open_folder(folder);
     mx_status s = MX_OK;

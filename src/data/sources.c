@@ -99,7 +99,7 @@ static bool ends_with(const char *text, const char *const *ends) {
     return false;
 }
 
-/* Without a prefix: what is there? */
+/* Without a prefix: detect the kind. */
 static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
     static const char *const lists[] = {".csv", ".tsv", ".txt", ".lst", NULL}, *const json[] = {".json",
                                                                                                 NULL};
@@ -134,7 +134,7 @@ static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
     return MX_OK;
 }
 
-/* All of a source that has no held-out part. */
+/* The whole of a source that has no held-out part. */
 static mx_status find_undivided(mx_source *s, bool *found, const char *path, mx_error *e) {
     mx_source held = {.kind = s->kind, .reading = s->reading};
     char quoted[MX_QUOTE];

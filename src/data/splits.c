@@ -36,8 +36,7 @@ mx_part_name mx_part_of(const char *name, size_t length) {
     return MX_PART_NONE;
 }
 
-/* How good a name is for a split: 0 not at all, 2 a test, 4 what was asked for; one more for the
- * plain name. */
+/* How well a name suits a split: 0 not at all, 2 a test, 4 the requested one; plus 1 for the plain name. */
 static int fitness(const char *name, mx_split split) {
     static const char *const plain[] = {NULL, "train", "val", "test"};
     mx_part_name part = mx_part_of(name, strlen(name));

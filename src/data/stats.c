@@ -100,8 +100,8 @@ mx_status mx_dataset_stats(const mx_dataset *d, int channels, float value_range,
     for (size_t k = 0; n > 0 && k < (size_t)channels; k++) {
         double m = s.sum[1 + k] / n, variance = s.sum[1 + (size_t)channels + k] / n - m * m;
         mean[k] = (float)m;
-        /* A constant channel (variance nothing but rounding) is only centred: dividing by about 0 would blow
-         * it up. */
+        /* A constant channel (variance only from rounding) is only centred: division by about 0 would amplify
+         * it. */
         std[k] = variance > 1e-12 * (1 + m * m) ? (float)sqrt(variance) : 1.0f;
     }
     free(s.sum);

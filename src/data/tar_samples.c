@@ -45,7 +45,7 @@ static int by_stem(const void *a, const void *b) {
     return order ? order : (x->stem > y->stem) - (x->stem < y->stem);
 }
 
-/* The sample's labels, sorted: a shard of "film.0001.jpg" and so on is all one sample by its dots. */
+/* The sample's labels, sorted: a shard of "film.0001.jpg" and so on is one sample by its dots. */
 typedef struct {
     const mx_tar_member **at;
     int64_t count;
@@ -91,7 +91,7 @@ static mx_status set_apart(mx_tar_samples *t, const mx_tar_member *m) {
     return MX_OK;
 }
 
-/* An image whose field has a dot: is it a sample by itself, the only image of the sample, or one more? */
+/* An image whose field has a dot: a sample by itself, the only image of the sample, or an additional one? */
 static mx_status close_dotted(mx_tar_samples *t, const mx_tar_member *m, const mx_tar_member *own,
                               bool has_plain, int64_t dotted, int64_t label) {
     char quoted[MX_QUOTE];

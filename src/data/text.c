@@ -1,5 +1,5 @@
-/* Text files that describe data sets: lists, class names. Written by anyone, so: at most 2 GiB, no zeros, no
- * line that is taken on trust. */
+/* Text files that describe data sets: lists, class names. Nothing in them is trusted: at most 2 GiB, no
+ * zeros, every line is checked. */
 #include "base/again.h"
 #include "data/text.h"
 
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* More classes than the first number are only believed when there are images for them. */
+/* More classes than the first number are accepted only if there are images for them. */
 #define MX_CLASSES_MANY    65536
 #define MX_CLASSES_A_IMAGE 16
 

@@ -21,7 +21,7 @@ void mx_scratch_free(mx_scratch *s) {
     *s = (mx_scratch){0};
 }
 
-/* s->small as an image of this shape, made anew only when the shape differs. */
+/* Makes s->small an image of this shape, only if the shape differs. */
 static mx_status make_small(mx_scratch *s, int width, int height, const mx_image *like, mx_error *e) {
     mx_image *m = &s->small;
     if (m->pixels && m->width == width && m->height == height && m->channels == like->channels &&
@@ -36,7 +36,7 @@ static int eval_short(const mx_transform *t) {
     return edge <= 224 ? (int)(edge / 0.875) : edge;
 }
 
-/* Moves the window [top, top+height) x [left, left+width) of m to its start and makes that its size. */
+/* Moves the window [top, top+height) x [left, left+width) of m to its start and makes it the whole of m. */
 static void cut_window(mx_image *m, mx_box box) {
     size_t sample = m->type == MX_PIXEL_U8 ? 1 : m->type == MX_PIXEL_U16 ? 2 : 4;
     size_t pixel = sample * (size_t)m->channels, row = pixel * (size_t)box.width;
@@ -47,8 +47,8 @@ static void cut_window(mx_image *m, mx_box box) {
     m->width = box.width, m->height = box.height;
 }
 
-/* Takes from the picture's ends what no centre crop of so many times its height (MX_EVAL_ASPECT: of a square
- * one) shows. */
+/* Cuts off the ends of a long picture, which a centre crop never shows. For a square crop a picture is long
+ * beyond MX_EVAL_ASPECT times its other side. */
 static mx_box cut_ends(const mx_transform *t, int width, int height) {
     mx_box whole = {0, 0, height, width};
     int64_t w = width, h = height, most_w = h * MX_EVAL_ASPECT, most_h = w * MX_EVAL_ASPECT;
@@ -64,7 +64,7 @@ static mx_box cut_ends(const mx_transform *t, int width, int height) {
     return whole;
 }
 
-/* What width x height is resized to before the centre is cut out. */
+/* The size to which width x height is resized before the centre is cut out. */
 static void eval_size(const mx_transform *t, double width, double height, double *to_w, double *to_h) {
     double edge = eval_short(t);
     if (t->height == t->width) {
@@ -91,7 +91,7 @@ static mx_status evaluate(const mx_transform *t, const mx_image *im, mx_scratch 
     if (st) return st;
     mx_box centre = {(int)rint((height - t->height) / 2.0), (int)rint((width - t->width) / 2.0), t->height,
                      t->width};
-    cut_window(&s->small, centre); /* make_small sees the changed size and makes it anew next time */
+    cut_window(&s->small, centre); /* make_small notices the changed size and makes it again */
     return MX_OK;
 }
 
@@ -122,7 +122,7 @@ static mx_status recolour(const mx_transform *t, mx_scratch *s, bool *flip, mx_r
     return mx_randaugment_apply(&t->randaugment, m, &s->spare, fill, r, e);
 }
 
-/* What the random stream says of one image before its samples are known. */
+/* The random draws for one image, made before its samples are known. */
 typedef struct {
     const mx_transform *t;
     mx_rng *r;

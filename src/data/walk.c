@@ -67,7 +67,7 @@ static mx_status enter(walk *w, const ancestor *up) {
     return cannot(w, "open", errno);
 }
 
-/* A file that is called otherwise than images are: is it one by its content? */
+/* Checks by content whether a file without an image's name is one. */
 static bool is_image(walk *w, int fd, const char *name) {
     if (mx_image_name_known(name)) return true;
     int64_t before = w->passed.files;
@@ -77,13 +77,13 @@ static bool is_image(walk *w, int fd, const char *name) {
     return false;
 }
 
-/* A first-level folder may be a class, and must not vanish without a word. */
+/* A first-level folder may be a class, so it must not be skipped silently. */
 static mx_status enter_class(walk *w, const char *name, const ancestor *up) {
     int64_t images = w->x->files, others = w->x->others, own = w->x->own;
     *w->kind = 0;
     mx_status s = enter(w, up);
     if (w->x->own > own && w->x->files == images && w->x->others == others)
-        return s; /* a run, said elsewhere */
+        return s; /* a run, reported elsewhere */
     mx_passed_folder(&w->passed, name, w->x->files - images, w->x->others - others,
                      *w->kind ? w->kind : NULL);
     return s;

@@ -1,5 +1,5 @@
-/* Building an ONNX graph, see onnx.h. The graph is kept as the generated messages themselves; what they point
- * at hangs on one chain and is freed with it. */
+/* Builds an ONNX graph, see onnx.h. The graph is stored as the generated messages themselves; their
+ * allocations are on one chain and are freed with it. */
 #include "io/onnx.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ static void out_of_memory(mx_onnx *g) {
     mx_fail(&g->error, MX_ERR_MEMORY, "out of memory for an ONNX graph");
 }
 
-/* Hangs memory on the graph's chain. NULL when there is none, or after a failure. */
+/* Adds an allocation to the graph's chain. NULL if there is no memory, or after a failure. */
 static void *keep(mx_onnx *g, void *memory) {
     mx_onnx_block *b = memory && !g->error.status ? malloc(sizeof *b) : NULL;
     if (!b) {
@@ -61,7 +61,7 @@ static void append_message(mx_onnx *g, void *list, size_t *count, const void *me
 }
 
 static const char *find(const mx_onnx *g, const char *name) {
-    for (size_t i = g->names; i-- > 0;) /* what a node reads was mostly made just before */
+    for (size_t i = g->names; i-- > 0;) /* inputs of a node were mostly made just before it */
         if (!strcmp(g->name[i], name)) return g->name[i];
     return NULL;
 }

@@ -10,7 +10,7 @@
 #include "io/onnx_internal.h"
 
 #define MX_ONNX_LIMIT  INT32_MAX /* protobuf's readers count with 32 bits and a sign */
-#define MX_ONNX_INLINE 1024      /* smaller constants (the shapes of Reshape) stay in the file in any case */
+#define MX_ONNX_INLINE 1024      /* smaller constants (the shapes of Reshape) always stay in the file */
 #define MX_ONNX_PAGE   4096      /* external data starts at pages, so that it can be mapped */
 #define MX_ONNX_TILE   16        /* columns turned at a time: one cache line of a row */
 
@@ -88,7 +88,7 @@ static void put_content(sink *s, const mx_onnx_constant *c) {
         put(s, c->data, c->bytes);
 }
 
-/* Where a constant's content is, in the words of Tensor.external_data. */
+/* The place of a constant's content, as Tensor.external_data expects it. */
 typedef struct {
     char offset[24], length[24];
     Onnx__StringPair pair[3], *list[3];
@@ -113,7 +113,8 @@ static const Onnx__Tensor *describe_outside(outside *o, const mx_onnx_constant *
 
 static uint64_t page_up(uint64_t n) { return (n + MX_ONNX_PAGE - 1) / MX_ONNX_PAGE * MX_ONNX_PAGE; }
 
-/* One initializer; s NULL: only its size. *at: where the next external content starts; file NULL: none is. */
+/* Writes one initializer; s NULL: only computes its size. *at: the start of the next external content; file
+ * NULL: no external content. */
 static uint64_t initializer(sink *s, const mx_onnx_constant *c, const char *file, uint64_t *at) {
     outside o;
     bool out = file && c->bytes >= MX_ONNX_INLINE;

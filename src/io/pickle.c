@@ -53,7 +53,7 @@ static mx_status bad(mx_pk *pk, const char *why) {
     return mx_fail(pk->e, MX_ERR_FORMAT, "pickle, byte %zu: %s", pk->at, why);
 }
 
-/* Copying by reference costs the file few bytes, so what is stored is counted, not what is read. */
+/* Copying by reference costs the file few bytes, so the limit counts what is stored, not what is read. */
 static mx_status spend(mx_pk *pk, size_t count) {
     if (count > MX_PK_MAX_COST - pk->spent) return bad(pk, "more than 4 million values");
     pk->spent += count;
@@ -80,7 +80,7 @@ static mx_pk_node *make(mx_pk *pk, mx_pk_kind kind) {
 
 static mx_status push(mx_pk *pk, mx_pk_node *n) { return n ? append(pk, &pk->stack, n) : pk->e->status; }
 
-/* Nodes above the last mark (0 without one) may be popped; those below belong to what is still open. */
+/* Nodes above the last mark (or all without one) may be popped; those below belong to open containers. */
 static size_t floor_of(const mx_pk *pk) { return pk->marks ? pk->mark[pk->marks - 1] : 0; }
 
 static mx_pk_node *pop(mx_pk *pk) {
@@ -98,7 +98,7 @@ static mx_pk_node *top(mx_pk *pk) {
 /* ---- operands -------------------------------------------------------------------------------------------
  */
 
-/* The next n bytes, NULL when there are fewer. */
+/* The next n bytes, or NULL if there are fewer. */
 static const unsigned char *bytes_of(mx_pk *pk, uint64_t n) {
     if (n > pk->size - pk->at) {
         bad(pk, "cut off, or a length that passes the end");
@@ -188,7 +188,7 @@ static mx_status add_items(mx_pk *pk, mx_pk_node *to, mx_pk_node *const *item, s
     return MX_OK;
 }
 
-/* Everything above the last mark, which is taken away; valid until the next push. */
+/* Removes and returns everything above the last mark; valid until the next push. */
 static mx_pk_node **above_mark(mx_pk *pk, size_t *count) {
     if (!pk->marks) {
         bad(pk, "no mark on the stack");
@@ -440,7 +440,7 @@ static mx_status step(mx_pk *pk, int op) {
     case 0x81: return call(pk, false);
     case 0x92: return call(pk, true);
     case 'b': return build(pk);
-    case 0x95: return skip(pk, 8); /* a frame's length: of use to streams only */
+    case 0x95: return skip(pk, 8); /* a frame's length: only needed by streams */
     default:
         return mx_fail(pk->e, MX_ERR_FORMAT,
                        "pickle, byte %zu: opcode 0x%02x is not one that a checkpoint uses", pk->at - 1,

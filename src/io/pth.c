@@ -49,7 +49,7 @@ bool mx_pth_is_file(const char *path) {
 /* ---- zip ------------------------------------------------------------------------------------------------
  */
 
-/* What libzip says went wrong; want of memory is no damage. */
+/* libzip's error message. Out of memory is not damage. */
 static mx_status zip_failed(zip_error_t *why, const char *what, mx_error *e) {
     bool memory = zip_error_code_zip(why) == ZIP_ER_MEMORY || zip_error_code_zip(why) == ZIP_ER_OK;
     return mx_fail(e, memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s: %s", what,
@@ -107,7 +107,8 @@ mx_status mx_pth_zip_read(const mx_pth *p, int64_t record, size_t limit, void **
                        (unsigned long long)st.size, st.name);
     if (!(f = zip_fopen_index(p->zip, (zip_uint64_t)record, 0)))
         entry_failed(zip_get_error(p->zip), st.name, e);
-    /* To its end and past it: the checksum is compared there. One of 0 is none (set_crc32_options(False)). */
+    /* Reads to the end and past it: the checksum is compared there. A checksum of 0 means none
+     * (set_crc32_options(False)). */
     while (f && !e->status && (summed || have < st.size)) {
         zip_int64_t n = zip_fread(f, bytes + have, st.size + (summed ? 1 : 0) - have);
         if (n == 0) break;

@@ -66,7 +66,7 @@ static bool unquote(reader *r, const char *p) {
 
 static mx_status assign(reader *r, const char *name, const char *value) {
     int row = mx_option_find(name, r->commands);
-    if (row < 0) /* a run's file serves `plan` too: what only other commands know is passed over */
+    if (row < 0) /* a run's file also serves `plan`: options of other commands are ignored */
         return mx_option_find(name, 0) < 0 ? mx_options_unknown(name, r->commands, r->e) : MX_OK;
     if (!strcmp(name, "config"))
         return mx_fail(r->e, MX_ERR_ARGUMENT, "an option file cannot name another one (config = %s)", value);
@@ -110,8 +110,8 @@ static bool continues(const char *line, const char *end) {
     return end > line && end[-1] == '"' && *line != ';' && *line != '#';
 }
 
-/* Checks the length of each line, and takes leading blanks away where nothing is continued: to libinih an
- * indented line is always more of the value above it. In place. */
+/* Checks the length of each line, and removes leading blanks unless the line continues a value: libinih would
+ * append any indented line to the value above it. In place. */
 static mx_status prepare(char *text, mx_error *e) {
     char *to = text;
     bool open = false;
