@@ -3,11 +3,11 @@
  * row, in the order in which the kernel begins them.
  *
  * WHICH  all   every call counts
- *        save  only those while a temporary (*.tmp) lies there: from the call after its creation to the one
- * after its rename, which flushes the folder N      0: nobody is killed FILE   gets one line: calls counted,
+ *        save  only those while a temporary (*.tmp) exists: from the call after its creation to the one
+ * after its rename, which flushes the folder N      0: no kill FILE   gets one line: calls counted,
  * and the name of the call that was not carried out (its number, or 0)
  *
- * Exits as the command did, with 137 after a kill, with 77 where a process may not be traced here. For
+ * Exits as the command did, with 137 after a kill, with 77 if processes may not be traced here. For
  * tools/kills. */
 #define _GNU_SOURCE
 #include <errno.h>
