@@ -1,11 +1,12 @@
 /* kill_at_call WHICH N FILE COMMAND [ARGUMENT...]: runs the command and kills it (SIGKILL, the whole process)
- * at the entry of its N-th system call, which is not carried out. The calls of all threads are counted in one
- * row, in the order in which the kernel begins them.
+ * at the entry of its N-th system call, which is not carried out. The calls of all threads are counted
+ * together, in the order of their start.
  *
  * WHICH  all   every call counts
- *        save  only those while a temporary (*.tmp) exists: from the call after its creation to the one
- * after its rename, which flushes the folder N      0: no kill FILE   gets one line: calls counted,
- * and the name of the call that was not carried out (its number, or 0)
+ *        save  only those while a temporary (*.tmp) exists: from the call after its creation to the one after
+ *              its rename, which flushes the folder
+ * N      0: no kill
+ * FILE   gets one line: calls counted, and the name of the call that was not carried out (its number, or 0)
  *
  * Exits as the command did, with 137 after a kill, with 77 if processes may not be traced here. For
  * tools/kills. */
