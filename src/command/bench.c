@@ -162,8 +162,9 @@ done:
 const mx_command_about mx_about_bench = {
     .brief = "training speed against the machine's matrix rate",
     .usage = "mixmae bench --model NAME [--batch-size N] [--profile]",
-    .text = "Interleaves (a) the products of a step alone and (b) whole training steps, and prints useful "
-            "FLOPs a second of both.",
+    .text =
+        "Alternates between (a) the matrix products of a step alone and (b) whole training steps, and prints "
+        "the useful FLOPs per second of both.",
     .examples = {"mixmae bench --model base --batch-size 8",
                  "mixmae bench --model tiny --batch-size 16 --profile"},
     .run = run,

@@ -114,9 +114,9 @@ const mx_command_about mx_about_convert = {
     .brief = "models between PyTorch, safetensors and ONNX",
     .usage = "mixmae convert IN --output OUT.safetensors|.pth|.onnx",
     .text = "Reads .pth files of the authors' program or of mmpretrain without Python, safetensors files "
-            "and a run's state. The model's configuration is taken from the tensors' shapes where the file "
-            "does not hold it; a tensor that is missing, left over or of another shape is an error that "
-            "names it. Optimiser states are left behind.",
+            "and a run's state. If the file has no configuration, it is derived from the tensors' shapes. A "
+            "tensor that is missing, left over or of another shape is an error that names it. "
+            "Optimiser states are not copied.",
     .examples = {"mixmae convert mixmae_base_600ep.pth --output base.safetensors",
                  "mixmae convert run1/model.safetensors --output run1.pth",
                  "mixmae convert tuned/best.safetensors --output classifier.onnx"},

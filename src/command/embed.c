@@ -261,10 +261,10 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
 const mx_command_about mx_about_embed = {
     .brief = "features of images, as .npy or safetensors",
     .usage = "mixmae embed --checkpoint FILE --data DIR|IMAGES... --output FEATURES.npy",
-    .text = "Writes one row an image and, beside it, FEATURES.npy.txt with their names. Layers: the pooled "
-            "vector, or any stage's map [H,W,C]. In safetensors the tensors are \"features\" and, of "
-            "labelled data, \"labels\". The row of an image that cannot be read is NaN; it is named and the "
-            "exit code is 4.",
+    .text =
+        "Writes one row per image, and the images' names in FEATURES.npy.txt. Layers: the pooled vector, or "
+        "any stage's map [H,W,C]. In safetensors the tensors are \"features\" and, for labelled data, "
+        "\"labels\". An image that cannot be read is named, its row is NaN, and the exit code is 4.",
     .examples = {"mixmae embed --checkpoint run1/model.safetensors --data photos --output photos.npy",
                  "mixmae embed --checkpoint run1/model.safetensors --layer stage2 a.jpg b.jpg "
                  "--output maps.safetensors"},

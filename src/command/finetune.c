@@ -10,8 +10,8 @@ const mx_command_about mx_about_finetune = {
     .brief = "train a classifier from a pretrained encoder, or from scratch",
     .usage = "mixmae finetune --data DIR --init CKPT --output RUN [options]",
     .text = "Learns the classes of a labelled data set with the paper's recipe: layer-wise learning-rate "
-            "decay, drop path, RandAugment, random erasing, mixup, cutmix and label smoothing, each by "
-            "option. After each epoch the held-out images give top-1, top-5 and loss; the run's folder "
+            "decay, drop path, RandAugment, random erasing, mixup, cutmix and label smoothing; each has "
+            "options. After each epoch the held-out images give top-1, top-5 and loss; the run's folder "
             "keeps the best and the last model (best.safetensors, model.safetensors), the state to resume "
             "from, log.jsonl, TensorBoard events and report.html. At another resolution or window size the "
             "checkpoint's position embedding and bias tables are resized.",

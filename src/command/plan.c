@@ -170,10 +170,10 @@ done:
 }
 
 const mx_command_about mx_about_plan = {
-    .brief = "what a run would take: memory, FLOPs, time",
+    .brief = "what a run would need: memory, FLOPs, time",
     .usage = "mixmae plan --data DIR --model NAME [--task finetune] [options of pretrain]",
-    .text = "Trains nothing. Prints parameters, memory by part to the byte, FLOPs a step and, after timing "
-            "a few steps on made-up images, images a second and the time to the end.",
+    .text = "Trains nothing. Prints parameters, memory by part to the byte, FLOPs per step and, after timing "
+            "a few steps on made-up images, images per second and the time of the whole run.",
     .examples = {"mixmae plan --data photos --model base --batch-size 8",
                  "mixmae plan --model large --batch-size 4 --steps 0",
                  "mixmae plan --task finetune --init base.safetensors --image-size 384 "

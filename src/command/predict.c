@@ -173,8 +173,8 @@ done:
 const mx_command_about mx_about_predict = {
     .brief = "class names and probabilities of images",
     .usage = "mixmae predict --checkpoint FILE IMAGES...",
-    .text = "One line an image and class, or JSON; a folder stands for all its images. Files that cannot be "
-            "read are named and the others done.",
+    .text = "Prints one line per image and class, or JSON. A folder stands for all its images. Files that "
+            "cannot be read are named; the others are still classified.",
     .examples = {"mixmae predict --checkpoint tuned/best.safetensors cat.jpg dog.png",
                  "mixmae predict --checkpoint tuned/best.safetensors --json --top 3 photos"},
     .run = run,

@@ -123,9 +123,10 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
 const mx_command_about mx_about_probe = {
     .brief = "how good frozen features are: k nearest neighbours and a linear probe",
     .usage = "mixmae probe --checkpoint FILE --data DIR",
-    .text = "Computes each image's features once, then classifies the held-out images by the weighted vote "
-            "of their nearest training images (DINO's: k 10, 20, 100, 200), and by a linear layer trained "
-            "on the features (MAE's recipe: batch normalisation, LARS).",
+    .text =
+        "Computes each image's features once, then classifies the held-out images by the weighted vote "
+        "of their nearest training images (as in DINO: k 10, 20, 100, 200), and by a linear layer trained "
+        "on the features (MAE's recipe: batch normalisation, LARS).",
     .examples = {"mixmae probe --checkpoint run1/model.safetensors --data photos",
                  "mixmae probe --checkpoint run1/model.safetensors --data photos --label-fraction 0.1 "
                  "--views 4"},

@@ -101,8 +101,10 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
 const mx_command_about mx_about_reconstruct = {
     .brief = "pictures of what a checkpoint sees and rebuilds",
     .usage = "mixmae reconstruct --checkpoint FILE --images FILE... --output GRID.png",
-    .text = "One row an image: the original, the mixed image that the encoder saw, the image rebuilt, its "
-            "partner rebuilt; visible patches are pasted in. Image i is mixed with image n-1-i of the list.",
+    .text =
+        "Draws one row per image: the original, the mixed image that the encoder saw, the reconstructed "
+        "image and its reconstructed partner, with visible patches pasted in. Image i is mixed with image "
+        "n-1-i of the list.",
     .examples = {"mixmae reconstruct --checkpoint run1/model.safetensors --images a.jpg b.jpg c.png d.webp "
                  "--output grid.png"},
     .run = run,

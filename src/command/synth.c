@@ -17,8 +17,9 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
 const mx_command_about mx_about_synth = {
     .brief = "draw the built-in labelled image set",
     .usage = "mixmae synth --output DIR [--classes N] [--images N] [--size S] [--seed N]",
-    .text = "Fractals, textures, shapes and scenes from a seed: class folders of PNG files under DIR/train "
-            "and DIR/val.",
+    .text =
+        "Draws fractals, textures, shapes and scenes from a seed: class folders of PNG files under DIR/train "
+        "and DIR/val.",
     .examples = {"mixmae synth --output images --classes 12 --images 200 --size 64 --seed 1"},
     .run = run,
 };

@@ -45,7 +45,7 @@ const mx_command_about mx_about_verify = {
     .brief = "recompute golden files tensor by tensor",
     .usage = "mixmae verify FILE... [--device NAME] [--output OUT]",
     .text = "Recomputes what the authors' program computed from the weights and images in each file and "
-            "prints the relative errors against the limits of a right float32 implementation, worst last.",
+            "prints the relative errors and the limits for a correct float32 implementation, worst last.",
     .examples = {"mixmae verify tests/golden/*.safetensors",
                  "mixmae verify --device ref tests/golden/pretrain_64.safetensors"},
     .run = run,

@@ -1,5 +1,5 @@
-/* The random crop of pretraining, and bytes to the model's input. The flip is drawn by the caller.
- * Source: augment.md (a), "RandomResizedCrop" and "ToTensor / Normalize". */
+/* The random crop of pretraining, and the conversion of bytes to the model's input. The caller draws the
+ * flip. See docs/AUGMENT.md, "The arithmetic of crop, resize and normalisation". */
 #include "data/image_internal.h"
 
 #include <math.h>

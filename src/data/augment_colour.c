@@ -1,5 +1,5 @@
 /* Operations on colours: look-up tables, and blends with a degenerate image. Pillow's arithmetic: tables in
- * double, blends in float32 with truncation. Source: augment.md (b), "Pillow semantics of each op". */
+ * double, blends in float32 with truncation. See docs/AUGMENT.md, "RandAugment". */
 #include "data/augment_ops.h"
 
 #include <string.h>
@@ -94,7 +94,7 @@ void mx_op_solarize_add(mx_image *im, int add, int threshold) {
 /* ---- blends
  * ------------------------------------------------------------------------------------------------ */
 
-/* From a value of the degenerate image towards one of the image. */
+/* Blends: from a value of the degenerate image towards the image's value. */
 static inline uint8_t blend(int degenerate, int value, float factor) {
     float t = (float)degenerate + factor * (float)(value - degenerate);
     return (uint8_t)(t <= 0 ? 0 : t >= 255 ? 255 : (int)t);

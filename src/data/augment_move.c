@@ -1,7 +1,6 @@
 /* Operations that move pixels: affine maps with Pillow's bicubic filter (a = -1, results truncated, no
- * antialiasing). Source: augment.md (b), "Geometry". A map that keeps rows or columns, as shears and
- * translations do, has a fraction of exactly 0 there, and then only the row or column itself counts: the
- * other taps are not read. */
+ * antialiasing). See docs/AUGMENT.md, "RandAugment". Shears and translations keep rows or columns: the
+ * fraction in that direction is exactly 0, so only the row or column itself is read, not the other taps. */
 #include "data/augment_ops.h"
 
 #include <math.h>
@@ -43,7 +42,7 @@ static inline void down(uint8_t *out, const source *s, int x, int y0, double ty)
     }
 }
 
-/* All 16 taps lie inside: no clamping. channels is a constant where this is called. */
+/* All 16 taps are inside: no clamping. Callers pass channels as a constant. */
 static inline void inside(uint8_t *out, const source *s, int x0, int y0, double tx, double ty,
                           const int channels) {
     const size_t stride = (size_t)s->width * (size_t)channels;

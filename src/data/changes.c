@@ -1,5 +1,5 @@
-/* What differs between a data set and the list that was kept of it (its cache file): what a run that can no
- * longer be resumed says. Both lists are walked together, sorted by name. */
+/* The difference between a data set and its earlier list (a cache file), reported when a run can no longer be
+ * resumed. Both lists are walked together, sorted by name. */
 #include "data/index.h"
 
 #include <stdio.h>

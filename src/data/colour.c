@@ -1,5 +1,5 @@
-/* Channels of a decoded image to those that the caller wants: grey, RGB, or N as they are; and CMYK to RGB.
- * Formulas are Pillow's, to the byte. Source: augment.md (a) "Decode" and (b) "Color". */
+/* Converts a decoded image's channels to those wanted: grey, RGB, or N unchanged; and CMYK to RGB. The
+ * formulas equal Pillow's to the byte. See docs/DATA.md, "Images". */
 #include "data/image_internal.h"
 
 #include <string.h>
@@ -36,7 +36,7 @@ static void luma(mx_image *out, const mx_image *in) {
         luma_float(out->pixels, in->pixels, n, c);
 }
 
-/* Channel k of the output is channel min(k, last) of the input: grey is replicated, alpha is left behind. */
+/* Channel k of the output is channel min(k, last) of the input: grey is replicated, alpha is dropped. */
 #define PICK(name, type)                                                                                     \
     static void name(type *out, size_t to, const type *in, size_t from, size_t n, size_t last) {             \
         for (size_t i = 0; i < n; i++)                                                                       \

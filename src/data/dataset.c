@@ -1,6 +1,6 @@
 /* A data set as a numbered list: opens the index of a source (from the cache, or by listing it) and serves
- * it. Everything after opening and subset.c's changes is read-only and safe from any thread; read.c reads
- * the samples. */
+ * it. After opening and subset.c's changes everything is read-only and may be used from any thread. read.c
+ * reads the samples. */
 #include "base/escape.h"
 #include "base/parallel.h"
 #include "data/source.h"
@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MX_HOLDERS_KEPT 256 /* files that hold samples are kept open up to so many */
+#define MX_HOLDERS_KEPT 256 /* at most this many files that hold samples are kept open */
 
-/* Names and sizes; labels too where they come from a list that may change while the files stay. */
+/* Names and sizes; also labels, if they come from a list that may change while the files stay. */
 static uint64_t fingerprint_of(const mx_index *x) {
     uint64_t h = (uint64_t)x->files;
     for (int64_t i = 0; i < x->files; i++) {
@@ -31,7 +31,7 @@ static uint64_t fingerprint_of(const mx_index *x) {
     return h;
 }
 
-/* Where each shard's samples begin: they follow each other. */
+/* The start of each shard's samples, which are consecutive. */
 static mx_status find_runs(mx_dataset *d, mx_error *e) {
     const mx_index *x = &d->index;
     free(d->run);
@@ -66,7 +66,7 @@ static mx_status open_root(mx_dataset *d, mx_error *e) {
                    mx_quote(quoted, root), strerror(error));
 }
 
-/* A list whose files are all elsewhere is a wrong path, not a set of broken images. */
+/* A list with none of its files present means a wrong path, not a set of broken images. */
 static mx_status check_there(const mx_dataset *d, mx_error *e) {
     const mx_index *x = &d->index;
     char given[MX_QUOTE], path[MX_QUOTE], root[MX_QUOTE];
@@ -88,7 +88,7 @@ static mx_status list_and_probe(mx_dataset *d, const mx_index *old, mx_error *e)
     x->kind = d->source.kind;
     mx_status s = list[d->source.kind](x, &d->source, d->root_fd, e);
     if (s) return s;
-    if (x->kind != MX_SOURCE_FOLDER) old = NULL; /* not sorted: nothing can be found in it */
+    if (x->kind != MX_SOURCE_FOLDER) old = NULL; /* not sorted, so it cannot be searched */
     int cores = mx_cores();
     s = mx_index_probe(x, old, d->root_fd,
                        cores < 4    ? 4
@@ -99,7 +99,7 @@ static mx_status list_and_probe(mx_dataset *d, const mx_index *old, mx_error *e)
     return check_there(d, e);
 }
 
-/* From the cache when that is current, else by listing, after which the cache is written. */
+/* From the cache if that is current; otherwise lists the source and writes the cache. */
 static mx_status make_index(mx_dataset *d, const char *cache_path, mx_error *e) {
     mx_index old = {0};
     int64_t written;
@@ -116,7 +116,7 @@ static mx_status make_index(mx_dataset *d, const char *cache_path, mx_error *e) 
     }
     clock_gettime(CLOCK_REALTIME, &now);
     s = list_and_probe(d, have ? &old : NULL, e);
-    if (!s && cache_path) /* when it cannot be written, all is listed again the next time */
+    if (!s && cache_path) /* if it cannot be written, the next run lists everything again */
         mx_index_save(&d->index, now.tv_sec * 1000000000 + now.tv_nsec, cache_path, identity);
 done:
     mx_index_free(&old);
@@ -124,7 +124,7 @@ done:
     return s;
 }
 
-/* A format that this build lacks is no damage: said before anything is counted as broken. */
+/* A format that this build lacks is not damage: reported before anything counts as broken. */
 static mx_status check_formats(const mx_dataset *d, mx_error *e) {
     char where[MX_WHERE];
     if (mx_image_all_formats()) return MX_OK;
@@ -143,7 +143,7 @@ static mx_status keep_holders(mx_dataset *d, mx_error *e) {
     return MX_OK;
 }
 
-/* Owns what is in source. */
+/* Takes ownership of the contents of source. */
 static mx_status open_source(mx_dataset **out, mx_source *source, const char *cache_path, mx_error *e) {
     *out = NULL;
     mx_dataset *d = calloc(1, sizeof *d);
@@ -166,7 +166,7 @@ static mx_status open_source(mx_dataset **out, mx_source *source, const char *ca
     return s;
 }
 
-/* Which images there are must not depend on an error of the moment that was taken for an answer. */
+/* A temporary system error must not decide which images there are. */
 static void check_met(const mx_data_request *r, mx_error *e) {
     char quoted[MX_QUOTE];
     int error = mx_met_error();
@@ -180,7 +180,7 @@ mx_status mx_dataset_open_request(mx_dataset **out, const mx_data_request *r, mx
                                   const char *cache_path, mx_error *e) {
     mx_source s = {0};
     bool found = false;
-    mx_error own = {0}; /* e may be NULL; the readers add places to the message */
+    mx_error own = {0}; /* e may be NULL; readers add the place to the message */
     *out = NULL;
     mx_met_none();
     mx_source_find(&s, &found, r, split, &own);
@@ -236,7 +236,7 @@ mx_status mx_dataset_check_classes(const mx_dataset *d, bool training, mx_error 
             of[2 * x->file[i].label]++, of[2 * x->file[i].label + 1] += x->file[i].width > 0;
     for (int64_t i = 0; i < x->files; i++) readable += x->file[i].width > 0;
     for (int64_t i = 0; i < x->files && !e->status && readable;
-         i++) { /* nothing at all: told when it is read */
+         i++) { /* nothing at all: reported on reading */
         int32_t label = x->file[i].label;
         if (label >= 0 && of[2 * label] && !of[2 * label + 1])
             mx_fail(e, MX_ERR_DATA, "none of the %lld images of the class %s can be read, as %s",

@@ -1,6 +1,6 @@
 /* BMP (Windows and OS/2 1.x), as Pillow reads it: 1, 4, 8, 16, 24 and 32 bits, RLE4 and RLE8, the usual bit
- * fields; alpha only where a mask names it. Our own reader, since Debian has no C library for it alone. The
- * header is that of wingdi.h's BITMAPINFOHEADER and its successors; all numbers little-endian. */
+ * fields; alpha only if a mask names it. Our own reader, since Debian has no C library for BMP alone. The
+ * header is wingdi.h's BITMAPINFOHEADER and its successors; all numbers are little-endian. */
 #include "data/image_internal.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #define MX_BMP_FILE_HEADER 14
 #define MX_BMP_MAX_EDGE    (1 << 30)
-#define MX_BMP_MAX_RATIO   1024 /* pixels a byte of RLE that are believed: runs give 128, jumps more */
+#define MX_BMP_MAX_RATIO   1024 /* accepted pixels per byte of RLE: runs give 128, jumps more */
 #define MX_BMP_MAX_PALETTE 65536
 
 enum { RAW, RLE8, RLE4, FIELDS };
@@ -35,7 +35,7 @@ bool mx_is_bmp(const unsigned char *b, size_t n) {
     return false;
 }
 
-/* The layouts that Pillow knows, for 32 bits with alpha's mask, and where the bytes then lie. */
+/* The layouts that Pillow knows (for 32 bits with the alpha mask) and the positions of their bytes. */
 static mx_status parse_fields(bmp_header *h, const uint32_t mask[4], mx_error *e) {
     static const struct {
         int bits;
@@ -67,8 +67,8 @@ static mx_status parse_fields(bmp_header *h, const uint32_t mask[4], mx_error *e
 
 static mx_status cut_off(mx_error *e) { return mx_fail(e, MX_ERR_FORMAT, "the file ends in its header"); }
 
-/* Masks of the header, or behind one of 40 bytes; without them the layout by depth. *at: end of what was
- * read. */
+/* The masks in the header, or after a header of 40 bytes; without masks the layout that the depth implies.
+ * *at: end of the data read. */
 static mx_status parse_layout(bmp_header *h, const unsigned char *b, size_t size, size_t *at, mx_error *e) {
     uint32_t mask[4] = {0xff0000, 0xff00, 0xff, 0};
     size_t header = *at - MX_BMP_FILE_HEADER, fields = MX_BMP_FILE_HEADER + 40;
@@ -135,7 +135,7 @@ static mx_status parse_header(bmp_header *h, const unsigned char *b, size_t size
     if (h->bits <= 8) {
         int each = header == 12 ? 3 : 4;
         uint64_t colours = given ? given : 1u << h->bits;
-        if (h->data == at) h->data += 4 * colours; /* some writers leave the palette out of the offset */
+        if (h->data == at) h->data += 4 * colours; /* some writers do not count the palette in the offset */
         if (parse_palette(h, b, size, at, colours, each, e)) return e->status;
         at += colours * (size_t)each;
     }
@@ -185,7 +185,7 @@ typedef struct {
     size_t n, total, x, width;
 } drawing;
 
-static void append(drawing *d, unsigned index) { /* what lies behind the end is cut off */
+static void append(drawing *d, unsigned index) { /* cuts off whatever follows the end */
     if (d->n < d->total) d->index[d->n++] = (uint8_t)index;
 }
 
@@ -197,11 +197,10 @@ static void draw_run(drawing *d, unsigned count, unsigned what, bool four) {
     d->x += count;
 }
 
-/* Runs, two bytes each: a count and what is repeated; or 0 and 0: fill up the row, 1: the end, 2: a jump, n:
- * n pixels as they are, up to an even place of the file. Whatever a file does, pixels follow each other as in
- * Pillow's reader: of an odd number of 4-bit pixels as they are it takes one less, a row that is full already
- * is not ended again, and of a jump it takes the two bytes behind the two that say how far. *end: the file
- * says that nothing follows. */
+/* Runs of two bytes each: a count and the repeated value; or 0 and a code. Code 0: fill up the row; 1: the
+ * end; 2: a jump; n: n literal pixels, padded to an even offset in the file. Odd files are read as Pillow
+ * reads them: of an odd number of literal 4-bit pixels it takes one less; a full row is not ended again; a
+ * jump takes the two bytes after its two distances too. *end: the file says that nothing follows. */
 static void draw_runs(drawing *d, const unsigned char *b, size_t size, size_t at, bool four, bool *end) {
     while (d->n < d->total && size - at >= 2) {
         unsigned count = b[at], what = b[at + 1];

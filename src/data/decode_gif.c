@@ -1,7 +1,7 @@
-/* GIF by giflib: the first frame, on a canvas of the file's size, as Pillow shows it. Where the frame does
- * not reach, the canvas has index 0 or the transparent one; an index that the palette lacks, or every one
- * when there is no palette, is a grey value. Read line by line, so that giflib itself holds no picture.
- * Source: the GIF89a specification; Pillow's GifImagePlugin for what it leaves open. */
+/* GIF by giflib: the first frame, on a canvas of the file's size, as Pillow shows it. Outside the frame the
+ * canvas has index 0 or the transparent index. An index that the palette lacks is a grey value; without a
+ * palette all are. Read line by line, so giflib itself holds no picture. Sources: the GIF89a specification;
+ * Pillow's GifImagePlugin for what it leaves open. */
 #include "data/image_internal.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #include <gif_lib.h>
 
-#define MX_GIF_MAX_RATIO 2800 /* pixels a byte: LZW's longest code, 12 bits, stands for 4096 */
+#define MX_GIF_MAX_RATIO 2800 /* pixels per byte: LZW's longest code, 12 bits, can mean 4096 */
 #define MX_GIF_CONTROL   0xf9
 
 typedef struct {
@@ -34,12 +34,12 @@ static mx_status failed(const GifFileType *g, mx_error *e) {
 static mx_status describe_frame(GifFileType *g, mx_error *e) {
     const source *s = g->UserData;
     if (DGifGetImageDesc(g) != GIF_ERROR) return MX_OK;
-    if (g->Error != D_GIF_ERR_NOT_ENOUGH_MEM && s->next[-1] > 8) /* what it read last, before it gave up */
+    if (g->Error != D_GIF_ERR_NOT_ENOUGH_MEM && s->next[-1] > 8) /* the last block read before it gave up */
         return mx_fail(e, MX_ERR_UNSUPPORTED, "expected pixels of at most 8 bits, found %d", s->next[-1]);
     return failed(g, e);
 }
 
-/* Reads on to the first frame's description. *clear: the transparent index, -1: none. */
+/* Reads up to the first frame's description. *clear: the transparent index, -1: none. */
 static mx_status find_frame(GifFileType *g, int *clear, mx_error *e) {
     GifRecordType kind;
     *clear = -1;

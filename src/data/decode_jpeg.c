@@ -1,10 +1,10 @@
-/* JPEG by libjpeg-turbo, at full size, with its default (accurate integer) DCT and smooth upsampling: what
- * Pillow uses. CMYK and YCCK by Adobe's convention. Source: augment.md (a), "Decode".
+/* JPEG by libjpeg-turbo, at full size, with its default (accurate integer) DCT and smooth upsampling, as in
+ * Pillow. CMYK and YCCK by Adobe's convention. See docs/DATA.md, "Images".
  *
- * libjpeg carries on after damage and fills the rest with grey. Here a warning that samples are missing or
- * guessed (early end, bad code, lost restart marker) is an error. Warnings about the file's form, whose
- * samples are all there, are passed over, as Pillow does: stray bytes before a marker, an unknown Adobe or
- * JFIF version, unusual scan parameters, a broken colour profile. */
+ * After damage libjpeg continues and fills the rest with grey. Here a warning that samples are missing or
+ * guessed (early end, bad code, lost restart marker) is an error. Warnings about the file's form with
+ * complete samples are ignored, as in Pillow: stray bytes before a marker, an unknown Adobe or JFIF version,
+ * unusual scan parameters, a broken colour profile. */
 #include "data/image_internal.h"
 
 #include <setjmp.h>
@@ -21,7 +21,7 @@ typedef struct {
     struct jpeg_error_mgr base;
     struct jpeg_progress_mgr progress;
     jmp_buf back;
-    bool memory; /* there was none: no damage */
+    bool memory; /* out of memory: not damage */
     char text[JMSG_LENGTH_MAX];
 } trap;
 
@@ -66,8 +66,8 @@ static void begin(struct jpeg_decompress_struct *d, trap *t, const unsigned char
 }
 
 /* Every 8x8 block of the first component takes at least one bit, so a small file that claims a huge picture
- * is cut off; said before memory for it is touched. The margin covers odd sampling factors; arithmetic codes
- * can be far shorter. */
+ * must be cut off. Reported before memory is touched. The margin covers odd sampling factors; arithmetic
+ * codes can be far shorter. */
 static bool cut_off(const struct jpeg_decompress_struct *d, size_t size) {
     return (uint64_t)d->image_width * d->image_height / (d->arith_code ? 1 << 17 : 2048) > size;
 }
@@ -88,7 +88,7 @@ static void read_rows(struct jpeg_decompress_struct *d, mx_image *im) {
 }
 
 #ifdef LIBJPEG_TURBO_VERSION
-/* Luma at 1 or 2 times chroma's size each way, or one component: what encoders write, and what is tested. */
+/* Luma at 1 or 2 times the size of chroma in each direction, or one component: the usual and tested files. */
 static bool usual_sampling(const struct jpeg_decompress_struct *d) {
     const jpeg_component_info *c = d->comp_info;
     if (d->num_components == 1) return true;
@@ -97,9 +97,10 @@ static bool usual_sampling(const struct jpeg_decompress_struct *d) {
            c[2].v_samp_factor == 1;
 }
 
-/* Entropy codes must be read up to the part's last row, but what lies outside is not transformed, upsampled
- * or converted. Upsampling looks at neighbours, so one MCU more is decoded on each side. Files that need all
- * of their data first (several scans), those that may be cut off and unusual ones are decoded whole. */
+/* Entropy codes must be read up to the part's last row, but nothing outside the part is transformed,
+ * upsampled or converted. Upsampling reads neighbours, so one more MCU is decoded on each side. Files that
+ * need all of their data first (several scans), that may be cut off, or that are unusual are decoded
+ * whole. */
 static bool in_part(struct jpeg_decompress_struct *d, const unsigned char *bytes, size_t size) {
     return !jpeg_has_multiple_scans(d) && !d->arith_code && usual_sampling(d) && size > 2 &&
            bytes[size - 2] == 0xff && bytes[size - 1] == JPEG_EOI;
@@ -113,7 +114,7 @@ static void grow(int *first, int *end, int mcu, int n) {
     if (*end > n) *end = n;
 }
 
-/* Half, a quarter, an eighth: what the library has fast code for. Chroma is repeated, not smoothed. */
+/* Half, a quarter, an eighth: sizes for which the library has fast code. Chroma is repeated, not smoothed. */
 static void go_fast(struct jpeg_decompress_struct *d, mx_box *box, const mx_part *part) {
     int by = 1;
     while (by < 8 && box->width / (2 * by) >= part->out_w && box->height / (2 * by) >= part->out_h) by *= 2;
@@ -134,7 +135,7 @@ static mx_status read_part(struct jpeg_decompress_struct *d, mx_image *im, mx_bo
     jpeg_start_decompress(d);
     JDIMENSION left = (JDIMENSION)x0, width = (JDIMENSION)(x1 - x0);
     if (width < d->output_width) jpeg_crop_scanline(d, &left, &width);
-    if (width != d->output_width) left = 0; /* an older library that does not say how wide rows are */
+    if (width != d->output_width) left = 0; /* an older library that does not report the width of rows */
     if (mx_image_make(im, (int)d->output_width, box->height, d->output_components, MX_PIXEL_U8, e))
         return e->status;
     JSAMPROW row = d->mem->alloc_large((j_common_ptr)d, JPOOL_IMAGE,

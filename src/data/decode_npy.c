@@ -1,7 +1,7 @@
-/* .npy arrays [H,W] or [H,W,C] of whole numbers and floats, of any byte order, in C or Fortran order. u1 and
- * u2 stay, bool becomes 0 and 255 (as Pillow shows it), everything else becomes float. The header is a Python
- * literal of a fixed form; only its three keys are looked for. NumPy on Python 2 wrote the shape's numbers
- * with an L behind. Source: NumPy's description of the format, versions 1 to 3. */
+/* .npy arrays [H,W] or [H,W,C] of integers and floats, in any byte order, in C or Fortran order. u1 and u2
+ * stay, bool becomes 0 and 255 (as Pillow shows it), all other types become float. The header is a Python
+ * literal of a fixed form; only its three keys are read. NumPy on Python 2 wrote an L after the shape's
+ * numbers. Source: NumPy's description of the format, versions 1 to 3. */
 #include "data/image_internal.h"
 
 #include <ctype.h>
@@ -114,7 +114,7 @@ static float number_of(const npy_header *h, uint64_t bits) {
     return (float)((int64_t)(bits << unused) >> unused);
 }
 
-/* Sample by sample: (y, x, c) lies at y + H (x + W c) where columns come first. */
+/* Sample by sample: in Fortran order (y, x, c) is at y + H (x + W c). */
 static void convert(mx_image *im, const npy_header *h, const unsigned char *data) {
     size_t height = (size_t)im->height, width = (size_t)im->width, c = (size_t)im->channels;
     for (size_t i = 0; i < height * width * c; i++) {

@@ -1,6 +1,6 @@
-/* PNG by libpng: palettes looked up, small grey depths scaled to 8 bits, 16 bits kept, alpha as the last
- * channel. No gamma, no colour profile. Damage in the picture's own chunks is an error, also after the last
- * row (the checksum of the last chunk covers it). Source: augment.md (a), "Decode". */
+/* PNG by libpng: palettes are looked up, small grey depths scaled to 8 bits, 16 bits kept, alpha is the last
+ * channel. Gamma and colour profiles are ignored. Damage in the picture's own chunks is an error, also after
+ * the last row (the checksum of the last chunk covers it). See docs/DATA.md, "Images". */
 #include "data/image_internal.h"
 
 #include <setjmp.h>
@@ -15,7 +15,7 @@
 typedef struct {
     const unsigned char *bytes, *next;
     size_t size, left;
-    bool memory; /* there was none: no damage */
+    bool memory; /* out of memory: not damage */
 } source;
 
 static void read_bytes(png_structp png, png_bytep out, size_t n) {
@@ -75,7 +75,7 @@ static bool claims_more(const unsigned char *bytes, size_t size, const char *unt
 static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *colours, int wanted,
                             source *from, mx_error *e) {
     png_read_info(png, info);
-    /* Said before memory is asked for. Stored rows are as long as these until conversions are asked for. */
+    /* Checked before memory is allocated. Stored rows have this length until conversions are requested. */
     uint64_t stored = (uint64_t)png_get_image_height(png, info) * (png_get_rowbytes(png, info) + 1);
     if (stored / MX_PNG_MAX_RATIO > from->left)
         return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %ux%u pixels", from->left,

@@ -30,8 +30,8 @@ static void skip_comment(reading *r) {
     while (r->at < r->size && r->bytes[r->at] != '\n' && r->bytes[r->at] != '\r') r->at++;
 }
 
-/* The next word, comments left out; the white space behind it is taken too. Its length, 0: there is none or
- * it is too long. */
+/* The next word, without comments; also consumes the white space after it. Returns its length; 0: none, or
+ * too long. */
 static size_t word(reading *r, char text[MX_PNM_MAX_TOKEN + 1]) {
     size_t n = 0;
     *text = 0;
@@ -102,7 +102,7 @@ static size_t row_bytes(const pnm_header *h) {
                           : (size_t)h->width * (size_t)h->channels * mx_pixel_size(h->type);
 }
 
-/* v of 0..greatest as 0..255 or 0..65535, rounded to even as Python does. */
+/* Scales v from 0..greatest to 0..255 or 0..65535, rounding half to even like Python. */
 static void put(mx_image *im, size_t at, int v, int greatest) {
     int top = im->type == MX_PIXEL_U8 ? 255 : 65535;
     double scaled = greatest == top ? v : rint((double)v / greatest * top);
@@ -162,7 +162,7 @@ mx_status mx_decode_pnm(mx_image *im, int *colours, const unsigned char *bytes, 
     if (parse_header(&h, bytes, size, e) || mx_channels_check(h.channels, h.channels, channels, e))
         return e->status;
     size_t left = size - h.data;
-    /* a plain number takes two bytes, but for the last; PBM's takes one */
+    /* a plain number takes two bytes, except the last; PBM's takes one */
     uint64_t row = !h.plain        ? row_bytes(&h)
                    : h.kind == '1' ? (uint64_t)h.width
                                    : (uint64_t)h.width * (uint64_t)h.channels * 2;

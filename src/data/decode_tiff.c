@@ -1,9 +1,9 @@
-/* TIFF by libtiff, from memory: which samples the first picture of the file has, and how large it is. Strips
- * and tiles, chunky and planar, 1 to 64 bits, whole numbers and float, any number of samples; what is stored
- * in other ways is refused by name. Orientation is applied, as Pillow does. Source: augment.md (a), "Decode".
+/* TIFF by libtiff, from memory: the samples and size of the first picture in the file. Strips and tiles,
+ * chunky and planar, 1 to 64 bits, integers and floats, any number of samples. Other ways of storage are
+ * refused by name. Orientation is applied, as in Pillow. See docs/DATA.md, "Images".
  *
- * libtiff's own handlers are global and print; each open file gets its own here, so threads do not meet.
- * Damage inside JPEG-compressed strips is only warned about by libtiff: such warnings are errors. */
+ * libtiff's own handlers are global and print. Each open file has its own here, so threads do not share them.
+ * libtiff only warns about damage inside JPEG-compressed strips: such warnings are errors here. */
 #include "data/decode_tiff.h"
 
 #include <math.h>
@@ -16,8 +16,8 @@
 #define MX_TIFF_GEO_KEYS     34735 /* GeoTIFF's */
 #define MX_TIFF_GDAL_NODATA  42113
 
-/* One allocation inside libtiff: it holds stored bytes, or a strip of a rare compression, never the picture.
- */
+/* Limit of one allocation inside libtiff: it holds stored bytes, or a strip of a rare compression, never the
+ * picture. */
 #define MX_TIFF_ALLOCATION(size) (((tmsize_t)64 << 20) + 16 * (tmsize_t)(size))
 
 /* ---- libtiff reading from memory ---- */
@@ -69,7 +69,7 @@ static int on_warning(TIFF *t, void *user, const char *module, const char *forma
     return 1;
 }
 
-/* What failed for want of memory is no damage; libtiff tells that by its texts alone. */
+/* Running out of memory is not damage. libtiff shows the difference only in its messages. */
 static mx_status judge(const mx_tiff_memory *f, const mx_error *why, mx_error *e) {
     if (!why->status) return MX_OK;
     if (f->memory && !f->limit) return mx_fail(e, MX_ERR_MEMORY, "out of memory: %s", why->text);
@@ -98,7 +98,7 @@ mx_status mx_tiff_damaged(const mx_tiff_memory *f, mx_error *e) {
                             : "data lies behind the end of the file, or strips or tiles are too small");
 }
 
-/* ---- what the file holds ---- */
+/* ---- contents of the file ---- */
 
 static const char *name_of(uint16_t photometric) {
     static const char *const name[] = {"MinIsWhite", "MinIsBlack", "RGB", "palette", "mask", "CMYK", "YCbCr"};
@@ -121,7 +121,7 @@ static mx_status check_kind(const mx_tiff_info *i, mx_error *e) {
                    name_of(p), p, n, i->bits, i->compression);
 }
 
-/* A tag that libtiff does not know, as text; "" when there is none or it is no text. */
+/* A tag that libtiff does not know, as text; "" if there is none or it is not text. */
 static bool has_tag(TIFF *t, uint32_t tag, char text[64]) {
     const TIFFField *field = TIFFFindField(t, tag, TIFF_ANY);
     uint32_t count = 0;
@@ -184,7 +184,7 @@ static mx_status read_info(TIFF *t, mx_tiff_info *i, mx_error *e) {
     return check_kind(i, e);
 }
 
-/* How many bytes a stored one can become at most. */
+/* The most bytes that one stored byte can expand to. */
 static uint64_t most_ratio(const mx_tiff_info *i, bool absent) {
     switch (i->compression) {
     case COMPRESSION_NONE: return absent ? 4096 : 1;
@@ -198,7 +198,7 @@ static uint64_t most_ratio(const mx_tiff_info *i, bool absent) {
     }
 }
 
-/* Said before memory is asked for: the directory or the samples lie behind the end. */
+/* Checked before memory is allocated: the directory or the samples are past the end. */
 static mx_status check_size(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *f, mx_error *e) {
     bool absent = false;
     uint32_t striles = TIFFIsTiled(t) ? TIFFNumberOfTiles(t) : TIFFNumberOfStrips(t);
@@ -223,7 +223,7 @@ static mx_status read_image(TIFF *t, const mx_tiff_memory *f, mx_image *im, int 
     return mx_image_turn(im, i.orientation, e);
 }
 
-/* The colours of page behind those of im, in one picture; alpha of either is left out. */
+/* Appends the colours of page to those of im, in one picture. The alpha of both is dropped. */
 static mx_status join(mx_image *im, int *colours, const mx_image *page, int more, mx_error *e) {
     mx_image out;
     size_t size = mx_pixel_size(im->type), n = (size_t)im->width * (size_t)im->height;
@@ -263,8 +263,8 @@ static mx_status read_pages(TIFF *t, const mx_tiff_memory *f, mx_image *im, int 
     return MX_OK;
 }
 
-/* From the directories alone, before samples are decoded: the channels of the first page, or those of as many
- * pages as read_pages would join. What cannot be told from them is left to the decoding. */
+/* From the directories alone, before samples are decoded: the channels of the first page, or of as many pages
+ * as read_pages would join. Anything else is left to the decoding. */
 static mx_status check_channels(TIFF *t, int channels, mx_error *e) {
     mx_tiff_info i;
     mx_error later = {0};

@@ -1,5 +1,5 @@
-/* What the parts of the TIFF reader share: decode_tiff.c opens files and says what they hold,
- * decode_tiff_samples.c reads the samples, decode_tiff_colours.c makes colours of them. Private to these. */
+/* Shared by the parts of the TIFF reader: decode_tiff.c opens files and reads the directory,
+ * decode_tiff_samples.c reads the samples, decode_tiff_colours.c converts colours. Private to these. */
 #ifndef MX_DATA_DECODE_TIFF_H
 #define MX_DATA_DECODE_TIFF_H
 
@@ -11,34 +11,36 @@
 typedef struct {
     const unsigned char *bytes;
     toff_t size, at;
-    char text[200];     /* libtiff's last complaint */
+    char text[200];     /* libtiff's last error message */
     bool damaged;       /* a JPEG strip lacks samples */
-    bool memory, limit; /* an allocation failed; was refused as too large for the file, which is damage */
-    bool cut; /* something lies behind the end; libtiff may go on without it, say a palette's colours */
+    bool memory, limit; /* an allocation failed; libtiff refused one as too large for the file: damage */
+    bool cut;           /* the file ends before data that it names; libtiff may ignore that, for example for a
+               * palette */
 } mx_tiff_memory;
 
-/* What the first directory says. */
+/* The contents of the first directory. */
 typedef struct {
     uint32_t width, height;
     uint16_t samples, bits, format, photometric, planar, compression, ink, extras, *extra, orientation;
-    mx_pixel type;  /* what the samples become */
-    bool converted; /* YCbCr that libtiff itself makes RGB of, 8 bits, 3 samples */
-    double nodata;  /* of GDAL's files: stands where a strip or tile is not stored; else 0 */
+    mx_pixel type;  /* type of the decoded samples */
+    bool converted; /* 8-bit YCbCr of 3 samples, which libtiff converts to RGB */
+    double nodata;  /* GDAL's value for strips or tiles that are not stored; else 0 */
 } mx_tiff_info;
 
 mx_status mx_tiff_damaged(const mx_tiff_memory *f, mx_error *e);
 
-/* Into *im, made by the caller with the shape and type of i: every sample is written, or it is an error. */
+/* Reads into *im, which the caller has made with the shape and type of i. Writes every sample or returns an
+ * error. */
 mx_status mx_tiff_samples(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *f, mx_image *im, mx_error *e);
-/* Strip or tile that the file does not hold (GDAL leaves out what is empty). */
+/* Is this strip or tile missing from the file? (GDAL does not store empty ones.) */
 bool mx_tiff_absent(TIFF *t, uint32_t strile);
 
-/* Palettes, and CMYK where 1 or 3 channels are wanted, are made RGB. How many of a page's channels are then
- * colour, from the directory alone. */
+/* Is the page converted to RGB? True for palettes, and for CMYK if 1 or 3 channels are wanted. colour_count:
+ * a page's colour channels after that conversion, from the directory alone. */
 bool mx_tiff_becomes_rgb(const mx_tiff_info *i, int channels);
 int mx_tiff_colour_count(const mx_tiff_info *i, int channels);
-/* MinIsWhite turned round, associated alpha divided out, palettes and, for 1 or 3 channels, CMYK made RGB.
- * *colours as in mx_decode_function. */
+/* Inverts MinIsWhite, divides out associated alpha, converts palettes to RGB, and CMYK too for 1 or 3
+ * channels. *colours as in mx_decode_function. */
 mx_status mx_tiff_colours(TIFF *t, const mx_tiff_info *i, mx_image *im, int *colours, int channels,
                           mx_error *e);
 

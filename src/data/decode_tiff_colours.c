@@ -49,7 +49,7 @@ static void turn_round(mx_image *im, size_t colours) {
         for (size_t k = 0; k < colours; k++) p[i * c + k] = (uint8_t)~p[i * c + k];
 }
 
-/* Alpha lies behind the colours. Nothing is left of what is wholly transparent. */
+/* Alpha comes after the colours. Fully transparent pixels become 0. */
 static void divide(mx_image *im, size_t colours) {
     size_t n = (size_t)im->width * (size_t)im->height, c = (size_t)im->channels;
     uint8_t *u8 = im->pixels;

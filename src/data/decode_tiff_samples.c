@@ -1,10 +1,10 @@
 /* The samples of a TIFF: strips or tiles, chunky or planar, of any depth, become U8, U16 or F32. Depths up to
- * 8 bits are scaled to 0..255 (indices of palettes are not), 9 to 16 bits kept as numbers, deeper and signed
- * ones become float. libtiff gives samples of 16, 24, 32 and 64 bits in the machine's byte order and packs
+ * 8 bits are scaled to 0..255 (palette indices are not), 9 to 16 bits are kept as numbers, deeper and signed
+ * ones become float. libtiff returns samples of 16, 24, 32 and 64 bits in the machine's byte order and packs
  * all others from the highest bit on.
  *
- * What a strip or tile does not hold must not be what memory held before: blocks are zeroed first, since
- * libtiff may say that all is well with fewer samples than asked for. */
+ * Blocks are zeroed first: libtiff may report success with fewer samples than asked for, and old memory must
+ * not appear in the picture. */
 #include "data/decode_tiff.h"
 
 #include <stdlib.h>
@@ -146,7 +146,7 @@ static mx_status read_tiles(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory
     return e->status;
 }
 
-/* Row by row, so that no more than a row is held beside the picture. */
+/* Row by row, so that at most one row is held in addition to the picture. */
 static mx_status read_rows(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *f, mx_image *im,
                            mx_error *e) {
     int planes = i->planar == PLANARCONFIG_SEPARATE ? i->samples : 1;
@@ -168,9 +168,9 @@ static mx_status read_rows(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory 
     return e->status;
 }
 
-/* Strips whose samples are stored as the picture holds them, decoded in place. per: rows of a strip, which
- * may be more than there are: what is stored behind the last row keeps some versions of libtiff from decoding
- * such a strip at once, so that one is read by rows. */
+/* Strips whose samples are stored as the picture holds them are decoded in place. per: rows of a strip, which
+ * may exceed the rows of the picture. Data after the last row prevents some versions of libtiff from decoding
+ * such a strip at once, so that strip is read by rows. */
 static mx_status read_in_place(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *f, mx_image *im,
                                uint32_t per, mx_error *e) {
     size_t row = (size_t)row_bytes(i, i->width);

@@ -1,5 +1,5 @@
-/* WebP by libwebp; transparent files have a fourth channel. Of an animation the first frame counts, on a
- * black canvas where it is smaller than that, as Pillow shows it. Source: augment.md (a), "Decode". */
+/* WebP by libwebp. Transparent files have a fourth channel. Of an animation the first frame is read, on a
+ * black canvas if it is smaller than that, as Pillow shows it. See docs/DATA.md, "Images". */
 #include "data/image_internal.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Random erasing: a box of noise in the normalised image. Source: augment.md (b), "RandomErasing"; Zhong et
+/* Random erasing: replaces boxes of the normalised image. See docs/AUGMENT.md, "Random erasing"; Zhong et
  * al., "Random Erasing Data Augmentation", 2017. */
 #ifndef MX_DATA_ERASE_H
 #define MX_DATA_ERASE_H
@@ -6,16 +6,16 @@
 #include "base/rng.h"
 
 typedef enum {
-    MX_ERASE_PIXEL, /* N(0,1) for every number */
-    MX_ERASE_RAND,  /* one N(0,1) a channel */
+    MX_ERASE_PIXEL, /* N(0,1) for each value */
+    MX_ERASE_RAND,  /* one N(0,1) per channel */
     MX_ERASE_CONST  /* 0 */
 } mx_erase_mode;
 
 typedef struct {
     double probability;      /* 0: off */
-    double area_lo, area_hi; /* share of the image, all boxes together */
-    double aspect_lo;        /* height over width from aspect_lo to its inverse, log-uniform */
-    int count;               /* boxes: drawn from 1 to count */
+    double area_lo, area_hi; /* share of the image, for all boxes together */
+    double aspect_lo;        /* height / width is log-uniform from aspect_lo to its inverse */
+    int count;               /* number of boxes: drawn from 1 to count */
     mx_erase_mode mode;
 } mx_erase;
 

@@ -1,7 +1,7 @@
-/* Is a folder a set in parts (train, val, test) or a set of classes, one of which happens to be called
- * "train"? Its siblings tell: parts hold class folders of the same names and stand alone; a class lies among
- * other classes. docs/DATA.md, "Parts or classes", has the table; what cannot be told is refused with the
- * prefixes that settle it. */
+/* Decides whether a folder is a set in parts (train, val, test) or a set of classes, one of which happens to
+ * be called "train". Its siblings decide: parts hold class folders of the same names and have no other
+ * siblings; a class is one among other classes. docs/DATA.md, "Parts or classes", has the table. Unclear
+ * cases are refused with the prefixes that settle them. */
 #include "data/passed.h"
 #include "data/splits.h"
 #include "data/text.h"
@@ -21,14 +21,14 @@
 typedef struct {
     char *name;
     mx_part_name part;
-    bool flat, nested; /* images lie in it; below a folder of it */
+    bool flat, nested; /* images directly in it; images in a subfolder */
 } child;
 
 typedef struct {
     const char *path;
     child *at; /* the visible folders, by name */
     int64_t count, room;
-    bool loose; /* images lie beside them */
+    bool loose; /* images next to them */
 } listing;
 
 static bool is_folder(const char *path) {
@@ -123,7 +123,8 @@ static void look_into(listing *l) {
 
 static bool has_images(const child *c) { return c->flat || c->nested; }
 
-/* Do both folders hold folders of one name? b NULL: does a hold one that is named as a sibling of its own? */
+/* Do the two folders contain folders of the same name? b NULL: does a contain one named like a sibling of
+ * a? */
 static bool share_names(const listing *l, const child *a, const child *b) {
     listing in = {0}, out = {0};
     char *pa = mx_text_make("%s/%s", l->path, a->name),
@@ -158,7 +159,7 @@ static bool parts_inside(const listing *l) {
     return with > 1;
 }
 
-/* A part called training beside folders that are none: is it one of the classes? */
+/* A part called training next to folders that are not parts: is it one of the classes? */
 static verdict judge_train(const listing *l, const child *train) {
     bool held_nested = false, held = false, deep = false, shared = false;
     for (int64_t i = 0; i < l->count; i++) {
@@ -238,7 +239,7 @@ static mx_status refuse(const listing *l, verdict v, const child *train, mx_erro
                          : "; if it is a part, put the training images into a folder train beside it");
 }
 
-/* What lies beside the parts and is used by none. */
+/* What is next to the parts and not used. */
 static mx_status note_others(mx_source *s, const listing *l, mx_error *e) {
     char a[MX_QUOTE], folder[MX_QUOTE];
     int64_t n = 0;

@@ -1,6 +1,6 @@
-/* The image formats: how each is told apart, and which of them this build reads and writes. The one place
- * that knows what it was built with (MX_WITH_*, set by CMakeLists.txt for each library it found). A format
- * without its library is still told apart, so that it is missing by name and not taken for damage. */
+/* The image formats: how each is recognised, and which of them this build reads and writes. This is the only
+ * file that depends on the libraries found at build time (MX_WITH_*, set by CMakeLists.txt). A format without
+ * its library is still recognised, so that the error names it instead of reporting damage. */
 #include "data/image_internal.h"
 #include "data/passed.h"
 

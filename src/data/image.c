@@ -1,6 +1,5 @@
-/* Images in memory: making, freeing, decoding. The first stage of the input
- * pipeline: bytes of a file in, samples out; files may be hostile, so every size is checked before it is
- * used. Source: augment.md (a), "Decode". */
+/* Images in memory: making, freeing, decoding. The first stage of the input pipeline: bytes of a file in,
+ * samples out. Files may be malicious, so every size is checked before use. See docs/DATA.md, "Images". */
 #include "data/image_internal.h"
 
 #include <math.h>

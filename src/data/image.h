@@ -1,5 +1,6 @@
-/* Images in host memory: decoding, colour conversion, Pillow-exact resizing, and the pretraining
- * augmentation. Source: spec augment.md (a). Compiled with -ffp-contract=off: bytes must equal Pillow's. */
+/* Images in host memory: decoding, colour conversion, resizing exactly as Pillow, and the crop of
+ * pretraining. See docs/AUGMENT.md, "The arithmetic of crop, resize and normalisation". Compiled with
+ * -ffp-contract=off: bytes must equal Pillow's. */
 #ifndef MX_DATA_IMAGE_H
 #define MX_DATA_IMAGE_H
 
@@ -12,72 +13,73 @@
 
 typedef enum { MX_PIXEL_U8, MX_PIXEL_U16, MX_PIXEL_F32 } mx_pixel;
 
-/* Rows top to bottom, channels interleaved (HWC), no padding. The holder frees it with mx_image_free. */
+/* Rows from top to bottom, channels interleaved (HWC), no padding. The owner frees it with mx_image_free. */
 typedef struct {
     int width, height, channels;
     mx_pixel type;
     void *pixels;
 } mx_image;
 
-/* Most pixels (width*height*channels) that a file may claim; a larger claim is an error, not an allocation.
- */
+/* Limit of width*height*channels in a file's header. A larger claim is an error, not an allocation. */
 #define MX_IMAGE_MAX_SAMPLES ((int64_t)1 << 30)
 
-void mx_image_free(mx_image *im); /* NULL and empty are fine; leaves it empty */
+void mx_image_free(mx_image *im); /* leaves it empty; NULL and empty images are allowed */
 mx_status mx_image_make(mx_image *im, int width, int height, int channels, mx_pixel type, mx_error *e);
 
-/* Is this a name that images have: .jpg .jpeg .jpe .jfif .jif .png .webp .tif .tiff .gif .bmp .dib .ppm .pgm
- * .pbm .pnm .pfm .npy, any case? (Content decides the format.) */
+/* Does the name end as image names do: .jpg .jpeg .jpe .jfif .jif .png .webp .tif .tiff .gif .bmp .dib .ppm
+ * .pgm .pbm .pnm .pfm .npy, in any case? (The content decides the format.) */
 bool mx_image_name_known(const char *name);
 
-/* Libraries that were missing when the program was built take their format away (formats.c). An error names
- * the format that the name's extension stands for when this build lacks it. */
+/* A library that was missing at build time removes its format (formats.c). An error names the format that
+ * belongs to the name's extension if this build lacks it. */
 mx_status mx_image_name_check(const char *name, mx_error *e);
-bool mx_image_all_formats(void); /* none is missing */
-/* "JPEG, PNG": those that are there, or those that are not; cut to the room. */
+bool mx_image_all_formats(void); /* is no format missing? */
+/* "JPEG, PNG": formats in this build (there) or missing from it (not there), cut to the room. */
 void mx_image_format_names(char *text, size_t room, bool there);
 
 /* Width and height from the header alone, for planning memory. */
 mx_status mx_image_probe(int *width, int *height, int *channels, const void *bytes, size_t size, mx_error *e);
 
-/* Decodes JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy ([H,W] or [H,W,C]) told apart by content; of files
- * that hold several pictures the first (docs/DATA.md, "Images"). channels 1: grey (RGB → L as Pillow's
- * convert: (19595R+38470G+7471B+32768)>>16, for 16 bits too; float without the rounding); 3: RGB (grey
- * replicated, palette looked up, alpha DROPPED not blended, CMYK by augment.md); any other N: the file must
- * have N samples, a TIFF of fewer in its first page N in its pages together. Whole numbers of up to 8 bits
- * give U8, of 9 to 16 U16 (never cut to 8 bits), all others F32. No EXIF rotation (TIFF's own is applied), no
- * ICC. Truncated or corrupt data is an error. *im is empty on failure, else the caller frees it.
- */
+/* Decodes JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy ([H,W] or [H,W,C]); the content decides which. Of
+ * several pictures in a file it takes the first (docs/DATA.md, "Images").
+ *
+ * channels 1: grey (RGB → L as Pillow's convert: (19595R+38470G+7471B+32768)>>16, also for 16 bits; float
+ * without the rounding). 3: RGB (grey replicated, palette looked up, alpha DROPPED not blended, CMYK
+ * converted by mx_cmyk_to_rgb). Any other N: the file must have N samples; if the first page of a TIFF has
+ * fewer, all its pages together must have N.
+ *
+ * Integers of up to 8 bits give U8, of 9 to 16 bits U16 (never cut to 8 bits), all others F32. EXIF rotation
+ * and ICC profiles are ignored (TIFF's own orientation is applied). Truncated or corrupt data is an error. On
+ * failure *im is empty; otherwise the caller frees it. */
 mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e);
-/* The same, then turned as the file's EXIF data say (JPEG, PNG, WebP), as Pillow's exif_transpose does. */
+/* The same, then turned as the file's EXIF data say (JPEG, PNG, WebP), like Pillow's exif_transpose. */
 mx_status mx_image_decode_turned(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e);
 typedef struct {
     int top, left, height, width;
 } mx_box;
 
-/* A part of a picture, chosen when its size is known but its samples are not decoded yet. */
+/* A part of a picture, chosen once its size is known and before its samples are decoded. */
 typedef struct {
-    mx_box (*choose)(void *user, int width, int height); /* inside the picture, not empty */
+    mx_box (*choose)(void *user, int width, int height); /* must return a box inside the picture, not empty */
     void *user;
-    bool fast; /* samples may differ a little: JPEGs without smooth upsampling and, as long as the part stays
-                  larger than out_w x out_h, at half, a quarter or an eighth of their size */
+    bool fast; /* samples may differ slightly: JPEGs without smooth upsampling, and at half, a quarter or an
+                  eighth of their size as long as the part stays larger than out_w x out_h */
     int out_w, out_h;
 } mx_part;
-/* As mx_image_decode, but *im need only hold the chosen part, at *box. Its samples are those of the whole
- * decode (unless fast). Only a baseline JPEG that ends with its end marker is decoded in part; damage
- * outside the part goes unnoticed there. */
+/* As mx_image_decode, but *im need only hold the chosen part, which is at *box. Its samples equal those of
+ * the whole decode (unless fast). Only a baseline JPEG that ends with its end marker is decoded in part;
+ * damage outside the part is then not noticed. */
 mx_status mx_image_decode_part(mx_image *im, mx_box *box, const void *bytes, size_t size, int channels,
                                const mx_part *part, mx_error *e);
-/* The whole from a file, turned as its EXIF data say when `turn`; the message names it. */
+/* Decodes a whole file, turned as its EXIF data say if `turn`. Messages name the file. */
 mx_status mx_image_read(mx_image *im, const char *path, int channels, bool turn, mx_error *e);
 
-/* 8-bit RGB or grey to a PNG or JPEG file in memory (free(*bytes)) or on disk (written whole or not at all).
- */
+/* Writes 8-bit RGB or grey as PNG or JPEG, into memory (free(*bytes)) or to disk (whole or not at all). */
 mx_status mx_image_encode_png(void **bytes, size_t *size, const mx_image *im, mx_error *e);
 mx_status mx_image_encode_jpeg(void **bytes, size_t *size, const mx_image *im, int quality, mx_error *e);
-mx_status mx_image_png_check(mx_error *e); /* can this build write them? */
+mx_status mx_image_png_check(mx_error *e); /* can this build write PNG? */
 mx_status mx_image_jpeg_check(mx_error *e);
-/* The format by the name's end: .png, .jpg or .jpeg. Can it be written here? */
+/* Can this build write the format of the name's ending (.png, .jpg or .jpeg)? */
 mx_status mx_image_write_check(const char *path, mx_error *e);
 mx_status mx_image_write(const mx_image *im, const char *path, mx_error *e);
 mx_status mx_image_write_png(const mx_image *im, const char *path, mx_error *e);
@@ -85,23 +87,23 @@ mx_status mx_image_write_jpeg(const mx_image *im, const char *path, int quality,
 
 typedef enum { MX_FILTER_BILINEAR, MX_FILTER_BICUBIC } mx_filter;
 
-/* Crops the box out, then resizes that copy to out's size (already made, same channels and type): the filter
- * never sees pixels outside the box. U8: Pillow's fixed-point arithmetic to the byte (horizontal pass first,
- * rounded to 8 bits, then vertical). U16 and F32: the same weights in float, no rounding between; U16 results
- * rounded and clipped to 0..65535. */
+/* Crops the box, then resizes that copy to the size of out, which is already made with the same channels and
+ * type. The filter never sees pixels outside the box. U8: Pillow's fixed-point arithmetic to the byte
+ * (horizontal pass first, rounded to 8 bits, then vertical). U16 and F32: the same weights in float, without
+ * rounding between the passes; U16 results are rounded and clipped to 0..65535. */
 mx_status mx_image_resize(mx_image *out, const mx_image *in, mx_box box, mx_filter filter, mx_error *e);
 
-/* torchvision's RandomResizedCrop: up to 10 tries in draw order area, ratio, top, left, then the centred
- * fallback. */
+/* torchvision's RandomResizedCrop: up to 10 tries, drawing area, ratio, top and left in this order, then the
+ * centred fallback. */
 mx_box mx_crop_draw(mx_rng *r, int width, int height, double scale_lo, double scale_hi, double ratio_lo,
                     double ratio_hi);
 
-/* The linear probe's crop (schedule.md 7): one draw, its sides cut to the image's. */
+/* The linear probe's crop (docs/TRAINING.md, "The probes"): one draw, with sides cut to the image's. */
 mx_box mx_crop_draw_once(mx_rng *r, int width, int height, double scale_lo, double scale_hi, double ratio_lo,
                          double ratio_hi);
 
-/* chw[c,y,x] = (value/range - mean[c])/std[c] in f32, mirrored when flip. chw [channels,H,W].
- * range: 255 for U8; for U16 and F32 as given. */
+/* chw[c,y,x] = (value/range - mean[c])/std[c] in f32, mirrored if flip. chw: [channels,H,W]. range: 255 for
+ * U8; as given for U16 and F32. */
 void mx_image_to_tensor(float *chw, const mx_image *im, bool flip, float range, const float *mean,
                         const float *std);
 

@@ -1,6 +1,5 @@
-/* Images from and to files: reading with a limit, writing beside the place and renaming, so that a picture is
- * there whole or not at all. Pictures are results that can be made again, so nothing is forced to the disk.
- */
+/* Images from and to files: reading with a limit; writing to a temporary file and renaming it, so that a
+ * picture is there whole or not at all. Pictures can be made again, so there is no fsync. */
 #include "base/temporary.h"
 #include "data/image_internal.h"
 #include "base/again.h"

@@ -1,23 +1,23 @@
-/* What the decoders share. Private to src/data. */
+/* Shared by the decoders. Private to src/data. */
 #ifndef MX_DATA_IMAGE_INTERNAL_H
 #define MX_DATA_IMAGE_INTERNAL_H
 
 #include "data/image.h"
 
-/* Decodes at the stored depth and with all channels of the file. *colours: how many of them, from the first
- * on, are colour or data; what lies behind is alpha or the like. channels: what the caller wants, for the
- * formats whose colours can be had in two ways (CMYK). *im is made by the decoder and freed by the caller on
- * failure. e is never NULL and holds no error yet. */
+/* Decodes at the stored depth with all channels of the file. *colours: how many leading channels are colour
+ * or data; the channels after them are alpha or similar. channels: what the caller wants, for formats whose
+ * colours can be read in two ways (CMYK). The decoder makes *im; the caller frees it, also on failure. e is
+ * never NULL and holds no error yet. */
 typedef mx_status mx_decode_function(mx_image *im, int *colours, const unsigned char *bytes, size_t size,
                                      int channels, mx_error *e);
-/* The same numbers from the header; palettes count as 3 channels. */
+/* The same numbers from the header. Palettes count as 3 channels. */
 typedef mx_status mx_probe_function(int *width, int *height, int *channels, const unsigned char *bytes,
                                     size_t size, mx_error *e);
 
-/* A file of *size bytes in memory, for the caller to free. im: 8-bit grey or RGB. quality: JPEG's 1..100. */
+/* Encodes to *size bytes in memory, which the caller frees. im: 8-bit grey or RGB. quality: JPEG's 1..100. */
 typedef mx_status mx_encode_function(void **bytes, size_t *size, const mx_image *im, int quality,
                                      mx_error *e);
-/* As mx_decode_function, the part at *box only where that can be done. */
+/* As mx_decode_function, but decodes only the part at *box where the format allows it. */
 typedef mx_status mx_decode_part_function(mx_image *im, mx_box *box, int *colours, const unsigned char *bytes,
                                           size_t size, int channels, const mx_part *part, mx_error *e);
 
@@ -25,17 +25,17 @@ typedef mx_status mx_decode_part_function(mx_image *im, mx_box *box, int *colour
 
 typedef struct {
     const char *name, *library;
-    const char *extension[MX_FORMAT_EXTENSIONS]; /* the first is what we write; then NULL */
+    const char *extension[MX_FORMAT_EXTENSIONS]; /* written files get the first; ends with NULL */
     bool (*is)(const unsigned char *bytes, size_t size);
-    mx_decode_function *decode; /* NULL, as all below: the library was not there when this was built */
-    mx_decode_part_function *decode_part; /* NULL: only whole */
+    mx_decode_function *decode; /* this and all below: NULL if the library was missing at build time */
+    mx_decode_part_function *decode_part; /* NULL: decodes only whole images */
     mx_probe_function *probe;
     mx_encode_function *encode; /* NULL: never written */
 } mx_format;
 
-/* The format by the file's first bytes, also one that this build lacks; NULL: none. */
+/* The format by the file's first bytes, even if this build lacks it. NULL: unknown. */
 const mx_format *mx_format_told(const unsigned char *bytes, size_t size);
-/* The same, one that this build has; else NULL and an error. */
+/* The same, but only formats that this build has; else NULL and an error. */
 const mx_format *mx_format_find(const unsigned char *bytes, size_t size, mx_error *e);
 
 bool mx_is_jpeg(const unsigned char *b, size_t n);
@@ -51,28 +51,28 @@ mx_decode_function mx_decode_jpeg, mx_decode_png, mx_decode_webp, mx_decode_tiff
     mx_decode_bmp, mx_decode_pnm, mx_decode_npy;
 mx_probe_function mx_probe_jpeg, mx_probe_png, mx_probe_webp, mx_probe_tiff, mx_probe_gif, mx_probe_bmp,
     mx_probe_pnm, mx_probe_npy;
-/* Bytes of a decoded sample, from the header; 4, the most, when it cannot be read. */
+/* Bytes of a decoded sample, from the header; 4, the largest, if the header cannot be read. */
 int mx_depth_npy(const unsigned char *bytes, size_t size);
 int mx_depth_pnm(const unsigned char *bytes, size_t size);
 mx_encode_function mx_encode_jpeg, mx_encode_png;
 
 size_t mx_pixel_size(mx_pixel type); /* bytes of a sample */
-float mx_half(uint16_t bits);        /* a float of 16 bits */
+float mx_half(uint16_t bits);        /* a 16-bit float as f32 */
 
-/* Turns and mirrors as EXIF's and TIFF's orientation 1..8 says (any other: 1), as Pillow's exif_transpose. On
- * failure *im stays as it is. */
+/* Turns and mirrors as an EXIF or TIFF orientation of 1..8 says (others: 1), like Pillow's exif_transpose. On
+ * failure *im is unchanged. */
 mx_status mx_image_turn(mx_image *im, int orientation, mx_error *e);
-bool mx_orientation_swaps(int orientation); /* width and height change places */
-/* The orientation that the EXIF data of a JPEG, PNG or WebP file give; 1 when they give none. */
+bool mx_orientation_swaps(int orientation); /* are width and height exchanged? */
+/* The orientation in the EXIF data of a JPEG, PNG or WebP file; 1 if there is none. */
 int mx_exif_orientation(const unsigned char *bytes, size_t size);
 
-/* Can an image of so many stored channels, the first `colours` of them colour or data, be had with that many?
- * Decoders ask as soon as the header is read, before memory is asked for and samples are decoded. */
+/* Can an image with `stored` channels, of which the first `colours` are colour or data, be converted to
+ * `channels`? Decoders ask this after the header, before they allocate memory and decode samples. */
 mx_status mx_channels_check(int stored, int colours, int channels, mx_error *e);
-/* To 1, 3 or N channels by the rules of mx_image_decode. */
+/* Converts to 1, 3 or N channels by the rules of mx_image_decode. */
 mx_status mx_image_convert(mx_image *im, int channels, int colours, mx_error *e);
 
-/* rgb [n,3] from cmyk [n,stride], samples as ink (255 is full); inverted: as Adobe's JPEGs store them. */
+/* rgb [n,3] from cmyk [n,stride]. Samples are amounts of ink (255 is full); inverted: as in Adobe's JPEGs. */
 void mx_cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t n, size_t stride, bool inverted);
 
 #endif

@@ -1,5 +1,6 @@
-/* Finding out how a list is written. A header is known by its names or by naming no image where the line
- * behind it does; the column of the images also by what stands in it. See list_layout.h. */
+/* Finds the layout of a list. The first line is a header if it has known column names, or if it names no
+ * image but the next line does. The column of the images is found by name or by its content. See
+ * list_layout.h. */
 #include "data/list_layout.h"
 #include "data/text.h"
 
@@ -8,8 +9,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-/* Names of columns in small letters, words joined by _. Those behind the gap count where none before it is
- * there. */
+/* Column names in small letters, with words joined by _. Those after the gap are used only if none before it
+ * is found. */
 static const char *const paths[] = {
     "path",       "file",      "filename",   "file_name",  "filepath",       "image",
     "image_path", "img",       "name",       "",           "paths",          "files",
@@ -27,7 +28,7 @@ static const char *const labels[] = {"label",     "class",         "class_name",
 static const char *const parts[] = {"split",    "subset", "partition", "data_split", "dataset_split",
                                     "data_set", "set",    "dataset",   "phase",      NULL};
 
-/* 2: one of the names before the gap, 1: behind it, 0: none. "Image Path" is image_path. */
+/* 2: one of the names before the gap, 1: after it, 0: none. "Image Path" is image_path. */
 static int known(const char *name, const char *const *list) {
     char plain[32];
     size_t n = strlen(name);
@@ -79,7 +80,7 @@ static int cut_at_space(char *line, char **field) {
     return 2;
 }
 
-/* Undoes the quotes of the field at p; what stands behind it, NULL when there is no last quote. */
+/* Removes the quotes of the field at p. Returns what follows it, or NULL if the last quote is missing. */
 static char *unquote(char *p) {
     char *out = p, *last = (char *)(uintptr_t)closing(p);
     if (!last) return NULL;
@@ -101,7 +102,7 @@ int mx_list_cut(char *line, char separator, char **field) {
         if (is_quoted(p, separator)) {
             if (!(p = unquote(p))) return -1;
             while (*p == ' ') p++;
-            if (*p && *p != separator) return -1; /* something behind the closing quote */
+            if (*p && *p != separator) return -1; /* something after the closing quote */
         } else {
             char *start = p, *end = p += strcspn(p, (char[]){separator, 0});
             while (end > start && end[-1] == ' ') end--;
@@ -166,7 +167,8 @@ typedef struct {
     const char *line;
     char separator;
     char *first[MX_FIELDS], *second[MX_FIELDS];
-    int n, behind; /* fields of each; behind 0: there is no second line of that width */
+    int n, behind; /* fields of each line; behind (the second line) 0: there is no second line of that
+                      width */
 } lines;
 
 /* The column that an option names, -1 after an error. */
@@ -183,7 +185,7 @@ static int named(const lines *l, const char *option, const char *name, bool head
     return -1;
 }
 
-/* The best column by its name, `not` left out; images: by what stands in it too. -1: none. */
+/* The best column by name, except `not`; images: by content too. -1: none. */
 static int by_name(const lines *l, const char *const *list, int not, bool images) {
     int best = -1, most = 0;
     for (int i = 0; i < l->n; i++) {
@@ -194,7 +196,7 @@ static int by_name(const lines *l, const char *const *list, int not, bool images
     return best;
 }
 
-/* The only column in which an image stands; -1: none, -2: several. */
+/* The only column that holds an image; -1: none, -2: several. */
 static int by_content(const lines *l, char *const *field, int n) {
     int at = -1;
     for (int i = 0; i < n; i++)
@@ -202,8 +204,8 @@ static int by_content(const lines *l, char *const *field, int n) {
     return at;
 }
 
-/* Is the first line a header though none of its names is known? Where it has no image the line behind it has
- * one. ",1" is none: an image's name was left out. */
+/* Is the first line a header although none of its names is known? Yes if it has no image where the next line
+ * has one. ",1" is not a header: an image's name is missing. */
 static bool unknown_header(const lines *l) {
     int at = by_content(l, l->second, l->behind);
     int64_t number;

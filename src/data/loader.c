@@ -1,13 +1,13 @@
-/* The loader: files to an ordered stream of batches, by threads that run ahead of training.
+/* The loader: turns files into an ordered stream of batches, with threads that work ahead of training.
  *
- * Workers take single samples, in order, from one counter ("ticket") and decode each into its place of a ring
- * of batches; the consumer waits for the batch at the head. A sample is a function of its ticket, so neither
- * the number of workers nor their timing can change a byte; only the consumer looks at broken files, in
- * sample order. Because tickets are drawn in order under the lock, one permutation (4 bytes an image) serves
- * every worker: the epoch's is made by whoever draws its first ticket, and the file's number travels with the
- * ticket.
+ * Workers take single samples, in order, from one counter ("ticket") and decode each into its place in a ring
+ * of batches. The consumer waits for the batch at the head. A sample is a function of its ticket, so neither
+ * the number of workers nor their timing can change a byte. Only the consumer handles broken files, in sample
+ * order. Tickets are drawn in order under the lock, so one permutation (4 bytes per image) serves all
+ * workers: the worker that draws the first ticket of an epoch makes it, and each ticket carries its file's
+ * number.
  *
- * The batch handed out last stays in the ring until the next call, so the ring is ahead + 1 batches long. */
+ * The last batch returned stays in the ring until the next call, so the ring has ahead + 1 batches. */
 #include "base/arena.h"
 #include "base/clock.h"
 #include "data/index.h"

@@ -1,6 +1,6 @@
-/* A look at a few images before a run begins: do they decode with the channels asked for, and which values do
- * they hold? Every kind (number of channels) of the index is tried, since one image of each tells of all
- * others. Nothing is kept; what is found here is said by run/check_data.c. */
+/* Checks a few images before a run starts: can they be decoded with the requested channels, and which values
+ * do they hold? It tries every kind (number of channels) in the index, since one image of a kind represents
+ * all others. Nothing is kept; run/check_data.c reports the findings. */
 #include "data/look.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* Mixup and CutMix with soft targets, on a normalised batch. Source: augment.md (c); Zhang et al., "mixup",
- * 2018; Yun et al., "CutMix", 2019; timm's conventions. */
+/* Mixup and CutMix with soft targets, on a normalised batch. See docs/AUGMENT.md, "Mixup and CutMix"; Zhang
+ * et al., "mixup", 2018; Yun et al., "CutMix", 2019. Conventions as in timm. */
 #ifndef MX_DATA_MIXUP_H
 #define MX_DATA_MIXUP_H
 
@@ -10,34 +10,34 @@
 #include "base/status.h"
 
 typedef enum {
-    MX_MIXUP_BATCH, /* one draw for the batch */
-    MX_MIXUP_PAIR,  /* one for an image and its partner */
-    MX_MIXUP_ELEM   /* one for each image */
+    MX_MIXUP_BATCH, /* one draw per batch */
+    MX_MIXUP_PAIR,  /* one per image and partner */
+    MX_MIXUP_ELEM   /* one per image */
 } mx_mixup_mode;
 
 typedef struct {
     double mixup, cutmix; /* alpha of Beta(alpha, alpha); 0: off */
     double
-        cutmix_minmax[2]; /* side of the box as a share of the image's, instead of cutmix's alpha; 0,0: off */
-    double probability;   /* that a draw mixes at all */
-    double switch_probability; /* of cutmix where both are on */
+        cutmix_minmax[2]; /* side of the box as a share of the image's, replaces cutmix's alpha; 0,0: off */
+    double probability;   /* that an image is mixed at all */
+    double switch_probability; /* of cutmix, if both are on */
     double smoothing;
     mx_mixup_mode mode;
 } mx_mixup;
 
-/* What one draw says: the image keeps weight lambda; cut: the box comes from the partner, else all is
- * blended. */
+/* The result of one draw. The image keeps weight lambda. cut: the box comes from the partner; else the two
+ * are blended. */
 typedef struct {
     double lambda;
     bool cut;
     int top, bottom, left, right; /* of the box, end excluded */
 } mx_mix_draw;
 
-/* Does m mix images at all? Then batches must be even. */
+/* Does m mix images at all? If so, batches must be even. */
 bool mx_mixup_on(const mx_mixup *m);
 mx_mix_draw mx_mixup_draw(const mx_mixup *m, int height, int width, mx_rng *r);
-/* images [B,Ch,H,W] in place, image i with image B-1-i; labels [B]; targets [B,classes] out. Draws from
- * (seed, MX_RNG_MIXUP, step, micro). */
+/* Mixes images [B,Ch,H,W] in place, image i with image B-1-i. labels: [B]; targets [B,classes] is the output.
+ * Draws from (seed, MX_RNG_MIXUP, step, micro). */
 mx_status mx_mixup_apply(const mx_mixup *m, float *images, const int32_t *labels, float *targets, int batch,
                          int channels, int height, int width, int classes, uint64_t seed, uint64_t step,
                          uint32_t micro, mx_error *e);

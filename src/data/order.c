@@ -1,10 +1,10 @@
-/* The order of an epoch: a permutation of the data set that is a function of (seed, epoch) only, so that the
- * stream is the same for any number of workers and a resumed run needs nothing but its step.
+/* The order of an epoch: a permutation of the data set that is a function of (seed, epoch) only. So the
+ * stream is the same for any number of workers, and a resumed run needs only its step.
  *
- * Most sources: a full shuffle. Tar shards: reading all of them at random would seek for every image, so the
- * shards are shuffled and their samples go through WebDataset's shuffle buffer (formats.md (d)). The buffer
- * needs no memory of its own: slot t..t+B-1 of the sequence is the buffer after t samples have left it, and
- * the sample that leaves swaps places with slot t. */
+ * Most sources are fully shuffled. Reading tar shards at random would seek for every image, so the shards are
+ * shuffled and their samples pass through WebDataset's shuffle buffer (docs/DATA.md). The buffer needs no
+ * extra memory: slots t..t+B-1 of the sequence are the buffer after t samples have left it, and the sample
+ * that leaves is swapped with slot t. */
 #include "data/source.h"
 
 #include <math.h>

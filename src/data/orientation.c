@@ -1,9 +1,9 @@
-/* Pictures turned as EXIF's orientation says. TIFF's own is always applied (Pillow does when it loads one);
- * that of JPEG, PNG and WebP files only on request (--exif-orientation), since torchvision leaves it.
+/* Turns pictures as EXIF's orientation says. TIFF's own orientation is always applied (as Pillow does on
+ * loading). That of JPEG, PNG and WebP files is applied only on request (--exif-orientation), since
+ * torchvision ignores it.
  *
- * The tag lies in a small TIFF directory inside the file: JPEG's APP1 segment "Exif", PNG's chunk eXIf,
- * WebP's chunk EXIF. What is damaged there is taken for no orientation. Source: CIPA DC-008
- * (Exif 2.32), 4.6.4. */
+ * The tag is in a small TIFF directory inside the file: JPEG's APP1 segment "Exif", PNG's chunk eXIf, WebP's
+ * chunk EXIF. A damaged tag counts as no orientation. Source: CIPA DC-008 (Exif 2.32), 4.6.4. */
 #include "data/image_internal.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
-/* What this program itself leaves inside a folder of images: the folder of a run (its pictures are no data),
- * and the features that embed wrote. `cd photos; mixmae pretrain --data . --output run` must find the same
- * images when it goes on, and no class "run" afterwards. */
+/* Finds what this program itself leaves in a folder of images: a run's folder (its pictures are not data) and
+ * features written by embed. `cd photos; mixmae pretrain --data . --output run` must find the same images on
+ * resuming, and no class "run" later. */
 #include "data/index.h"
 #include "base/again.h"
 

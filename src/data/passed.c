@@ -1,6 +1,6 @@
-/* What a data set's folder holds beside the images that are read, see passed.h: nothing may be left out
- * without a word. Kinds are told by content, so that a HEIC called .jpg is named as such; magic numbers as in
- * the formats' own descriptions. */
+/* Counts files of a data set's folder that are not images, see passed.h. Nothing is skipped without a word.
+ * Kinds are detected by content, so a HEIC called .jpg is reported as HEIC. Magic numbers are from the
+ * formats' own descriptions. */
 #include "data/passed.h"
 
 #include "data/image_internal.h"
@@ -125,7 +125,7 @@ static bool is_raw_name(const char *name) {
     return is_in(ending(name), raw);
 }
 
-/* Formats that nothing but their name tells, or whose files may be damaged. */
+/* Formats that only the name shows, or whose files may be damaged. */
 static const char *by_ending(const char *ext) {
     static const char *const known[][2] = {{"heic", "HEIC"},     {"heif", "HEIF"},     {"avif", "AVIF"},
                                            {"jp2", "JPEG 2000"}, {"j2k", "JPEG 2000"}, {"jpx", "JPEG 2000"},

@@ -1,14 +1,14 @@
-/* What the files of an index are: size, time, and the header's width, height and channels; and whether all
- * that still holds. Runs on threads, since it waits for disks; the results lie at fixed places, so threads
- * change nothing.
+/* Looks up the files of an index: size, time, and the header's width, height and channels; and checks whether
+ * all of that is still current. Runs on threads, since it waits for disks. Results have fixed places, so
+ * threads change nothing.
  *
- * When is a cached index current? Every folder must have the modification time it had: adding, removing or
- * renaming a file changes that. Rewriting a file in place does not, so files are asked too: all of them up to
- * MX_CHECK_ALL (a second or so), above that MX_CHECK_SOME spread evenly, because asking millions on a network
- * disk would take longer than it is worth; mx_dataset_bytes notices the rest when it reads them. A folder
- * changed less than MX_RACY before the listing began may have changed again within the same tick of the file
- * system's clock: not current. Times ahead of this machine's clock (a server's) count the same. Then the
- * folder is listed again, and only new and changed files are opened. */
+ * When is a cached index current? Every folder must have its old modification time: adding, removing or
+ * renaming a file changes that. Rewriting a file in place does not, so files are checked too: all of them up
+ * to MX_CHECK_ALL (a second or so), above that MX_CHECK_SOME spread evenly, because checking millions on a
+ * network disk would take too long; mx_dataset_bytes finds other changes on reading. A folder changed less
+ * than MX_RACY before the listing may have changed again within the same tick of the file system's clock: not
+ * current. Times ahead of this machine's clock (from a server) count the same. If the index is not current,
+ * the folder is listed again, and only new and changed files are opened. */
 #include "base/again.h"
 #include "base/parallel.h"
 #include "data/image_internal.h"
@@ -88,8 +88,8 @@ static bool try_header(probe *p, int fd, char *buffer, size_t want, mx_entry *f)
     return true;
 }
 
-/* Most headers lie in the first 4 KiB, all but a few in the first 64; TIFF may keep its own at the end, and a
- * JPEG may begin with a long profile. */
+/* Most headers are in the first 4 KiB, nearly all in the first 64. TIFF may have its directory at the end,
+ * and a JPEG may start with a long profile. */
 static void read_header(probe *p, const char *path, mx_entry *f) {
     if (!f->size || f->size > MX_INDEX_FILE_MAX) return;
     size_t size = (size_t)f->size, head = size < MX_PROBE_HEAD ? size : MX_PROBE_HEAD;

@@ -1,5 +1,5 @@
-/* RandAugment: which operations, how strong, in which order. See randaugment.h; arguments by level from
- * augment.md (b), "Level → argument". Runs in the loader's workers on the cropped 8-bit image. */
+/* RandAugment: which operations, how strong, in which order. See randaugment.h, and docs/AUGMENT.md,
+ * "RandAugment", for the arguments by level. Runs in the loader's workers on the cropped 8-bit image. */
 #include "data/randaugment.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* The bytes of one sample, from a file of its own or from inside a larger one, and its picture. Called by the
- * loader's workers at once. */
+/* Reads the bytes of one sample, from its own file or from inside a larger one, and decodes its picture. The
+ * loader's workers call this concurrently. */
 #include "data/image_internal.h"
 #include "data/source.h"
 #include "base/again.h"
@@ -77,7 +77,7 @@ mx_status mx_dataset_bytes(const mx_dataset *d, int64_t i, void **buffer, size_t
 
 bool mx_dataset_raw(const mx_dataset *d) { return d->index.kind == MX_SOURCE_CIFAR; }
 
-/* CIFAR's record without its label: planes of red, green and blue, row by row (formats.md (e)). */
+/* CIFAR's record without its label: planes of red, green and blue, row by row. */
 static mx_status from_planes(mx_image *im, const unsigned char *planes, size_t size, int channels,
                              mx_error *e) {
     mx_error own = {0};

@@ -1,10 +1,10 @@
-/* Pillow's resize: separable, antialiased, horizontal pass first. Bytes go through Pillow's fixed-point
- * arithmetic and equal its result; 16-bit and float samples take the same weights in float. Built for one
- * photograph of about 500x375 to 224x224 at a time in each of the loader's workers. Source: augment.md (a),
- * "Pillow resize".
+/* Pillow's resize: separable, antialiased, horizontal pass first. Bytes use Pillow's fixed-point arithmetic
+ * and equal its result; 16-bit and float samples use the same weights in float. Optimised for one photograph
+ * of about 500x375 to 224x224 at a time in each of the loader's workers. See docs/AUGMENT.md, "The arithmetic
+ * of crop, resize and normalisation".
  *
- * The box is a pointer and a row length into the source: as good as a copy, since the weights are made for
- * the box alone and so never reach outside it. */
+ * The box is a pointer and a row length into the source. That equals a copy, since the weights are made for
+ * the box alone and never reach outside it. */
 #include "data/image_internal.h"
 #include "data/resize.h"
 
@@ -96,7 +96,7 @@ static void turn(uint8_t *restrict turned, const uint8_t *in, size_t stride, siz
     }
 }
 
-/* One result sample of MX_LANES rows; taps lie c samples apart */
+/* One result sample of MX_LANES rows; taps are c samples apart */
 static inline void lanes8(uint8_t *restrict out, const uint8_t *restrict p, size_t c, const int32_t *w,
                           int n) {
     int32_t acc[MX_LANES];

@@ -1,4 +1,4 @@
-/* What the files of resizing share. Private to src/data. */
+/* Shared by the files of resizing. Private to src/data. */
 #ifndef MX_DATA_RESIZE_H
 #define MX_DATA_RESIZE_H
 
@@ -6,20 +6,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MX_RESIZE_BITS 22 /* of a weight, behind the point */
+#define MX_RESIZE_BITS 22 /* fraction bits of a weight */
 
 /* The weights of one axis. */
 typedef struct {
-    int out;        /* 0: this axis keeps its size, nothing to do */
-    int taps;       /* most weights of one result */
+    int out;        /* 0: this axis keeps its size */
+    int taps;       /* most weights of any result */
     int *first, *n; /* [out] first source sample and number of weights */
-    int32_t *fixed; /* [out][taps] weight * 2^22, rounded half away from zero: for bytes */
-    float *real;    /* [out][taps]: for the other types */
+    int32_t *fixed; /* for bytes: [out][taps] weight * 2^22, rounded half away from zero */
+    float *real;    /* for the other types: [out][taps] */
 } mx_axis;
 
-/* out [rows][a->out][3] from in [rows][columns][3], rows `stride` bytes apart: resize.c's horizontal pass, to
- * the byte. False, and nothing is written, where this machine or these weights do not suit it. rows may be
- * followed by `stride` - 3 * columns readable bytes; behind the last row nothing is read. */
+/* Horizontal pass of resize.c, to the byte: out [rows][a->out][3] from in [rows][columns][3], with rows
+ * `stride` bytes apart. Returns false and writes nothing if this machine or these weights do not suit it.
+ * Rows may be followed by `stride` - 3 * columns readable bytes. It reads nothing past the last row. */
 bool mx_resize_rgb_across(uint8_t *out, const uint8_t *in, size_t stride, int rows, int columns,
                           const mx_axis *a);
 

@@ -12,10 +12,10 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define MX_PAD 32 /* bytes that may be read behind a row */
+#define MX_PAD 32 /* bytes that may be read after a row */
 
 typedef struct {
-    int16_t *low, *high; /* [out][taps], taps a multiple of 4, 0 behind the last */
+    int16_t *low, *high; /* [out][taps], taps a multiple of 4, 0 after the last */
     int taps;
 } halves;
 
@@ -70,14 +70,14 @@ __attribute__((target("avx2"))) static void two_rows(uint8_t *to_a, uint8_t *to_
         const size_t from = (size_t)x->first[i] * 3, w = (size_t)i * (size_t)s->taps;
         const __m256i v = pixel(a + from, b + from, s->low + w, s->high + w, x->n[i]);
         const int32_t pa = _mm256_extract_epi32(v, 0), pb = _mm256_extract_epi32(v, 4);
-        memcpy(to_a + 3 * i, &pa, 3); /* not 4: what lies behind the row may be done already */
+        memcpy(to_a + 3 * i, &pa, 3); /* not 4: the bytes after the row may already be written */
         memcpy(to_b + 3 * i, &pb, 3);
     }
 }
 
 static bool usable(const mx_axis *a) { return __builtin_cpu_supports("avx2") && a->taps <= 250; }
 
-/* Row y, with MX_PAD readable bytes behind it: in place where the rows below are long enough, else copied. */
+/* Row y, followed by MX_PAD readable bytes: in place if the next rows are long enough, else copied. */
 static const uint8_t *padded_row(uint8_t *copy, const uint8_t *in, size_t stride, int rows, size_t bytes,
                                  int y) {
     if ((size_t)(rows - 1 - y) * stride >= MX_PAD) return in + (size_t)y * stride;

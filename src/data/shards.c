@@ -1,4 +1,4 @@
-/* Names of tar shards: WebDataset's patterns (formats.md (d)), folders of shards, and which of them are for
+/* Names of tar shards: WebDataset's patterns (docs/DATA.md), folders of shards, and which of them are for
  * training. */
 #include "data/shards.h"
 #include "data/source.h"
@@ -83,7 +83,7 @@ static mx_status add_range(mx_names *n, int before, const char *pattern, const c
     return s;
 }
 
-/* Replaces the first group of pattern; alternatives are cut at the commas of its own level. */
+/* Replaces the first group of pattern. Alternatives are split at the commas of the same level. */
 static mx_status expand_first(mx_names *n, const char *pattern, mx_error *e) {
     const char *open = strchr(pattern, '{'), *close = open ? closing(open) : NULL;
     if (!open) return mx_names_take(n, strdup(pattern), e);

@@ -1,9 +1,9 @@
-/* Where the samples of a data set come from, private to src/data.
+/* Where the samples of a data set come from. Private to src/data.
  *
- * A source is found (sources.c tells the kinds apart and names the files of a split), then listed: its lister
- * fills an mx_index with samples, labels and class names. After that all sources are alike: dataset.c serves
- * the index, read.c reads the bytes, order.c shuffles, the loader knows nothing of kinds. Layouts:
- * formats.md (d) and (e), docs/DATA.md. */
+ * A source is first found: sources.c detects its kind and names the files of a split. Then it is listed: its
+ * lister fills an mx_index with samples, labels and class names. From then on all sources are alike:
+ * dataset.c serves the index, read.c reads the bytes, order.c shuffles, and the loader does not know the
+ * kind. Layouts: docs/DATA.md. */
 #ifndef MX_DATA_SOURCE_H
 #define MX_DATA_SOURCE_H
 
@@ -19,44 +19,44 @@ typedef enum { /* the numbers are in cache files: append only */
                MX_SOURCE_KINDS
 } mx_source_kind;
 
-/* How a folder is read that may be a set in parts or a set of classes; by the prefix. */
+/* How to read a folder that may be a set in parts or a set of classes. The prefix decides. */
 typedef enum {
-    MX_READ_TELL,   /* none: as its names and siblings say, or refused */
-    MX_READ_FOLDER, /* folder: the same, but where nothing tells all of it is one set */
-    MX_READ_PARTS,  /* split: its train, val and test are parts, whatever else there is */
+    MX_READ_TELL,   /* no prefix: by its names and siblings; an error if they do not decide */
+    MX_READ_FOLDER, /* folder: the same, but one undivided set if they do not decide */
+    MX_READ_PARTS,  /* split: its train, val and test are parts, whatever else it contains */
     MX_READ_CLASSES /* classes: it has no parts */
 } mx_reading;
 
 #define MX_CIFAR_RECORD 3072 /* bytes: 32x32 planes of red, green, blue */
 
-/* One split of one source. Strings are its own, paths relative to root or absolute. */
+/* One split of one source. Owns its strings. Paths are relative to root or absolute. */
 typedef struct {
     mx_source_kind kind;
     char *given; /* what the user wrote, for messages */
     char *root;  /* the folder that is opened */
-    char **file; /* annotations, list, record files or shards, in order; of a folder that is opened with all
-                    its parts: those, the class folders being below them */
+    char **file; /* annotations, list, record files or shards, in order; for a folder opened with all its
+                    parts: the parts, which hold the class folders */
     int64_t files, file_room;
     char *images;  /* Places: the folder of the images, with a slash, or "" */
-    char *classes; /* file of class names, NULL when there is none */
+    char *classes; /* file of class names, or NULL */
     mx_reading reading;
-    char *image_column, *label_column; /* of a list, as given; NULL: found by their names */
-    mx_split rows;                     /* of a list with a column for it: the part whose lines are read */
-    char *note;                        /* what the user should know of the choice, or NULL */
+    char *image_column, *label_column; /* of a list, as given; NULL: found by name */
+    mx_split rows;                     /* of a list with a column of parts: the part to read */
+    char *note;                        /* what the user should know about the choice, or NULL */
 } mx_source;
 
 void mx_source_free(mx_source *s);
-/* A copy of path is the next of s->file. */
+/* Appends a copy of path to s->file. */
 mx_status mx_source_add(mx_source *s, const char *path, mx_error *e);
-/* What stands at r->spec ("PATH" or "PREFIX:PATH"). *found false with MX_OK: the source has no such split. */
+/* Finds the source at r->spec ("PATH" or "PREFIX:PATH"). *found false with MX_OK: it has no such split. */
 mx_status mx_source_find(mx_source *s, bool *found, const mx_data_request *r, mx_split split, mx_error *e);
-/* Names the split to the cache: kind, real path of root, files (free it); NULL: out of memory. */
+/* Identifies the split for the cache: kind, real path of root, files (free it); NULL: out of memory. */
 char *mx_source_identity(const mx_source *s);
 
-/* What each kind offers.
- * sign: the name of the file by which one sees that the folder holds this kind (free it), NULL: it does not.
- * find: fills s but for given; *found as above. The prefix says that it must be there, so nothing is an
- * error. list: fills x with the split's samples; every file that was read for it is in x->folder. */
+/* The functions of each kind. sign: the name of the file that shows that the folder holds this kind (free
+ * it); NULL: it does not. find: fills s except given; *found as above. The prefix says that the source must
+ * exist, so finding nothing is an error. list: fills x with the split's samples; adds every file that it read
+ * to x->folder. */
 typedef char *mx_source_sign(const char *folder);
 typedef mx_status mx_source_finder(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e);
 typedef mx_status mx_source_lister(mx_index *x, const mx_source *s, int root_fd, mx_error *e);
@@ -64,21 +64,22 @@ mx_source_sign mx_sign_inat, mx_sign_places, mx_sign_cifar, mx_sign_tar;
 mx_source_finder mx_find_inat, mx_find_places, mx_find_cifar, mx_find_list, mx_find_tar;
 mx_source_lister mx_list_folder, mx_list_inat, mx_list_places, mx_list_cifar, mx_list_list, mx_list_tar;
 
-/* The readers of files, which trust nothing; also for the fuzzers. bytes end with a 0 and may be changed. */
+/* Parsers, also used by the fuzzers; they trust nothing. bytes end with a 0 and may be changed. */
 typedef struct {
-    int root_fd;                             /* where the images lie, -1: unknown */
+    int root_fd;                             /* folder of the images, -1: unknown */
     const char *image_column, *label_column; /* as in mx_data_request */
-    mx_split rows;                           /* which part's, where a column tells */
+    mx_split rows;                           /* the part to read, if there is a column of parts */
 } mx_list_how;
-/* Classes that x has already are those of classes.txt. */
+/* If x already has classes, they are those of classes.txt. */
 mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how *how, mx_error *e);
 mx_status mx_inat_parse(mx_index *x, const char *bytes, size_t size, mx_error *e);
 mx_status mx_places_parse(mx_index *x, const char *images, char *bytes, size_t size, mx_error *e);
-/* What all shards of a data set hold together, and the first of what is not used. */
+/* What the shards of a data set contain together, and the first examples of what is not used. */
 typedef struct {
-    int64_t most; /* the largest label, -1 at first */
+    int64_t most; /* the largest label; starts at -1 */
     int64_t labelled, unlabelled;
-    int64_t without, further, apart; /* samples without an image; pictures beside it; labels without one */
+    int64_t without, further, apart; /* samples without an image; additional pictures of a sample; labels
+                                        without an image */
     char first_without[MX_QUOTE], first_further[MX_QUOTE], first_apart[MX_QUOTE];
 } mx_tar_counts;
 /* One shard of `size` bytes, the last of x->folder. */
@@ -90,14 +91,14 @@ struct mx_dataset {
     mx_source source;
     int root_fd;
     uint64_t fingerprint;
-    int64_t *run; /* [runs + 1]: where the samples of each shard begin; NULL but for tar sources */
+    int64_t *run; /* [runs + 1]: where the samples of each shard start; NULL except for tar sources */
     int64_t runs;
-    _Atomic int *holder_fd; /* [index.folders] of the files that hold samples, -1 until read; NULL: too many
+    _Atomic int *holder_fd; /* [index.folders] of the files that hold samples, -1 until opened; NULL: too many
                                to keep open */
-    bool turn;              /* as EXIF data say */
+    bool turn;              /* turn pictures as EXIF data say */
 };
 
-/* Makes fingerprint and runs fit the index: after opening and after every change. */
+/* Updates fingerprint and runs to the index, after opening and after every change. */
 mx_status mx_dataset_settle(mx_dataset *d, mx_error *e);
 
 #endif

@@ -1,6 +1,6 @@
-/* CIFAR-10 and CIFAR-100 in their binary files (formats.md (e)): records of a label (CIFAR-100: a coarse and
- * a fine one, of which the fine counts) and 3072 bytes of planes. The labels are read once; the planes stay
- * where they are (read.c). */
+/* CIFAR-10 and CIFAR-100 in their binary files: records of a label (CIFAR-100: a coarse and a fine one;
+ * the fine one is used) and 3072 bytes of planes. The labels are read once; the planes stay in the file
+ * (read.c). */
 #include "data/source.h"
 #include "data/text.h"
 #include "base/again.h"

@@ -1,5 +1,5 @@
-/* The source that most people have: a folder of images, flat or in class folders (ImageNet's layout,
- * formats.md (e)). walk.c lists it; here labels are found. */
+/* The most common source: a folder of images, flat or in class folders (ImageNet's layout). walk.c lists it;
+ * this file finds the labels. */
 #include "data/source.h"
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static void free_groups(group *g, int64_t n) {
     free(g);
 }
 
-/* Where s->file names parts: what of path is behind its part, NULL when it lies in none. Else path. */
+/* If s->file names parts: the path after its part, NULL if it is in none. Else path. */
 static const char *inside_part(const mx_source *s, const char *path) {
     size_t n = strcspn(path, "/");
     for (int64_t k = 0; k < s->files; k++)
@@ -35,8 +35,8 @@ static const char *class_folder(const char *path, size_t *length) {
     return slash ? path : NULL;
 }
 
-/* The class folders in path order, of parts one after the other; none when a file lies in root itself, or in
- * a part. False: no memory. */
+/* The class folders in path order, part by part. None if a file is directly in the root or in a part. False:
+ * out of memory. */
 static bool find_groups(const mx_index *x, const mx_source *s, group **out, int64_t *count) {
     group *g = NULL;
     int64_t n = 0, room = 0;
@@ -44,7 +44,7 @@ static bool find_groups(const mx_index *x, const mx_source *s, group **out, int6
     for (int64_t i = 0; i < x->files; i++) {
         size_t length = 0;
         const char *path = inside_part(s, x->names + x->file[i].name);
-        if (!path) continue; /* beside the parts: no label */
+        if (!path) continue; /* next to the parts: no label */
         if (!(path = class_folder(path, &length))) {
             free_groups(g, n);
             return true;

@@ -1,9 +1,9 @@
-/* iNaturalist 2018 and 2019 (formats.md (e)): train20YY.json and val20YY.json in the root. Annotations are
- * joined to images on ids, whatever their order; the class is category_id.
+/* iNaturalist 2018 and 2019: train20YY.json and val20YY.json in the root. Annotations are joined to images by
+ * id, in any order; the class is category_id.
  *
- * A training file is well over 100 MB, and as one tree of jansson's it would take several times that. So only
- * the outermost object and its arrays are walked here, and jansson reads one element at a time: beside the
- * file itself (at most 2 GiB) a reader holds 16 bytes an image and an annotation. */
+ * A training file is well over 100 MB, and a jansson tree of it would take several times that. So this file
+ * walks only the outermost object and its arrays, and jansson reads one element at a time. In addition to the
+ * file (at most 2 GiB) a reader holds 16 bytes per image and per annotation. */
 #include "data/source.h"
 #include "data/text.h"
 #include "base/again.h"
@@ -163,7 +163,7 @@ static mx_status take_category(reading *r, const json_t *v) {
     return s ? s : add_pair(&r->categories, id, (int64_t)r->x->class_name[r->x->classes - 1], r->e);
 }
 
-/* A key and the colon behind it; NULL after an error. The caller frees it. */
+/* A key and the colon after it; NULL after an error. The caller frees it. */
 static json_t *next_key(reading *r) {
     json_t *key = next_value(r);
     if (key && !json_is_string(key))

@@ -98,7 +98,7 @@ static mx_status settle_names(reading *r, mx_error *e) {
     return s;
 }
 
-/* The next line, with those behind it over which a quoted field goes on. *number: of its first line. */
+/* The next line, joined with the lines on which a quoted field continues. *number: of the first of them. */
 static char *next_record(mx_lines *l, char separator, size_t *length, int64_t *number) {
     char *line = mx_lines_next(l, length);
     *number = l->number;
@@ -185,11 +185,11 @@ mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how
     return s;
 }
 
-/* Does the list itself hold lines of such a held-out part? */
+/* Does the list itself contain lines of such a held-out part? */
 static bool has_rows(const mx_source *s, const char *name, mx_split split) {
     const mx_list_how how = {-1, s->image_column, s->label_column, split};
     mx_list_layout o = {.part = -1};
-    mx_error ignored = {0}; /* listing it says what is wrong */
+    mx_error ignored = {0}; /* listing reports the problem */
     char *bytes = NULL;
     size_t size;
     int64_t count[4];
@@ -202,8 +202,8 @@ static bool has_rows(const mx_source *s, const char *name, mx_split split) {
     return yes;
 }
 
-/* FILE itself; and beside a list of the training part ("train.csv", "Training_labels.csv") the one of another
- * part, named alike. */
+/* FILE itself; and next to a list of the training part ("train.csv", "Training_labels.csv") the list of
+ * another part with a similar name. */
 mx_status mx_find_list(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     s->root = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");

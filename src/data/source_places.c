@@ -1,5 +1,5 @@
-/* Places205 and Places365 as they are downloaded: list files beside folders of images (formats.md (e)). Class
- * names hold slashes (a/apartment_building/outdoor), so a label comes from the list, never from a folder. */
+/* Places205 and Places365 as downloaded: list files next to folders of images. Class names contain slashes
+ * (a/apartment_building/outdoor), so a label comes from the list, never from a folder. */
 #include "data/source.h"
 #include "data/text.h"
 #include "base/again.h"
@@ -18,7 +18,7 @@ static bool there(const char *folder, const char *name) {
     return yes;
 }
 
-/* The first of names (NULL ends them) that is there. */
+/* The first of names (ended by NULL) that exists. */
 static const char *first_there(const char *folder, const char *const *names) {
     for (; *names; names++)
         if (there(folder, *names)) return *names;
@@ -76,7 +76,7 @@ mx_status mx_find_places(mx_source *s, bool *found, const char *path, mx_split s
     return mx_source_add(s, list, e);
 }
 
-/* "/a/airfield/00000001.jpg 0" to the path without its leading slash, and the number. */
+/* Splits "/a/airfield/00000001.jpg 0" into the path without its leading slash, and the number. */
 static mx_status cut(char *line, size_t length, char **path, int64_t *label, mx_error *e) {
     char quoted[MX_QUOTE];
     if (strlen(line) != length) return mx_fail(e, MX_ERR_FORMAT, "expected text, found a byte 0");
@@ -88,7 +88,7 @@ static mx_status cut(char *line, size_t length, char **path, int64_t *label, mx_
     return MX_OK;
 }
 
-/* Lines "name number", every number from 0 once and in order. */
+/* Lines "name number", with every number from 0 once and in order. */
 static mx_status parse_categories(mx_index *x, char *bytes, size_t size, mx_error *e) {
     mx_lines lines = mx_lines_of(bytes, size);
     mx_status s = MX_OK;

@@ -1,7 +1,7 @@
-/* Tar shards in WebDataset's layout (formats.md (d)): a sample is the members that follow each other with the
- * same name up to the first dot of the base name. libarchive goes through each shard once and finds where the
- * images lie (long names, PAX headers and large sizes are its work); after that they are read in place. So a
- * compressed shard cannot be used: nothing can be read from its middle. */
+/* Tar shards in WebDataset's layout (docs/DATA.md): a sample is a run of members with the same name up to the
+ * first dot of the base name. libarchive reads each shard once and finds the positions of the images (it
+ * handles long names, PAX headers and large sizes). After that they are read in place, so compressed shards
+ * cannot be used: nothing can be read from their middle. */
 #include "data/passed.h"
 #include "data/shards.h"
 #include "data/source.h"
@@ -23,16 +23,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MX_TAR_BLOCK  4096 /* read at a time: headers lie far apart */
+#define MX_TAR_BLOCK  4096 /* read at a time: headers are far apart */
 #define MX_TAR_FIELDS 1024 /* bytes of the extensions of one sample */
 
 /* The shard being read, and the names of the sample being gathered. */
 typedef struct {
     mx_tar_samples samples;
-    int64_t shard_size, given; /* classes named beforehand, 0: none */
+    int64_t shard_size, given; /* classes named in advance, 0: none */
     bool open;
     char key[PATH_MAX], name[PATH_MAX]; /* of the sample's first member */
-    char fields[MX_TAR_FIELDS];         /* extensions met, each behind a '/' */
+    char fields[MX_TAR_FIELDS];         /* extensions found, each after a '/' */
     mx_error *e;
 } gathering;
 
@@ -42,7 +42,7 @@ static mx_status flush(gathering *g) {
     return was ? mx_tar_close(&g->samples, g->name) : MX_OK;
 }
 
-/* Remembers the extension; false: this sample has it already. */
+/* Records the extension; false: this sample has it already. */
 static bool new_field(gathering *g, const char *ext) {
     size_t used = strlen(g->fields), n = strlen(ext);
     for (const char *p = g->fields; *p;) {
@@ -50,7 +50,7 @@ static bool new_field(gathering *g, const char *ext) {
         if ((size_t)(end - p - 1) == n && !memcmp(p + 1, ext, n)) return false;
         p = end;
     }
-    if (used + n + 2 > sizeof g->fields) return true; /* a hundred fields: the rest is not compared */
+    if (used + n + 2 > sizeof g->fields) return true; /* a hundred fields: further ones are not compared */
     g->fields[used] = '/';
     memcpy(g->fields + used + 1, ext, n + 1);
     return true;
@@ -135,7 +135,7 @@ static mx_status take_entry(gathering *g, struct archive *a, struct archive_entr
     return g->e->status;
 }
 
-/* NULL, or the compression that the first bytes are of. */
+/* NULL, or the compression that the first bytes show. */
 static const char *compressed(int fd) {
     static const struct {
         const char *name, *magic;
@@ -155,7 +155,7 @@ static const char *compressed(int fd) {
     return NULL;
 }
 
-/* A shard as libarchive reads it. What the system fails is kept: libarchive goes on to other words. */
+/* A shard as libarchive reads it. A system error is kept, since libarchive replaces its message. */
 typedef struct {
     int fd, error; /* errno of a read that failed, or 0 */
     int64_t at;
@@ -178,7 +178,7 @@ static la_int64_t skip_bytes(struct archive *a, void *user, la_int64_t n) {
     return n / MX_TAR_BLOCK * MX_TAR_BLOCK;
 }
 
-/* Instead of what was made of it: an error of the system, or want of memory. */
+/* Replaces the resulting error by a system error or a lack of memory, if there was one. */
 static mx_status read_failed(const reading *r, struct archive *a, mx_error *e) {
     bool memory = archive_errno(a) == ENOMEM || !archive_error_string(a);
     if (r->error || memory) *e = (mx_error){0};
@@ -286,7 +286,7 @@ static bool is_folder(const char *path) {
     return !mx_stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-/* Do shards lie in folder/part? */
+/* Are there shards in folder/part? */
 static bool has_shards(const char *folder, const char *part) {
     char *path = mx_text_make("%s/%s", folder, part);
     mx_names n = {0};
@@ -296,7 +296,7 @@ static bool has_shards(const char *folder, const char *part) {
     return yes;
 }
 
-/* The folders of `folder` that are named as parts and hold shards. */
+/* The folders in `folder` that are named as parts and contain shards. */
 static mx_status part_folders(mx_names *out, const char *folder, mx_error *e) {
     DIR *dir = mx_open_folder(folder);
     mx_status s = MX_OK;
@@ -315,8 +315,8 @@ char *mx_sign_tar(const char *folder) {
     return sign ? sign : has_shards(folder, "") ? mx_text_make("*.tar") : NULL;
 }
 
-/* Shards of one folder, told apart by their names; those that say neither are for training when none says
- * so. A test part is held out only where there is no other. */
+/* Shards of one folder, divided by their names. Shards whose names say no part are for training if no other
+ * name says train. A test part is held out only if there is no other. */
 static mx_status choose(mx_source *s, const mx_names *n, mx_split split, mx_error *e) {
     int64_t parts[4] = {0};
     char quoted[MX_QUOTE];

@@ -1,5 +1,5 @@
-/* From what the user wrote to a source: which kind of data stands there, and which files are of the split
- * asked for. docs/DATA.md shows the layouts. */
+/* From the user's text to a source: finds the kind of data at the path, and the files of the requested split.
+ * docs/DATA.md shows the layouts. */
 #include "data/shards.h"
 #include "data/source.h"
 #include "data/splits.h"
@@ -56,7 +56,7 @@ static const struct {
     [MX_SOURCE_TAR] = {"tar:", mx_sign_tar, mx_find_tar, "tar shards"},
 };
 
-/* Folders: class folders, as no source but a plain one has beside shards. */
+/* Folders: class folders, which next to shards only a plain source would have. */
 static bool has_folders(const char *path) {
     DIR *dir = mx_open_folder(path);
     bool yes = false;
@@ -69,8 +69,8 @@ static bool has_folders(const char *path) {
     return yes;
 }
 
-/* A folder: by the file that tells. Two of them, or shards beside folders of what may be images, are for the
- * user to decide. */
+/* A folder: decided by a file that shows its kind. If there are two such files, or shards next to folders
+ * that may hold images, the user must decide. */
 static mx_status tell_folder(mx_source_kind *kind, const char *path, mx_error *e) {
     char *sign[MX_SOURCE_KINDS] = {0}, quoted[MX_QUOTE];
     mx_source_kind other = MX_SOURCE_FOLDER;
@@ -99,7 +99,7 @@ static bool ends_with(const char *text, const char *const *ends) {
     return false;
 }
 
-/* Without a prefix: what is there? */
+/* Without a prefix: detect the kind. */
 static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
     static const char *const lists[] = {".csv", ".tsv", ".txt", ".lst", NULL}, *const json[] = {".json",
                                                                                                 NULL};
@@ -134,7 +134,7 @@ static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
     return MX_OK;
 }
 
-/* All of a source that has no held-out part. */
+/* The whole of a source that has no held-out part. */
 static mx_status find_undivided(mx_source *s, bool *found, const char *path, mx_error *e) {
     mx_source held = {.kind = s->kind, .reading = s->reading};
     char quoted[MX_QUOTE];
@@ -150,7 +150,7 @@ static mx_status find_undivided(mx_source *s, bool *found, const char *path, mx_
     return st;
 }
 
-/* The path of spec; *kind is MX_SOURCE_KINDS without a prefix. */
+/* The path in spec. *kind is MX_SOURCE_KINDS without a prefix. */
 static const char *behind_prefix(mx_source_kind *kind, mx_reading *reading, const char *spec) {
     *reading = !strncmp(spec, "split:", 6)     ? MX_READ_PARTS
                : !strncmp(spec, "classes:", 8) ? MX_READ_CLASSES
@@ -166,7 +166,8 @@ static const char *behind_prefix(mx_source_kind *kind, mx_reading *reading, cons
     return spec;
 }
 
-/* Of a file only its folder's links are followed: what a list names lies beside the list as it was given. */
+/* For a file only its folder's links are resolved: the paths in a list are relative to the list's given
+ * place. */
 static char *absolute(const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     bool there = mx_there(path), whole = is_folder(path);
@@ -203,7 +204,7 @@ char *mx_dataset_absolute(const char *spec) {
     return out;
 }
 
-/* What stands at path, of the kind that is known now. */
+/* The source at path, whose kind is known now. */
 static mx_status find_part(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
     bool one_held = s->kind == MX_SOURCE_INAT || s->kind == MX_SOURCE_PLACES || s->kind == MX_SOURCE_CIFAR;
     if (split == MX_SPLIT_TEST && one_held) split = MX_SPLIT_VAL;

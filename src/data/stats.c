@@ -1,8 +1,8 @@
-/* Mean and standard deviation of a data set's channels, to normalise it by (the paper uses ImageNet's; other
- * data wants its own).
+/* Mean and standard deviation of a data set's channels, for normalisation (the paper uses ImageNet's; other
+ * data needs its own).
  *
- * Every image counts alike whatever its size, as it does in training, where each becomes one crop. Sums are
- * doubles, taken image by image in blocks of fixed extent that are added up in order, so the thread count
+ * Each image has the same weight, whatever its size, as in training, where each becomes one crop. Sums are
+ * doubles, taken image by image in blocks of fixed extent that are added in order, so the thread count
  * changes nothing. */
 #include "base/parallel.h"
 #include "data/index.h"
@@ -100,8 +100,8 @@ mx_status mx_dataset_stats(const mx_dataset *d, int channels, float value_range,
     for (size_t k = 0; n > 0 && k < (size_t)channels; k++) {
         double m = s.sum[1 + k] / n, variance = s.sum[1 + (size_t)channels + k] / n - m * m;
         mean[k] = (float)m;
-        /* A constant channel (variance nothing but rounding) is only centred: dividing by about 0 would blow
-         * it up. */
+        /* A constant channel (variance only from rounding) is only centred: division by about 0 would amplify
+         * it. */
         std[k] = variance > 1e-12 * (1 + m * m) ? (float)sqrt(variance) : 1.0f;
     }
     free(s.sum);

@@ -1,5 +1,5 @@
 /* Changes to an open data set before training: a share of each class (fine-tuning with few labels), and the
- * held-out set's labels made those of the training set. */
+ * training set's labels for the held-out set. */
 #include "data/compose.h"
 #include "data/source.h"
 
@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Class of sample i, unlabelled ones being a class of their own behind the others. */
+/* Class of sample i. Unlabelled samples are a class after all others. */
 static int64_t class_of(const mx_dataset *d, int64_t i) {
     int32_t label = d->index.file[i].label;
     return label < 0 ? d->index.classes : label;
 }
 
-/* One class: samples that come, and those still to keep among them. Selection sampling (Knuth, The Art of
+/* One class: the samples still to come, and how many of them to keep. Selection sampling (Knuth, The Art of
  * Computer Programming 2, 3.4.2, algorithm S) keeps every subset of that size with equal probability, in
  * listing order. */
 typedef struct {
@@ -21,7 +21,7 @@ typedef struct {
     mx_rng rng;
 } quota;
 
-/* Images of each class in q[].left (class_of); the caller frees. NULL: no memory. */
+/* Number of images of each class in q[].left (class_of); the caller frees q. NULL: out of memory. */
 static quota *count_classes(const mx_dataset *d, mx_error *e) {
     quota *q = calloc((size_t)d->index.classes + 1, sizeof *q);
     if (!q) mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)d->index.classes);
@@ -100,7 +100,7 @@ static int by_name(const void *a, const void *b) {
     return order ? order : (x->label > y->label) - (x->label < y->label);
 }
 
-/* The label of a name in the sorted table, the least of several; -1: none. */
+/* The label of a name in the sorted table, the lowest of several; -1: none. */
 static int32_t look_up(const named *table, int64_t n, const char *name) {
     int32_t label = -1;
     for (int64_t lo = 0, hi = n; lo < hi;) {
@@ -115,7 +115,7 @@ static int32_t look_up(const named *table, int64_t n, const char *name) {
     return label;
 }
 
-/* to[c] = train's label of val's class c, -1 when there is none. False: no memory. */
+/* to[c] = train's label of val's class c, or -1. False: out of memory. */
 static bool match(const mx_index *train, const mx_index *val, int32_t *to) {
     named *table = calloc((size_t)train->classes + 1, sizeof *table);
     bool good = table;

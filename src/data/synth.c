@@ -1,4 +1,4 @@
-/* Drawing and writing the built-in image set, see synth.h. */
+/* Draws and writes the built-in image set, see synth.h. */
 #include "data/synth.h"
 
 #include <dirent.h>
@@ -16,7 +16,7 @@
 
 #define MX_MOST_DETAIL 12 /* levels; later ones differ in their random numbers only */
 
-/* Points a pixel: four on a turned square first; all 16 of a 4x4 grid where those differ, at an edge. */
+/* Points per pixel: first four on a rotated square; if they differ, at an edge, all 16 of a 4x4 grid. */
 #define MX_FINE        4
 #define MX_FLAT        0.1 /* largest difference of the four, in any colour, that counts as flat */
 #define MX_SUBPIXEL(k) (((k) + 0.5) / MX_FINE)
@@ -40,8 +40,8 @@ static mx_colour hsv(double h, double s, double v) {
     return (mx_colour){c[0], c[1], c[2]};
 }
 
-/* Five colours, dark and light in turn, of one of four schemes: neighbouring hues, two opposite hues, earth
- * and sky, hues all around. Most are as mild as photographs, some as loud as posters. */
+/* Five colours, alternately dark and light, by one of four schemes: neighbouring hues, two opposite hues,
+ * earth and sky, all hues. Most are as muted as photographs, some as loud as posters. */
 static void set_palette(mx_scene *s, mx_rng *r) {
     static const double turn[4] = {0.06, 0.5, 0.47, 0.21};
     int scheme = (int)mx_rng_below(r, 4);

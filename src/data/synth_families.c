@@ -1,6 +1,6 @@
-/* Noise, palettes and the list of picture families, see synth_families.h. Each family is meant to have edges,
- * shading and middle-sized structure that can be guessed from its surroundings: what a masked autoencoder is
- * to learn. */
+/* Noise, palettes and the list of picture families, see synth_families.h. Each family should have edges,
+ * shading and middle-sized structure that can be guessed from its surroundings: that is what a masked
+ * autoencoder learns. */
 #include "data/synth_families.h"
 
 double mx_synth_lattice(uint32_t salt, int x, int y) {

@@ -1,4 +1,4 @@
-/* The picture families of the built-in image set: each is a function from a point to a colour. Private to
+/* The picture families of the built-in image set. Each is a function from a point to a colour. Private to
  * src/data. */
 #ifndef MX_DATA_SYNTH_FAMILIES_H
 #define MX_DATA_SYNTH_FAMILIES_H
@@ -15,12 +15,13 @@ typedef struct {
     double r, g, b;
 } mx_colour;
 
-/* What is drawn once for a picture: random numbers in [0,1), a frame, a palette. level: 0 for the first
- * classes, then 1, 2 ... */
+/* Values drawn once per picture: random numbers in [0,1), a frame, a palette. level: 0 for the first classes,
+ * then 1, 2 ... */
 typedef struct {
     double u[MX_SYNTH_NUMBERS];
-    double x0, y0, zoom, cosine, sine; /* the frame: where the picture looks */
-    mx_colour palette[5];              /* neighbours differ in light: even ones are dark, odd ones light */
+    double x0, y0, zoom, cosine, sine; /* the frame: the view of the picture */
+    mx_colour palette[5];              /* neighbours differ in brightness: even ones are dark, odd ones
+                                          light */
     uint32_t salt;                     /* of the lattice noise */
     int level;
 } mx_scene;
@@ -30,8 +31,8 @@ typedef mx_colour mx_family_function(const mx_scene *s, double x, double y);
 typedef struct {
     const char *name;
     mx_family_function *colour;
-    bool upright; /* has an up and a down: the frame tilts little */
-    bool whole;   /* a subject to be seen whole; else the frame comes near, so that structures are large */
+    bool upright; /* has an up and a down: the frame is tilted only slightly */
+    bool whole;   /* shows a whole subject; otherwise the frame is close, so that structures are large */
 } mx_family;
 
 /* Class k < mx_family_count is family k: the order is part of what a seed means, so append only. */
@@ -55,7 +56,7 @@ double mx_synth_lattice(uint32_t salt, int x, int y);
 double mx_synth_noise(const mx_scene *s, double x, double y);
 double mx_synth_fbm(const mx_scene *s, double x, double y, int octaves);
 mx_colour mx_synth_mix(mx_colour a, mx_colour b, double t);
-/* The palette at t in [0,1], blended; and run through there and back again and again. */
+/* The palette at t in [0,1], blended; and the same for any t, running back and forth. */
 mx_colour mx_synth_palette(const mx_scene *s, double t);
 mx_colour mx_synth_cycle(const mx_scene *s, double t);
 
@@ -66,7 +67,7 @@ static inline double mx_step_up(double a, double b, double v) {
     return t * t * (3 - 2 * t);
 }
 static inline mx_colour mx_shade(mx_colour c, double k) { return (mx_colour){c.r * k, c.g * k, c.b * k}; }
-/* floor and hypot, without calls (values are far from the limits of either way). */
+/* floor and hypot without calls (values are far from the limits of both). */
 static inline double mx_floor(double v) {
     double t = (double)(int64_t)v;
     return t > v ? t - 1 : t;

@@ -33,7 +33,7 @@ mx_colour mx_synth_plaid(const mx_scene *s, double x, double y) {
 mx_colour mx_synth_scales(const mx_scene *s, double x, double y) {
     double px = 2.6 * x + 30, py = 4.2 * y + 40, round = 0.62 + 0.12 * s->u[0];
     for (int row = (int)mx_floor(py) - 1; row <= (int)mx_floor(py) + 1;
-         row++) { /* the upper rows lie on top */
+         row++) { /* the upper rows overlap the lower ones */
         double shift = row & 1 ? 0.5 : 0, across = mx_floor(px + shift) - shift + 0.5;
         double dx = (px - across) / round, dy = (py - row) / 2.0 / round, d = dx * dx + dy * dy;
         if (dy < 0 || d > 1) continue;

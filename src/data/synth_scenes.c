@@ -1,5 +1,5 @@
-/* Picture families of one subject with parts in their places: faces, flowers, a planet, fish. What is hidden
- * of them can be told from the rest by whoever has learnt what belongs together. See synth_families.h. */
+/* Picture families of one subject with parts in fixed places: faces, flowers, a planet, fish. A model that
+ * has learnt which parts belong together can infer hidden ones from the rest. See synth_families.h. */
 #include "data/synth_families.h"
 
 /* 1 inside the ellipse around (cx, cy), below 1 the nearer to its middle. */

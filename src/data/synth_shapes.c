@@ -1,5 +1,5 @@
-/* Picture families of things before a ground: shaded balls, polygons and stars, mountains, a town. See
- * synth_families.h. */
+/* Picture families of objects in front of a background: shaded balls, polygons and stars, mountains, a town.
+ * See synth_families.h. */
 #include "data/synth_families.h"
 
 mx_colour mx_synth_balls(const mx_scene *s, double x, double y) {

@@ -1,7 +1,7 @@
-/* WebDataset's rule is that members which follow each other and share their name up to its first dot are one
- * sample. Two things that people pack break it: names with dots ("v1.2.jpg", whose field is then "2.jpg"),
- * and shards that were not sorted, with all labels behind all images. Both are read as they were meant where
- * only one reading is possible; what is not used is counted and named. See tar_samples.h. */
+/* WebDataset's rule: consecutive members that share their name up to its first dot are one sample. Two common
+ * ways of packing break it: names with dots ("v1.2.jpg", whose field is then "2.jpg"), and unsorted shards
+ * with all labels after all images. Both are read as meant if only one reading is possible. Anything not used
+ * is counted and named. See tar_samples.h. */
 #include "data/tar_samples.h"
 #include "data/text.h"
 
@@ -45,7 +45,7 @@ static int by_stem(const void *a, const void *b) {
     return order ? order : (x->stem > y->stem) - (x->stem < y->stem);
 }
 
-/* The sample's labels, sorted: a shard of "film.0001.jpg" and so on is all one sample by its dots. */
+/* The sample's labels, sorted: a shard of "film.0001.jpg" and so on is one sample by its dots. */
 typedef struct {
     const mx_tar_member **at;
     int64_t count;
@@ -91,7 +91,7 @@ static mx_status set_apart(mx_tar_samples *t, const mx_tar_member *m) {
     return MX_OK;
 }
 
-/* An image whose field has a dot: is it a sample by itself, the only image of the sample, or one more? */
+/* An image whose field has a dot: a sample by itself, the only image of the sample, or an additional one? */
 static mx_status close_dotted(mx_tar_samples *t, const mx_tar_member *m, const mx_tar_member *own,
                               bool has_plain, int64_t dotted, int64_t label) {
     char quoted[MX_QUOTE];
@@ -137,7 +137,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const mx_tar_label *)a)->name, ((const mx_tar_label *)b)->name);
 }
 
-/* The label that lies apart under the first `length` characters of name. */
+/* The label stored apart under the first `length` characters of name. */
 static mx_tar_label *find_apart(const mx_tar_samples *t, const char *name, size_t length) {
     char *key = strndup(name, length);
     mx_tar_label want = {.name = key};

@@ -1,5 +1,5 @@
-/* Text files that describe data sets: lists, class names. Written by anyone, so: at most 2 GiB, no zeros, no
- * line that is taken on trust. */
+/* Text files that describe data sets: lists, class names. Nothing in them is trusted: at most 2 GiB, no
+ * zeros, every line is checked. */
 #include "base/again.h"
 #include "data/text.h"
 
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* More classes than the first number are only believed when there are images for them. */
+/* More classes than the first number are accepted only if there are images for them. */
 #define MX_CLASSES_MANY    65536
 #define MX_CLASSES_A_IMAGE 16
 
@@ -70,7 +70,7 @@ char *mx_lines_next(mx_lines *l, size_t *length) {
         l->at = end + 1;
         l->number++;
         while (end > line && end[-1] == '\r') end--;
-        *end = 0; /* at l->end: the 0 behind the text */
+        *end = 0; /* at l->end: the 0 after the text */
         if ((*length = (size_t)(end - line))) return line;
     }
     return NULL;

@@ -1,12 +1,11 @@
-/* One image file to one normalised tensor: read, decode, crop, resize, mirror, normalise (augment.md (a)).
- * Runs in the loader's workers; its result is a function of the file and the random stream only.
+/* Turns one image file into one normalised tensor: read, decode, crop, resize, mirror, normalise. Runs in the
+ * loader's workers. Its result is a function of the file and the random stream only.
  *
- * Evaluation is augment.md's "Eval": shorter side to int(S/crop_pct), crop_pct 0.875 up to 224 and 1 above,
- * bicubic, then the centre, rounded half to even. For a crop that is not square the picture is scaled by the
- * larger of the two ratios of the crop's edges to its own, so that it covers the crop, times the same margin
- * of the longer edge (docs/AUGMENT.md, "Evaluation"). Pictures much longer than the crop first lose their
- * ends, which the centre does not show: a line of a million pixels would otherwise be blown up to gigabytes.
- */
+ * Evaluation (docs/AUGMENT.md, "Evaluation"): shorter side to int(S/crop_pct), crop_pct 0.875 up to 224 and 1
+ * above, bicubic, then the centre, rounded half to even. For a crop that is not square the picture is scaled
+ * to cover it, by the larger of the two ratios of the crop's edges to its own, times the same margin of the
+ * longer edge. Pictures much longer than the crop first lose their ends, which the centre does not show:
+ * otherwise a line of a million pixels would grow to gigabytes. */
 #include "data/index.h"
 
 #include <math.h>
@@ -22,7 +21,7 @@ void mx_scratch_free(mx_scratch *s) {
     *s = (mx_scratch){0};
 }
 
-/* s->small as an image of this shape, made anew only when the shape differs. */
+/* Makes s->small an image of this shape, only if the shape differs. */
 static mx_status make_small(mx_scratch *s, int width, int height, const mx_image *like, mx_error *e) {
     mx_image *m = &s->small;
     if (m->pixels && m->width == width && m->height == height && m->channels == like->channels &&
@@ -37,7 +36,7 @@ static int eval_short(const mx_transform *t) {
     return edge <= 224 ? (int)(edge / 0.875) : edge;
 }
 
-/* Moves the window [top, top+height) x [left, left+width) of m to its start and makes that its size. */
+/* Moves the window [top, top+height) x [left, left+width) of m to its start and makes it the whole of m. */
 static void cut_window(mx_image *m, mx_box box) {
     size_t sample = m->type == MX_PIXEL_U8 ? 1 : m->type == MX_PIXEL_U16 ? 2 : 4;
     size_t pixel = sample * (size_t)m->channels, row = pixel * (size_t)box.width;
@@ -48,8 +47,8 @@ static void cut_window(mx_image *m, mx_box box) {
     m->width = box.width, m->height = box.height;
 }
 
-/* Takes from the picture's ends what no centre crop of so many times its height (MX_EVAL_ASPECT: of a square
- * one) shows. */
+/* Cuts off the ends of a long picture, which a centre crop never shows. For a square crop a picture is long
+ * beyond MX_EVAL_ASPECT times its other side. */
 static mx_box cut_ends(const mx_transform *t, int width, int height) {
     mx_box whole = {0, 0, height, width};
     int64_t w = width, h = height, most_w = h * MX_EVAL_ASPECT, most_h = w * MX_EVAL_ASPECT;
@@ -65,7 +64,7 @@ static mx_box cut_ends(const mx_transform *t, int width, int height) {
     return whole;
 }
 
-/* What width x height is resized to before the centre is cut out. */
+/* The size to which width x height is resized before the centre is cut out. */
 static void eval_size(const mx_transform *t, double width, double height, double *to_w, double *to_h) {
     double edge = eval_short(t);
     if (t->height == t->width) {
@@ -92,11 +91,11 @@ static mx_status evaluate(const mx_transform *t, const mx_image *im, mx_scratch 
     if (st) return st;
     mx_box centre = {(int)rint((height - t->height) / 2.0), (int)rint((width - t->width) / 2.0), t->height,
                      t->width};
-    cut_window(&s->small, centre); /* make_small sees the changed size and makes it anew next time */
+    cut_window(&s->small, centre); /* make_small notices the changed size and makes it again */
     return MX_OK;
 }
 
-/* Mirrors the columns of an 8-bit image in place: augmentation sees the image as training does. */
+/* Mirrors the columns of an 8-bit image in place: augmentation then sees the same image as training. */
 static void mirror(mx_image *m) {
     size_t channels = (size_t)m->channels, row = channels * (size_t)m->width;
     for (int y = 0; y < m->height; y++) {
@@ -123,7 +122,7 @@ static mx_status recolour(const mx_transform *t, mx_scratch *s, bool *flip, mx_r
     return mx_randaugment_apply(&t->randaugment, m, &s->spare, fill, r, e);
 }
 
-/* What the random stream says of one image before its samples are known. */
+/* The random draws for one image, made before its samples are known. */
 typedef struct {
     const mx_transform *t;
     mx_rng *r;
@@ -142,7 +141,7 @@ static mx_box draw(void *user, int width, int height) {
     return box;
 }
 
-/* box: where the crop lies in im */
+/* box: position of the crop in im */
 static mx_status augment(const mx_transform *t, const mx_image *im, mx_box box, mx_rng *r, mx_scratch *s,
                          bool *flip, mx_error *e) {
     if (make_small(s, t->width, t->height, im, e) ||
@@ -229,8 +228,8 @@ mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
     return MX_OK;
 }
 
-/* One file: the decoded image, and beside it either the decoder's own memory (a progressive JPEG keeps 2
- * bytes a sample, a TIFF one more copy) or the crop's copy and the resize's first pass in float. Doubles: no
+/* One file: the decoded image, and either the decoder's own memory (a progressive JPEG keeps 2 bytes per
+ * sample, a TIFF one more copy) or the crop's copy and the resize's first pass in float. Doubles: no
  * overflow. */
 static double file_memory(const mx_entry *f, const mx_transform *t, double out_w, double out_h) {
     double channels = f->channels > t->channels ? f->channels : t->channels;
@@ -241,7 +240,7 @@ static double file_memory(const mx_entry *f, const mx_transform *t, double out_w
     return decoded + (decoder > decoded + pass ? decoder : decoded + pass);
 }
 
-/* The whole, resized; of the picture as it lies or turned, the larger. */
+/* The whole picture, resized: the larger of unturned and turned. */
 static void largest_eval(const mx_transform *t, const mx_entry *f, double *w, double *h) {
     double other_w, other_h;
     mx_box lying = cut_ends(t, f->width, f->height), turned = cut_ends(t, f->height, f->width);

@@ -1,9 +1,9 @@
-/* Listing a folder of images: the first thing done with a data set, once (the result is cached).
+/* Lists a folder of images: the first step with a data set, done once (the result is cached).
  *
- * Only names are gathered here; where the file system tells a file from a folder in its listing, nothing is
- * opened or asked of the files themselves. Symbolic links are followed. A folder that is its own ancestor is
- * left out, which ends every cycle; the two caps end a web of links that is no cycle but has more paths than
- * anyone could want. What this program wrote there itself (own_files.c) is passed over and counted. */
+ * It collects only names. If the file system distinguishes files from folders in its listing, no file is
+ * opened or queried. Symbolic links are followed. A folder that is its own ancestor is skipped, which ends
+ * every cycle. The two caps end a web of links that is not a cycle but has too many paths. This program's own
+ * files (own_files.c) are skipped and counted. */
 #include "data/passed.h"
 #include "base/again.h"
 
@@ -33,10 +33,10 @@ typedef struct {
     char
         path[PATH_MAX]; /* of the folder being listed, relative to root, with a trailing slash unless empty */
     size_t length;
-    bool root_is_run; /* the folder asked for is a run's: only what that drew is passed over */
+    bool root_is_run; /* the requested folder is a run's: only the run's pictures are skipped */
     mx_passed passed;
-    char kind[MX_PASSED_NAME]; /* of the first file passed over in this class folder, "": none, or only such
-                                  as go beside images */
+    char kind[MX_PASSED_NAME]; /* of the first file skipped in this class folder; "": none, or only files that
+                                  accompany images */
     mx_error *e;
 } walk;
 
@@ -67,7 +67,7 @@ static mx_status enter(walk *w, const ancestor *up) {
     return cannot(w, "open", errno);
 }
 
-/* A file that is called otherwise than images are: is it one by its content? */
+/* Checks by content whether a file without an image's name is one. */
 static bool is_image(walk *w, int fd, const char *name) {
     if (mx_image_name_known(name)) return true;
     int64_t before = w->passed.files;
@@ -77,13 +77,13 @@ static bool is_image(walk *w, int fd, const char *name) {
     return false;
 }
 
-/* A first-level folder may be a class, and must not vanish without a word. */
+/* A first-level folder may be a class, so it must not be skipped silently. */
 static mx_status enter_class(walk *w, const char *name, const ancestor *up) {
     int64_t images = w->x->files, others = w->x->others, own = w->x->own;
     *w->kind = 0;
     mx_status s = enter(w, up);
     if (w->x->own > own && w->x->files == images && w->x->others == others)
-        return s; /* a run, said elsewhere */
+        return s; /* a run, reported elsewhere */
     mx_passed_folder(&w->passed, name, w->x->files - images, w->x->others - others,
                      *w->kind ? w->kind : NULL);
     return s;

@@ -1,4 +1,4 @@
-/* CRC-32C by the processor's instruction for it, else by eight tables of 256, see crc32c.h. */
+/* CRC-32C by the processor's instruction, or else by eight tables of 256, see crc32c.h. */
 #include "io/crc32c.h"
 
 #include <pthread.h>
@@ -7,7 +7,7 @@
 static uint32_t table[8][256];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* table[k][b]: what byte b becomes when k others follow it. */
+/* table[k][b]: the contribution of byte b when k others follow it. */
 static void fill(void) {
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t c = i;

@@ -92,8 +92,8 @@ static mx_status cut_folder(const char *folder, int64_t step, mx_error *e) {
     return e->status;
 }
 
-/* A name no other process start has: time, host, process, and a number that counts up while the name is
- * taken. */
+/* A name that no other process start has: time, host, process, and a number that is increased while the name
+ * exists. */
 static mx_status open_new(mx_events *w, const char *folder, mx_error *e) {
     char host[64] = "host";
     gethostname(host, sizeof host - 1);

@@ -1,5 +1,5 @@
-/* Whole files: read with a limit, written atomically (temporary sibling, fsync, rename, fsync of the folder).
- */
+/* Whole files: read up to a limit, written atomically (temporary file in the same folder, fsync, rename,
+ * fsync of the folder). */
 #include "io/file.h"
 
 #include <dirent.h>
@@ -31,7 +31,7 @@ mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *siz
     char *buffer = NULL;
     size_t have = 0;
     *bytes = NULL, *size = 0;
-    int fd = mx_open_read(AT_FDCWD, path, O_NONBLOCK); /* a pipe of that name must not hang us */
+    int fd = mx_open_read(AT_FDCWD, path, O_NONBLOCK); /* a pipe of that name must not block us */
     if (fd < 0) return io_error(e, "open", path);
     if (mx_stat_fd(fd, &st)) {
         io_error(e, "look at", path);
@@ -142,7 +142,7 @@ void mx_file_drop(mx_file *f) {
 mx_status mx_file_map(const char *path, const void **bytes, size_t *size, mx_error *e) {
     struct stat info;
     void *map = MAP_FAILED;
-    int fd = mx_open_read(AT_FDCWD, path, O_NONBLOCK); /* a pipe of that name must not hang us */
+    int fd = mx_open_read(AT_FDCWD, path, O_NONBLOCK); /* a pipe of that name must not block us */
     if (fd < 0) return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
     if (mx_stat_fd(fd, &info))
         mx_fail(e, MX_ERR_IO, "cannot look at %s: %s", path, strerror(errno));
@@ -233,7 +233,7 @@ mx_status mx_file_lock(FILE **out, const char *path, mx_error *e) {
     if (!f && fd >= 0) close(fd);
     if (!f) return errno == EROFS || errno == EACCES ? MX_OK : io_error(e, "open", path);
     bool mine = !flock(fileno(f), LOCK_EX | LOCK_NB), taken = !mine && errno == EWOULDBLOCK;
-    /* its holder may have removed it with its folder after we had opened it */
+    /* its holder may have removed it with its folder after we opened it */
     bool gone = mx_stat_fd(fileno(f), &held) || mx_stat(path, &there) || held.st_ino != there.st_ino;
     if (mine && !gone) {
         *out = f;

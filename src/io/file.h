@@ -11,37 +11,35 @@
 
 /* Reads a file of at most limit bytes; a terminating 0 follows the content. The caller frees *bytes. */
 mx_status mx_file_read(const char *path, size_t limit, void **bytes, size_t *size, mx_error *e);
-/* A plain file's bytes as they lie in it, read as they are touched; each message names path. Give back with
- * munmap. */
+/* Maps a plain file, unchanged; pages are read when touched. Messages name path. Release it with munmap. */
 mx_status mx_file_map(const char *path, const void **bytes, size_t *size, mx_error *e);
-/* Temporary sibling, write, fsync, rename, fsync of the folder: path is the old or the new content, never a
- * mix. */
+/* Writes a temporary file in the same folder, fsync, rename, fsync of the folder: path has the old or the new
+ * content, never a mix. */
 mx_status mx_file_write(const char *path, const void *bytes, size_t size, mx_error *e);
 
 /* The same in pieces: open, write any number of times, commit (or drop). */
 typedef struct mx_file mx_file;
 mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e);
 mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e);
-const char *mx_file_temporary(const mx_file *f);   /* where it lies until then; f's */
+const char *mx_file_temporary(const mx_file *f);   /* the file until the commit; owned by f */
 mx_status mx_file_commit(mx_file *f, mx_error *e); /* frees f also on failure */
-void mx_file_drop(mx_file *f);                     /* removes the temporary; NULL is fine */
+void mx_file_drop(mx_file *f);                     /* removes the temporary; NULL is allowed */
 
-/* Flushes the folder that path lies in: only then a rename in it is safe on disk. */
+/* Flushes the folder that contains path. Only after that a rename in it is safe on disk. */
 mx_status mx_folder_sync(const char *path, mx_error *e);
 /* mkdir -p */
 mx_status mx_folder_make(const char *path, mx_error *e);
 /* Does path exist; is it a folder without entries? */
 bool mx_path_exists(const char *path);
 bool mx_folder_empty(const char *path);
-/* Is it the name of a temporary that a file is written through? */
+/* Is it the name of such a temporary file? */
 bool mx_name_is_temporary(const char *name);
-/* Removes what killed writers left in a folder: the temporaries of mx_file. Nobody else may be writing there.
- */
+/* Removes temporaries that killed writers left in a folder. Nobody else may be writing there. */
 void mx_folder_sweep(const char *path);
 
-/* Takes the lock of path, an empty file that is made where there is none, until fclose(*out) or the end of
- * the process, however it ends. Held by another: MX_ERR_IO. Where nothing can be written, or the file system
- * has no locks, *out stays NULL without an error. */
+/* Locks path until fclose(*out) or the end of the process, however it ends. Makes an empty file if there is
+ * none. MX_ERR_IO if another process holds the lock. If nothing can be written, or the file system has no
+ * locks, *out stays NULL without an error. */
 mx_status mx_file_lock(FILE **out, const char *path, mx_error *e);
 
 #endif

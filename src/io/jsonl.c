@@ -1,4 +1,4 @@
-/* The log of a run, one JSON object a line: appending, and cutting back to a step. See events.h. */
+/* A run's log, one JSON object per line: appending, and cutting back to a step. See events.h. */
 #include "io/events.h"
 
 #include <errno.h>
@@ -14,8 +14,7 @@
 
 #define MX_LOG_MAX_FILE ((size_t)1 << 31)
 
-/* Is this line to stay: an object whose step is not later, or that has none? *memory: there was none to see.
- */
+/* Does this line stay: an object without a step or with one that is not later? *memory: out of memory. */
 static bool stays(const char *line, size_t n, int64_t step, bool *memory) {
     json_t *o = mx_json_parse(line, n, 0, NULL, memory);
     const json_t *v = json_object_get(o, "step");

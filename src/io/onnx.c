@@ -1,5 +1,5 @@
-/* Building an ONNX graph, see onnx.h. The graph is kept as the generated messages themselves; what they point
- * at hangs on one chain and is freed with it. */
+/* Builds an ONNX graph, see onnx.h. The graph is stored as the generated messages themselves; their
+ * allocations are on one chain and are freed with it. */
 #include "io/onnx.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ static void out_of_memory(mx_onnx *g) {
     mx_fail(&g->error, MX_ERR_MEMORY, "out of memory for an ONNX graph");
 }
 
-/* Hangs memory on the graph's chain. NULL when there is none, or after a failure. */
+/* Adds an allocation to the graph's chain. NULL if there is no memory, or after a failure. */
 static void *keep(mx_onnx *g, void *memory) {
     mx_onnx_block *b = memory && !g->error.status ? malloc(sizeof *b) : NULL;
     if (!b) {
@@ -38,9 +38,7 @@ static void *keep_copy(mx_onnx *g, const void *from, size_t bytes) {
 
 static char *keep_text(mx_onnx *g, const char *text) { return keep_copy(g, text, strlen(text) + 1); }
 
-/* One more element of `size` bytes at the end of the array whose address lies at `list`; grows at powers of
- * two.
- */
+/* Appends an element of `size` bytes to the array whose address is in `list`. It grows at powers of two. */
 static void *append(mx_onnx *g, void *list, size_t *count, size_t size) {
     char *array;
     if (g->error.status) return NULL;
@@ -63,7 +61,7 @@ static void append_message(mx_onnx *g, void *list, size_t *count, const void *me
 }
 
 static const char *find(const mx_onnx *g, const char *name) {
-    for (size_t i = g->names; i-- > 0;) /* what a node reads was mostly made just before */
+    for (size_t i = g->names; i-- > 0;) /* inputs of a node were mostly made just before it */
         if (!strcmp(g->name[i], name)) return g->name[i];
     return NULL;
 }

@@ -1,6 +1,6 @@
-/* Writing an ONNX graph, see onnx.h. Everything small is packed by the generated code; weights are written
- * past it, straight from where they lie, so that a model is never held twice: protobuf's messages may be
- * written in pieces, and the tags and lengths around a piece are a few bytes. */
+/* Writes an ONNX graph, see onnx.h. The generated code packs everything small. Weights are written directly
+ * from their memory, so a model is never held twice: protobuf's messages may be written in pieces, and the
+ * tags and lengths around a piece are a few bytes. */
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +10,13 @@
 #include "io/onnx_internal.h"
 
 #define MX_ONNX_LIMIT  INT32_MAX /* protobuf's readers count with 32 bits and a sign */
-#define MX_ONNX_INLINE 1024      /* smaller constants (the shapes of Reshape) stay in the file in any case */
+#define MX_ONNX_INLINE 1024      /* smaller constants (the shapes of Reshape) always stay in the file */
 #define MX_ONNX_PAGE   4096      /* external data starts at pages, so that it can be mapped */
 #define MX_ONNX_TILE   16        /* columns turned at a time: one cache line of a row */
 
 enum { TAG_GRAPH = 7 << 3 | 2, TAG_INITIALIZER = 5 << 3 | 2, TAG_RAW_DATA = 9 << 3 | 2 }; /* length follows */
 
-/* A file behind a small buffer: packing gives its bytes in pieces of a few. */
+/* A file with a small buffer: packing delivers its bytes in pieces of a few. */
 typedef struct {
     ProtobufCBuffer base;
     mx_file *file;
@@ -88,7 +88,7 @@ static void put_content(sink *s, const mx_onnx_constant *c) {
         put(s, c->data, c->bytes);
 }
 
-/* Where a constant's content is, in the words of Tensor.external_data. */
+/* The place of a constant's content, as Tensor.external_data expects it. */
 typedef struct {
     char offset[24], length[24];
     Onnx__StringPair pair[3], *list[3];
@@ -113,7 +113,8 @@ static const Onnx__Tensor *describe_outside(outside *o, const mx_onnx_constant *
 
 static uint64_t page_up(uint64_t n) { return (n + MX_ONNX_PAGE - 1) / MX_ONNX_PAGE * MX_ONNX_PAGE; }
 
-/* One initializer; s NULL: only its size. *at: where the next external content starts; file NULL: none is. */
+/* Writes one initializer; s NULL: only computes its size. *at: the start of the next external content; file
+ * NULL: no external content. */
 static uint64_t initializer(sink *s, const mx_onnx_constant *c, const char *file, uint64_t *at) {
     outside o;
     bool out = file && c->bytes >= MX_ONNX_INLINE;

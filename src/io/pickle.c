@@ -1,4 +1,4 @@
-/* The pickle machine, see pickle.h. Source: formats.md (b); CPython's pickletools describes the opcodes. */
+/* The pickle machine, see pickle.h. CPython's pickletools describes the opcodes. */
 #include "io/pickle.h"
 
 #include <inttypes.h>
@@ -53,7 +53,7 @@ static mx_status bad(mx_pk *pk, const char *why) {
     return mx_fail(pk->e, MX_ERR_FORMAT, "pickle, byte %zu: %s", pk->at, why);
 }
 
-/* Copying by reference costs the file few bytes, so what is stored is counted, not what is read. */
+/* Copying by reference costs the file few bytes, so the limit counts what is stored, not what is read. */
 static mx_status spend(mx_pk *pk, size_t count) {
     if (count > MX_PK_MAX_COST - pk->spent) return bad(pk, "more than 4 million values");
     pk->spent += count;
@@ -80,7 +80,7 @@ static mx_pk_node *make(mx_pk *pk, mx_pk_kind kind) {
 
 static mx_status push(mx_pk *pk, mx_pk_node *n) { return n ? append(pk, &pk->stack, n) : pk->e->status; }
 
-/* Nodes above the last mark (0 without one) may be popped; those below belong to what is still open. */
+/* Nodes above the last mark (or all without one) may be popped; those below belong to open containers. */
 static size_t floor_of(const mx_pk *pk) { return pk->marks ? pk->mark[pk->marks - 1] : 0; }
 
 static mx_pk_node *pop(mx_pk *pk) {
@@ -98,7 +98,7 @@ static mx_pk_node *top(mx_pk *pk) {
 /* ---- operands -------------------------------------------------------------------------------------------
  */
 
-/* The next n bytes, NULL when there are fewer. */
+/* The next n bytes, or NULL if there are fewer. */
 static const unsigned char *bytes_of(mx_pk *pk, uint64_t n) {
     if (n > pk->size - pk->at) {
         bad(pk, "cut off, or a length that passes the end");
@@ -134,7 +134,7 @@ static mx_status push_whole(mx_pk *pk, int64_t v) {
     return push(pk, n);
 }
 
-/* A string whose length stands in `width` bytes. */
+/* A string whose length is in `width` bytes. */
 static mx_status push_text(mx_pk *pk, mx_pk_kind kind, int width) {
     uint64_t size;
     if (number(pk, width, &size)) return pk->e->status;
@@ -188,7 +188,7 @@ static mx_status add_items(mx_pk *pk, mx_pk_node *to, mx_pk_node *const *item, s
     return MX_OK;
 }
 
-/* Everything above the last mark, which is taken away; valid until the next push. */
+/* Removes and returns everything above the last mark; valid until the next push. */
 static mx_pk_node **above_mark(mx_pk *pk, size_t *count) {
     if (!pk->marks) {
         bad(pk, "no mark on the stack");
@@ -224,8 +224,7 @@ static mx_status push_small_tuple(mx_pk *pk, size_t count) {
     return push_tuple(pk, item, count);
 }
 
-/* The container under what was popped. What is added to an object of a class of its own is dropped with it.
- */
+/* The container below the popped items. Items added to an object of an unknown class are dropped with it. */
 static mx_status extend(mx_pk *pk, mx_pk_kind kind, mx_pk_node *const *item, size_t count) {
     mx_pk_node *to = top(pk);
     if (!to) return pk->e->status;
@@ -281,8 +280,8 @@ static mx_status add_pairs(mx_pk *pk, mx_pk_node *dict, const mx_pk_node *argume
     return MX_OK;
 }
 
-/* REDUCE, NEWOBJ and, behind its keyword arguments, NEWOBJ_EX: nothing is called. The dicts of the
- * collections module are known, all else is kept as it stands. */
+/* REDUCE, NEWOBJ and NEWOBJ_EX (after its keyword arguments): nothing is called. The dicts of the collections
+ * module are known; all other calls are kept as they are. */
 static mx_status call(mx_pk *pk, bool keywords) {
     mx_pk_node *named = keywords ? pop(pk) : NULL;
     if (keywords && !named) return pk->e->status;
@@ -301,7 +300,8 @@ static mx_status call(mx_pk *pk, bool keywords) {
     return push(pk, n);
 }
 
-/* The state of an object of its own class is kept; that of a dict (a state dict's _metadata) is dropped. */
+/* The state of an object of an unknown class is kept; that of a dict (a state dict's _metadata) is
+ * dropped. */
 static mx_status build(mx_pk *pk) {
     mx_pk_node *state = pop(pk), *object = state ? top(pk) : NULL;
     if (object && object->kind == MX_PK_CALL) object->item[2] = state;
@@ -363,7 +363,7 @@ static mx_status step_tuple(mx_pk *pk) {
     size_t count;
     mx_pk_node **item = above_mark(pk, &count);
     if (!item) return pk->e->status;
-    /* the items lie above the stack's end, where the push will write: the tuple has its copy by then */
+    /* the items are past the stack's end, where the push will write: the tuple has its copy by then */
     return push_tuple(pk, item, count);
 }
 
@@ -375,7 +375,7 @@ static mx_status step_set(mx_pk *pk) {
     return push(pk, n);
 }
 
-/* POP and POP_MARK: what a tuple or frozenset that contains itself leaves behind. */
+/* POP and POP_MARK: written after a tuple or frozenset that contains itself. */
 static mx_status drop(mx_pk *pk, bool to_mark) {
     size_t count;
     if (to_mark) return above_mark(pk, &count) ? MX_OK : pk->e->status;
@@ -440,7 +440,7 @@ static mx_status step(mx_pk *pk, int op) {
     case 0x81: return call(pk, false);
     case 0x92: return call(pk, true);
     case 'b': return build(pk);
-    case 0x95: return skip(pk, 8); /* a frame's length: of use to streams only */
+    case 0x95: return skip(pk, 8); /* a frame's length: only needed by streams */
     default:
         return mx_fail(pk->e, MX_ERR_FORMAT,
                        "pickle, byte %zu: opcode 0x%02x is not one that a checkpoint uses", pk->at - 1,
@@ -456,7 +456,7 @@ mx_status mx_pk_parse(mx_pk **out, const void *bytes, size_t size, size_t *used,
     pk->bytes = bytes, pk->size = size < MX_PK_MAX_BYTES ? size : MX_PK_MAX_BYTES, pk->e = &own;
     pk->none.kind = MX_PK_NONE, pk->yes = (mx_pk_node){.kind = MX_PK_BOOL, .whole = 1};
     pk->no.kind = MX_PK_BOOL;
-    append(pk, &pk->stack, &pk->none); /* so that even the empty stack lies somewhere */
+    append(pk, &pk->stack, &pk->none); /* so that even the empty stack has an address */
     pk->stack.count = 0;
     while (!own.status && !pk->root) {
         const unsigned char *op = bytes_of(pk, 1);

@@ -1,8 +1,8 @@
-/* A pickle read as data: a stack machine with a closed list of opcodes that builds inert nodes. Nothing is
- * looked up, imported or called: a class or function is a name, a call is that name with its arguments. What
- * PyTorch's files need of protocols 2 to 5 (formats.md (b) "data.pkl", "Safe reading"); pth.h gives meaning
- * to the nodes. Every node and every
- * reference to one counts against a limit, so a small file cannot ask for much memory. */
+/* Reads a pickle as data: a stack machine with a closed list of opcodes that builds inert nodes. It never
+ * looks up, imports or calls anything: a class or function is a name, a call is that name with its arguments.
+ * Supports what PyTorch's files need of protocols 2 to 5 (docs/FORMATS.md, "PyTorch files"); pth.h interprets
+ * the nodes. Every node and every reference counts against a limit, so a small file cannot demand much
+ * memory. */
 #ifndef MX_IO_PICKLE_H
 #define MX_IO_PICKLE_H
 
@@ -16,16 +16,16 @@ typedef enum {
     MX_PK_NONE,
     MX_PK_BOOL,       /* whole: 0 or 1 */
     MX_PK_INT,        /* whole */
-    MX_PK_LONG,       /* text: a longer integer, two's complement, little-endian */
+    MX_PK_LONG,       /* text: a larger integer, two's complement, little-endian */
     MX_PK_FLOAT,      /* real */
     MX_PK_TEXT,       /* text: not terminated, not checked to be UTF-8 */
-    MX_PK_BYTES,      /* text; bytearrays too */
+    MX_PK_BYTES,      /* text; also for bytearrays */
     MX_PK_TUPLE,      /* item */
-    MX_PK_LIST,       /* item; sets too */
-    MX_PK_DICT,       /* item: key, value, key, value, ... in order; OrderedDict and defaultdict too */
+    MX_PK_LIST,       /* item; also for sets */
+    MX_PK_DICT,       /* item: key, value, key, value, ... in order; also for OrderedDict and defaultdict */
     MX_PK_GLOBAL,     /* text: module, text2: name */
     MX_PK_PERSISTENT, /* item[0]: the id */
-    MX_PK_CALL        /* item[0]: what would be called, item[1]: arguments, item[2]: state (BUILD) or NULL */
+    MX_PK_CALL        /* item[0]: the callee, item[1]: arguments, item[2]: state (BUILD) or NULL */
 } mx_pk_kind;
 
 typedef struct mx_pk_node {
@@ -36,22 +36,23 @@ typedef struct mx_pk_node {
         double real;
         struct {
             const char *text, *text2;
-        }; /* in the bytes that were parsed */
+        }; /* points into the parsed bytes */
         struct mx_pk_node **item;
     };
     uint32_t size, size2; /* bytes of text, text2 */
 } mx_pk_node;
 
-#define MX_PK_MAX_BYTES (64u << 20) /* of one pickle: 500 times a large model's */
+#define MX_PK_MAX_BYTES (64u << 20) /* per pickle: 500 times a large model's */
 #define MX_PK_MAX_COST  (4u << 20)  /* nodes and references: about 200 MB; a large model needs 50,000 */
 
 typedef struct mx_pk mx_pk;
 
-/* Parses one pickle, which may be followed by other bytes; *used (or NULL) is its length. bytes must outlive
- * the result. */
+/* Parses one pickle; other bytes may follow it. *used (may be NULL) is its length. bytes must outlive the
+ * result. */
 mx_status mx_pk_parse(mx_pk **out, const void *bytes, size_t size, size_t *used, mx_error *e);
 void mx_pk_free(mx_pk *pk);
-/* The pickled object. Nodes may be shared and, in a hostile file, contain themselves: walk with a limit. */
+/* The pickled object. Nodes may be shared and, in a malicious file, contain themselves: limit any
+ * traversal. */
 const mx_pk_node *mx_pk_root(const mx_pk *pk);
 /* Every persistent id, in the order of the file. */
 int mx_pk_persistent_count(const mx_pk *pk);
@@ -59,7 +60,7 @@ const mx_pk_node *mx_pk_persistent_at(const mx_pk *pk, int i);
 
 bool mx_pk_is_text(const mx_pk_node *n, const char *text);                       /* n may be NULL */
 bool mx_pk_is_global(const mx_pk_node *n, const char *module, const char *name); /* likewise */
-/* The value of a text key, the last one as in Python; NULL when absent or n is no dict. */
+/* The value of a text key; of equal keys the last, as in Python. NULL if absent or if n is not a dict. */
 const mx_pk_node *mx_pk_get(const mx_pk_node *n, const char *key);
 
 #endif

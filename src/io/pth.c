@@ -1,6 +1,6 @@
-/* Opening a .pth and its zip container, see pth.h. libzip reads the archive; what PyTorch's writer never does
- * (encryption, two entries of one name) is refused. Nothing is ever written to disk under a name
- * from the archive. Source: formats.md (b) "Zip container". */
+/* Opens a .pth and its zip container, see pth.h. libzip reads the archive. Features that PyTorch's writer
+ * never uses (encryption, two entries of one name) are refused. Nothing is ever written to disk under a name
+ * from the archive. See docs/FORMATS.md, "PyTorch files". */
 #include "io/pth_internal.h"
 
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #define MX_PTH_MAX_ROOT    1024
 #define MX_PTH_MAX_RATIO   64 /* of an entry to the whole file, where someone packed the archive again */
 
-/* The number that begins a legacy file, pickled: behind PROTO and, from protocol 4 on, a frame's length. */
+/* The number that starts a legacy file, pickled: after PROTO and, from protocol 4 on, a frame's length. */
 static const unsigned char legacy_magic[13] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9,
                                                0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
 
@@ -49,7 +49,7 @@ bool mx_pth_is_file(const char *path) {
 /* ---- zip ------------------------------------------------------------------------------------------------
  */
 
-/* What libzip says went wrong; want of memory is no damage. */
+/* libzip's error message. Out of memory is not damage. */
 static mx_status zip_failed(zip_error_t *why, const char *what, mx_error *e) {
     bool memory = zip_error_code_zip(why) == ZIP_ER_MEMORY || zip_error_code_zip(why) == ZIP_ER_OK;
     return mx_fail(e, memory ? MX_ERR_MEMORY : MX_ERR_FORMAT, "%s: %s", what,
@@ -107,7 +107,8 @@ mx_status mx_pth_zip_read(const mx_pth *p, int64_t record, size_t limit, void **
                        (unsigned long long)st.size, st.name);
     if (!(f = zip_fopen_index(p->zip, (zip_uint64_t)record, 0)))
         entry_failed(zip_get_error(p->zip), st.name, e);
-    /* To its end and past it: the checksum is compared there. One of 0 is none (set_crc32_options(False)). */
+    /* Reads to the end and past it: the checksum is compared there. A checksum of 0 means none
+     * (set_crc32_options(False)). */
     while (f && !e->status && (summed || have < st.size)) {
         zip_int64_t n = zip_fread(f, bytes + have, st.size + (summed ? 1 : 0) - have);
         if (n == 0) break;
@@ -174,7 +175,8 @@ mx_status mx_pth_zip_open(mx_pth *p, mx_error *e) {
     zip_error_t why;
     size_t size = 0;
     zip_error_init(&why);
-    for (int tries = 0; !p->zip && tries < 2; tries++) { /* want of memory may be told as damage: not twice */
+    for (int tries = 0; !p->zip && tries < 2; tries++) { /* out of memory may be reported as damage: not
+                                                            twice */
         zip_error_fini(&why);
         zip_error_init(&why);
         zip_source_t *source = zip_source_buffer_create(p->bytes, p->size, 0, &why);

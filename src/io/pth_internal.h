@@ -22,12 +22,12 @@ struct mx_pth {
     /* zip */
     zip_t *zip;
     char *root;   /* "archive" */
-    void *pickle; /* what pk was parsed from */
+    void *pickle; /* pk was parsed from this */
     bool big_endian;
     /* legacy */
     mx_pth_record *record; /* sorted by key */
     int records;
-    /* what the walk found */
+    /* found by the walk */
     mx_pth_tensor *tensor;
     int count, capacity;
     int *by_name; /* [count] */
@@ -39,33 +39,33 @@ struct mx_pth {
     size_t cache_bytes;
 };
 
-/* What a torch storage class or dtype is to us. */
+/* A torch storage class or dtype. */
 typedef struct {
     const char *dtype, *storage; /* "F32", "FloatStorage" */
     const char *name, *alias;    /* "float32", "float" of torch.float32 */
     int width;
 } mx_pth_type;
-const mx_pth_type *mx_pth_storage_type(const mx_pk_node *global); /* NULL: not known */
+const mx_pth_type *mx_pth_storage_type(const mx_pk_node *global); /* NULL: unknown */
 const mx_pth_type *mx_pth_dtype(const mx_pk_node *global);
 
-/* What a persistent id claims: ('storage', class, key, location, count[, view]). */
+/* The claims of a persistent id: ('storage', class, key, location, count[, view]). */
 typedef struct {
     const mx_pth_type *type;
     const mx_pk_node *key;
     int64_t count;           /* elements of the whole storage */
-    int64_t first, elements; /* of the view; 0 and count without one */
+    int64_t first, elements; /* of the view; without a view 0 and count */
 } mx_pth_storage;
-/* where: the tensor's name for the message, or NULL. */
+/* where: the tensor's name for messages, or NULL. */
 mx_status mx_pth_storage_read(mx_pth_storage *s, const mx_pk_node *persistent, const char *where,
                               mx_error *e);
-/* Its record in the container, whose size is checked. */
+/* Finds its record in the container and checks the record's size. */
 mx_status mx_pth_storage_find(const mx_pth *p, const mx_pth_storage *s, const char *where, int64_t *record,
                               mx_error *e);
 
 mx_status mx_pth_zip_open(mx_pth *p, mx_error *e);
 mx_status mx_pth_zip_find(const mx_pth *p, const mx_pk_node *key, int64_t *record, size_t *bytes,
                           mx_error *e);
-/* A whole entry, its checksum compared; 0 follows. The caller frees it. */
+/* Reads a whole entry, followed by a 0, and compares its checksum. The caller frees it. */
 mx_status mx_pth_zip_read(const mx_pth *p, int64_t record, size_t limit, void **out, size_t *size,
                           mx_error *e);
 mx_status mx_pth_legacy_open(mx_pth *p, mx_error *e);

@@ -1,7 +1,6 @@
-/* The container of PyTorch before 1.6: five pickles one behind the other (magic number, protocol, a dict
- * about the machine, the object, a list of storage keys), then each storage's count and raw elements in the
- * order of that list. Elements are little-endian whatever machine wrote them. Source: formats.md (b)
- * "Legacy". */
+/* The container of PyTorch before 1.6: five pickles in sequence (magic number, protocol, a dict about the
+ * machine, the object, a list of storage keys), then each storage's count and raw elements in the order of
+ * that list. Elements are little-endian on every machine. See docs/FORMATS.md, "PyTorch files". */
 #include "io/pth_internal.h"
 
 #include <stdlib.h>
@@ -9,7 +8,7 @@
 
 #define MX_LEGACY_PROTOCOL 1001
 
-/* Parses the pickle at *at and passes it. */
+/* Parses the pickle at *at and advances *at past it. */
 static mx_status next(mx_pk **out, const mx_pth *p, size_t *at, const char *what, mx_error *e) {
     size_t used = 0;
     if (mx_pk_parse(out, p->bytes + *at, p->size - *at, &used, e)) return mx_fail_where(e, "%s", what);
@@ -48,7 +47,7 @@ static mx_status list_storages(mx_pth *p, mx_error *e) {
         mx_pth_storage s;
         const mx_pk_node *id = mx_pk_persistent_at(p->pk, i)->item[0];
         bool module = id->kind == MX_PK_TUPLE && id->count && mx_pk_is_text(id->item[0], "module");
-        if (module) continue; /* a class whose source was stored with it: a name to us */
+        if (module) continue; /* a class whose source was stored with it; treated as a name */
         if (mx_pth_storage_read(&s, mx_pk_persistent_at(p->pk, i), NULL, e)) return e->status;
         p->record[p->records++] = (mx_pth_record){.key = s.key, .bytes = (size_t)s.type->width};
     }

@@ -6,7 +6,7 @@
 
 #include "io/safetensors.h"
 
-/* The bytes of t's storage; of a zip's, the last one read is kept, for tensors that share it. */
+/* The bytes of t's storage. For a zip the last storage read is kept, for tensors that share it. */
 static const unsigned char *storage(mx_pth *p, const mx_pth_tensor *t, mx_error *e) {
     if (!p->zip) return p->bytes + p->record[t->record].at;
     if (p->cached != t->record) {
@@ -34,7 +34,7 @@ static bool contiguous(const mx_pth_tensor *t) {
 static void gather(unsigned char *out, const unsigned char *from, const mx_pth_tensor *t) {
     int64_t index[MX_PTH_MAX_DIM] = {0}, stride[MX_PTH_MAX_DIM], at = 0;
     size_t width = (size_t)t->width;
-    for (int i = 0; i < t->ndim; i++) /* of a single row the stride may be anything, and is not used */
+    for (int i = 0; i < t->ndim; i++) /* with a single row the stride may be anything and is not used */
         stride[i] = t->dim[i] == 1 ? 0 : t->stride[i];
     for (int64_t n = 0; n < t->count; n++, out += width) {
         memcpy(out, from + (size_t)at * width, width);

@@ -1,5 +1,5 @@
-/* From a pickled call of torch._utils._rebuild_tensor_v2 to a tensor whose every element lies in its storage,
- * see pth_internal.h. Source: formats.md (b) "data.pkl". */
+/* From a pickled call of torch._utils._rebuild_tensor_v2 to a tensor whose elements are all inside its
+ * storage, see pth_internal.h. */
 #include "io/pth_internal.h"
 #include "io/pth_tensor.h"
 
@@ -50,8 +50,8 @@ static mx_status bad(mx_error *e, const char *where, const char *why) {
                  : mx_fail(e, MX_ERR_FORMAT, "%s", why);
 }
 
-/* What stands where a storage's class or a dtype is expected. Its name is printed: nothing a terminal obeys.
- */
+/* Describes a node found in place of a storage's class or a dtype. The name is printed, so its control
+ * characters become "?". */
 static mx_status unknown_type(mx_error *e, const char *where, const char *what, const mx_pk_node *n) {
     char name[96] = "no name", why[160];
     if (n->kind == MX_PK_GLOBAL)
@@ -101,7 +101,7 @@ mx_status mx_pth_storage_find(const mx_pth *p, const mx_pth_storage *s, const ch
     return MX_OK;
 }
 
-/* A tuple of whole numbers, or torch.Size of one. */
+/* A tuple of integers, or a torch.Size. */
 static mx_status read_list(int64_t out[MX_PTH_MAX_DIM], int *count, const mx_pk_node *n, const char *where,
                            const char *what, mx_error *e) {
     if (n->kind == MX_PK_CALL && mx_pk_is_global(n->item[0], "torch", "Size") && n->item[1]->count == 1)
@@ -117,7 +117,8 @@ static mx_status read_list(int64_t out[MX_PTH_MAX_DIM], int *count, const mx_pk_
     return MX_OK;
 }
 
-/* Number of elements, and that the last one lies among the `have` elements of its storage. */
+/* Computes the number of elements and checks that the last one is among the `have` elements of its
+ * storage. */
 static mx_status check_reach(mx_pth_tensor *t, int64_t first, int64_t have, const char *where, mx_error *e) {
     int64_t last = first, step;
     t->count = 1;
@@ -135,7 +136,8 @@ static mx_status check_reach(mx_pth_tensor *t, int64_t first, int64_t have, cons
     return MX_OK;
 }
 
-/* What a call rebuilds: the number of its first arguments that matter, 0 when it is no tensor. */
+/* The number of leading arguments that matter if the callee f rebuilds a tensor, else 0. *typed: it has a
+ * dtype argument. */
 static uint32_t tensor_arguments(const mx_pk_node *f, bool *typed) {
     *typed = mx_pk_is_global(f, "torch._utils", "_rebuild_tensor_v3");
     if (*typed) return 7;
@@ -190,7 +192,7 @@ const char *mx_pth_tensor_other(const mx_pk_node *n) {
     return NULL;
 }
 
-/* Bits of a view that its storage does not show: (…, hooks, {'neg': True, 'conj': True}). */
+/* Flags of a view that its storage does not show: (…, hooks, {'neg': True, 'conj': True}). */
 static mx_status check_bits(const mx_pk_node *arguments, uint32_t at, const char *where, mx_error *e) {
     static const char *const bit[] = {"neg", "conj"};
     for (int i = 0; at < arguments->count && i < 2; i++) {

@@ -1,5 +1,5 @@
-/* From the pickled object to a flat list: every tensor under the dots-joined keys that lead to it, the plain
- * values of the upper levels, and what is neither. The walk has its own stack and limits, since a hostile
+/* Turns the pickled object into flat lists: every tensor under its keys joined by dots, the plain values of
+ * the upper levels, and entries that are neither. The walk has its own stack and limits, since a malicious
  * pickle may contain itself or share one dict a million times. */
 #include "io/pth_tensor.h"
 
@@ -30,8 +30,8 @@ typedef struct {
     mx_error *e;
 } walker;
 
-/* ---- what is kept ---------------------------------------------------------------------------------------
- */
+/* ---- entries that are kept
+ * ------------------------------------------------------------------------------ */
 
 static mx_status keep_fact(walker *w, mx_pth_fact **list, int *count, const char *value) {
     if (*count == MAX_FACTS) return MX_OK; /* for people, and no one reads more */
@@ -43,7 +43,7 @@ static mx_status keep_fact(walker *w, mx_pth_fact **list, int *count, const char
     return f->name && f->value ? MX_OK : mx_fail(w->e, MX_ERR_MEMORY, "out of memory");
 }
 
-/* At most 200 bytes, control characters replaced: it will be printed. */
+/* At most 200 bytes, with control characters replaced: it will be printed. */
 static void printable(char out[208], const char *text, uint32_t size) {
     uint32_t n = size < 200 ? size : 200;
     while (n < size && n && ((unsigned char)text[n] & 0xc0) == 0x80) n--; /* no half characters */
@@ -103,7 +103,7 @@ static mx_status keep_tensor(walker *w, const mx_pth_call *call) {
 /* ---- the walk -------------------------------------------------------------------------------------------
  */
 
-/* path ← parent's path . key; false: the key is no name that can be said in a line. */
+/* path ← parent's path . key; false: the key cannot be shown in a line. */
 static bool join(walker *w, size_t parent, const mx_pk_node *key, uint32_t index) {
     char number[24];
     const char *text = number;

@@ -1,5 +1,5 @@
-/* Writing a PyTorch checkpoint, see pth_write.h: the pickle is composed here, the archive by libzip. The
- * pickle holds tensors and texts only, which loaders accept that execute nothing. */
+/* Writes a PyTorch checkpoint, see pth_write.h: the pickle is composed here, the archive by libzip. The
+ * pickle contains only tensors and texts, which loaders accept that execute nothing. */
 #include "io/pth_write.h"
 #include "base/temporary.h"
 #include "io/file.h"
@@ -119,11 +119,11 @@ static mx_status make_pickle(char **out, size_t *size, const mx_st_tensor *t, in
 
 typedef struct {
     zip_t *zip;
-    uint64_t at; /* where the next local header will stand: libzip writes entries in order, without gaps */
+    uint64_t at; /* position of the next local header: libzip writes entries in order, without gaps */
     mx_error *e;
 } archive;
 
-/* libzip's own allocations, and those it does not tell of. */
+/* Reports libzip's error. No error (ZIP_ER_OK) is a failed allocation that libzip does not report. */
 static mx_status failed(zip_error_t *why, const char *doing, const char *path, mx_error *e) {
     int code = zip_error_code_zip(why);
     if (code == ZIP_ER_MEMORY || code == ZIP_ER_OK)
@@ -159,8 +159,8 @@ static mx_status add_all(archive *a, const char *pickle, size_t size, const mx_s
     return add(a, "version", "3\n", 2);
 }
 
-/* The file as libzip writes it. Its own way to a file takes another temporary, whose random name comes from a
- * library of ciphers that crashes where it finds no memory. */
+/* The file as libzip writes it. libzip's own file source uses another temporary, whose random name comes from
+ * a library of ciphers that crashes when out of memory. */
 typedef struct {
     int fd;
     int64_t at, size;
@@ -228,7 +228,7 @@ static mx_status write_archive(int fd, const char *path, const char *pickle, siz
     return e->status;
 }
 
-/* Flushes the finished temporary and puts it in the place of path. Closes fd. */
+/* Flushes the finished temporary and renames it to path. Closes fd. */
 static mx_status settle(int fd, const char *temporary, const char *path, mx_error *e) {
     bool good = !fsync(fd);
     if (!good) mx_fail(e, MX_ERR_IO, "cannot flush %s: %s", temporary, strerror(errno));

@@ -1,4 +1,5 @@
-/* Reading safetensors files, see safetensors.h. The checks follow formats.md (a), in its order. */
+/* Reads safetensors files, see safetensors.h. The checks are those of docs/FORMATS.md, "How a safetensors
+ * file is checked". */
 #include "io/safetensors_internal.h"
 
 #include <math.h>
@@ -30,7 +31,7 @@ static mx_status bad(mx_error *e, const char *name, const char *why) {
     return mx_fail(e, MX_ERR_FORMAT, "tensor %.100s: %s", name, why);
 }
 
-/* A non-negative whole number; jansson has refused what does not fit 63 bits. */
+/* A non-negative integer. jansson has refused those that exceed 63 bits. */
 static bool whole(const json_t *v, int64_t *out) {
     if (!json_is_integer(v) || json_integer_value(v) < 0) return false;
     *out = json_integer_value(v);

@@ -18,21 +18,22 @@ struct mx_st {
     int metas;
 };
 
-/* Metadata of a file with checksums, 8 hexadecimal digits each: one of the header (computed with zeros in its
- * own place), and one of each tensor in the order of the data. */
+/* Metadata of a file with checksums, 8 hexadecimal digits each: one for the header (computed with zeros in
+ * its place), and one per tensor in the order of the data. */
 #define MX_ST_SUM_HEADER  "crc32c_header"
 #define MX_ST_SUM_TENSORS "crc32c_tensors"
 typedef struct {
     char text[9];
 } mx_st_sum;
 mx_st_sum mx_st_sum_of(const void *bytes, size_t size);
-/* Of a header's text. *place, unless NULL: where its own digits stand in it, NULL when nowhere. */
+/* Checksum of a header's text. *place (unless place is NULL): the position of its own digits, or NULL if
+ * absent. */
 mx_st_sum mx_st_sum_header(const char *text, size_t size, const char **place);
 
-/* Of a parsed file whose header has `size` bytes: is its checksum right, where there is one? */
+/* Checks the checksum of a parsed file, if it has one. size: bytes of its header. */
 mx_status mx_st_check_header(const mx_st *st, size_t size, mx_error *e);
 
-/* Bits of an element by dtype name; 0 for an unknown one. */
+/* Bits per element by dtype name; 0 if unknown. */
 int mx_st_bits(const char *dtype);
 
 #endif

@@ -1,4 +1,5 @@
-/* Checksums of safetensors files: a flipped bit of the header or of a tensor is found, see safetensors.h. */
+/* Checksums of safetensors files, which reveal any flipped bit of the header or of a tensor. See
+ * safetensors.h. */
 #include "io/safetensors_internal.h"
 
 #include <inttypes.h>

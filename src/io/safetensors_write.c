@@ -1,4 +1,5 @@
-/* Writing safetensors files: a fixed order and padding, so that the same input gives the same bytes. */
+/* Writes safetensors files in a fixed order and with fixed padding, so that the same input gives the same
+ * bytes. */
 #include "io/safetensors_internal.h"
 
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static int by_key(const void *a, const void *b) {
     return strcmp(((const mx_st_pair *)a)->key, ((const mx_st_pair *)b)->key);
 }
 
-/* What the reader would refuse is an error here, before anything is written. */
+/* Anything that the reader would refuse is an error here, before writing. */
 static mx_status check(const mx_st_tensor *t, mx_error *e) {
     int64_t bits = t->dtype ? mx_st_bits(t->dtype) : 0;
     if (!bits)
@@ -49,7 +50,7 @@ static mx_status check(const mx_st_tensor *t, mx_error *e) {
     return MX_OK;
 }
 
-/* Adds a member whose name must be new; takes value over, NULL being a failure of its making. */
+/* Adds a member whose name must be new. Takes ownership of value; NULL means that making it failed. */
 static mx_status add(json_t *o, const char *what, const char *name, json_t *value, mx_error *e) {
     if (json_object_get(o, name)) {
         json_decref(value);
@@ -106,7 +107,7 @@ typedef struct {
     const mx_st_tensor **order; /* [count] */
     int count, metas;
     char *sums;       /* [8 * count + 1] of each tensor, in that order */
-    mx_st_pair *meta; /* [metas], with the checksums' where the file is to have them */
+    mx_st_pair *meta; /* [metas], including checksums if the file has them */
     char *header;
     size_t size; /* of the header */
 } writing;
@@ -166,7 +167,7 @@ static mx_status compare(const writing *w, const mx_st *st, mx_error *e) {
     return MX_OK;
 }
 
-/* What is on its way to the disk is what was to be written, or the good file stays. */
+/* Compares the temporary with what was to be written; on a difference the old file stays. */
 static mx_status read_back(const writing *w, const char *temporary, mx_error *e) {
     mx_st *st = NULL;
     if (!mx_st_open(&st, temporary, e)) compare(w, st, e);

@@ -27,7 +27,7 @@ static int distance(const char *a, const char *b) {
 
 mx_status mx_options_unknown(const char *name, unsigned commands, mx_error *e) {
     const char *nearest = NULL;
-    int best = 4; /* further apart than three letters is no misspelling */
+    int best = 4; /* names that differ in more letters are not misspellings */
     for (int i = 0; i < mx_option_count(); i++) {
         const mx_option_row *r = mx_option_at(i);
         int d = commands && !(r->commands & commands) ? best : distance(name, r->name);
@@ -49,7 +49,8 @@ typedef struct {
     const char *data[2]; /* --data and --val-data of this line */
 } line_reader;
 
-/* Other options may be given again, the last one counts; of two data sets none may be dropped. */
+/* Other options may be given again; the last one counts. A second data set is refused, so that none is
+ * dropped. */
 static mx_status once(line_reader *l, const char *name, const char *value, mx_error *e) {
     if (strcmp(name, "data") && strcmp(name, "val-data")) return MX_OK;
     const char **was = &l->data[*name == 'v'];
@@ -105,7 +106,8 @@ static mx_status take_file(line_reader *l, mx_error *e) {
     return assign(l, row, arg, e);
 }
 
-/* --config FILE anywhere on the line, read before everything else so that the command line wins. */
+/* --config FILE at any position on the line. It is read before everything else, so that the command line
+ * wins. */
 static mx_status read_configs(line_reader *l, mx_error *e) {
     for (int i = 0; i < l->argc && !e->status; i++) {
         const char *path = NULL;
@@ -131,7 +133,7 @@ mx_status mx_options_parse(mx_options *o, mx_command command, int argc, char **a
     for (bool files = false; l.at < argc && !e->status;) {
         bool dashes = !files && !strncmp(argv[l.at], "--", 2);
         if (dashes && !argv[l.at][2])
-            files = true, l.at++; /* "--": only files from here on */
+            files = true, l.at++; /* after "--": only files */
         else if (dashes)
             take_option(&l, e);
         else

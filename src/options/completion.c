@@ -11,7 +11,7 @@ static bool knows(const mx_command_row *c, const mx_option_row *r) {
     return r->commands & (unsigned)c->command;
 }
 
-/* The named models, with blanks between. */
+/* The named models, separated by spaces. */
 static void put_models(FILE *f) {
     for (const char *p = mx_model_names(); *p; p++)
         if (*p != ',') fputc(*p, f);
@@ -52,7 +52,7 @@ static void put_bash(FILE *f, const mx_command_list *all) {
 
 /* ---- zsh: _arguments with each option's help ---- */
 
-/* Inside '...[help]:VALUE:action': what means something to the shell or to _arguments is escaped. */
+/* Inside '...[help]:VALUE:action': escapes characters with a meaning for the shell or for _arguments. */
 static void put_zsh_text(FILE *f, const char *text) {
     for (; *text; text++) {
         if (*text == '\'')

@@ -1,10 +1,10 @@
-/* Option files: "name = value" lines, read with libinih and written so that every value comes back byte by
+/* Option files: "name = value" lines, read with libinih and written so that every value is restored byte by
  * byte.
  *
- * libinih cuts blanks at both ends of a value, ends it at " ;", and goes on with the rest of a line longer
- * than 200 bytes as if it were the next line. So a value that would suffer is written in double quotes with
- * \" \\ \xHH, in pieces; a backslash behind a piece says that the next, indented line continues it. Whoever
- * wrote the file is not trusted: its size, its lines and every value are checked before use. See options.h. */
+ * libinih trims blanks at both ends of a value, ends it at " ;", and reads the rest of a line longer than 200
+ * bytes as the next line. So a value that this would change is written in double quotes with \" \\ \xHH, in
+ * pieces; a backslash after a piece says that the next, indented line continues it. The file is not trusted:
+ * its size, its lines and every value are checked before use. See options.h. */
 #include "options/options.h"
 
 #include <ctype.h>
@@ -21,7 +21,7 @@
 #define MX_FILE_LIMIT  ((size_t)1 << 20)
 #define MX_LINE_LIMIT  190  /* bytes; libinih's own limit is 200 less line end and terminator */
 #define MX_VALUE_LIMIT 8192 /* bytes of one value: two of the longest paths */
-#define MX_PIECE       120  /* bytes between two quotes: fits a line behind the longest name */
+#define MX_PIECE       120  /* bytes between two quotes: fits on a line after the longest name */
 
 /* ---- reading ---- */
 
@@ -31,8 +31,8 @@ typedef struct {
     bool *given;
     mx_error *e;
     bool open;           /* the last line ended in a backslash */
-    bool data, val_data; /* named already: of two data sets none may be dropped */
-    bool backend;        /* named: see assign */
+    bool data, val_data; /* already given: a second data set is refused, so that none is dropped */
+    bool backend;        /* given: see assign */
     char name[64], value[MX_VALUE_LIMIT];
     size_t length; /* of value */
 } reader;
@@ -44,7 +44,7 @@ static int hex_byte(const char *p) {
     return (int)strtol(digits, NULL, 16);
 }
 
-/* Appends one quoted piece to the value; false when it is not one. */
+/* Appends one quoted piece to the value; false if it is malformed. */
 static bool unquote(reader *r, const char *p) {
     for (p++; *p && *p != '"'; p++) {
         int c = (unsigned char)*p;
@@ -66,12 +66,12 @@ static bool unquote(reader *r, const char *p) {
 }
 
 static mx_status assign(reader *r, const char *name, const char *value) {
-    /* Runs of old hold `backend = NAME`: what device is now. It goes before their `device`, which was always cpu. */
+    /* Older runs hold `backend = NAME`, which is now device. It wins over their `device`, which was always cpu. */
     bool backend = !strcmp(name, "backend");
     if (r->backend && !strcmp(name, "device")) return MX_OK;
     if (backend) name = "device", r->backend = true;
     int row = mx_option_find(name, r->commands);
-    if (row < 0) /* a run's file serves `plan` too: what only other commands know is passed over */
+    if (row < 0) /* a run's file also serves `plan`: options of other commands are ignored */
         return mx_option_find(name, 0) < 0 ? mx_options_unknown(name, r->commands, r->e) : MX_OK;
     if (!strcmp(name, "config"))
         return mx_fail(r->e, MX_ERR_ARGUMENT, "an option file cannot name another one (config = %s)", value);
@@ -115,8 +115,8 @@ static bool continues(const char *line, const char *end) {
     return end > line && end[-1] == '"' && *line != ';' && *line != '#';
 }
 
-/* Checks the length of each line, and takes leading blanks away where nothing is continued: to libinih an
- * indented line is always more of the value above it. In place. */
+/* Checks the length of each line, and removes leading blanks unless the line continues a value: libinih would
+ * append any indented line to the value above it. In place. */
 static mx_status prepare(char *text, mx_error *e) {
     char *to = text;
     bool open = false;
@@ -236,7 +236,7 @@ mx_command mx_run_command(const char *options_path) {
 
 mx_status mx_run_options_read(mx_options *o, mx_command command, const char *options_path, mx_error *e) {
     if (mx_options_init(o, e) || mx_options_defaults(o, command, e) ||
-        mx_options_set(o, "dtype", "f32", e)) /* where the file has none: f32 was all there was */
+        mx_options_set(o, "dtype", "f32", e)) /* older files lack it: f32 was the only type */
         return e->status;
     return mx_options_read(o, options_path, command, NULL, e);
 }

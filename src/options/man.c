@@ -1,6 +1,6 @@
-/* Manual pages in roff, made from the option table and the command texts like docs/OPTIONS.md, so that none
- * can drift apart from the program. Plain man(7) macros: TH, SH, TP, PP, B, nf. No date: the same program
- * gives the same bytes. */
+/* Manual pages in roff, made from the option table and the command texts like docs/OPTIONS.md, so that they
+ * always match the program. Plain man(7) macros: TH, SH, TP, PP, B, nf. No date: the same program gives the
+ * same bytes. */
 #include "options/pages.h"
 
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "base/text_stream.h"
 #include "options/options.h"
 
-/* Text as roff prints it: a backslash and a hyphen escaped, a line's first '.' or '\'' kept from being a
- * macro. */
+/* Text as roff prints it: backslashes and hyphens are escaped, and a '.' or '\'' at the start of a line is
+ * protected. */
 static void put_text(FILE *f, const char *text) {
     bool start = true;
     for (; *text; text++) {

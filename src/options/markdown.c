@@ -1,5 +1,5 @@
-/* The reference document docs/OPTIONS.md, made from the option table, the command texts and the named models;
- * a test compares it with the file, so none of the four can drift apart. */
+/* The reference document docs/OPTIONS.md, made from the option table, the command texts and the named models.
+ * A test compares it with the file, so all four always agree. */
 #include "options/pages.h"
 
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static void put_list(FILE *f, const int *values, int count) {
     fputs(" | ", f);
 }
 
-/* The second half of the named models: what fine-tuning fills in. */
+/* The second half of the named models: defaults of fine-tuning. */
 static void put_tuning(FILE *f) {
     char *names = strdup(mx_model_names()), *rest = names;
     fputs(

@@ -1,4 +1,4 @@
-/* The model that options describe: a named one, then every number that was given by itself. */
+/* The model that options describe: a named one, then every number given separately. */
 #include "options/options.h"
 
 #include <string.h>

@@ -1,6 +1,5 @@
-/* What is there to be read about options and commands, all made from the option table and the list of commands:
- * help, manual pages, the reference in Markdown, completion scripts. The caller frees what is returned; NULL:
- * out of memory. */
+/* Texts about options and commands, all made from the option table and the list of commands: help, manual
+ * pages, the reference in Markdown, completion scripts. The caller frees the result; NULL: out of memory. */
 #ifndef MX_OPTIONS_PAGES_H
 #define MX_OPTIONS_PAGES_H
 
@@ -17,13 +16,13 @@ char *mx_man_page(const mx_command_list *all, const mx_command_row *c);
 /* docs/OPTIONS.md. */
 char *mx_markdown(const mx_command_list *all);
 
-/* For bash, zsh or fish; also NULL for another shell. */
+/* For bash, zsh or fish; NULL for other shells too. */
 char *mx_completion(const mx_command_list *all, const char *shell);
 
-/* For these pages: what the exit codes mean, in lines. */
+/* For these pages: the meanings of the exit codes, in lines. */
 extern const char mx_exit_codes_text[];
-/* The text broken between words into lines of at most `width` columns, and a newline. The first line has `at`
- * columns already; the others are indented. */
+/* Wraps text between words into lines of at most `width` columns and ends it with a newline. The first line
+ * already has `at` columns; the others are indented. */
 void mx_put_wrapped(FILE *f, const char *text, int at, int indent, int width);
 
 #endif

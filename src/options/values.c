@@ -21,7 +21,7 @@ static mx_status wrong(const mx_option_row *r, const char *expected, const char 
 static mx_status parse_real(const mx_option_row *r, const char *text, double *out, mx_error *e) {
     char *end, want[96];
     errno = 0;
-    double v = strtod(text, &end); /* also reads hexadecimal, which nobody means */
+    double v = strtod(text, &end); /* also reads hexadecimal, which is never meant */
     if (!strpbrk(text, "xX") && end != text && !*end && !errno && v >= r->low && v <= r->high) {
         *out = v;
         return MX_OK;
@@ -105,7 +105,8 @@ static mx_status add_text(mx_options *o, const mx_option_row *r, const char *tex
 static mx_status set_text(mx_options *o, const mx_option_row *r, const char *text, mx_error *e) {
     char *copy = strdup(text);
     if (!copy) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    /* An option file is lines of text: what cannot be written there is refused here, not lost later. */
+    /* An option file consists of lines: values that cannot be written in one are refused here, not lost
+     * later. */
     if (strpbrk(text, "\n\r") || !*text) {
         free(copy);
         return wrong(r, "a text in one line", *text ? "a line break" : "", e);
@@ -246,7 +247,7 @@ bool mx_options_has(const mx_options *o, int i) {
     default: break;
     }
     int64_t whole = r->narrow ? *FIELD(o, r, int) : *FIELD(o, r, int64_t);
-    return !((double)whole < r->low || (!whole && r->narrow)); /* unset: as the named model says */
+    return !((double)whole < r->low || (!whole && r->narrow)); /* unset: taken from the named model */
 }
 
 char *mx_options_get(const mx_options *o, int i) {

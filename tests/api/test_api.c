@@ -1,6 +1,6 @@
-/* The public C API (include/mixmae.h): shapes, errors, results whatever batch, threads and concurrency,
- * preprocessing against the data module, and the trainer against the checkpoints it writes. Uses mixmae.h as
- * a stranger would; inner headers only make the checkpoints. */
+/* The public C API (include/mixmae.h): shapes, errors, equal results for any batch, threads and concurrency,
+ * preprocessing compared with the data module, and the trainer compared with the checkpoints it writes. Uses
+ * only mixmae.h, as a user would; inner headers serve to make the checkpoints. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>

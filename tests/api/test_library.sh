@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The library as a user gets it: installed into an empty folder, found by pkg-config, linked shared and static by a
-# program outside this tree, in C and C++; only mixmae.h's names leave it; pages and completions fit the option table;
-# uninstalling leaves nothing behind.
+# The library as a user gets it: installed into an empty folder, found by pkg-config, linked shared and static
+# by a program outside this tree, in C and C++. It exports only mixmae.h's names; pages and completions match
+# the option table; uninstalling removes every file.
 . "$(dirname "$0")/../lib/lib.sh"
 
 # ---- install, by way of a packager's DESTDIR, then moved: nothing may hold on to its place

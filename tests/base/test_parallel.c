@@ -1,4 +1,4 @@
-/* The thread pool (src/base/parallel.h). Run under ThreadSanitizer too. */
+/* The thread pool (src/base/parallel.h). Also run under ThreadSanitizer. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A number does not depend on how the program was compiled: this build and the release build beside it, when that is as
-# new as the sources, compute the same bytes of every gradient and weight, on every instruction set of this machine.
+# Numbers do not depend on the compiler's options: this build and the release build next to it, if that is as
+# new as the sources, compute the same bytes of every gradient and weight, on every instruction set of this
+# machine.
 . "$(dirname "$0")/../lib/lib.sh"
 other=build/mixmae
 [ "$(realpath "$mixmae")" != "$(realpath -q "$other")" ] || { echo "skipped: this is the release build"; exit 77; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# `make bundle`: the folder runs after a move, through a link, without anything of this system but the kernel and a shell;
-# computes the same bytes; its libmixmae.so serves other programs; every library in it has its licence there.
+# `make bundle`: the folder works after a move and through a link, and needs only a kernel and a shell of the
+# system. It computes the same bytes, its libmixmae.so can be linked by other programs, and it has the licence
+# of every library in it.
 . "$(dirname "$0")/../lib/lib.sh"
 
 tools/bundle "$build" "$work/first" >"$work/log" 2>&1 || { cat "$work/log"; fail "tools/bundle"; exit 1; }

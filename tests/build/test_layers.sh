@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The house rules: which folder may include which, who may name oneDNN, file sizes, opening comments.
+# The house rules: which folder may include which, which files may name oneDNN, file sizes, opening comments.
 set -u
 root=${2:-.}
 failed=0

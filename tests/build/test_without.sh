@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds that lack something: each image library in turn, then all of them and the cpu backend. What is missing is named
-# wherever it is asked for, nothing is taken for damage, and everything else works.
+# Builds without some parts: each image library in turn, then all of them and the cpu backend. Errors name the
+# missing part and do not report damage, and everything else works.
 . "$(dirname "$0")/../lib/lib.sh"
 
 # One 8x8 image of each format, and four arrays to train on.

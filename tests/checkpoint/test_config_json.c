@@ -1,5 +1,5 @@
-/* Configurations as JSON, as checkpoints hold them: what is written comes back; what cannot be a model is
- * refused with the member's name (checkpoint/checkpoint.h). */
+/* Configurations as JSON in checkpoints (checkpoint/checkpoint.h): a written configuration is restored; an
+ * invalid one is refused with the name of its member. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

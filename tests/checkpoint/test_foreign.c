@@ -1,6 +1,6 @@
-/* Models from files without our configuration: what shapes tell and what they do not, the names of mmpretrain
- * and its order of patch merging, every refusal by name, and --partial. The files are a model's own tensors,
- * written under other names or in other shapes. */
+/* Models from files without our configuration: what the shapes show and what they cannot, the names of
+ * mmpretrain and its order of patch merging, every refusal by name, and --partial. The files hold a model's
+ * own tensors under other names or in other shapes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-/* Where the model is in other people's checkpoints: behind any prefix, in any dict, beside its average, its
- * optimiser and other networks; and the refusals of what is no MixMAE encoder, by what gave it away. The
- * files are pickles of the test's own, a small model's tensors under other names. */
+/* Finds the model in other programs' checkpoints: after any prefix, in any dict, together with its average,
+ * its optimiser and other networks. Files without a MixMAE encoder are refused, with the reason. The files
+ * are pickles made here from a small model's tensors under other names. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

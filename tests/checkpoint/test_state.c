@@ -1,5 +1,5 @@
-/* What a run resumes from: any flipped bit is refused, older states load, and memory that runs out while a
- * file or a log line is made is an error that leaves the old file alone (checkpoint/checkpoint.h,
+/* A run's state for resuming: any flipped bit is refused, older states load, and running out of memory while
+ * a file or a log line is made is an error that leaves the old file unchanged (checkpoint/checkpoint.h,
  * io/safetensors.h). */
 #include "image_folder.h"
 

@@ -1,5 +1,5 @@
-/* Using a pretrained model: weights moved into another one (checkpoint/init.h), ranks and top-k, nearest
- * neighbours and the linear probe on features whose answers are known (infer/features.h, optim/lars.h). */
+/* Using a pretrained model: weights copied into another model (checkpoint/init.h), ranks and top-k, nearest
+ * neighbours and the linear probe on features with known answers (infer/features.h, optim/lars.h). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

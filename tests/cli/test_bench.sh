@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# bench/steps.c, our side of `make bench-torch`: builds without a warning, does a step a line of input, says what
-# bench/compare reads. The PyTorch side is held against tests/golden by `make bench-torch` itself.
-# bench/embed.c, our side of `make bench-inference`, the same way; that one compares with ONNX Runtime itself.
-# mixmae bench --profile: ops stand in their phase, longest first, and all lines add up to the step's time.
+# bench/steps.c, our side of `make bench-torch`: builds without a warning, does one step per line of input, prints
+# what bench/compare reads. `make bench-torch` itself compares the PyTorch side with tests/golden.
+# bench/embed.c, our side of `make bench-inference`: the same. `make bench-inference` compares with ONNX Runtime.
+# mixmae bench --profile: ops are listed in their phase, longest first, and all lines add up to the step's time.
 . "$(dirname "$0")/../lib/lib.sh"
 
 libraries=$(sed -n 's/^Libs.private: //p' "$build/mixmae.pc")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The command line as a user meets it: help, exit codes, messages, resume rules, plan, inspect, reconstruct.
+# The command line as a user sees it: help, exit codes, messages, resume rules, plan, inspect, reconstruct.
 . "$(dirname "$0")/../lib/lib.sh"
 
 expect 2 "Commands:" "$mixmae"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `mixmae convert` as a user meets it: there and back without a change, what the files load into, refusals.
+# `mixmae convert` as a user sees it: conversion there and back without a change, loading the results,
+# refusals.
 . "$(dirname "$0")/../lib/lib.sh"
 
 cd "$work" || exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Cells of the CSV files that `eval` writes: names of classes and files come from outside, and none may be a
-# formula where a table is opened by a spreadsheet; numbers stay numbers.
+# Cells of the CSV files that `eval` writes: names of classes and files come from users, and none may act as a
+# formula in a spreadsheet; numbers stay numbers.
 set -u
 mixmae=$1
 work=$(mktemp -d)

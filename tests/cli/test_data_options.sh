@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How data are named on the command line: what is said first, parts, shares, two data sets, columns, labels.
+# Naming data on the command line: the first messages, parts, shares, two data sets, columns, labels.
 . "$(dirname "$0")/../lib/lib.sh"
 
 "$mixmae" synth --output "$work/made" --classes 2 --images 12 --size 32 --quiet >/dev/null || fail "no pictures"

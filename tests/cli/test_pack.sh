@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `mixmae pack`: what it writes is what any tar reader sees, reads back as the same data set, and is the same
-# for any number of threads; the other sources reach training through the same --data.
+# `mixmae pack`: any tar reader can read its output, which reads back as the same data set and is the same for
+# any number of threads. Also: the other sources can be trained on through the same --data.
 . "$(dirname "$0")/../lib/lib.sh"
 good() { "$@" >"$work/out" 2>&1 </dev/null || { fail "$* exited $?"; cat "$work/out"; }; }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What an error suggests is done: every number, option and command that a message offers is tried, and must work.
+# Suggestions in errors are followed: every number, option and command that a message offers is tried, and
+# must work.
 . "$(dirname "$0")/../lib/lib.sh"
 fail() { echo "FAILED: $*" >&2; touch "$work/failed"; } # also in a substitution
 

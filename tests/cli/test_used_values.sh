@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A finished model put to use on values that its statistics do not expect: said by every command that uses one,
-# and not said of values like those it was trained on.
+# A trained model used on values that do not match its statistics: every command that uses a model reports
+# them, and does not report values like those of the training data.
 set -u
 mixmae=$1
 work=$(mktemp -d)

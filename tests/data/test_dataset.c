@@ -1,4 +1,4 @@
-/* The data set: listing of folders of every kind, labels, the cache and its enemies, statistics. */
+/* The data set: listing of folders of every kind, labels, the cache and damage to it, statistics. */
 #include "image_folder.h"
 
 #include "data/index.h"

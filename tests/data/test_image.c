@@ -1,5 +1,5 @@
-/* Resizing against Pillow's own bytes, the random crop, tensors and encoding. Goldens were made with
- * Pillow 9.5 and equal those of 12.0; the two rows named so come from docs/AUGMENT.md. Decoding:
+/* Resizing compared with Pillow's own bytes, the random crop, tensors and encoding. The expected bytes were
+ * made with Pillow 9.5 and equal those of 12.0; the two rows named so come from docs/AUGMENT.md. Decoding:
  * test_image_decode.c. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,6 @@
-/* Enemies: files that are empty, foreign, boastful, cut at every length or turned in any bit, alone and from
- * many threads: an error with a message or a whole image, and not a word on stderr. */
+/* Malicious and damaged files: empty, of other formats, with false sizes, cut at every length or with any bit
+ * flipped, alone and from many threads. Each gives an error with a message or a whole image, and prints
+ * nothing on stderr. */
 #include "image_encoders.h"
 
 #include <pthread.h>

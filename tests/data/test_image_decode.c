@@ -1,5 +1,6 @@
-/* Decoding: every kind of file that docs/DATA.md "Images" names, made here by the formats' own libraries, against
- * the samples that went in; what is refused, and how. Damaged files: test_image_damage.c. */
+/* Decoding every kind of file in docs/DATA.md, "Images". The files are made here by the formats' own
+ * libraries, and the result is compared with the original samples. Also what is refused, and how. Damaged
+ * files: test_image_damage.c. */
 #include "image_encoders.h"
 
 /* Decodes f, which must work, and compares with want [H,W,channels]; the header must say the same size. */

@@ -1,7 +1,7 @@
-/* Decoding, the kinds that cameras, scanners, GIS programs and old tools write: TIFF of every depth, its
- * orientation and alpha, GIF, BMP, PNM, animated WebP, .npy of every type, EXIF's orientation; each made here
- * against the values that went in (Pillow's, where Pillow reads the file). What is refused, cut at every
- * length, and how. */
+/* Decoding the kinds of files that cameras, scanners, GIS programs and old tools write: TIFF of every depth,
+ * its orientation and alpha, GIF, BMP, PNM, animated WebP, .npy of every type, EXIF's orientation. Each is
+ * made here and compared with the original values (Pillow's, if Pillow reads the file). Also what is refused,
+ * files cut at every length, and how. */
 #include "image_encoders.h"
 
 #include "data/image_internal.h"

@@ -1,5 +1,5 @@
-/* Decoding a part of a picture: every sample equals the whole decode's. And the vector code of resizing
- * against the plain code, to the byte. */
+/* Decoding a part of a picture: every sample equals that of the whole decode. Also the vector code of
+ * resizing, equal to the plain code to the byte. */
 #include "image_encoders.h"
 
 #include "data/image_internal.h"

@@ -1,5 +1,5 @@
-/* Lists as people write them: headers of any names, other separators, quotes, columns named by options; and
- * what an error says. Also annotations with odd values in fields that nobody reads. */
+/* Lists as people write them: headers with any names, other separators, quotes, columns named by options; and
+ * the messages of errors. Also annotations with odd values in fields that are not read. */
 #include "image_folder.h"
 
 static mx_status open_list(mx_dataset **d, const char *text, const char *image, const char *label,

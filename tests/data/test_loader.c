@@ -1,5 +1,5 @@
-/* The loader: the promise is bytes that depend on seed, epoch and position only; never on workers, timing or
- * where a run was taken up again. Broken files: counted, named, replaced in a fixed way. */
+/* The loader: its bytes depend on seed, epoch and position only; never on workers, timing or where a run was
+ * resumed. Broken files are counted, named and replaced in a fixed way. */
 #include "image_folder.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-/* RandAugment, erasing and the probe's crop: bytes against Pillow's (golden rows of docs/AUGMENT.md and rows made
- * with Pillow 13.0 by tests/interop/augment_check.py's reference), policies, and the distribution of draws.
- */
+/* RandAugment, erasing and the probe's crop: bytes compared with Pillow's (golden rows of docs/AUGMENT.md and
+ * rows made with Pillow 13.0 by tests/interop/augment_check.py's reference), policies, and the distribution
+ * of draws. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
-/* Tar shards: samples are found in every dialect of tar, read in place, and shuffled as a stream that depends
- * on nothing but seed and epoch; malformed shards are refused. The archives are written here byte by byte, so
- * that reader and test share no code. */
+/* Tar shards: samples are found in every dialect of tar, read in place, and shuffled into a stream that
+ * depends on seed and epoch only; malformed shards are refused. The archives are written here byte by byte,
+ * so that reader and test share no code. */
 #include "image_folder.h"
 
 #include "data/index.h"

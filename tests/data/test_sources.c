@@ -1,5 +1,5 @@
-/* The sources of data sets: each is made in a temporary folder, opened, and compared in labels, names and
- * bytes; splits, shares, classes that differ, order of tar shards, caches, malformed files. */
+/* The sources of data sets. Each is made in a temporary folder, opened, and compared by labels, names and
+ * bytes. Also splits, shares, differing classes, order of tar shards, caches, malformed files. */
 #include "image_folder.h"
 
 #include "data/index.h"

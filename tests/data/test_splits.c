@@ -1,5 +1,5 @@
-/* Parts of data sets: which folders, lists and shards are training and which are held out, by every usual
- * name; classes that are only called so; shares that are split off; classes drawn more evenly. */
+/* Parts of data sets: which folders, lists and shards are for training and which are held out, by every usual
+ * name; classes that only have such a name; shares held out; balanced drawing of classes. */
 #include "image_folder.h"
 
 #include "data/index.h"

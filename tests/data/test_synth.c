@@ -1,4 +1,5 @@
-/* The built-in image set: a function of its arguments, pictures worth learning from, the folder it writes. */
+/* The built-in image set: it depends only on its arguments, its pictures can be learnt from, and the written
+ * folder is right. */
 #include "image_folder.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* The whole fine-tuning transform (data/transform.c): crop, flip, policy, tensor, erasing, in this order and
- * from one stream; what it refuses; and that loading it stays a function of seed, epoch and position only. */
+ * from one stream; what it refuses; and that loading with it depends on seed, epoch and position only. */
 #include "image_folder.h"
 
 #include <math.h>

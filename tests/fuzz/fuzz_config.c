@@ -1,4 +1,4 @@
-/* The reader of a model's configuration, which comes out of a checkpoint: what it accepts is written and read
+/* The reader of a model's configuration in a checkpoint: a configuration that it accepts is written and read
  * back unchanged. */
 #include "checkpoint/checkpoint.h"
 

@@ -1,5 +1,6 @@
-/* The reader of event files that a resumed run cuts back: what it keeps is a prefix that it keeps again.
- * Checksums are made right (the first byte says so), so that what lies behind them is reached. */
+/* The reader of event files, which cuts them back for a resumed run: it keeps a prefix, and keeps all of that
+ * prefix when run again. Checksums are corrected (the first byte says so), so that the code after their check
+ * is reached. */
 #include "io/crc32c.h"
 #include "io/events.h"
 

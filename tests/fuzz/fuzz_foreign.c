@@ -1,6 +1,6 @@
-/* Where the model is in a checkpoint of others, and what it is: lines of "name d,d,.." become tensors (zeros)
- * of a safetensors file, which is then read as a foreign model, whole and with --partial; the first line is
- * --weights. The readers of the containers have targets of their own. */
+/* Finding and identifying the model in other programs' checkpoints. Lines of "name d,d,.." become tensors
+ * (zeros) of a safetensors file, which is then read as a foreign model, whole and with --partial. The first
+ * line is --weights. The readers of the containers have separate targets. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

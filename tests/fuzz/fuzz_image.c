@@ -1,6 +1,6 @@
-/* libFuzzer target: any bytes as an image file. Decoding either fails with a message or gives an image whose
- * every sample may be read and which has the shape that the header said; a crop of it is resized too. A part
- * of what decodes whole decodes as well, to the same samples; fast, to as many as it says. */
+/* libFuzzer target: any bytes as an image file. Decoding either fails with a message or gives an image of the
+ * shape in its header with every sample readable, a crop of which is then resized. A part of such a file
+ * decodes too, to the same samples; with fast, to the size that it reports. */
 #include "data/image.h"
 
 #include <stdlib.h>

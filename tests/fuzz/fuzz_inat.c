@@ -1,4 +1,4 @@
-/* The reader of iNaturalist's annotations: whatever it accepts is a whole index. */
+/* The reader of iNaturalist's annotations: input that it accepts gives a complete index. */
 #include "data/source.h"
 
 #include <stdlib.h>

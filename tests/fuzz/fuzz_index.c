@@ -1,4 +1,4 @@
-/* The reader of the data set's cache file, with the checksum made right so that what lies behind it is
+/* The reader of the data set's cache file, with a corrected checksum so that the code after its check is
  * reached. */
 #include "data/source.h"
 

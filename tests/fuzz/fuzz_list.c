@@ -1,4 +1,4 @@
-/* The readers of lists: the first byte chooses CSV and its like, without or with classes.txt, or Places. */
+/* The readers of lists: the first byte chooses CSV and similar, without or with classes.txt, or Places. */
 #include "data/source.h"
 
 #include <stdlib.h>

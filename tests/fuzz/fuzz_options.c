@@ -1,4 +1,4 @@
-/* libFuzzer target of option files: any bytes are either refused with a sentence or give options whose own
+/* libFuzzer target of option files: any bytes are either refused with a message or give options whose own
  * file reads back to the same text. */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The pickle machine: whatever it accepts is a graph of inert nodes whose texts lie inside the input. */
+/* The pickle machine: input that it accepts gives a graph of inert nodes whose texts are inside the input. */
 #include "io/pickle.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* PyTorch checkpoints: whatever the reader accepts must be readable to the last element. The first input byte
- * says what the rest is: a file as it stands, or a pickle for which the archive around it is made right
- * (checksums would stop the fuzzer there), with one storage of 64 bytes under the key "0". */
+/* PyTorch checkpoints: a file that the reader accepts must be readable to the last element. The first input
+ * byte says what follows: a whole file, or a pickle around which a valid archive is built (checksums would
+ * stop the fuzzer otherwise), with one storage of 64 bytes under the key "0". */
 #include "io/pth.h"
 
 #include <stdlib.h>

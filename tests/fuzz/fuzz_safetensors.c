@@ -1,5 +1,5 @@
-/* The reader of safetensors files: whatever it accepts must be readable to the last byte. The first input
- * byte says whether the header's length is made right, so that what lies behind it is reached. */
+/* The reader of safetensors files: a file that it accepts must be readable to the last byte. The first input
+ * byte says whether the header's length is corrected, so that the code after its check is reached. */
 #include "io/safetensors.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* The reader of tar shards. With the checksums of the headers made right where a header would be, so that
- * what lies behind them is reached; now and then as it is. */
+/* The reader of tar shards. Checksums are corrected at positions of headers, so that the code after their
+ * check is reached; sometimes the input is left as it is. */
 #include "data/source.h"
 
 #include <stdio.h>

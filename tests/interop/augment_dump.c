@@ -1,6 +1,6 @@
-/* One augmentation of images from outside: tests/interop/augment_check.py builds this and talks to it. A
- * request is a line "kind argument width height channels", then the image's bytes and one fill byte a
- * channel; the answer is as many bytes. */
+/* Applies one augmentation to images from standard input; tests/interop/augment_check.py builds and runs it.
+ * A request is a line "kind argument width height channels", then the image's bytes and one fill byte per
+ * channel. The answer has as many bytes as the image. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

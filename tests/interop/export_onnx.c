@@ -1,6 +1,6 @@
-/* Writes a checkpoint as ONNX, for onnx_check.py: export_onnx MODEL.safetensors OUT.onnx [LIMIT]. LIMIT:
- * bytes past which the weights go to a second file, so that this can be tried without a model of 2 GiB. Built
- * by tools/interop. */
+/* Writes a checkpoint as ONNX, for onnx_check.py: export_onnx MODEL.safetensors OUT.onnx [LIMIT]. LIMIT: size
+ * in bytes above which the weights go to a second file, so that this can be tested without a model of 2 GiB.
+ * Built by tools/interop. */
 #include <stdio.h>
 #include <stdlib.h>
 

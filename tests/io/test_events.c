@@ -1,5 +1,6 @@
-/* TensorBoard event files and the JSON-lines log: checksums against published values, our own files read
- * back, and cutting back to a step, torn tails included (io/events.h, io/crc32c.h; docs/FORMATS.md). */
+/* TensorBoard event files and the log of JSON lines: checksums compared with published values, our own files
+ * read back, and cutting back to a step, including incomplete ends (io/events.h, io/crc32c.h;
+ * docs/FORMATS.md). */
 #include "image_folder.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
-/* Whole files: read within a limit, written so that the old or the new content is there and never a mix, and
- * no temporary stays behind (io/file.h). */
+/* Whole files: read up to a limit, written so that the old or the new content is there and never a mix, with
+ * no temporary left (io/file.h). */
 #include "image_folder.h"
 
 #include <dirent.h>

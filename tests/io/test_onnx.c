@@ -1,6 +1,6 @@
-/* ONNX export (checkpoint/export_onnx.h, io/onnx.h): files are read back and computed by an interpreter of the
- * test's own (onnx_graph.h), whose numbers must be those of the reference backend; weights in a second file;
- * metadata; what the graph builder refuses; nothing is left behind by a failed write. */
+/* ONNX export (checkpoint/export_onnx.h, io/onnx.h): files are read back and computed by the tests' own
+ * interpreter (onnx_graph.h), and the numbers must be those of the reference backend. Also weights in a
+ * second file, metadata, what the graph builder refuses, and that a failed write leaves nothing. */
 #include "onnx_graph.h"
 
 #include <dirent.h>

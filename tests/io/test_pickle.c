@@ -1,4 +1,5 @@
-/* The pickle machine: every opcode's value, each refusal, what costs more memory than bytes, every cut. */
+/* The pickle machine: every opcode's value, each refusal, input that needs much more memory than bytes, every
+ * cut. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* PyTorch checkpoints: both containers made by hand, whole and damaged in every byte; what is refused and
- * what is kept inert; what we write. */
+/* PyTorch checkpoints: both containers made by hand, whole and damaged in every byte; what is refused, what
+ * is kept as inert data, what we write. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* safetensors files: what is written comes back, the same input gives the same bytes, and files that an enemy
- * wrote are refused with the reason (io/safetensors.h; docs/FORMATS.md). */
+/* safetensors files: written tensors are read back, the same input gives the same bytes, and malicious files
+ * are refused with the reason (io/safetensors.h; docs/FORMATS.md). */
 #include "image_folder.h"
 
 #include <math.h>

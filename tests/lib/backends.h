@@ -1,4 +1,4 @@
-/* Which backends a test runs on. */
+/* The backends that a test runs on. */
 #ifndef MX_TESTS_BACKENDS_H
 #define MX_TESTS_BACKENDS_H
 
@@ -7,8 +7,8 @@
 
 #include "ops/ops.h"
 
-/* This build has the backend, and with_isa.c, if it runs the test, asks for it: one instruction set, which
- * ref has none of, or ref alone. */
+/* Does this build have the backend, and is it wanted? If with_isa.c runs the test, it asks either for one
+ * instruction set of cpu (then not ref), or for ref alone. */
 static inline bool has_backend(const char *name) {
     bool ref = !strcmp(name, "ref");
     return mx_backend_find(name) && !(getenv("MIXMAE_ISA") && ref) && !(getenv("MIXMAE_TEST_ONLY") && !ref);

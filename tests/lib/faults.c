@@ -1,6 +1,6 @@
-/* Preloaded into a program (LD_PRELOAD), fails chosen calls of the C library, or counts them. For
- * tools/faults, tests/train/test_faults.sh and tests/train/test_transient.sh; needs glibc. Its orders are in the
- * environment:
+/* A library to preload into a program (LD_PRELOAD): it makes chosen calls of the C library fail, or counts
+ * them. For tools/faults, tests/train/test_faults.sh and tests/train/test_transient.sh; needs glibc.
+ * Controlled by environment variables:
  *
  * FAULT_CALL=malloc: which calls: malloc (with calloc, realloc, aligned_alloc, posix_memalign), mmap, open
  * (with openat, fopen, mkostemp), read (pread, fread, fgets), write (fwrite, fputs, fprintf to files), close
@@ -9,16 +9,16 @@
  *
  * FAULT_AT=N: the N-th of them fails, counted from 1. FAULT_FROM=N and FAULT_TO=M: the N-th to the M-th.
  *
- * FAULT_PATH=TEXT: only calls count whose path holds TEXT.
+ * FAULT_PATH=TEXT: count only calls whose path contains TEXT.
  *
- * FAULT_WHO=FILE: FILE gets the library (or program) that made the call which failed.
+ * FAULT_WHO=FILE: the library (or program) that made the failed call is written to FILE.
  *
- * FAULT_COUNT=FILE: none fails; at the end FILE gets the number of calls, then a line "FIRST LAST" for each
- * place in the program that they came from: which calls were its first and its last.
+ * FAULT_COUNT=FILE: no call fails; at the end FILE gets the number of calls, then a line "FIRST LAST" for
+ * each calling place: the numbers of its first and last call.
  *
- * A place is the five callers nearest the call. What the C library calls inside itself (the mallocs of
- * strdup, asprintf, fopen, opendir) counts, for it goes through the same names; its own reads and writes do
- * not, so fread and fwrite count themselves. */
+ * A place is the five callers nearest the call. Calls inside the C library (the mallocs of strdup, asprintf,
+ * fopen, opendir) count, since they use the same names. Its own reads and writes do not, so fread and fwrite
+ * are counted themselves. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -99,7 +99,7 @@ __attribute__((constructor)) static void begin(void) {
     who_file = getenv("FAULT_WHO");
     if (!which) return;
     from = atol(first ? first : at ? at : "0"), to = atol(last ? last : at ? at : "0");
-    if (count_file) backtrace(warm, 4); /* loads what it needs */
+    if (count_file) backtrace(warm, 4); /* loads the libraries it needs */
     ready = true;
 }
 
@@ -205,7 +205,7 @@ WRAP(int, ftruncate, (int fd, off_t size), (fd, size), "write", NULL, -1, EIO)
 WRAP(void *, mmap, (void *at, size_t n, int p, int f, int fd, off_t o), (at, n, p, f, fd, o), "mmap", NULL,
      MAP_FAILED, ENOMEM)
 
-int close(int fd) { /* as Linux does: the number is free all the same */
+int close(int fd) { /* as on Linux: the number is freed all the same */
     REAL(close)
     bool bad = fails("close", NULL);
     int result = real(fd);

@@ -1,5 +1,5 @@
-/* Image files of every kind that the decoders must read, made in memory by the formats' own libraries. The
- * tests' counterpart of src/data/decode_*.c; included by one test each. */
+/* Makes image files of every kind that the decoders must read, in memory, with the formats' own libraries.
+ * The tests' counterpart of src/data/decode_*.c. Include it once per test. */
 #ifndef MX_TESTS_IMAGE_ENCODERS_H
 #define MX_TESTS_IMAGE_ENCODERS_H
 
@@ -137,7 +137,7 @@ static inline toff_t tiff_seek(thandle_t h, toff_t offset, int whence) {
 static inline int tiff_close(thandle_t h) { return (void)h, 0; }
 static inline toff_t tiff_size(thandle_t h) { return ((file *)h)->size; }
 
-/* Block (x, y) of plane p, tile or strip, from pixels [H,W,samples]; what lies outside is 0. */
+/* Block (x, y) of plane p, tile or strip, from pixels [H,W,samples]; 0 outside the picture. */
 static inline void tiff_block(uint8_t *block, const uint8_t *pixels, const tiff_kind *k, int x0, int y0,
                               int w, int h, int plane) {
     size_t size = (size_t)k->bits / 8, s = (size_t)k->samples, n = plane < 0 ? s : 1;
@@ -250,7 +250,7 @@ static inline size_t bytes_of(const mx_image *im) {
     return (size_t)im->width * (size_t)im->height * (size_t)im->channels * sample;
 }
 
-/* f must be refused with a message that holds `says`. */
+/* f must be refused with a message that contains `says`. */
 static inline void refused(file f, int channels, const char *says) {
     mx_error e = {0};
     mx_image im = {.width = 1};

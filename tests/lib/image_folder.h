@@ -1,5 +1,4 @@
-/* Folders of small images that tests make for themselves, below a new temporary folder. Included by one test
- * each. */
+/* Makes folders of small images for tests, in a new temporary folder. Include it once per test. */
 #ifndef MX_TESTS_IMAGE_FOLDER_H
 #define MX_TESTS_IMAGE_FOLDER_H
 
@@ -67,7 +66,7 @@ static inline void put_bytes(const char *rel, const void *bytes, size_t size) {
 
 static inline void put_text(const char *rel, const char *text) { put_bytes(rel, text, strlen(text)); }
 
-/* A picture whose pixels depend on seed and place. */
+/* A picture whose pixels depend on seed and position. */
 static inline void put_picture(const char *rel, int width, int height, int channels, uint32_t seed) {
     mx_image im = {0};
     mx_error e = {0};
@@ -77,7 +76,7 @@ static inline void put_picture(const char *rel, int width, int height, int chann
     uint8_t *p = im.pixels;
     for (int i = 0; i < width * height * channels; i++) p[i] = (uint8_t)mx_rng_u32(&r);
     const char *written =
-        at("picture being written"); /* its own temporary's name would be too long for some */
+        at("picture being written"); /* with some names, a temporary's name would be too long */
     if (strstr(rel, ".jp"))
         assert_int_equal(mx_image_write_jpeg(&im, written, 90, &e), MX_OK);
     else
@@ -114,7 +113,7 @@ static int age_one(const char *path, const struct stat *st, int type, struct FTW
     return type == FTW_D || type == FTW_DP ? utimensat(AT_FDCWD, path, old, 0) : 0;
 }
 
-/* Gives all folders below base/rel one modification time long ago: a folder changed just now is never
+/* Gives all folders below base/rel the same old modification time: a folder that has just changed is never
  * trusted. */
 static inline void age(const char *rel) { assert_int_equal(nftw(at(rel), age_one, 32, FTW_PHYS), 0); }
 

@@ -1,13 +1,14 @@
 /* kill_at_call WHICH N FILE COMMAND [ARGUMENT...]: runs the command and kills it (SIGKILL, the whole process)
- * at the entry of its N-th system call, which is not carried out. The calls of all threads are counted in one
- * row, in the order in which the kernel begins them.
+ * at the entry of its N-th system call, which is not carried out. The calls of all threads are counted
+ * together, in the order of their start.
  *
  * WHICH  all   every call counts
- *        save  only those while a temporary (*.tmp) lies there: from the call after its creation to the one
- * after its rename, which flushes the folder N      0: nobody is killed FILE   gets one line: calls counted,
- * and the name of the call that was not carried out (its number, or 0)
+ *        save  only those while a temporary (*.tmp) exists: from the call after its creation to the one after
+ *              its rename, which flushes the folder
+ * N      0: no kill
+ * FILE   gets one line: calls counted, and the name of the call that was not carried out (its number, or 0)
  *
- * Exits as the command did, with 137 after a kill, with 77 where a process may not be traced here. For
+ * Exits as the command did, with 137 after a kill, with 77 if processes may not be traced here. For
  * tools/kills. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,16 +34,16 @@
 
 typedef struct {
     const char *within; /* the text in a temporary's path; NULL: every call counts */
-    long at, counted;   /* the call to kill at; calls so far */
-    int open;           /* temporaries that lie there */
-    bool renamed;       /* the call before this one renamed one */
+    long at, counted;   /* the call to kill at; calls counted so far */
+    int open;           /* temporaries that exist */
+    bool renamed;       /* the previous call renamed one */
     unsigned long long last;
 } progress;
 
 static bool reads_path(pid_t thread, unsigned long long address, char path[MOST_PATH]) {
     struct iovec to = {path, MOST_PATH - 1}, from = {(void *)(size_t)address, MOST_PATH - 1};
     ssize_t n = process_vm_readv(thread, &to, 1, &from, 1, 0);
-    for (size_t page = 4096; n < 0 && page; page = 0) { /* the text may end short of an unmapped page */
+    for (size_t page = 4096; n < 0 && page; page = 0) { /* the text may end just before an unmapped page */
         from.iov_len = page - (size_t)address % page;
         if (from.iov_len < MOST_PATH) n = process_vm_readv(thread, &to, 1, &from, 1, 0);
     }
@@ -56,7 +57,7 @@ static bool temporary(const progress *p, pid_t thread, unsigned long long addres
     return n > 4 && !strcmp(path + n - 4, ".tmp") && p->within && strstr(path, p->within);
 }
 
-/* Counts one call that begins; true: this is the one. */
+/* Counts one call that begins; true: kill here. */
 static bool count(progress *p, pid_t thread, const struct __ptrace_syscall_info *call) {
     bool counts = !p->within || p->open > 0 || p->renamed;
     p->renamed = false;
@@ -85,7 +86,7 @@ static bool count(progress *p, pid_t thread, const struct __ptrace_syscall_info 
     return false;
 }
 
-/* Lets the threads run from stop to stop until the process is over; its exit code. */
+/* Lets the threads run from stop to stop until the process ends. Returns its exit code. */
 static int follow(progress *p, pid_t first) {
     int status, code = EXIT_FAILURE;
     for (pid_t thread; (thread = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR;) {
@@ -102,7 +103,8 @@ static int follow(progress *p, pid_t first) {
             if (ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof call, &call) > 0 &&
                 call.op == PTRACE_SYSCALL_INFO_ENTRY && count(p, thread, &call))
                 kill(first, SIGKILL);
-        } else if (signal == SIGTRAP || signal == SIGSTOP) /* of tracing itself: exec, clone, a new thread */
+        } else if (signal == SIGTRAP || signal == SIGSTOP) /* caused by tracing itself: exec, clone, a new
+                                                              thread */
             signal = 0;
         ptrace(PTRACE_SYSCALL, thread, 0, (void *)(size_t)signal);
     }

@@ -1,5 +1,5 @@
-# How a command test begins: `. "$(dirname "$0")/../lib/lib.sh"`. It is called with the program and ends with
-# `exit $failed`. Sets
+# Start of every command test: `. "$(dirname "$0")/../lib/lib.sh"`. The test gets the program as its argument and
+# ends with `exit $failed`. Sets
 #   mixmae   the program, absolute          build   its folder
 #   source   the repository                 work    a folder for this test alone, removed at its end
 #   failed   0, and 1 after fail
@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 failed=0
 fail() { echo "FAILED: $*"; failed=1; }
 
-# expect CODE PATTERN COMMAND...: the exit code, and the pattern ("": none) in what was printed, which is in $work/out
+# expect CODE PATTERN COMMAND...: runs the command into $work/out; checks the exit code and the pattern ("": none)
 expect() {
     local code=$1 pattern=$2
     shift 2
@@ -21,7 +21,7 @@ expect() {
     [ $got = "$code" ] || { fail "$* exited $got, expected $code"; cat "$work/out"; }
     [ -z "$pattern" ] || grep -qaE -- "$pattern" "$work/out" || { fail "$*: no \"$pattern\" in:"; cat "$work/out"; }
 }
-said() { grep -qaE -- "$1" "$work/out" || { fail "no \"$1\" in:"; cat "$work/out"; }; }     # PATTERN: in that too
+said() { grep -qaE -- "$1" "$work/out" || { fail "no \"$1\" in:"; cat "$work/out"; }; }     # PATTERN: also in it
 unsaid() { ! grep -qaE -- "$1" "$work/out" || { fail "\"$1\" was said:"; cat "$work/out"; }; } # PATTERN: not in it
 same() { cmp "$1" "$2" || fail "$1 and $2 differ"; }                                           # FILE FILE
 other() { ! cmp -s "$1" "$2" || fail "$1 and $2 are the same"; }                               # FILE FILE

@@ -1,6 +1,6 @@
-/* An ONNX file read back with the generated code and computed node by node, in double and as plainly as the
- * operators' definitions: what onnxruntime says, for a machine that has none. Knows the operators that we
- * write. Included by one test. */
+/* Reads an ONNX file with the generated code and computes it node by node, in double and directly by the
+ * operators' definitions: a replacement for onnxruntime. Supports the operators that we write. Include it
+ * once per test. */
 #ifndef MX_TESTS_ONNX_GRAPH_H
 #define MX_TESTS_ONNX_GRAPH_H
 
@@ -74,7 +74,7 @@ static const Onnx__Attribute *attribute(const Onnx__Node *n, const char *name, i
 
 static int64_t attribute_int(const Onnx__Node *n, const char *name) { return attribute(n, name, 2)->i; }
 
-/* dims and content of an initializer must agree; `beside` holds the content of external ones */
+/* dims and content of an initializer must agree; `beside` has the content of external ones */
 static array constant(const Onnx__Tensor *t, const unsigned char *beside) {
     array a = make((int)t->n_dims, t->dims);
     const unsigned char *from = t->raw_data.data;
@@ -224,7 +224,7 @@ static array gather(const array *a, const array *index) {
     return out;
 }
 
-/* over axis 1, which goes away */
+/* over axis 1, which is removed */
 static array mean(const array *a) {
     array out = make(2, (int64_t[]){a->dim[0], a->dim[2]});
     assert_int_equal(a->ndim, 3);
@@ -269,9 +269,8 @@ static array compute(const values *v, const Onnx__Node *n) {
     return *in[0];
 }
 
-/* Runs the graph on one input [batch, ...]; the output's values, which the caller frees. Fails the test when
- * a value is read before it is made or made twice, and when a shape or an attribute is not what it must be.
- */
+/* Runs the graph on one input [batch, ...] and returns the output's values, which the caller frees. Fails the
+ * test if a value is read before it is made, or made twice, or if a shape or an attribute is wrong. */
 static double *evaluate(const Onnx__Model *m, const unsigned char *beside, const float *images, int64_t batch,
                         int64_t *count) {
     const Onnx__Graph *g = m->graph;

@@ -1,6 +1,5 @@
-/* PyTorch files made by hand, byte by byte: pickles, stored zip archives as PyTorch streams them (sizes and
- * checksums behind the data) or as others write them, and the legacy container. For test_pickle.c and
- * test_pth.c. */
+/* Makes PyTorch files byte by byte: pickles, stored zip archives as PyTorch streams them (sizes and checksums
+ * after the data) or as others write them, and the legacy container. For test_pickle.c and test_pth.c. */
 #ifndef TESTS_PTH_FILES_H
 #define TESTS_PTH_FILES_H
 
@@ -54,7 +53,7 @@ static inline void tuple(bytes *b, const int32_t *v, int count) {
     op(b, "t");
 }
 
-/* A tensor as protocol 2 writes it; view: the sixth item of a legacy id, NULL for none of it. */
+/* A tensor as protocol 2 writes it. view: the sixth item of a legacy id; NULL: no view. */
 static inline void tensor(bytes *b, const char *storage, const char *key, int32_t numel, int32_t offset,
                           int ndim, const int32_t *dim, const int32_t *stride, const char *view) {
     op(b, "ctorch._utils\n_rebuild_tensor_v2\n((");
@@ -84,7 +83,7 @@ typedef struct {
     bytes file, central;
     zip_style style;
     int entries;
-    int method;    /* claimed; 8: each entry is one block of deflate that is stored */
+    int method;    /* as claimed; 8: each entry is one stored block of deflate */
     bool unsummed; /* checksums are 0 */
 } archive;
 
@@ -143,7 +142,7 @@ static inline bytes finish(archive *z) {
     return z->file;
 }
 
-/* Everything of the legacy container before the object. */
+/* The part of the legacy container before the object. */
 static inline void legacy_head(bytes *b) {
     put(b, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
     put(b, "\x80\x02M\xe9\x03.", 6);

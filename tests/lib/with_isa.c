@@ -1,6 +1,6 @@
-/* with_isa ISA COMMAND [ARGUMENT...]: runs the command with the cpu backend of one instruction set; exits
- * with 77, which the test runner shows as skipped, where this machine or build lacks it. ISA ref: a test then
- * runs on ref alone (backends.h), so that all of its entries together run it on each backend once. */
+/* with_isa ISA COMMAND [ARGUMENT...]: runs the command with one instruction set of the cpu backend. Exits
+ * with 77, which the test runner shows as skipped, if this machine or build lacks it. ISA ref: the test runs
+ * only on ref (backends.h), so that all entries of a test together cover each backend once. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

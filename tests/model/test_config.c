@@ -1,5 +1,5 @@
-/* The named models against the paper's table, and the check of what divides: every refusal names a number,
- * and that number is then accepted. Source: docs/MODEL.md "Models" and "From pixels to the loss". */
+/* The named models compared with the paper's table, and the checks of divisibility: every refusal suggests a
+ * number, which is then accepted. Source: docs/MODEL.md, "Models" and "From pixels to the loss". */
 #include <limits.h>
 #include <math.h>
 #include <setjmp.h>

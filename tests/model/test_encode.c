@@ -1,5 +1,6 @@
-/* Features without a mask (mx_encode): raster order and values of the stage maps against plain loops, the
- * pooled vector against the classifier of the golden files, results whatever the batch, memory as planned. */
+/* Features without a mask (mx_encode): raster order and values of the stage maps compared with plain loops,
+ * the pooled vector compared with the classifier of the golden files, equal results for any batch, memory as
+ * planned. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

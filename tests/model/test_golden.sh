@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Golden numbers: every file with every backend of the build, within the limits that tests/golden/README.md derives.
-# With MIXMAE_ISA set (with_isa.c) the cpu backend only, with MIXMAE_TEST_ONLY=ref all but it.
+# Golden numbers: every file with every backend of the build, within the limits that tests/golden/README.md
+# derives. With MIXMAE_ISA set (with_isa.c) only the cpu backend; with MIXMAE_TEST_ONLY=ref all other backends
+# are skipped.
 . "$(dirname "$0")/../lib/lib.sh"
 files=(tests/golden/*.safetensors)
 backends="ref cpu"

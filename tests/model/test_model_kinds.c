@@ -1,4 +1,4 @@
-/* The seams of model/encoder and model/head: a kind that this build does not list serves wherever a
+/* The interfaces model/encoder and model/head: a kind that this build does not list works wherever a
  * configuration names it. An encoder of rows (patches, one block over the whole grid) and a head without bias
  * are trained, shaped, counted, resized and refused through their structs alone. */
 #include <math.h>

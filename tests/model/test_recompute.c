@@ -1,6 +1,5 @@
-/* Activation checkpointing (model/block.h): whatever the blocks keep, gradients and weights are the same
- * bytes, and the arena that was planned is the arena that is used; less is kept in less memory, for more
- * work. */
+/* Activation checkpointing (model/block.h): gradients and weights have the same bytes whatever the blocks
+ * keep; the planned arena is the one used; keeping less takes less memory and more work. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* Seeded changes of files: bits, runs, pieces taken out, doubled or from another file, boundary values where
- * a length or size may stand, and the checksums made right again. See mutate.h. */
+/* Seeded changes of files: bits, runs, pieces removed, doubled or taken from another file, boundary values in
+ * place of a length or size, and corrected checksums. See mutate.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

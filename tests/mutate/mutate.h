@@ -1,6 +1,6 @@
-/* Mutated files against the readers: what the parts of the driver (mutate.c) share. A row is a format: valid
- * files (seeds.c), what repairs checksums after a change so that what lies behind them is reached (change.c),
- * and the function that reads (readers.c). */
+/* Mutated files against the readers: shared by the parts of the driver (mutate.c). A row is a format: its
+ * valid files (seeds.c), the function that corrects checksums after a change so that the code after their
+ * check is reached (change.c), and the function that reads (readers.c). */
 #ifndef MX_TESTS_MUTATE_H
 #define MX_TESTS_MUTATE_H
 

@@ -1,5 +1,5 @@
-/* The formats and their readers: the reader itself, whose status is counted, then the fuzz target of the
- * format, which aborts where the reader breaks its contract. See mutate.h. */
+/* The formats and their readers: first the reader itself, whose status is counted, then the format's fuzz
+ * target, which aborts if the reader breaks its contract. See mutate.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

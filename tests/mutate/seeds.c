@@ -1,5 +1,5 @@
-/* Valid files to start from: those of tests/fuzz/seeds, and kinds that have none there, made by the tests'
- * encoders. See mutate.h. */
+/* Valid files to start from: those in tests/fuzz/seeds, and further kinds made by the tests' encoders. See
+ * mutate.h. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Numbers that lie elsewhere, as on a GPU: every command on the device `mock` (cpu's kernels on memory of their own, in the
-# asan and debug builds) writes the same bytes as on cpu, so host code uploads and downloads all that it must.
+# Numbers in separate memory, as on a GPU: every command on the device `mock` (cpu's kernels on separate
+# memory, in the asan and debug builds) writes the same bytes as on cpu. So host code makes all necessary
+# uploads and downloads.
 . "$(dirname "$0")/../lib/lib.sh"
 "$mixmae" --version | grep -q '^backends.*mock' || { echo "skipped: this build has no mock device"; exit 77; }
 small=(--model nano --embed-dim 16 --depths 1,1,1 --decoder-dim 32 --decoder-depth 1 --decoder-num-heads 2)

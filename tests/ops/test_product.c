@@ -1,6 +1,6 @@
-/* Bare products (ops/product.h), ours and oneDNN's, against sums in double: every way round, f32 and bf16,
- * odd sizes. The operands are numbers that bf16 holds, so products are exact and only sums round: within 1e-5
- * of the largest element. */
+/* Bare products (ops/product.h), ours and oneDNN's, compared with sums in double: all transpositions, f32 and
+ * bf16, odd sizes. The operands are exact in bf16, so products are exact and only sums round: within 1e-5 of
+ * the largest element. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

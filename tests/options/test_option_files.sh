@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Option files and signals as a user meets them: a run with any path can be resumed, a run's file serves other
-# commands, what is no option file is refused, and only a training run holds on to a first SIGTERM.
+# Option files and signals as a user sees them: a run with any path can be resumed, a run's file works for
+# other commands, a file that is not an option file is refused, and only a training run handles a first
+# SIGTERM.
 . "$(dirname "$0")/../lib/lib.sh"
 
 expect() { # as in lib.sh, but ended after two minutes: what is no file must not be waited for

@@ -1,5 +1,5 @@
-/* The option table, command lines and option files: values go in, come out and survive a file byte by byte;
- * everything else is refused with a sentence that helps. */
+/* The option table, command lines and option files: values are restored from a file byte by byte; everything
+ * else is refused with a helpful message. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every recipe holds only options that its command knows, with values that it takes; its head names accuracy and
-# origin; the authors' numbers are the authors'; the table of recipes lists them all.
+# Every recipe has only options of its command, with valid values. Its head names accuracy and origin; the
+# authors' recipes have the authors' numbers; the table of recipes lists them all.
 . "$(dirname "$0")/../lib/lib.sh"
 
 # check FILE COMMAND: names against the command's help, then values by the parser (the data is missing on purpose)

@@ -1,4 +1,4 @@
-/* Patches back to pixels, and grids of pictures: against formulas written out here. */
+/* Patches back to pixels, and grids of pictures, compared with formulas written out here. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

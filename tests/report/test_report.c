@@ -1,4 +1,4 @@
-/* The report of a run: hostile and damaged logs, long logs, escaping, pictures, missing files. */
+/* The report of a run: malicious and damaged logs, long logs, escaping, pictures, missing files. */
 #include "image_folder.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# --dtype auto, the default: bf16 where the processor multiplies it faster than f32 (MIXMAE_ISA plays the machines that
-# do not), and said so. A run keeps what auto chose when it began; where that cannot be had, resuming is refused with
-# two ways on, which work.
+# --dtype auto, the default: bf16 where the processor multiplies it faster than f32 (MIXMAE_ISA imitates
+# machines without that), with a message. A resumed run keeps the type that auto chose at its start. If the
+# machine lacks that type, resuming is refused with two suggestions, which work.
 . "$(dirname "$0")/../lib/lib.sh"
 golden=$source/tests/golden
 cd "$work" || exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# --ema: the average trains nothing, is what the models hold and held-out images are measured with, is found in the state
-# by --weights, and a run stopped and resumed ends in the same bytes.
+# --ema: the average does not change training. The models contain it and held-out images are measured with it;
+# --weights finds it in the state; a run stopped and resumed ends in the same bytes.
 . "$(dirname "$0")/../lib/lib.sh"
 
 cd "$work" || exit 1

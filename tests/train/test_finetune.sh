@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fine-tuning and what comes after it, as a user meets them: finetune with resume, eval, predict, embed, probe.
+# Fine-tuning and its uses, as a user sees them: finetune with resume, eval, predict, embed, probe.
 . "$(dirname "$0")/../lib/lib.sh"
 
 cd "$work" || exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What users bring to a classifier: names that are not UTF-8, two classes of one name, broken images among the good
-# ones, weights that are not finite, an output that is full.
+# Odd input to a classifier: names that are not UTF-8, two classes of one name, broken images among good ones,
+# weights that are not finite, a full output disk.
 . "$(dirname "$0")/../lib/lib.sh"
 
 cd "$work" || exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Held-out images that cannot be read: named and counted before the first step, left out of every measure, judged by
-# --max-bad, and where they end a run nothing that it learnt is lost.
+# Held-out images that cannot be read: named and counted before the first step, excluded from every measure,
+# judged by --max-bad. If they end a run, its weights are kept.
 . "$(dirname "$0")/../lib/lib.sh"
 cd "$work" || exit 1
 measures() { grep -o '"val_[a-z0-9]*":[^,}]*' "$1/log.jsonl" | grep -v left_out; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the system limits or takes away while a command runs: the size of files, the reader of its output,
-# memory, open files. It says so, keeps what is whole and leaves nothing half-written.
+# Limits and losses while a command runs: the size of files, the reader of its output, memory, open files. The
+# command reports them, keeps complete files and leaves none half-written.
 set -u
 mixmae=$1
 work=$(mktemp -d)

@@ -1,5 +1,5 @@
-/* --memory (train/memory.h): what is chosen fits, is near the best that trying everything finds, and a limit
- * that nothing meets is refused with one that works. */
+/* --memory (train/memory.h): the choice fits, is near the best found by trying all choices, and a limit that
+ * is too small is refused with one that works. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# --memory as a user meets it: the plan stays below the limit and says what it costs, the run's bytes do not depend on
-# it, a resumed run may change it, and what is too small is refused with an amount that works.
+# --memory as a user sees it: the plan stays below the limit and states the cost, the run's bytes do not
+# depend on the limit, a resumed run may change it, and a limit that is too small is refused with an amount
+# that works.
 . "$(dirname "$0")/../lib/lib.sh"
 
 "$mixmae" synth --output "$work/images" --classes 2 --images 16 --size 64 --seed 1 --quiet || fail "synth"

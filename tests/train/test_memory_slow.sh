@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `mixmae plan` says against what a run really takes at its peak: within 10 % or 32 MB, whichever is larger;
-# with everything kept, and under --memory halfway to the least that works.
+# The memory that `mixmae plan` reports compared with a run's real peak: within 10 % or 32 MB, whichever is larger;
+# with everything kept, and with --memory halfway to the smallest limit that works.
 # MODELS="nano tiny base" tests more (base writes 2 GB of checkpoints).
 . "$(dirname "$0")/../lib/lib.sh"
 "$mixmae" synth --output "$work/images" --classes 2 --images 20 --size 64 --quiet

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A state that was damaged is refused at resume and by inspect; one that another instruction set computed goes on with
-# --other-machine only, which is said, logged and of that leg alone; held-out images are the same in every leg.
+# A damaged state is refused by resume and inspect. A state from another instruction set is continued only
+# with --other-machine; that is reported, logged and valid for that leg only. Held-out images are the same in
+# every leg.
 . "$(dirname "$0")/../lib/lib.sh"
 cd "$work" || exit 1
 

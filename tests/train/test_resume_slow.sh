@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The kill test: a run killed with -9 at 20 random moments and resumed each time ends in the same bytes as one that was
-# not. SIGTERM saves and leaves with code 3. The bytes do not depend on threads or workers.
+# The kill test: a run killed with -9 at 20 random moments and resumed each time ends in the same bytes as an
+# uninterrupted run. SIGTERM saves and exits with code 3. The bytes do not depend on threads or workers.
 . "$(dirname "$0")/../lib/lib.sh"
 
 "$mixmae" synth --output "$work/images" --classes 4 --images 24 --size 32 --seed 2 --quiet

@@ -1,6 +1,6 @@
-/* Training properties that no golden file sees: initial values, drop path, clipping, order of decay and
- * update, not-finite handling, accumulation, schedule, isolation of mixed images, planned memory (model/,
- * optim/, train/step.h). */
+/* Training properties that golden files do not show: initial values, drop path, clipping, order of decay and
+ * update, handling of non-finite values, accumulation, schedule, isolation of mixed images, planned memory
+ * (model/, optim/, train/step.h). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# An error of the system that passes (a network disk's hiccup, no file numbers left) is tried again or said; it never
-# becomes a property of the data or another recipe. A preloaded library fails chosen calls.
+# A temporary system error (a network disk's hiccup, no free file numbers) is retried or reported. It never
+# changes the data or the recipe silently. A preloaded library makes chosen calls fail.
 . "$(dirname "$0")/../lib/lib.sh"
 cd "$work" || exit 1
 cc -shared -fPIC -o faults.so "$source/tests/lib/faults.c" -ldl || { echo "skipped: no compiler"; exit 77; }
