@@ -89,7 +89,7 @@ static void forward(mx_ctx *c, void *user) {
 
 static float *ahead(float *p, int64_t count) { return p ? p + count : NULL; }
 
-/* The piece that starts at image `first`: its share of what the caller gave. */
+/* The piece that starts at image `first`: its share of the caller's buffers. */
 static piece piece_at(mixmae_model *handle, const float *images, int64_t n, int64_t first,
                       const mixmae_outputs *out) {
     const mx_model_config *m = &handle->model.config;

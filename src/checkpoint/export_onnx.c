@@ -1,4 +1,4 @@
-/* A model as an ONNX graph, see export_onnx.h: node by node what mx_encode and mx_head_forward compute. */
+/* A model as an ONNX graph, see export_onnx.h: the nodes follow mx_encode and mx_head_forward. */
 #include "checkpoint/export_onnx.h"
 
 #include <stdio.h>

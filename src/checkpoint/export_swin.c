@@ -1,8 +1,8 @@
-/* Swin as an ONNX graph, see export_swin.h: maps lie in raster order, and Reshape and Transpose cut out the
- * windows (formats.md f).
+/* Swin as an ONNX graph, see export_swin.h: maps are in raster order; Reshape and Transpose cut out the
+ * windows (docs/FORMATS.md, "ONNX").
  *
- * Letters of shapes: N images, H W map, h w window, n = h·w tokens of a window, P = windows of all images,
- * C width, D head width. */
+ * Letters of shapes: N images, H W map, h w window, n = h·w tokens of a window, P = windows of all images, C
+ * width, D head width. */
 #include "checkpoint/export_swin.h"
 
 #include <math.h>

@@ -46,7 +46,7 @@ static bool same_shape(const mx_param *q, const mx_foreign_tensor *t) {
     return q->ndim == t->ndim && !memcmp(q->dim, t->dim, sizeof *q->dim * (size_t)q->ndim) && !t->repeats;
 }
 
-/* What a parameter gets, NULL: nothing. */
+/* The tensor that a parameter is read from; NULL: none. */
 static const mx_foreign_tensor *source_of(const mx_foreign *f, const mx_param *q) {
     const mx_foreign_tensor *t = mx_foreign_find(f, q->name);
     return t && same_shape(q, t) ? t : NULL;

@@ -1,6 +1,6 @@
 /* Finding the model among a file's tensors, see foreign_groups.h. Every path that ends in the name of the
- * patch embedding (or, of a file without one, of the first bias table) gives a group away: what stands before
- * that name is its prefix, whatever wrappers wrote it. */
+ * patch embedding (or, of a file without one, of the first bias table) identifies a group: the path before
+ * that name is its prefix. */
 #include "checkpoint/foreign_groups.h"
 
 #include <ctype.h>
@@ -191,7 +191,7 @@ static mx_status choose(mx_groups *groups, const char *weights, mx_error *e) {
     return MX_OK;
 }
 
-/* What --weights takes group i by: "ema" or "model" where that can mean no other. */
+/* The value of --weights that selects group i: "ema" or "model" where that is unambiguous. */
 static const char *way_to(const mx_groups *groups, int i, char name[160]) {
     int alike = 0;
     for (int k = 0; k < groups->count; k++) alike += groups->at[k].average == groups->at[i].average;

@@ -1,4 +1,4 @@
-/* CSV files and the page of an evaluation, see eval_report.h. */
+/* CSV files and the page of an evaluation, see evaluation.h. */
 #include "report/evaluation.h"
 
 #include <inttypes.h>
