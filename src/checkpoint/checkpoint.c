@@ -10,8 +10,7 @@
 
 #include "base/json_text.h"
 
-/* ---- weights ----------------------------------------------------------------------------------------------
- */
+/* ---- weights ---- */
 
 static mx_status shape_error(const mx_param *q, const mx_st_tensor *t, mx_error *e) {
     char want[96] = "", have[128] = "";
@@ -30,7 +29,7 @@ static bool same_shape(const mx_param *q, const mx_st_tensor *t) {
     return true;
 }
 
-/* Buffers that old programs store and no model needs (docs/MODEL.md, "Tensor names"). */
+/* Buffers that old programs store and no model needs (docs/FORMATS.md, "PyTorch files"). */
 static bool ignorable(const char *name) {
     return strstr(name, "relative_position_index") || strstr(name, "attn_mask");
 }
@@ -98,8 +97,7 @@ static mx_status map_weights(mx_model *m, mx_st *st, const char *prefix, bool pa
     return refuse_others(m, st, prefix, partial, e);
 }
 
-/* ---- metadata -------------------------------------------------------------------------------------------
- */
+/* ---- metadata ---- */
 
 /* Exact decimal text of pixel statistics; free() it. */
 char *mx_pixels_to_json(const mx_pixels *px, int channels) {
@@ -221,8 +219,7 @@ static mx_status field_parse(mx_run_state *s, const state_field *f, const char *
     return MX_OK;
 }
 
-/* ---- files ----------------------------------------------------------------------------------------------
- */
+/* ---- files ---- */
 
 #define MAX_META (FIELD_COUNT + 5)
 

@@ -18,8 +18,7 @@ void mx_foreign_note(const mx_foreign_hints *h, const char *format, ...) {
     if (h->note) h->note(h->user, text);
 }
 
-/* ---- the weights ----------------------------------------------------------------------------------------
- */
+/* ---- the weights ---- */
 
 mx_status mx_unfold_columns(float *w, int64_t rows, int64_t columns, mx_error *e) {
     int64_t width = columns / 4;

@@ -102,8 +102,7 @@ mx_status mx_foreign_refuse_kind(const mx_foreign *f, mx_error *e) {
         n, first);
 }
 
-/* ---- Swin -----------------------------------------------------------------------------------------------
- */
+/* ---- Swin ---- */
 
 /* Does the mask of shifted windows hide anything? MX_OK and *any. */
 static mx_status mask_hides(bool *any, mx_foreign *f, mx_error *e) {

@@ -9,8 +9,7 @@
 #include "checkpoint/foreign_groups.h"
 #include "checkpoint/foreign_kinds.h"
 
-/* ---- names ----------------------------------------------------------------------------------------------
- */
+/* ---- names ---- */
 
 static void replace(char out[160], const char *from, const char *to) {
     char *at = strstr(out, from), tail[160];
@@ -39,7 +38,7 @@ bool mx_foreign_name(char out[160], const char *original) {
     return true;
 }
 
-/* Buffers that follow from the shapes (docs/FORMATS.md, "Names"), the normalisation of mmpretrain, the
+/* Buffers that follow from the shapes (docs/FORMATS.md, "PyTorch files"), the normalisation of mmpretrain, the
  * counter of an averaged model. */
 static bool ignorable(const char *name) {
     return strstr(name, "relative_position_index") || strstr(name, "attn_mask") ||
@@ -61,8 +60,7 @@ static bool beside_encoder(const char *name) {
     return false;
 }
 
-/* ---- the list -------------------------------------------------------------------------------------------
- */
+/* ---- the list ---- */
 
 /* Tensor i of the file; its name without the first `cut` bytes of its path. */
 static mx_foreign_tensor tensor_at(const mx_foreign *f, int i, size_t cut) {

@@ -1,5 +1,5 @@
 /* Images of a pretrained model's input and its reconstructions. Source: paper, section 3.2; docs/MODEL.md,
- * "Pretraining". */
+ * "From pixels to the loss". */
 #ifndef MX_OBJECTIVE_MIXMAE_VIEW_H
 #define MX_OBJECTIVE_MIXMAE_VIEW_H
 

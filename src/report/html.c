@@ -28,8 +28,7 @@ void mx_html_escape(FILE *f, const char *text) {
         }
 }
 
-/* ---- pictures ---------------------------------------------------------------------------------------------
- */
+/* ---- pictures ---- */
 
 static void base64(FILE *f, const unsigned char *b, size_t n) {
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -136,8 +135,7 @@ void mx_html_pictures(FILE *f, const char *run, mx_error *e) {
     free(folder);
 }
 
-/* ---- settings ---------------------------------------------------------------------------------------------
- */
+/* ---- settings ---- */
 
 /* Numbers were stored with all their digits; people read them with seven. */
 static void tidy(FILE *f, const char *value) {

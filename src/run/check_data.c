@@ -84,8 +84,7 @@ static mx_status check_readable(const mx_training *p, const mx_dataset *d, const
     return e->status;
 }
 
-/* ---- values
- * --------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static bool ours(const mx_training *p) {
     return p->o.stats && !strcmp(p->o.stats, "auto") && !p->o.mean_count;

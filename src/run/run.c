@@ -250,7 +250,7 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
                   "--config %s --init %s%s --output NEW",
                   p->paths.root, mx_command_name(task->command), p->paths.options, p->paths.model,
                   task->command == MX_CMD_FINETUNE ? " --keep-head" : "");
-        mx_report_write(p->paths.root, e); /* the report is written last: the earlier process may have been killed before it */
+        mx_report_write(p->paths.root, e); /* the killed process may not have written it */
         goto done;
     }
     describe(p);

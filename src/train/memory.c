@@ -67,8 +67,7 @@ mx_status mx_parse_bytes(const char *text, size_t *bytes, mx_error *e) {
                    *text ? text : "nothing");
 }
 
-/* ---- choosing ---------------------------------------------------------------------------------------------
- */
+/* ---- choosing ---- */
 
 /* Block `block` goes from level `from` to `to`. */
 typedef struct {
