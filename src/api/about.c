@@ -1,4 +1,4 @@
-/* What this build is made of: backends and image formats, and those that were left out. */
+/* Parts of this build: backends and image formats, and those left out. */
 #include <stdio.h>
 
 #include "data/image.h"

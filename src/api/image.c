@@ -1,6 +1,6 @@
 /* Images for the public model handle: from bytes, a file or 8-bit samples to the tensor that the model reads,
  * by its own pixel statistics; and the class names of a checkpoint (include/mixmae.h "Models"). Nothing here
- * changes the handle, so no lock is taken. Source: augment.md "Eval". */
+ * changes the handle, so no lock is taken. Source: docs/AUGMENT.md, "Evaluation". */
 #include <stdlib.h>
 #include <string.h>
 

@@ -23,8 +23,7 @@ mixmae_status mx_public_status(const mx_error *e, char *message, size_t size) {
 
 const char *mixmae_status_name(mixmae_status status) { return mx_status_name((mx_status)status); }
 
-/* ---- the forward pass -----------------------------------------------------------------------------------
- */
+/* ---- the forward pass ---- */
 
 typedef struct {
     mixmae_model *handle;
@@ -89,7 +88,7 @@ static void forward(mx_ctx *c, void *user) {
 
 static float *ahead(float *p, int64_t count) { return p ? p + count : NULL; }
 
-/* The piece that starts at image `first`: its share of what the caller gave. */
+/* The piece that starts at image `first`: its share of the caller's buffers. */
 static piece piece_at(mixmae_model *handle, const float *images, int64_t n, int64_t first,
                       const mixmae_outputs *out) {
     const mx_model_config *m = &handle->model.config;
@@ -167,8 +166,7 @@ mixmae_status mixmae_model_classify(mixmae_model *model, const float *images, in
     return mixmae_model_forward(model, images, n, &out, message, size);
 }
 
-/* ---- loading and describing -----------------------------------------------------------------------------
- */
+/* ---- loading and describing ---- */
 
 /* Plans a pass that wants everything; addresses of a dry run are not read. */
 static mx_status make_memory(mixmae_model *m, const mx_compute *how, mx_error *e) {

@@ -1,4 +1,4 @@
-/* What the public model functions share (api_model.c, api_image.c, api_trainer.c). Private to src/train. */
+/* Shared by the public model functions (model.c, image.c, trainer.c). */
 #ifndef MX_API_MODEL_H
 #define MX_API_MODEL_H
 

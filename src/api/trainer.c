@@ -1,4 +1,4 @@
-/* The public trainer: a pretraining step on the caller's images, saving and going on (include/mixmae.h
+/* The public trainer: a pretraining step on the caller's images, saving and resuming (include/mixmae.h
  * "Training"). The same step as the command's (train/step.h), without data set, log and run folder. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static bool given(const mixmae_options *options, const char *name) {
     return row >= 0 && options->given[row];
 }
 
-/* What the options leave open of the model is taken from a checkpoint's configuration. */
+/* Takes model options that were not given from the checkpoint's configuration. */
 static mx_status model_from(mx_options *o, const mixmae_options *options, const mx_model_config *c,
                             mx_error *e) {
     mx_model_config named;
@@ -96,7 +96,7 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
     if (make_settings(t, &s, o, options, o->init ? &init : NULL, steps_per_epoch, e)) goto done;
     mx_settings_use_pixels(&s, &t->pixels);
     if (mx_memory_fit(&s, NULL, NULL, e) || mx_trainer_make(&t->trainer, &s, false, NULL, e)) goto done;
-    /* what points into the options or concerns a data set is of no use after this */
+    /* pointers into the options and settings of a data set are not used after this */
     snprintf(t->place, sizeof t->place, "%s", s.backend);
     t->trainer.settings.backend = t->place;
     mx_params_init(&t->trainer.model.params, s.seed);

@@ -10,8 +10,7 @@
 
 #include "base/json_text.h"
 
-/* ---- weights ----------------------------------------------------------------------------------------------
- */
+/* ---- weights ---- */
 
 static mx_status shape_error(const mx_param *q, const mx_st_tensor *t, mx_error *e) {
     char want[96] = "", have[128] = "";
@@ -30,7 +29,7 @@ static bool same_shape(const mx_param *q, const mx_st_tensor *t) {
     return true;
 }
 
-/* Buffers that old programs store and no model needs (objective.md "Fine-tuning"). */
+/* Buffers that old programs store and no model needs (docs/FORMATS.md, "PyTorch files"). */
 static bool ignorable(const char *name) {
     return strstr(name, "relative_position_index") || strstr(name, "attn_mask");
 }
@@ -53,7 +52,7 @@ static mx_status load_set(const mx_params *p, float *base, const mx_st *st, cons
     return MX_OK;
 }
 
-/* What has no place in the model. */
+/* Refuses tensors that have no place in the model. */
 static mx_status refuse_others(const mx_model *m, const mx_st *st, const char *prefix, bool partial,
                                mx_error *e) {
     size_t n = strlen(prefix);
@@ -71,7 +70,7 @@ mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool
     return refuse_others(m, st, prefix, partial, e);
 }
 
-/* May every tensor be used where it lies? */
+/* May every tensor be used in place? */
 static bool mappable(const mx_st *st) {
     for (int i = 0; i < mx_st_count(st); i++) {
         const mx_st_tensor *t = mx_st_at(st, i);
@@ -98,8 +97,7 @@ static mx_status map_weights(mx_model *m, mx_st *st, const char *prefix, bool pa
     return refuse_others(m, st, prefix, partial, e);
 }
 
-/* ---- metadata -------------------------------------------------------------------------------------------
- */
+/* ---- metadata ---- */
 
 /* Exact decimal text of pixel statistics; free() it. */
 char *mx_pixels_to_json(const mx_pixels *px, int channels) {
@@ -221,8 +219,7 @@ static mx_status field_parse(mx_run_state *s, const state_field *f, const char *
     return MX_OK;
 }
 
-/* ---- files ----------------------------------------------------------------------------------------------
- */
+/* ---- files ---- */
 
 #define MAX_META (FIELD_COUNT + 5)
 
@@ -299,7 +296,7 @@ mx_status mx_checkpoint_read(mx_model *m, mx_pixels *pixels, const char *path, m
     return mx_checkpoint_read_weights(m, pixels, path, NULL, use, e);
 }
 
-/* What stands before the names of the weights that are asked for. */
+/* The prefix of the names of the requested weights. */
 static mx_status weights_prefix(const char **prefix, const mx_st *st, const char *weights, mx_error *e) {
     const char *kind = mx_st_meta(st, "kind");
     bool state = kind && !strcmp(kind, "state"),

@@ -1,4 +1,4 @@
-/* Models on disk: the configuration as JSON, the weights under the authors' names, and the ONE file that a
+/* Models on disk: the configuration as JSON, the weights under the authors' names, and the single file that a
  * run resumes from. Layout: docs/FORMATS.md. */
 #ifndef MX_CHECKPOINT_CHECKPOINT_H
 #define MX_CHECKPOINT_CHECKPOINT_H
@@ -44,7 +44,7 @@ mx_status mx_checkpoint_read_weights(mx_model *m, mx_pixels *pixels, const char 
 /* The configuration alone. */
 mx_status mx_checkpoint_config(mx_model_config *config, const char *path, mx_error *e);
 
-/* What a run must remember besides weights and moments. */
+/* State of a run in addition to weights and moments. */
 typedef struct {
     int64_t step;    /* optimiser steps done, skipped ones included */
     int64_t updates; /* AdamW's t */
@@ -57,7 +57,7 @@ typedef struct {
     uint64_t held_fingerprint; /* of the held-out images; 0: none, or a state of an older version */
     bool finished;
     double best;              /* highest top-1 of fine-tuning so far, percent; -1 before the first */
-    char instruction_set[24]; /* mx_compute_bytes of what computed last; "": a state of an older version */
+    char instruction_set[24]; /* mx_compute_bytes of the last machine; "": a state of an older version */
 } mx_run_state;
 
 /* state.safetensors: param.*, m.*, v.*, of a run with --ema the average as ema.*, the counters, checksums. */

@@ -1,4 +1,4 @@
-/* A model as an ONNX graph, see export_onnx.h: node by node what mx_encode and mx_head_forward compute. */
+/* A model as an ONNX graph, see export_onnx.h: the nodes follow mx_encode and mx_head_forward. */
 #include "checkpoint/export_onnx.h"
 
 #include <stdio.h>
@@ -9,8 +9,7 @@
 #include "checkpoint/export_graph.h"
 #include "checkpoint/export_swin.h"
 
-/* ---- the kinds of encoder and head that have a graph ------------------------------------------------------
- */
+/* ---- the kinds of encoder and head that have a graph ---- */
 
 typedef struct {
     const char *name;
@@ -59,8 +58,7 @@ static void build(mx_graph_scope *s, const mx_model *m) {
     mx_onnx_output(s->g, x.pooled, 2, output);
 }
 
-/* ---- metadata ---------------------------------------------------------------------------------------------
- */
+/* ---- metadata ---- */
 
 /* The shortest decimal that is this float again. */
 static void put_number(char *text, size_t size, float x) {

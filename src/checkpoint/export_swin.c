@@ -1,8 +1,8 @@
-/* Swin as an ONNX graph, see export_swin.h: maps lie in raster order, and Reshape and Transpose cut out the
- * windows (formats.md f).
+/* Swin as an ONNX graph, see export_swin.h: maps are in raster order; Reshape and Transpose cut out the
+ * windows (docs/FORMATS.md, "ONNX").
  *
- * Letters of shapes: N images, H W map, h w window, n = h·w tokens of a window, P = windows of all images,
- * C width, D head width. */
+ * Letters of shapes: N images, H W map, h w window, n = h·w tokens of a window, P = windows of all images, C
+ * width, D head width. */
 #include "checkpoint/export_swin.h"
 
 #include <math.h>
@@ -13,8 +13,7 @@
 
 typedef mx_onnx_value value;
 
-/* ---- a block ----------------------------------------------------------------------------------------------
- */
+/* ---- a block ---- */
 
 typedef struct {
     int64_t map_h, map_w, h, w, width, heads;
@@ -92,8 +91,7 @@ static value block(const mx_graph_scope *s, const geometry *q, value x) {
     return mx_graph_op2(s, "out", "Add", mid, mx_graph_linear(s, "mlp.fc2", gelu(s, hidden)));
 }
 
-/* ---- the model --------------------------------------------------------------------------------------------
- */
+/* ---- the model ---- */
 
 /* images [N,Ch,H,W] → [N,L,C] */
 static value embed(mx_graph_scope *s, const mx_model_config *m, value images) {

@@ -18,8 +18,7 @@ void mx_foreign_note(const mx_foreign_hints *h, const char *format, ...) {
     if (h->note) h->note(h->user, text);
 }
 
-/* ---- the weights ----------------------------------------------------------------------------------------
- */
+/* ---- the weights ---- */
 
 mx_status mx_unfold_columns(float *w, int64_t rows, int64_t columns, mx_error *e) {
     int64_t width = columns / 4;
@@ -46,7 +45,7 @@ static bool same_shape(const mx_param *q, const mx_foreign_tensor *t) {
     return q->ndim == t->ndim && !memcmp(q->dim, t->dim, sizeof *q->dim * (size_t)q->ndim) && !t->repeats;
 }
 
-/* What a parameter gets, NULL: nothing. */
+/* The tensor that a parameter is read from; NULL: none. */
 static const mx_foreign_tensor *source_of(const mx_foreign *f, const mx_param *q) {
     const mx_foreign_tensor *t = mx_foreign_find(f, q->name);
     return t && same_shape(q, t) ? t : NULL;

@@ -1,7 +1,7 @@
 /* Models from files that hold tensors but not our configuration: PyTorch checkpoints of the authors' program
  * or of mmpretrain's MixMIM, or a safetensors file of such tensors. The configuration is inferred from the
- * shapes; what shapes do not tell is given or assumed and said. Source: formats.md (b), objective.md "Tensor
- * names". */
+ * shapes; values that shapes do not determine come from the hints, or are assumed and reported. Source:
+ * docs/FORMATS.md, "PyTorch files"; docs/MODEL.md, "Tensor names". */
 #ifndef MX_CHECKPOINT_FOREIGN_H
 #define MX_CHECKPOINT_FOREIGN_H
 
@@ -51,7 +51,7 @@ typedef struct {
     bool unfold;            /* patch merging in the order of nn.Unfold: see mx_unfold_columns */
 } mx_foreign;
 
-/* Private to foreign*.c but for their tests. */
+/* Private to foreign*.c and their tests. */
 mx_status mx_foreign_open(mx_foreign *f, const char *path, const mx_foreign_hints *hints, mx_error *e);
 void mx_foreign_close(mx_foreign *f);
 const mx_foreign_tensor *mx_foreign_find(const mx_foreign *f, const char *name); /* NULL when absent */

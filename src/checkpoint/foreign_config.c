@@ -1,7 +1,7 @@
 /* A model's configuration from the shapes of its tensors, see foreign.h. Widths, depths, heads and windows
- * follow from shapes (a bias table is [(2w−1)², heads]); the image's side from the position embedding; the
- * decoder's heads from nothing, so they are taken from the named model that all else fits, or are the
- * authors' 16, and the reader is told. */
+ * follow from shapes (a bias table is [(2w−1)², heads]); the image's side from the position embedding; no
+ * shape determines the decoder's heads, so they come from the named model that fits everything else, or are
+ * the authors' 16, with a note. */
 #include "checkpoint/foreign.h"
 #include "checkpoint/foreign_kinds.h"
 

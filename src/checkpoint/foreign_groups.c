@@ -1,6 +1,6 @@
 /* Finding the model among a file's tensors, see foreign_groups.h. Every path that ends in the name of the
- * patch embedding (or, of a file without one, of the first bias table) gives a group away: what stands before
- * that name is its prefix, whatever wrappers wrote it. */
+ * patch embedding (or, of a file without one, of the first bias table) identifies a group: the path before
+ * that name is its prefix. */
 #include "checkpoint/foreign_groups.h"
 
 #include <ctype.h>
@@ -14,8 +14,7 @@ const char *mx_foreign_file_path(const mx_foreign *f, int i, size_t *key) {
     return f->pth ? mx_pth_at(f->pth, i)->name : mx_st_at(f->st, i)->name;
 }
 
-/* ---- names ----------------------------------------------------------------------------------------------
- */
+/* ---- names ---- */
 
 /* The next word of [*at,end): letters of one case run, so that "modelEma", "model_ema" and "ema0.999" all
  * hold "ema". false: none is left. */
@@ -77,8 +76,7 @@ bool mx_group_holds(const mx_group *g, const char *path, size_t key) {
     return !strncmp(path, g->path, g->prefix) && (!flat || key == g->dict);
 }
 
-/* ---- finding --------------------------------------------------------------------------------------------
- */
+/* ---- finding ---- */
 
 /* Where `name` begins at the end of path, at a dot or the start; -1: path does not end in it. */
 static long ends_in(const char *path, const char *name) {
@@ -126,8 +124,7 @@ static void drop_small(mx_groups *groups) {
     groups->count = kept;
 }
 
-/* ---- choosing -------------------------------------------------------------------------------------------
- */
+/* ---- choosing ---- */
 
 /* Plain weights: 'model' as the authors save it, 'state_dict', 'module' and the top before all else. */
 static int rank_of(const mx_group *g) {
@@ -191,7 +188,7 @@ static mx_status choose(mx_groups *groups, const char *weights, mx_error *e) {
     return MX_OK;
 }
 
-/* What --weights takes group i by: "ema" or "model" where that can mean no other. */
+/* The value of --weights that selects group i: "ema" or "model" where that is unambiguous. */
 static const char *way_to(const mx_groups *groups, int i, char name[160]) {
     int alike = 0;
     for (int k = 0; k < groups->count; k++) alike += groups->at[k].average == groups->at[i].average;

@@ -1,5 +1,5 @@
-/* Which of a file's tensors are the model. A checkpoint holds it in some dict, behind some prefix, and may
- * hold it twice: the weights and their moving average. Private to foreign*.c but for its tests. */
+/* Finds the model among a file's tensors. A checkpoint holds it in some dict, under some prefix, and may hold
+ * it twice: the weights and their moving average. Private to foreign*.c and its tests. */
 #ifndef MX_CHECKPOINT_FOREIGN_GROUPS_H
 #define MX_CHECKPOINT_FOREIGN_GROUPS_H
 
@@ -11,7 +11,7 @@
 
 /* The tensors of one model: all whose path begins with `prefix`, of the same dict. */
 typedef struct {
-    const char *path; /* of the tensor that gave it away */
+    const char *path; /* of the tensor that identified the group */
     size_t prefix;    /* bytes of path before our names: "state_dict.module." */
     size_t dict;      /* of these, those of dicts: the keys of its tensors begin here */
     int tensors;
@@ -20,7 +20,7 @@ typedef struct {
 
 typedef struct {
     mx_group at[MX_MAX_GROUPS];
-    int count, chosen; /* chosen -1: none was found, and the file's kind tells why */
+    int count, chosen; /* chosen -1: none was found, and the file's kind explains it */
 } mx_groups;
 
 /* Its name as it is printed and given: the prefix without its last dot; "the top" of a file without one. */
@@ -29,11 +29,11 @@ void mx_group_name(char out[160], const mx_group *g);
 bool mx_group_holds(const mx_group *g, const char *path, size_t key);
 /* The words of a prefix that name a moving average. */
 bool mx_group_is_average(const char *path, size_t prefix);
-/* Is this key of a checkpoint's top one that a model lies under? */
+/* Is this top-level key of a checkpoint one that holds a model? */
 bool mx_group_is_model(const char *key);
-/* Finds every group by the names behind the prefix and chooses one. weights: NULL (plain weights, else an
- * average), "model" (plain weights only), "ema", or a group's name. What was chosen is noted where there was
- * a choice. */
+/* Finds every group by the names after the prefix and chooses one. weights: NULL (plain weights, else an
+ * average), "model" (plain weights only), "ema", or a group's name. Notes the choice if there were several
+ * groups. */
 mx_status mx_groups_find(mx_groups *groups, const mx_foreign *f, const mx_foreign_hints *hints, mx_error *e);
 
 /* The group of the longest prefix that holds this path; -1: none. */

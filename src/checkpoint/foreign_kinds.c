@@ -1,6 +1,6 @@
-/* What a checkpoint is when it is not MixMAE's, see foreign_kinds.h. Most architectures are told by a name or
- * two of their tensors. The original Swin Transformer has exactly our names; what it has more is shifted
- * windows (their masks, where stored), and what it lacks is the fixed position embedding. */
+/* Recognises checkpoints of other architectures, see foreign_kinds.h. One or two tensor names identify most
+ * of them. The original Swin Transformer has exactly our names. It differs in its shifted windows (their
+ * masks, if stored) and in lacking the fixed position embedding. */
 #include "checkpoint/foreign_kinds.h"
 
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 
 #include "checkpoint/foreign_groups.h"
 
-/* The names that give a kind away, each whole parts of a path; the first row that fits counts. */
+/* The names that identify a kind, each whole parts of a path; the first row that fits counts. */
 static const struct {
     const char *kind, *name, *also;
 } kinds[] = {
@@ -102,8 +102,7 @@ mx_status mx_foreign_refuse_kind(const mx_foreign *f, mx_error *e) {
         n, first);
 }
 
-/* ---- Swin -----------------------------------------------------------------------------------------------
- */
+/* ---- Swin ---- */
 
 /* Does the mask of shifted windows hide anything? MX_OK and *any. */
 static mx_status mask_hides(bool *any, mx_foreign *f, mx_error *e) {
@@ -183,7 +182,7 @@ mx_status mx_foreign_check_kind(mx_foreign *f, const mx_foreign_hints *h, mx_err
     const mx_foreign_tensor *patch = mx_foreign_find(f, "patch_embed.proj.weight");
     bool windows = has(f, "layers.%d.blocks.0.attn.relative_position_bias_table", 0);
     if ((!windows || path_with(f, "attn.logit_scale")) && name_kind(f, e)) return e->status;
-    if (!windows) return MX_OK; /* what is missing is said by the name of a tensor */
+    if (!windows) return MX_OK; /* the missing tensor is named elsewhere */
     if (patch && patch->ndim == 5) return refuse_swin(f, "of videos: its patches have three sides", e);
     if (mask_hides(&shifted, f, e)) return e->status;
     if (shifted) return refuse_mask(f, "", e);

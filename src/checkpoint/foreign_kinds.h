@@ -1,13 +1,12 @@
-/* Checkpoints of other architectures, told by what only they hold. Private to foreign*.c. */
+/* Checkpoints of other architectures, recognised by tensors that only they hold. Private to foreign*.c. */
 #ifndef MX_CHECKPOINT_FOREIGN_KINDS_H
 #define MX_CHECKPOINT_FOREIGN_KINDS_H
 
 #include "checkpoint/foreign.h"
 
-/* Of a file without any tensor named as ours: always an error, which says what the file is or what it holds.
- */
+/* For a file without any of our tensor names: always an error, which names the file's kind or contents. */
 mx_status mx_foreign_refuse_kind(const mx_foreign *f, mx_error *e);
-/* A chosen group whose names are ours: an error where it is something else that has those names too. */
+/* For a chosen group with our names: an error if it is another architecture that uses the same names. */
 mx_status mx_foreign_check_kind(mx_foreign *f, const mx_foreign_hints *hints, mx_error *e);
 
 #endif

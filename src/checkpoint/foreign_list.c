@@ -9,8 +9,7 @@
 #include "checkpoint/foreign_groups.h"
 #include "checkpoint/foreign_kinds.h"
 
-/* ---- names ----------------------------------------------------------------------------------------------
- */
+/* ---- names ---- */
 
 static void replace(char out[160], const char *from, const char *to) {
     char *at = strstr(out, from), tail[160];
@@ -39,7 +38,7 @@ bool mx_foreign_name(char out[160], const char *original) {
     return true;
 }
 
-/* Buffers that follow from the shapes (objective.md "Fine-tuning"), the normalisation of mmpretrain, the
+/* Buffers that follow from the shapes (docs/FORMATS.md, "PyTorch files"), the normalisation of mmpretrain, the
  * counter of an averaged model. */
 static bool ignorable(const char *name) {
     return strstr(name, "relative_position_index") || strstr(name, "attn_mask") ||
@@ -51,7 +50,7 @@ static bool of_mmpretrain(const char *original) {
     return strstr(original, ".ffn.layers.") || strstr(original, "patch_embed.projection.");
 }
 
-/* What stands beside an encoder behind a prefix of its own (backbone.… and neck.…, encoder.… and head.…). */
+/* Other parts of a model whose encoder has its own prefix (backbone.… and neck.…, encoder.… and head.…). */
 static bool beside_encoder(const char *name) {
     static const char *const known[] = {"decoder_embed.", "decoder_blocks.", "decoder_norm.",
                                         "decoder_pred.",  "mask_token",      "decoder_pos_embed",
@@ -61,8 +60,7 @@ static bool beside_encoder(const char *name) {
     return false;
 }
 
-/* ---- the list -------------------------------------------------------------------------------------------
- */
+/* ---- the list ---- */
 
 /* Tensor i of the file; its name without the first `cut` bytes of its path. */
 static mx_foreign_tensor tensor_at(const mx_foreign *f, int i, size_t cut) {

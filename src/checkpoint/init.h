@@ -1,6 +1,6 @@
 /* Starting a model from another one's weights: `--init`.
  *
- * Source: objective.md "Fine-tuning", schedule.md 5. The other model may have another resolution or window
+ * Source: docs/TRAINING.md, "Starting from a file". The other model may have another resolution or window
  * size, whose tables are resized bicubically (torch's constant), another set of classes, or a decoder. */
 #ifndef MX_CHECKPOINT_INIT_H
 #define MX_CHECKPOINT_INIT_H
@@ -8,11 +8,11 @@
 #include "model/model.h"
 
 typedef struct {
-    bool partial;   /* what is missing or does not fit keeps its values in *m, instead of being an error */
+    bool partial;   /* missing or unfitting tensors keep their values in *m instead of being an error */
     bool keep_head; /* take the head too; its classes must be the same */
     bool
         adapt_channels; /* an encoder of 3 channels may become one of another number, see mx_adapt_channels */
-    /* One line a finding: what was resized, what was left out. May be NULL. */
+    /* Called with one line for each tensor resized or left out. May be NULL. */
     void (*notice)(void *user, const char *line);
     void *user;
 } mx_init_config;

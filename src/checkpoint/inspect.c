@@ -24,7 +24,7 @@ void mx_inspect_say(const mx_inspect_printer *p, const char *format, ...) {
     p->line(p->user, text);
 }
 
-/* What another kind of file is, told by its first bytes; NULL when unknown. */
+/* The kind of another file, recognised by its first bytes; NULL if unknown. */
 static const char *other_kind(const unsigned char *b, size_t n) {
     if (n >= 2 && b[0] == 0x80 && b[1] >= 2 && b[1] <= 5) return "a Python pickle, but not PyTorch's";
     if (n >= 3 && !memcmp(b, "\xff\xd8\xff", 3)) return "a JPEG image";

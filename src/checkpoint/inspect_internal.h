@@ -1,4 +1,4 @@
-/* What `mixmae inspect` prints alike for every kind of file. Private to inspect*.c. */
+/* Output of `mixmae inspect` that all kinds of file share. Private to inspect*.c. */
 #ifndef MX_CHECKPOINT_INSPECT_INTERNAL_H
 #define MX_CHECKPOINT_INSPECT_INTERNAL_H
 
@@ -11,7 +11,8 @@ typedef struct {
 
 void mx_inspect_say(const mx_inspect_printer *p, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The heading over tensors, and a tensor's line; returns its elements. data NULL: no statistics. */
+/* Print the heading over tensors, and a tensor's line; the latter returns its elements. data NULL: no
+ * statistics. */
 void mx_inspect_head(const mx_inspect_printer *p);
 int64_t mx_inspect_tensor(const mx_inspect_printer *p, const mx_st_tensor *t);
 

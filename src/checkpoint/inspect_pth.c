@@ -13,7 +13,7 @@ static int64_t say_tensor(const mx_inspect_printer *p, mx_pth *f, const mx_pth_t
     size_t bytes;
     void *copy = NULL;
     memcpy(plain.dim, t->dim, sizeof t->dim);
-    /* a tensor that repeats its storage can claim any size: its shape is told, its elements are not read */
+    /* a tensor that repeats its storage can claim any size: its shape is printed, its elements are not read */
     bool repeats =
         __builtin_mul_overflow((uint64_t)t->count, (size_t)t->width, &bytes) || t->count > t->stored;
     if (!repeats) {

@@ -1,4 +1,5 @@
-/* Models from files of any kind that we read, told by content; and the file for torch.load. See convert.h. */
+/* Models from files of any kind that we read, recognised by content; and the file for torch.load. See
+ * read_any.h. */
 #include "checkpoint/read_any.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* Where a step's time goes, see bench_profile.h. The ops measure themselves (mx_ctx.profile); the phases are
- * told apart by the loss, behind which backward begins. A forward op in backward is one whose output was not
- * kept: its work done again to save memory (model/block.h). */
+/* Where a step's time goes, see bench_profile.h. The ops measure themselves (mx_ctx.profile); backward begins
+ * after the loss, which separates the phases. A forward op in backward is one whose output was not kept: its
+ * work done again to save memory (model/block.h). */
 #include "command/bench_profile.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 static const char *const phase_name[MX_PHASES] = {"forward", "backward", "update"};
 
-/* What lines are printed from: sums over `steps` steps that took `wall` seconds. */
+/* The printed figures: sums over `steps` steps that took `wall` seconds. */
 typedef struct {
     mx_profile profile;
     int steps;
@@ -61,7 +61,7 @@ static int longest_first(int order[MX_PROFILE_OPS], const mx_profile *p, int pha
     return n;
 }
 
-/* Seconds of the phase's ops, which are said with what the phase took besides. */
+/* Seconds of the phase's ops, printed together with the rest of the phase. */
 static double say_phase(const mixmae_sink *sink, const measured *m, int phase) {
     int order[MX_PROFILE_OPS], n = longest_first(order, &m->profile, phase);
     double ops = 0, all = m->profile.wall[phase];

@@ -5,9 +5,9 @@
 #include "mixmae.h"
 #include "train/step.h"
 
-/* Does `steps` training steps on these images and says a table: for forward, backward and update each op with
- * its calls, milliseconds a step, share of the step's wall time and rate, longest first; then what the phase
- * took outside of ops, and the step's wall time, which all lines add up to. */
+/* Does `steps` training steps on these images and prints a table to the sink: for forward, backward and
+ * update each op with its calls, milliseconds a step, share of the step's wall time and rate, longest first;
+ * then the phase's time outside ops, and the step's wall time, which all lines add up to. */
 void mx_bench_profile(mx_trainer *t, mx_run_state *state, float *images, int steps, const mixmae_sink *sink);
 
 #endif

@@ -1,5 +1,5 @@
-/* `mixmae embed`: features of images, in a file that NumPy or safetensors reads, with the images' names
- * beside it.
+/* `mixmae embed`: features of images, in a file that NumPy or safetensors reads, with the images' names in a
+ * second file.
  *
  * A .npy is written as it is computed; a safetensors file needs its data in memory. An image that cannot be
  * read gets a row of NaN, so that rows and names stay in step. */
@@ -60,7 +60,7 @@ static const char *name_of(const embedder *m, int64_t i) {
 
 static mx_status put_name(embedder *m, int64_t i, mx_error *e) {
     const char *name = name_of(m, i);
-    for (const char *p = name; *p; p++) { /* a line each, whatever stands in it */
+    for (const char *p = name; *p; p++) { /* one line each, whatever it contains */
         char quoted[8];
         bool plain = (unsigned char)*p >= 32 && *p != 127 && *p != '\\';
         int n = snprintf(quoted, sizeof quoted,

@@ -1,4 +1,4 @@
-/* What mixmae.h offers of commands: their list, options, running one, help. */
+/* The commands in mixmae.h: their list, options, running one, help. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

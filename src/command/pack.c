@@ -1,4 +1,4 @@
-/* `mixmae pack`: any data set to tar shards of smaller pictures (formats.md (d)), which are read nearly in
+/* `mixmae pack`: any data set to tar shards of smaller pictures (docs/DATA.md), which are read nearly in
  * sequence and need no decoding of large originals in every epoch.
  *
  * Samples are made on all processors, a block at a time, and written in order, so the same data and options
@@ -143,7 +143,7 @@ static void make_sample(void *user, int64_t k, int thread) {
                    &s->extension, &s->error);
 }
 
-/* Writes what can be read; names what cannot. */
+/* Writes readable images and names the others. */
 static mx_status write_block(packing *p, int64_t n) {
     for (int64_t k = 0; k < n && !p->e->status; k++) {
         const packed *s = &p->block[k];
@@ -236,7 +236,7 @@ static mx_status check(const mx_options *o, mx_error *e) {
     return MX_OK;
 }
 
-/* Half a data set would pass for a whole one, and stand in the way of the next try. */
+/* Removes a partial data set: it would pass for a whole one and block the next attempt. */
 static void take_back(const char *folder, bool made) {
     static const char *const begins[] = {"train-", "val-", "classes.txt"};
     DIR *d = mx_open_folder(folder);

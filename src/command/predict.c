@@ -86,8 +86,8 @@ static mx_status flush(predictor *p, mx_error *e) {
     return MX_OK;
 }
 
-/* Takes an image and its name; empties both. An image that could not be read (`broken`) is named, the others
- * go on. */
+/* Takes an image and its name; empties both. An image that could not be read (`broken`) is named; the others
+ * are processed. */
 static mx_status add_image(predictor *p, mx_image *im, const char *name, mx_error *broken, mx_error *e) {
     mx_inference *f = &p->f;
     float *chw = f->images + (size_t)p->waiting * (size_t)f->each_in;
@@ -107,7 +107,7 @@ static mx_status add_file(predictor *p, const char *path, mx_error *e) {
     return add_image(p, &im, path, &broken, e);
 }
 
-/* A folder, or any other data set that lies in one. */
+/* A folder, or any other data set stored in one. */
 static mx_status add_folder(predictor *p, const char *root, mx_error *e) {
     mx_dataset *d = NULL;
     mx_error unread = {0};

@@ -1,4 +1,4 @@
-/* `mixmae probe`: how far frozen features go, by their nearest neighbours and by a linear layer. */
+/* `mixmae probe`: the quality of frozen features, by nearest neighbours and by a linear layer. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@
 #include "train/open_data.h"
 
 #define MX_PROBE_KS 4
-static const int neighbours[MX_PROBE_KS] = {10, 20, 100, 200}; /* schedule.md 8 */
+static const int neighbours[MX_PROBE_KS] = {10, 20, 100, 200}; /* docs/TRAINING.md, "The probes" */
 
 typedef struct {
     const mx_options *o;

@@ -1,4 +1,4 @@
-/* Pooled features of a whole data set in memory: what the probes classify. */
+/* Pooled features of a whole data set in memory, for the probes. */
 #ifndef MX_INFER_FEATURES_H
 #define MX_INFER_FEATURES_H
 
@@ -11,9 +11,9 @@ typedef struct {
 } mx_features;
 
 /* views 0: each image once, through the evaluation transform. Else so many random crops of each (one-shot
- * crops of 0.08 to 1 of the area, mirrored half the time: schedule.md 7), from the seed. Images that cannot
- * be read are left out (count says how many rows there are). Free with mx_features_free, also after a
- * failure. */
+ * crops of 0.08 to 1 of the area, mirrored half the time: docs/TRAINING.md, "The probes"), from the seed.
+ * Images that cannot be read are left out (count says how many rows there are). Free with mx_features_free,
+ * also after a failure. */
 mx_status mx_features_make(mx_features *out, mx_inference *f, const mx_dataset *data, int64_t views,
                            uint64_t seed, void (*log)(void *user, const char *line), void *user, mx_error *e);
 void mx_features_free(mx_features *x);
@@ -23,7 +23,7 @@ typedef struct {
     double top1, top5;
 } mx_accuracy;
 
-/* Weighted k-NN (schedule.md 8) for each of ks[n]; `out` [n]. */
+/* Weighted k-NN (docs/TRAINING.md, "The probes") for each of ks[n]; `out` [n]. */
 mx_status mx_knn(mx_accuracy *out, const mx_features *train, const mx_features *test, int classes,
                  const int *ks, int n, double temperature, const mx_ctx *like, mx_error *e);
 
@@ -42,7 +42,7 @@ typedef struct {
     int64_t steps;
 } mx_linear_probe_result;
 
-/* The linear probe of schedule.md 7 on cached features. */
+/* The linear probe (docs/TRAINING.md, "The probes") on cached features. */
 mx_status mx_linear_probe(mx_linear_probe_result *out, const mx_features *train, const mx_features *test,
                           int classes, const mx_linear_probe_config *config, const mx_ctx *like, mx_error *e);
 

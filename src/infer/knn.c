@@ -1,4 +1,5 @@
-/* Weighted k nearest neighbours by cosine similarity (DINO's). Source: schedule.md 8. See features.h. */
+/* Weighted k nearest neighbours by cosine similarity (DINO's). Source: docs/TRAINING.md, "The probes". See
+ * features.h. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

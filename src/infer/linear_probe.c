@@ -1,5 +1,5 @@
 /* The linear probe on cached features: batch normalisation without weights, one linear layer, LARS, cosine.
- * Source: schedule.md 7 (MAE's recipe). See features.h. */
+ * Source: docs/TRAINING.md, "The probes" (MAE's recipe). See features.h. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

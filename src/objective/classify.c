@@ -1,5 +1,5 @@
 /* Fine-tuning on labels: mixed images with soft targets, dropped paths, cross entropy; held-out images give
- * top-1, top-5 and loss. Source: paper, section 4.1 and table 10; docs/MODEL.md, "Fine-tuning";
+ * top-1, top-5 and loss. Source: paper, section 4.1 and table 10; docs/MODEL.md, "From pixels to the loss";
  * docs/AUGMENT.md. */
 #include <inttypes.h>
 #include <stdio.h>

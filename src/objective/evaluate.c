@@ -1,4 +1,4 @@
-/* Counting what a classifier gets right, see evaluate.h. */
+/* Accuracy and loss of a classifier, see evaluate.h. */
 #include "objective/evaluate.h"
 
 #include <math.h>

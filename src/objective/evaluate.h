@@ -1,5 +1,5 @@
-/* A classifier against labelled images: top-1, top-5, loss, and who was taken for whom. Source: augment.md
- * (d), schedule.md 2. */
+/* A classifier against labelled images: top-1, top-5, loss, and each image's predicted class. Source:
+ * docs/AUGMENT.md, "Evaluation". */
 #ifndef MX_OBJECTIVE_EVALUATE_H
 #define MX_OBJECTIVE_EVALUATE_H
 
@@ -18,8 +18,8 @@ typedef struct {
 
 /* Reads every image of config->data once, through the evaluation transform, and classifies it. s: a session
  * planned for mx_classify_logits at mix->batch images; logits [mix->batch, classes]. map: model class of each
- * label of the data, or NULL when they are the same. Of config: transform, workers, log, and what of broken
- * ones is allowed and was counted before. Free with mx_evaluation_free, also after a failure. */
+ * label of the data, or NULL when they are the same. config gives transform, workers, log, the limit on
+ * broken images and how many were counted before. Free with mx_evaluation_free, also after a failure. */
 mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_token_order *mix,
                       float *logits, const mx_loader_config *config, const int32_t *map, mx_error *e);
 void mx_evaluation_free(mx_evaluation *v);

@@ -1,5 +1,5 @@
-/* Pretraining: two images mixed, both reconstructed. Source: paper, section 3; docs/MODEL.md, "Pretraining".
- */
+/* Pretraining: two images mixed, both reconstructed. Source: paper, section 3; docs/MODEL.md, "From pixels to
+ * the loss". */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

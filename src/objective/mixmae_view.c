@@ -1,4 +1,4 @@
-/* What an objective shows of mixed images, see mixmae_view.h. */
+/* Pictures of mixed and reconstructed images, see mixmae_view.h. */
 #include "objective/mixmae_view.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* What a pretrained model sees and reconstructs, as images. Source: paper, section 3.2; docs/MODEL.md,
- * "Pretraining". */
+/* Images of a pretrained model's input and its reconstructions. Source: paper, section 3.2; docs/MODEL.md,
+ * "From pixels to the loss". */
 #ifndef MX_OBJECTIVE_MIXMAE_VIEW_H
 #define MX_OBJECTIVE_MIXMAE_VIEW_H
 
@@ -8,7 +8,7 @@
 /* One row an image: original | what the encoder saw | this image reconstructed (z1) | its partner
  * reconstructed (z2); visible patches are the original's. images [B,Ch,H,W] normalised, in host memory; order
  * is made for B images and set to the mask. The arena must hold mx_pretrain_view. Predictions of normalised
- * pixels are put back with each patch's own mean and deviation. */
+ * pixels are scaled back with each patch's own mean and deviation. */
 mx_status mx_mixmae_view(mx_ctx *c, mx_model *m, const mx_token_order *order, const float *images,
                          mx_panels *out, mx_error *e);
 

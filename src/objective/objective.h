@@ -1,6 +1,6 @@
-/* Objectives: what one task of training does differently from the others, and nothing else.
+/* Objectives: the parts of training that differ from one task to another.
  *
- * A step is draw, pass, update (train/step.h), whatever is trained. An objective says which options it reads,
+ * A step is draw, pass, update (train/step.h), for every objective. An objective says which options it reads,
  * which tables and buffers it needs, what is random in a micro-batch, and the pass: forward, loss, backward.
  * It also measures held-out images and shows what the model sees. A new objective is one file here and a row
  * in objectives.c. */
@@ -24,7 +24,7 @@ typedef struct {
     mx_mixup mixup;
 } mx_objective_settings;
 
-/* What an objective's state is made for. Everything pointed to must outlive the state. */
+/* Inputs of an objective's state. Everything pointed to must outlive the state. */
 typedef struct {
     const mx_model *model;
     const mx_objective_settings *settings;
@@ -40,12 +40,12 @@ typedef struct {
         double value;
     } number[MX_MEASURES];
     int count;
-    int64_t left_out; /* images that cannot be read, those included that the loader's configuration counts */
-    double score;     /* the model of the highest one is kept; NAN: none is */
+    int64_t left_out; /* unreadable images, including those the loader's configuration counts */
+    double score;     /* the model with the highest score is kept; NAN: keep none */
     char text[160];   /* "held-out loss 0.5541" */
 } mx_measure;
 
-/* What a picture of a few images shows: a grid of normalised images [Ch,H,W]. Free with mx_panels_free. */
+/* The content of a picture: a grid of normalised images [Ch,H,W]. Free with mx_panels_free. */
 typedef struct {
     int rows, columns;
     const char *const *headings; /* [columns] */
@@ -61,43 +61,41 @@ struct mx_objective {
     bool pretrains;       /* starts from a named model, and has a decoder; else from --init's encoder */
     bool labels;          /* reads labels: the data's classes are the model's */
     bool pairs;           /* mixes image i with image B-1-i: with an odd batch the middle one with itself */
-    int64_t held_most;    /* held-out images that are measured, at most; 0: all */
+    int64_t held_most;    /* most held-out images to measure; 0: all */
 
-    /* The model's parts that the task has; refuses a model that it cannot train. */
+    /* Removes the parts of the model that the task does not use; refuses a model that it cannot train. */
     mx_status (*model)(mx_model_config *m, mx_error *e);
-    /* Its own settings, and those of the transform that training images go through. recipe: of the named
-     * model. */
+    /* Fills the objective's own settings and the training transform's. recipe: the named model's. */
     mx_status (*settings)(mx_objective_settings *s, mx_transform *t, const mx_model_config *m, int batch,
                           const mx_options *o, const mx_finetune_recipe *recipe, mx_error *e);
-    /* Writes every default that settings filled in back into *o. */
+    /* Writes the defaults that `settings` filled in back into *o. */
     void (*effective)(const mx_objective_settings *s, mx_options *o);
-    /* Does training pair the images of a batch in such a way that the batch must be even? */
+    /* Must the batch be even, because training pairs its images? */
     bool (*needs_even)(const mx_objective_settings *s);
-    /* Checks what is needed of the data (held may be NULL) and takes from it what the model needs (classes).
-     */
+    /* Checks the data (held may be NULL) and copies what the model needs from it (classes). */
     mx_status (*data)(const mx_objective_settings *s, mx_model_config *m, mx_dataset *data, mx_dataset *held,
                       uint64_t seed, mx_error *e);
 
     /* Tables and buffers of training, *state. Free with free, also after a failure. */
     mx_status (*make)(void **state, const mx_objective_config *c, mx_error *e);
     void (*free)(void *state);
-    /* Bytes of what make allocates, and of a measure of `held` images. */
+    /* Bytes that make allocates, plus those of a measure of `held` images. */
     size_t (*bytes)(const mx_model *m, int batch, int64_t held);
     /* Names the memory that ops reach by address (ops.h, "memory of a device"). */
     void (*attach)(void *state, mx_ctx *c);
 
-    /* Everything random in micro-batch c->micro of step c->step. images [B,Ch,H,W] may be changed in place.
-     * labels [B], or NULL for class 0. */
+    /* Draws everything random in micro-batch c->micro of step c->step. images [B,Ch,H,W] may be changed in
+     * place. labels [B], or NULL for class 0. */
     void (*draw)(void *state, mx_ctx *c, float *images, const int32_t *labels);
     /* Forward, loss, backward: loss[0] += scale * mean loss; gradients += scale * gradient. */
     void (*pass)(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, float scale);
-    /* For the dry run: what is done between steps on the same arena (measures, pictures). */
+    /* For the dry run: runs the work done between steps on the same arena (measures, pictures). */
     void (*between)(void *state, mx_ctx *c, mx_model *m, mx_tensor images);
 
     /* Measures held-out images, which loader reads. */
     mx_status (*held_out)(void *state, mx_session *s, mx_model *m, const mx_loader_config *loader,
                           mx_measure *out, mx_error *e);
-    /* Pictures: how many images at once, and what is drawn of so many images. NULL: none. */
+    /* Pictures: shown returns how many images to pass to view, which fills the panels. NULL: no pictures. */
     int (*shown)(const void *state);
     mx_status (*view)(void *state, mx_ctx *c, mx_model *m, const float *images, mx_panels *out, mx_error *e);
 };

@@ -1,4 +1,4 @@
-/* CSV files and the page of an evaluation, see eval_report.h. */
+/* CSV files and the page of an evaluation, see evaluation.h. */
 #include "report/evaluation.h"
 
 #include <inttypes.h>
@@ -69,9 +69,7 @@ static int64_t next_cell(const tally *t, int64_t *at, int label, int predicted) 
     return *at < t->count && !by_place(&t->item[*at], &want) ? t->item[*at].count : 0;
 }
 
-/* ---- CSV: RFC 4180 quoting, no formulas
- * -------------------------------------------------------------------------------
- */
+/* ---- CSV: RFC 4180 quoting, no formulas ---- */
 
 /* A name, never a number of ours. It comes from outside, and spreadsheets compute a cell that begins so: a
  * ' before it makes it text. */
@@ -128,8 +126,7 @@ static void put_predictions(FILE *f, const mx_eval_story *s, const tally *t) {
     }
 }
 
-/* ---- the page ---------------------------------------------------------------------------------------------
- */
+/* ---- the page ---- */
 
 static void put_facts(FILE *f, const mx_evaluation *v) {
     fprintf(f,
@@ -221,8 +218,7 @@ static void put_page(FILE *f, const mx_eval_story *s, tally *t) {
     fprintf(f, "<footer>Written by mixmae %s.</footer>\n</main></body></html>\n", mixmae_version());
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------
- */
+/* ---- files ---- */
 
 typedef void put_function(FILE *f, const mx_eval_story *s, const tally *t);
 

@@ -1,4 +1,4 @@
-/* What an evaluation leaves behind: tables as CSV and one page. Private to src/train. */
+/* Files of an evaluation: tables as CSV and one HTML page. */
 #ifndef MX_REPORT_EVALUATION_H
 #define MX_REPORT_EVALUATION_H
 

@@ -5,7 +5,7 @@
 #define MX_FONT_WIDTH  5
 #define MX_FONT_HEIGHT 7
 
-/* Row bits (bit 4 leftmost) of a letter (drawn small), digit or sign; all zero for what it
+/* Row bits (bit 4 leftmost) of a letter (drawn small), digit or sign; all zero for characters that the font
  * lacks. */
 const unsigned char *mx_font_glyph(char c);
 

@@ -1,4 +1,4 @@
-/* Patches and grids, see pictures.h. */
+/* Patches and grids, see grid.h. */
 #include "report/grid.h"
 
 #include <math.h>

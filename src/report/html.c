@@ -1,5 +1,5 @@
-/* Pieces of the report's page, see report_html.h. Everything that comes from a file or a name passes
- * mx_html_escape; pictures go in as base64, so that the page is one file that opens without a network. */
+/* Pieces of the report's page, see html.h. Everything that comes from a file or a name passes mx_html_escape;
+ * pictures go in as base64, so that the page is one file that opens without a network. */
 #include "report/html.h"
 
 #include "base/again.h"
@@ -12,7 +12,7 @@
 
 #include "io/file.h"
 
-#define MX_MOST_SMALL    6                  /* pictures of the course, beside the last one */
+#define MX_MOST_SMALL    6                  /* pictures of the course, in addition to the last one */
 #define MX_MOST_PICTURE  ((size_t)32 << 20) /* bytes of a file */
 #define MX_WIDE_PICTURE  760 /* pixels: from here on the picture takes the page's whole width */
 #define MX_MOST_SETTINGS 400 /* lines of an options.ini that is not ours */
@@ -28,8 +28,7 @@ void mx_html_escape(FILE *f, const char *text) {
         }
 }
 
-/* ---- pictures ---------------------------------------------------------------------------------------------
- */
+/* ---- pictures ---- */
 
 static void base64(FILE *f, const unsigned char *b, size_t n) {
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -60,7 +59,7 @@ static uint32_t big_endian(const unsigned char *b) {
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-/* Reads a PNG file and the size that its header tells; NULL for anything else. */
+/* Reads a PNG file and the size in its header; NULL for anything else. */
 static unsigned char *read_png(const char *folder, const char *name, size_t *size, uint32_t *w, uint32_t *h,
                                mx_error *e) {
     char *path = NULL;
@@ -136,8 +135,7 @@ void mx_html_pictures(FILE *f, const char *run, mx_error *e) {
     free(folder);
 }
 
-/* ---- settings ---------------------------------------------------------------------------------------------
- */
+/* ---- settings ---- */
 
 /* Numbers were stored with all their digits; people read them with seven. */
 static void tidy(FILE *f, const char *value) {
@@ -163,7 +161,7 @@ static void list_text(char out[160], const int *v, int n) {
     for (int i = 0; i < n; i++) at += snprintf(out + at, 160 - (size_t)at, "%s%d", i ? "," : "", v[i]);
 }
 
-/* What an option that was not given comes to; false: nothing to tell. */
+/* The effective value of an option that was not given; false: none to show. */
 static bool effective(char out[160], const char *name, const mx_settings *s) {
     const mx_model_config *m = &s->model;
     const struct {

@@ -1,5 +1,5 @@
-/* Reading a run's log line by line, see report_log.h. The file is treated as hostile: the length of a line,
- * the number of events and the size of every number are limited. */
+/* Reading a run's log line by line, see log.h. The file is treated as hostile: the length of a line, the
+ * number of events and the size of every number are limited. */
 #include "report/log.h"
 #include "base/json_text.h"
 #include "base/again.h"
@@ -75,7 +75,7 @@ static void add_event(mx_run_log *log, int64_t step, const char *text) {
     if (copy) log->event[log->events].step = step, log->event[log->events++].text = copy;
 }
 
-/* false: the line is damaged. What is sound in it counts all the same. */
+/* false: the line is damaged. Its valid numbers still count. */
 static bool add_line(mx_run_log *log, const json_t *o) {
     static const char *const key[MX_SERIES_KINDS] = {
         "loss", "val_loss", "lr", "images_per_second", "wait_share", "grad_norm", "val_top1", "val_top5"};
@@ -83,10 +83,10 @@ static bool add_line(mx_run_log *log, const json_t *o) {
     bool bad = false, has_step = number(o, "step", &step, &bad), has_epoch = number(o, "epoch", &epoch, &bad);
     const json_t *event = json_object_get(o, "event");
     if (bad || step < 0 || epoch < 0) return false;
-    if (!has_step && !event) return false; /* every line of numbers tells its step */
+    if (!has_step && !event) return false; /* every line of numbers holds its step */
     if (has_epoch)
         log->epochs = true;
-    else /* a line without epoch lies on the line through the last one that had both */
+    else /* a step without epoch is placed on the line through the last one that had both */
         epoch = log->last_step > 0 && log->epochs ? step * log->last_epoch / (double)log->last_step : step;
     for (int k = 0; k < MX_SERIES_KINDS; k++)
         if (number(o, key[k], &v, &bad)) mx_series_add(&log->series[k], epoch, v);
@@ -101,8 +101,8 @@ static bool add_line(mx_run_log *log, const json_t *o) {
     return !bad;
 }
 
-/* Reads to the end of a line, without the newline; *size tells how long it was, which may be more than room.
- * false at the end of the file. */
+/* Reads to the end of a line, without the newline; *size gets its length, which may be more than room. false
+ * at the end of the file. */
 static bool next_line(FILE *f, char *line, size_t room, size_t *size) {
     int c;
     *size = 0;

@@ -1,5 +1,5 @@
 /* The log of a run as a few thousand numbers, however long it is. Reading takes memory of a fixed size: a
- * series that is full joins its points in pairs. Private to src/train. */
+ * series that is full joins its points in pairs. */
 #ifndef MX_REPORT_LOG_H
 #define MX_REPORT_LOG_H
 
@@ -12,7 +12,7 @@
 #define MX_LOG_MOST_EVENTS 200
 #define MX_LOG_MOST_LINE   65536 /* bytes; a longer line counts as damaged */
 
-/* Lines of the log that lie next to each other: mean place, mean value, and the extremes. */
+/* Consecutive lines of the log: mean place, mean value, and the extremes. */
 typedef struct {
     double x, y, low, high;
     int64_t lines;
@@ -22,7 +22,7 @@ typedef struct {
     mx_point point[MX_SERIES_POINTS];
     int count;
     int64_t group;          /* lines a point */
-    double last, low, high; /* of the values as they stood in the log */
+    double last, low, high; /* of the values in the log */
 } mx_series;
 
 typedef enum {
@@ -47,7 +47,7 @@ typedef struct {
     int64_t events_left_out, lines, damaged;
     int64_t last_step, trained; /* of any line; of a line with a rate */
     double last_epoch;
-    bool epochs; /* x is in epochs; else no line told one, and x is the step */
+    bool epochs; /* x is in epochs; else no line holds one, and x is the step */
     /* Sums over training lines: steps / (images a second), and the share of it spent waiting for data. Times
      * the images a step these are seconds. */
     double work, waited;
@@ -57,7 +57,7 @@ typedef struct {
  * beyond 1e15), are counted in `damaged`. mx_run_log is large: keep it on the heap. */
 mx_status mx_run_log_read(mx_run_log *log, const char *path, mx_error *e);
 void mx_run_log_free(mx_run_log *log);
-/* One value more at place x. */
+/* Adds a value at place x. */
 void mx_series_add(mx_series *s, double x, double y);
 /* Median of the points; 0 without any. */
 double mx_series_median(const mx_series *s);

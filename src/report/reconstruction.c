@@ -1,4 +1,4 @@
-/* Pictures of what an objective shows, see reconstruction.h. */
+/* Pictures of an objective's panels, see reconstruction.h. */
 #include "report/reconstruction.h"
 
 #include <stdlib.h>

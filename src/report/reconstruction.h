@@ -1,4 +1,4 @@
-/* Pictures of what an objective shows of a few images (objective.h). */
+/* Pictures of an objective's panels (objective.h). */
 #ifndef MX_REPORT_RECONSTRUCTION_H
 #define MX_REPORT_RECONSTRUCTION_H
 

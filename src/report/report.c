@@ -1,5 +1,5 @@
-/* report.html, see report.h. The page is written to memory and then to disk in one piece; what cannot be read
- * (no log yet, options of another version) is left out or shown as it stands, never a reason to fail. */
+/* report.html, see report.h. The page is written to memory and then to disk in one piece; unreadable parts
+ * (no log yet, options of another version) are left out or shown unchanged, and are never an error. */
 #include "report/report.h"
 
 #include <errno.h>
@@ -17,11 +17,11 @@
 #include "report/svg.h"
 #include "base/text_stream.h"
 
-/* What the page is made of. */
+/* Contents of the page. */
 typedef struct {
     const char *run;
     mx_run_log log;
-    char *text;         /* options.ini as it stands */
+    char *text;         /* options.ini, unchanged */
     mx_options options; /* the same, understood ... */
     mx_settings settings;
     bool understood; /* ... or not */
@@ -184,7 +184,7 @@ static void page(FILE *f, const story *t, mx_error *e) {
     free(copy);
 }
 
-/* options.ini: its text, and what it means; either may be missing. */
+/* options.ini: its text and its parsed options; either may be missing. */
 static void read_options(story *t, const char *path, mx_error *e) {
     mx_error unread = {0}, unclear = {0};
     void *bytes = NULL;

@@ -1,5 +1,5 @@
-/* The style of report.html: light and dark by the reader's system, one column on a phone. Colours of the two
- * curves are told apart in both, also by readers who confuse red and green. */
+/* The style of report.html: light and dark by the reader's system, one column on a phone. The colours of the
+ * two curves differ clearly in both, also for readers who confuse red and green. */
 #include "report/html.h"
 
 const char mx_report_style[] =

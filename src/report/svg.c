@@ -1,6 +1,6 @@
-/* Drawing of curves, see report_svg.h: axes with round numbers, a line of means over a pale band of extremes
- * where one point stands for many lines of the log, and title elements, which browsers show on hovering
- * without any script. */
+/* Drawing of curves, see svg.h: axes with round numbers, a line of means over a pale band of extremes where
+ * one point covers many lines of the log, and title elements, which browsers show on hovering without any
+ * script. */
 #include "report/svg.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* Curves of a run as inline SVG. Private to src/train. */
+/* Curves of a run as inline SVG. */
 #ifndef MX_REPORT_SVG_H
 #define MX_REPORT_SVG_H
 
@@ -16,8 +16,8 @@ typedef struct {
 } mx_chart;
 
 /* One svg element. Shapes take their colours from the page's style: .s0 and .s1 (lines), .band, .grid,
- * .guide, .key0, .key1, .hit (the strips that show values when pointed at). Nothing is written without a
- * point. */
+ * .guide, .key0, .key1, .hit (the strips that show values when pointed at). Writes nothing if there are no
+ * points. */
 void mx_chart_svg(FILE *f, const mx_chart *chart, int width, int height, const char *class_name);
 
 #endif

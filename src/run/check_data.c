@@ -1,6 +1,6 @@
-/* What can be known of the images before a run is begun: that they have the model's channels, that they can
- * be read, and that their values are those which the statistics expect. The first two are errors, with the
- * option that mends them; the third is said. See check_data.h. */
+/* Checks images before a run begins: their channels fit the model, they can be read, and their values fit the
+ * statistics. A failure of the first two is an error that names the option to change; the third only warns.
+ * See check_data.h. */
 #include "run/check_data.h"
 
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 
 #define MX_FAR_DEVIATIONS 30.0 /* of a value from the mean, under statistics of the data themselves */
 #define MX_FAR_OTHERS     10.0 /* under a checkpoint's, or given ones */
-#define MX_HUGE           1e30 /* a value that is none */
+#define MX_HUGE           1e30 /* no measured value is this large */
 #define MX_DARK           0.25 /* of white: the brightest value of all is no more */
 
 /* More broken ones than the loader will pass over in a pass. */
@@ -84,8 +84,7 @@ static mx_status check_readable(const mx_training *p, const mx_dataset *d, const
     return e->status;
 }
 
-/* ---- values
- * --------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static bool ours(const mx_training *p) {
     return p->o.stats && !strcmp(p->o.stats, "auto") && !p->o.mean_count;
@@ -116,7 +115,8 @@ static double farthest(const mx_pixels *pixels, int channels, const mx_look_valu
     return far;
 }
 
-/* What the statistics, not those of the data themselves, do not expect of the values; "": they do. */
+/* Describes how the values differ from those that the statistics expect (statistics not computed from the
+ * data); "" if they agree. */
 static void unexpected(char *what, size_t room, const mx_pixels *pixels, int channels,
                        const mx_look_values *v) {
     double far = farthest(pixels, channels, v);
@@ -143,8 +143,8 @@ static void say_values(const mx_training *p, const mx_dataset *d, const mx_look_
         high, mx_dataset_where(where, d, outside && v->most <= 1 ? v->least_at : v->most_at), what, range);
 }
 
-/* A negative value among others that are not, and farther from them than they lie apart (-9999), or one that
- * no measurement has (-3.4e38): it stands for no data. */
+/* Warns of a value that marks missing data: a negative one among values that are not, farther from them than
+ * their range (-9999), or one that no measurement has (-3.4e38). */
 static void say_marker(const mx_training *p, const mx_dataset *d, const mx_look_values *v) {
     char where[MX_WHERE];
     bool low = v->least < 0 && v->second >= 0 && v->second - v->least > v->most - v->second;
@@ -226,7 +226,7 @@ mx_status mx_check_values(const mx_training *p, mx_error *e) {
     return p->resumed ? MX_OK : look_at_values(p, e);
 }
 
-/* A finished model has its statistics: there is nothing to set, but its results may be worth nothing. */
+/* A finished model has its statistics: no option can be set, but its results may be worthless. */
 static void say_used(const mixmae_sink *sink, const mx_pixels *pixels, int channels, const mx_look_values *v,
                      const char *most, const char *least) {
     char what[160];

@@ -1,16 +1,16 @@
-/* The images of a new run, looked at before it begins. Private to src/train. */
+/* The images of a new run, checked before it begins. */
 #ifndef MX_RUN_CHECK_DATA_H
 #define MX_RUN_CHECK_DATA_H
 
 #include "run/run.h"
 
-/* Once p->data and p->held are open: channels that do not fit and images that cannot be read, more than
- * --max-bad passes over, are an error that names an image and the way out. */
+/* Call once p->data and p->held are open. Wrong channels, or more unreadable images than --max-bad allows,
+ * are an error that names an image and a remedy. */
 mx_status mx_check_data(const mx_training *p, mx_error *e);
-/* Once p->pixels are known: values that these statistics do not expect are said, with the option to set. An
- * error where no image looked at can be used. */
+/* Call once p->pixels are known. Warns of values that these statistics do not expect and names the option to
+ * set. An error if no sampled image can be used. */
 mx_status mx_check_values(const mx_training *p, mx_error *e);
-/* The same for a finished model with these statistics: said, never an error. */
+/* The same for a finished model with these statistics: only warns. */
 void mx_check_used_data(const mixmae_sink *sink, const mx_pixels *pixels, int channels, const mx_dataset *d);
 void mx_check_used_files(const mixmae_sink *sink, const mx_pixels *pixels, int channels, char *const *files,
                          int64_t count);

@@ -1,6 +1,6 @@
-/* How `mixmae finetune` starts a run (training.h): its settings lie over the model that --init holds, whose
- * statistics and weights it takes; labels become the head's classes. Source: paper, section 4.1;
- * docs/MODEL.md, "Fine-tuning". */
+/* How `mixmae finetune` starts a run (run.h). Its settings override those of the model given by --init, whose
+ * statistics and weights it takes. Labels become the head's classes. Source: paper, section 4.1;
+ * docs/MODEL.md, "From pixels to the loss". */
 #include <stdlib.h>
 
 #include "base/say.h"

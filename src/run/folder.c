@@ -1,4 +1,4 @@
-/* Starting and resuming in a run folder, see run_folder.h. */
+/* Starting and resuming in a run folder, see folder.h. */
 #include "run/folder.h"
 
 #include <dirent.h>
@@ -51,8 +51,8 @@ void mx_run_paths_free(mx_run_paths *p) {
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 
-/* --dtype given again. What comes to the stored one here is the same: auto and what it chose. Where that
- * cannot be had (mx_compute_make), any other is taken over, for the user was told what that means. */
+/* --dtype given again. auto and the type it chose count as the same. If this machine lacks the stored type
+ * (mx_compute_make), any other is accepted: the user was warned. */
 static bool dtype_may_differ(mx_options *stored, int row, const char *is, mx_error *e) {
     mx_compute was, now;
     mx_error cannot = {0};
@@ -86,8 +86,8 @@ static void other_run(const mx_run_paths *p, mx_command command, const char *nam
             name, value ? " " : "", value ? value : "");
 }
 
-/* Compares one option that was given again with the stored run's; takes it over when it does not matter.
- */
+/* Compares one option that was given again with the stored run's; stores the new value if the difference does
+ * not matter. */
 static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stored, const mx_options *now,
                            int row, mx_error *e) {
     const mx_option_row *r = mx_option_at(row);
@@ -100,7 +100,7 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
              !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
         bool place = !strcmp(r->name, "data") || !strcmp(r->name, "val-data");
         if (place && was && is) {
-            p->moved = true; /* where the data lie does not matter: what they are is looked at when they
+            p->moved = true; /* a new place is allowed; the content is compared once they
                                 are open */
             mx_options_set_row(stored, row, is, e);
         } else if (r->matters) {
@@ -154,8 +154,7 @@ done:
     return e->status;
 }
 
-/* A run must be resumable from any folder. What does not exist keeps its name, for the message to come.
- */
+/* A run must be resumable from any folder. A missing file keeps its name, for the error message. */
 static mx_status make_absolute(char **path, mx_error *e) {
     char *full = *path ? realpath(*path, NULL) : NULL;
     if (!full && *path && errno == ENOMEM)
@@ -202,13 +201,14 @@ mx_status mx_run_folder_pictures(const mx_run_paths *p, mx_error *e) {
     return mx_fail(e, MX_ERR_IO, "cannot create folder %s: %s", p->pictures, strerror(errno));
 }
 
-/* What is written through its name, where a link would lead elsewhere. All other files are written beside
- * their place and renamed, or made anew, so that they replace a link. */
+/* Refuses links at names that are written through, where a link would lead elsewhere. All other files replace
+ * a link: they are created, or written under a temporary name and renamed. */
 static mx_status check_own(const mx_run_paths *p, mx_error *e) {
     return no_link(p->log, e) ? e->status : no_link(p->pictures, e);
 }
 
-/* Removes from a folder of the run's own, no link to another, what names of that beginning stand for. */
+/* Removes the files of `folder` whose names begin with `begin`. The folder itself must not be a link unless
+ * may_be_link. */
 static void remove_files(const char *folder, const char *begin, bool may_be_link) {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (may_be_link ? 0 : O_NOFOLLOW));
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -219,8 +219,7 @@ static void remove_files(const char *folder, const char *begin, bool may_be_link
     closedir(d);
 }
 
-/* All that a run writes before it has saved anything; the lock last, and not while the folder is used
- * further. */
+/* Removes everything that a run writes before its first save. The lock goes last, and only if `lock`. */
 static void clear(const mx_run_paths *p, bool lock) {
     const char *const files[] = {p->options, p->index, p->log, p->report};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(files[i]);
@@ -231,8 +230,8 @@ static void clear(const mx_run_paths *p, bool lock) {
     if (lock) unlink(p->lock);
 }
 
-/* Does the folder hold nothing but what a run leaves that was killed before its options were written: lock,
- * index, an empty folder of pictures, temporaries? */
+/* Was the run killed before it wrote its options? Then the folder holds only lock, index, an empty folder of
+ * pictures and temporary files. */
 static bool barely_begun(const mx_run_paths *p) {
     DIR *d = mx_open_folder(p->root);
     bool only = d && mx_path_exists(p->lock);
@@ -284,7 +283,7 @@ mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_opti
     p->made = !mx_path_exists(p->root);
     if (mx_folder_make(p->root, e) || mx_file_lock(&p->locked, p->lock, e)) return e->status;
     if (mx_path_exists(p->options) && (!p->anew || mx_run_folder_saved(p)))
-        return not_empty(p, e); /* another was quicker */
+        return not_empty(p, e); /* another process was quicker */
     if (p->anew && check_own(p, e)) return e->status;
     if (p->anew) clear(p, false);
     if (command == MX_CMD_PRETRAIN && mx_run_folder_pictures(p, e)) return e->status;

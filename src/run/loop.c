@@ -1,4 +1,4 @@
-/* The steps of a training run and when it saves, see training.h. */
+/* The steps of a training run and when it saves, see run.h. */
 #include "run/run.h"
 
 #include <inttypes.h>
@@ -11,10 +11,10 @@ mx_status mx_training_save(mx_training *p, mx_error *e) {
     if (p->unlogged.status) return mx_fail(e, p->unlogged.status, "%s", p->unlogged.text);
     mx_trainer_download(&p->trainer);
     if (mx_session_error(&p->trainer.session, e)) return e->status;
-    /* The export first: a state marked finished then always has its model beside it. */
+    /* Export first, so that a state marked finished always has its model. */
     if (mx_checkpoint_write(p->paths.model, &p->trainer.model, &p->pixels, e)) return e->status;
     if (mx_events_flush(p->events, e))
-        return e->status; /* a state goes on after all that was told of its steps */
+        return e->status; /* the events must be on disk before the state that continues after them */
     if (mx_state_write(p->paths.state, &p->trainer.model, &p->state, &p->pixels, e)) return e->status;
     p->last_saved = mx_clock_now();
     return MX_OK;
@@ -44,7 +44,7 @@ static mx_status take_result(mx_training *p, const mx_step_result *r, mx_error *
                    mx_path_exists(p->paths.state) ? "the last saved state is kept" : "nothing was saved yet");
 }
 
-/* What the steps so far came to: afterwards the state is whole. */
+/* Takes the results of all steps so far, which completes the state. */
 static mx_status take_results(mx_training *p, mx_error *e) {
     mx_step_result r;
     while (mx_step_result_next(&p->trainer, &p->state, &r))
@@ -59,8 +59,8 @@ static mx_status stopped(mx_training *p, mx_error *e) {
                    p->state.step, p->settings.steps, p->paths.root);
 }
 
-/* One step, begun where a device computes. A stop asked for in the middle leaves the state at the last whole
- * step: gradients of a half-done step are zeroed by the next one. */
+/* Runs one step; on a device only starts it. A stop asked for in the middle leaves the state at the last
+ * whole step: gradients of a half-done step are zeroed by the next one. */
 static mx_status one_step(mx_training *p, mx_error *e) {
     mx_batch batch;
     int64_t seen = 0, bad = 0;
@@ -93,15 +93,14 @@ static mx_status all_steps(mx_training *p, mx_error *e) {
     return MX_OK;
 }
 
-/* Where files or memory end the run, not numbers, all steps so far are good, and none is lost; but where it
- * was the log or a picture that failed, the run goes on from its last save, or its log would lack a step for
- * ever. */
+/* If files or memory end the run, all steps so far are valid and are saved. If writing the log or a picture
+ * failed, nothing is saved: the run resumes from its last save, or its log would lack a step for ever. */
 mx_status mx_training_loop(mx_training *p, mx_error *e) {
     mx_status status = all_steps(p, e);
     bool files =
         status == MX_ERR_DATA || status == MX_ERR_FORMAT || status == MX_ERR_IO || status == MX_ERR_MEMORY;
     if (!files || !p->steps_here || p->untold) return status;
-    mx_error own = {0}; /* the failure above is the one to tell */
+    mx_error own = {0}; /* the failure above is the one to report */
     if (!take_results(p, &own) && !mx_training_save(p, &own))
         mx_fail_way(e, "step %" PRId64 " is saved: --resume %s goes on from there", p->state.step,
                     p->paths.root);

@@ -1,4 +1,4 @@
-/* What a run measures and shows between steps, see training.h. */
+/* Held-out measures and pictures between steps, see run.h. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static mx_status log_measure(mx_training *p, const mx_measure *v, mx_error *e) {
     return e->status;
 }
 
-/* The averaged weights are measured, and saved where they are the best. */
+/* Measures the averaged weights, and saves them if they are the best so far. */
 mx_status mx_measure_held_out(mx_training *p, mx_error *e) {
     mx_trainer *t = &p->trainer;
     mx_measure v = {0};
@@ -41,7 +41,7 @@ mx_status mx_measure_held_out(mx_training *p, mx_error *e) {
     return mx_fail_where(e, "held-out images");
 }
 
-/* Again where the folder was removed meanwhile. */
+/* Tries again if the folder was removed in between. */
 static mx_status write_picture(const mx_training *p, const mx_image *grid, const char *path, mx_error *e) {
     for (int tries = 0; !mx_run_folder_pictures(&p->paths, e); tries++) {
         mx_error why = {0};

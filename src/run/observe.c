@@ -1,5 +1,5 @@
-/* What a training run shows: progress, log.jsonl, TensorBoard, held-out images, pictures, the report.
- * Nothing here changes the training state but the sums since the last log line. */
+/* Output of a training run: progress, log.jsonl, TensorBoard, held-out images, pictures, the report. Nothing
+ * here changes the training state except the sums since the last log line. */
 #include "run/run.h"
 
 #include <inttypes.h>

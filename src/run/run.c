@@ -1,4 +1,4 @@
-/* A training run from options and images to a run folder: start, resume and end. See training.h. */
+/* A training run from options and images to a run folder: start, resume and end. See run.h. */
 #include "run/run.h"
 
 #include <inttypes.h>
@@ -33,7 +33,7 @@ static mx_status fill_state(mx_training *p, mx_error *e) {
     return MX_OK;
 }
 
-/* Does what computes here go on to the bytes that the run would have come to where it began? */
+/* Will this machine compute the same bytes as the machine that began the run? */
 static mx_status check_set(mx_training *p, mx_error *e) {
     const mx_compute how = mx_settings_compute(&p->settings);
     const char *was = p->state.instruction_set, *now = mx_compute_bytes(&how);
@@ -47,7 +47,7 @@ static mx_status check_set(mx_training *p, mx_error *e) {
     return mx_fail_way(e, "--other-machine goes on all the same");
 }
 
-/* Before anything is made to the measure of data that may be others. */
+/* Call before allocating anything by the size of the data, which may differ. */
 static mx_status check_same(mx_training *p, mx_error *e) {
     if (!p->resumed || mx_state_counters(&p->state, p->paths.state, e)) return e->status;
     mx_status status = check_set(p, e) ? e->status : mx_same_data_check(p, e);
@@ -71,7 +71,7 @@ static void describe_warmup(const mx_training *p) {
                   s->epochs / 5);
 }
 
-/* Said when the data are listed, so once a run, but for data that change meanwhile. */
+/* Reported when the data are listed: once a run, unless the data change. */
 static void describe_own(const mx_training *p) {
     const char *first;
     int64_t n = mx_dataset_passed_over(p->data, &first);
@@ -143,7 +143,7 @@ static mx_status open_loader(mx_training *p, mx_error *e) {
     return mx_loader_open(&p->loader, &config, e);
 }
 
-/* What the data say of the model and of pixel statistics. */
+/* Takes from the data what the model and the pixel statistics need. */
 static mx_status use_data(mx_training *p, mx_error *e) {
     mx_settings *s = &p->settings;
     if (s->objective->data && s->objective->data(&s->task, &s->model, p->data, p->held, s->seed, e))
@@ -190,8 +190,8 @@ static mx_status prepare(mx_training *p, const bool *given, bool *begun, mx_erro
     return e->status;
 }
 
-/* A run that cannot go on in the type that auto chose, and was resumed with another one: from here it has
- * that, in options.ini and for every later resume. */
+/* For a run that cannot continue in the type that auto chose and was resumed with another: stores the new
+ * type in options.ini, for every later resume. */
 static mx_status keep_dtype(mx_training *p, mx_error *e) {
     char *was = NULL, line[160];
     if (mx_run_folder_dtype(&p->paths, p->task->command, &p->o, &was, e) || !was) goto done;
@@ -203,7 +203,7 @@ done:
     return e->status;
 }
 
-/* As --other-machine says. A --dtype given anew has told it already. */
+/* Reports the change that --other-machine allowed, unless a new --dtype has already been reported. */
 static void tell_set(mx_training *p) {
     char line[200];
     if (!*p->was_set || p->paths.retyped) return;
@@ -250,7 +250,7 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
                   "--config %s --init %s%s --output NEW",
                   p->paths.root, mx_command_name(task->command), p->paths.options, p->paths.model,
                   task->command == MX_CMD_FINETUNE ? " --keep-head" : "");
-        mx_report_write(p->paths.root, e); /* it comes last, and may not have been reached */
+        mx_report_write(p->paths.root, e); /* the killed process may not have written it */
         goto done;
     }
     describe(p);
@@ -262,9 +262,9 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
     if (status == MX_OK)
         finish(p, e);
     else if (begun && !p->state.step && !mx_run_folder_saved(&p->paths))
-        mx_run_folder_undo(&p->paths); /* it never trained: nothing is in the way of the next one */
+        mx_run_folder_undo(&p->paths); /* it never trained: leave the folder free for the next run */
     else
-        mx_report_write(p->paths.root, NULL); /* what there is so far; the failure above is the one to tell */
+        mx_report_write(p->paths.root, NULL); /* results so far; the failure above is the one to report */
 done:
     release(p);
     free(p);

@@ -1,7 +1,6 @@
-/* A training run: training.c (start and end), training_loop.c (steps and saving), training_observe.c
- * (progress, log, report), training_measure.c (held-out images, pictures). What is trained is the objective's
- * business; how `mixmae pretrain` and `mixmae finetune` start stands in pretrain.c and finetune.c. Private to
- * src/train. */
+/* A training run: run.c (start and end), loop.c (steps and saving), observe.c (progress, log, report),
+ * measure.c (held-out images, pictures). The objective defines the training task; pretrain.c and finetune.c
+ * define how `mixmae pretrain` and `mixmae finetune` start. */
 #ifndef MX_RUN_RUN_H
 #define MX_RUN_RUN_H
 
@@ -15,7 +14,7 @@
 
 typedef struct mx_training mx_training;
 
-/* What the commands that train do differently, whatever they train: how a new run starts. */
+/* How a new run starts: the part that differs between the training commands. */
 typedef struct {
     mx_command command;
     mx_status (*settings)(mx_training *p, mx_error *e); /* p->settings from p->o; p->resumed is known */
@@ -38,37 +37,37 @@ struct mx_training {
     mx_events *events;
     mx_run_state state;
     bool resumed;
-    char was_set[24];  /* a resumed run's instruction set, where another computes from here on; else "" */
-    bool untold;       /* log or pictures lack something of the step that failed */
+    char was_set[24];  /* a resumed run's instruction set, if it now continues on another; else "" */
+    bool untold;       /* log or pictures lack results of the failed step */
     mx_error unlogged; /* why an event is not in log.jsonl */
-    mx_model source;   /* what --init holds, until its weights are taken */
+    mx_model source;   /* the model of --init, until its weights are copied */
     mx_pixels source_pixels;
     /* this process, for rates: not part of the state */
     double started, last_saved, last_logged, wait_since_log, wait_total;
     int64_t steps_since_log, steps_here;
-    mx_step_result last; /* that mx_observe_result was told */
+    mx_step_result last; /* passed to mx_observe_result */
 };
 
 /* A whole run. */
 mx_status mx_training_run(const mx_training_task *task, const mixmae_options *options,
                           const mixmae_sink *sink, mx_error *e);
 
-/* Steps until the run is done, stopped or failed. MX_ERR_INTERRUPTED after a stop, state saved; it is saved
- * also where files or memory end the run, unless they were those of the log or a picture. */
+/* Steps until the run is done, stopped or failed. Saves the state and returns MX_ERR_INTERRUPTED after a
+ * stop. Also saves after a failure of files or memory, except while writing the log or a picture. */
 mx_status mx_training_loop(mx_training *p, mx_error *e);
 /* model.safetensors, then state.safetensors. */
 mx_status mx_training_save(mx_training *p, mx_error *e);
 
-/* Logs cut back to the state's step (resume) or begun. */
+/* Starts the logs, or on resume cuts them back to the state's step. */
 mx_status mx_observe_begin(mx_training *p, mx_error *e);
-/* Of each step's result, in order. */
+/* Call for each step's result, in order. */
 void mx_observe_result(mx_training *p, const mx_step_result *r);
 /* Does mx_observe_step show something after this step that needs every result so far? */
 bool mx_observe_due(const mx_training *p);
-/* When all results are told: progress, log line, held-out images at the end of an epoch, pictures. */
+/* Call once all results are observed. Writes progress, log line, held-out images at the end of an epoch,
+ * pictures. */
 mx_status mx_observe_step(mx_training *p, mx_error *e);
-/* A line about the run and one of its steps: to the sink and into log.jsonl. Where that failed, the next save
- * does. */
+/* Writes a line about a step to the sink and to log.jsonl. If logging fails, the next save returns the error. */
 void mx_observe_event(mx_training *p, int64_t step, const char *line);
 typedef struct {
     const char *key;
@@ -78,7 +77,7 @@ typedef struct {
 /* {"step":…,"epoch":…, and these} into log.jsonl. */
 mx_status mx_observe_numbers(mx_training *p, const mx_observe_number *n, int count, mx_error *e);
 double mx_training_epoch(const mx_training *p);
-/* Measures the held-out images, into the log; the best model so far is kept. */
+/* Measures the held-out images, logs the result and saves the model if it is the best so far. */
 mx_status mx_measure_held_out(mx_training *p, mx_error *e);
 /* A picture of what the objective shows, into the run folder and the log. */
 mx_status mx_measure_picture(mx_training *p, mx_error *e);

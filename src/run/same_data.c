@@ -1,4 +1,4 @@
-/* Is the data set of a resumed run the one that it was started with? It may lie elsewhere (--resume RUN
+/* Checks that a resumed run has the data set it was started with. The data may have moved (--resume RUN
  * --data NEW): names, sizes and classes count, not the place. See same_data.h. */
 #include "run/same_data.h"
 
@@ -8,7 +8,7 @@
 
 #include "io/file.h"
 
-/* A name that is swept away with what a killed process left. */
+/* A temporary name, which is removed with the other leftovers of a killed process. */
 static char *kept_name(const mx_training *p) {
     char *name = NULL;
     return asprintf(&name, "%s.0.0.tmp", p->paths.index) < 0 ? NULL : name;
@@ -28,7 +28,7 @@ void mx_same_data_drop(const mx_training *p, bool same) {
     free(kept);
 }
 
-/* What differs, from the list that was kept. The data set anew, as p->data may be a share of it. */
+/* Describes the difference from the old list. Opens the data set again, because p->data may be a share of it. */
 static void describe(const mx_training *p, char *text, size_t room) {
     mx_dataset *whole = NULL;
     char *kept = kept_name(p);

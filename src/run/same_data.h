@@ -1,14 +1,14 @@
-/* The data set of a resumed run, which may have been moved: it must be the same. Private to src/train. */
+/* The data set of a resumed run, which may have been moved: it must be the same. */
 #ifndef MX_RUN_SAME_DATA_H
 #define MX_RUN_SAME_DATA_H
 
 #include "run/run.h"
 
-/* Before the data set of a resumed run is opened, which may write its list anew: keeps the old list. */
+/* Keeps the old list of images. Call before opening a resumed run's data set, which may rewrite the list. */
 void mx_same_data_keep(const mx_training *p);
-/* After the state was read: an error that says what differs. */
+/* Call after reading the state. An error names the difference. */
 mx_status mx_same_data_check(const mx_training *p, mx_error *e);
-/* Afterwards: the old list goes, or comes back where the data set was not the same. */
+/* Call last: removes the old list, or restores it if the data set differs. */
 void mx_same_data_drop(const mx_training *p, bool same);
 
 #endif

@@ -1,9 +1,8 @@
-/* What a run takes and how it is made to fit, see memory.h.
+/* Memory of a run, and how to fit it into a limit, see memory.h.
  *
- * A block's step to a lower level saves bytes and costs work; the steps of all blocks are taken in the order
- * of work a byte until the dry run says that the step fits, and those that turn out not to be needed are
- * taken back. The dry run is the only judge of the peak (a step is planned in about a millisecond): what
- * frees no memory at the peak is never guessed here. */
+ * Moving a block to a lower level saves bytes and costs work. Moves are made in order of work per byte until
+ * the step fits; moves that prove unnecessary are undone. The peak is never estimated: after each move a dry
+ * run plans the step, which takes about a millisecond. */
 #include "train/memory.h"
 
 #include <math.h>
@@ -11,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the process takes beside everything that is planned: code and libraries, the stacks of the threads and
- * the packing buffers that the matrix library takes for each thread. Measured, docs/SPEED.md "Memory". */
+/* Process memory outside the plan: code and libraries, and for each thread its stack and the matrix library's
+ * packing buffers. Measured, docs/SPEED.md "Memory". */
 #define MX_PROCESS_BYTES    ((size_t)8 << 20)
 #define MX_PER_THREAD_BYTES ((size_t)3 << 19)
 
@@ -68,8 +67,7 @@ mx_status mx_parse_bytes(const char *text, size_t *bytes, mx_error *e) {
                    *text ? text : "nothing");
 }
 
-/* ---- choosing ---------------------------------------------------------------------------------------------
- */
+/* ---- choosing ---- */
 
 /* Block `block` goes from level `from` to `to`. */
 typedef struct {
@@ -124,7 +122,7 @@ static void add_moves(chooser *x, int block) {
     }
 }
 
-/* By work a byte; among equals the first blocks first: what they keep stays longest. */
+/* Sorts by work per byte; on ties earlier blocks come first, because their activations are kept longest. */
 static int by_price(const void *a, const void *b) {
     const move *m = a, *n = b;
     double p = m->work / m->bytes, q = n->work / n->bytes;
@@ -146,7 +144,7 @@ static size_t make_moves(chooser *x, size_t limit) {
     return least;
 }
 
-/* Takes back what is not needed, the dearest first. */
+/* Undoes unnecessary moves, the most costly first. */
 static void take_back(chooser *x, size_t limit) {
     for (int i = x->count - 1; i >= 0 && !x->e->status; i--) {
         const move *m = &x->moves[i];
@@ -162,8 +160,8 @@ static bool at_edge(const chooser *x, int i, bool made) {
     return x->save[m->block] == (made ? m->to : m->from);
 }
 
-/* Moves that are made for cheaper ones that are not, as long as that fits: what matters where blocks are few
- * and large. Tried only where the saved bytes promise it. */
+/* Exchanges a move made for a cheaper one not made, if the step still fits. This matters when blocks are few
+ * and large. Tries only pairs whose saved bytes suggest a fit. */
 static bool exchange(chooser *x, size_t limit) {
     double slack = (double)limit - (double)peak(x);
     for (int i = x->count - 1; i >= 0; i--)

@@ -20,7 +20,7 @@ static void micro(mx_trainer *t, mx_ctx *c, const float *images) {
                                 1.0f / (float)t->settings.accum);
 }
 
-/* What is done between steps on the same arena: its products are no part of a step. */
+/* Work between steps on the same arena. Its products do not count towards a step. */
 static void dry_between(mx_ctx *c, mx_trainer *t) {
     size_t mark = c->arena->used;
     double flops = c->flops;
@@ -31,7 +31,7 @@ static void dry_between(mx_ctx *c, mx_trainer *t) {
     c->flops = flops, c->products = products;
 }
 
-/* What a step does, for the dry run; the address of the images is never read then. */
+/* The step as planned by the dry run, which never reads the address of the images. */
 static void dry_step(mx_ctx *c, void *user) {
     mx_trainer *t = user;
     mx_adamw_config a = mx_settings_adamw(&t->settings);

@@ -1,4 +1,4 @@
-/* One optimiser step, whatever is trained: the heart.
+/* One optimiser step, for every objective.
  *
  * A step is accum micro-batches, each draw and pass (objective/objective.h), then one update. Micro-batch j
  * takes everything random from (seed, step, j) alone, so n ranks can later do the work of n micro-batches. A
@@ -39,23 +39,24 @@ void mx_trainer_free(mx_trainer *t);
 /* Plans a plan_only trainer's step again with save[MX_MAX_SAVED] levels (settings.h). */
 mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e);
 
-/* With a device: the state in host memory is what files are read into and written from. Upload after it was
- * written, before the next step; download before it is read. */
+/* With a device: files are read into and written from the state in host memory. Upload after changing that
+ * state and before the next step; download before reading it. */
 void mx_trainer_upload(mx_trainer *t);
 void mx_trainer_download(mx_trainer *t);
 
-/* Learning rate of a step (schedule.md 1: at the step's first micro-batch). */
+/* Learning rate of a step (docs/TRAINING.md, "Learning rate"), taken at its first micro-batch. */
 double mx_trainer_lr(const mx_trainer *t, int64_t step);
 /* Micro-batch j of a step: images [batch,Ch,H,W], which the objective may change in place (mixup); labels
- * [batch], or NULL where none are at hand. j = 0 starts the step. Failures stay in the session's context. */
+ * [batch], or NULL for none. j = 0 starts the step. Failures stay in the session's context. */
 void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels);
-/* The update, and s->step + 1. What came of it is known later where a device computes: see below. */
+/* Updates the weights and increments s->step. A device's results arrive later: read them with
+ * mx_step_result_next. */
 void mx_step_update(mx_trainer *t, mx_run_state *s);
-/* The results of steps in their order, each once; its counts go to *s. false: all steps so far are told. The
+/* Returns each step's result once, in order, and updates the counts in *s. false: no result is left. The
  * first call after a step waits for the device. */
 bool mx_step_result_next(mx_trainer *t, mx_run_state *s, mx_step_result *r);
-/* Results are to be read before the next step: on host memory after every one, else after MX_UNREAD, where
- * one more would fail. */
+/* true: read the results before the next step. On host memory that is after every step, on a device after
+ * MX_UNREAD, beyond which a step fails. */
 bool mx_step_results_full(const mx_trainer *t);
 
 #endif

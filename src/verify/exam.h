@@ -1,4 +1,4 @@
-/* What the golden checks of pretraining and classifier share. */
+/* Code shared by the golden checks of pretraining and classifier. */
 #ifndef MX_VERIFY_EXAM_H
 #define MX_VERIFY_EXAM_H
 

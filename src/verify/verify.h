@@ -1,7 +1,7 @@
-/* Recomputing what a golden file holds, tensor by tensor. Source: tests/golden/README.md.
+/* Recomputes the tensors of a golden file. Source: tests/golden/README.md.
  *
- * A golden file holds the weights, inputs and everything that the authors' program computed from them. This
- * recomputes it all and lists the relative errors ‖a−b‖/‖b‖ against the limits of a right float32
+ * A golden file holds the weights, inputs and everything that the authors' program computed from them. The
+ * check recomputes it all and lists the relative errors ‖a−b‖/‖b‖ against the limits of a right float32
  * implementation. */
 #ifndef MX_VERIFY_VERIFY_H
 #define MX_VERIFY_VERIFY_H
@@ -9,7 +9,7 @@
 #include "io/safetensors.h"
 #include "train/compute.h"
 
-/* What a check is of, and so which limit it has. */
+/* The quantity checked, which determines the limit. */
 typedef enum {
     MX_CHECK_FORWARD,
     MX_CHECK_LOSS,
@@ -38,7 +38,7 @@ typedef struct {
     mx_error error;
 } mx_report_card;
 
-/* Recomputes a file. MX_OK also when limits were passed: see card->failed. */
+/* Recomputes a file. MX_OK even when limits are exceeded: see card->failed. */
 mx_status mx_verify_file(mx_report_card *card, const char *path, const mx_compute *how, mx_error *e);
 /* Writes the recomputed tensors. */
 mx_status mx_verify_write(const mx_report_card *card, const char *path, mx_error *e);
