@@ -1,4 +1,4 @@
-/* The named models, and the check of a model's parts, see config.h. Source: objective.md "Models". */
+/* The named models, and the check of a model's parts, see config.h. Source: docs/MODEL.md "Models". */
 #include "model/config.h"
 
 #include <stdio.h>
@@ -15,8 +15,8 @@ typedef struct {
     mx_model_recipe recipe;
 } named_model;
 
-/* The authors' values (schedule.md 3): 600 epochs, 40 of warm-up, 1.5e-4 for 256 images, 128 images a
- * process; fine-tuning: 5e-4, 5 of warm-up, 100 epochs, layer decay 0.7, drop path 0.1. */
+/* The authors' values (docs/TRAINING.md "The authors' recipes"): 600 epochs, 40 of warm-up, 1.5e-4 for 256
+ * images, 128 images a process; fine-tuning: 5e-4, 5 of warm-up, 100 epochs, layer decay 0.7, drop path 0.1. */
 /* clang-format off */
 #define TUNE    {5e-4, 5, 100, 128, 0.7, 0.1}
 #define AUTHORS {{1.5e-4f, 40, 600, 128}, TUNE}
