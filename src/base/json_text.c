@@ -26,7 +26,7 @@ static void *allocate(size_t size) {
     return memory;
 }
 
-/* Each time: the program may have set others meanwhile. */
+/* Set each time: the program may have set others since. */
 static void count_failures(void) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     json_malloc_t now;

@@ -48,7 +48,7 @@ static inline void relax(void) {
 #endif
 }
 
-/* Takes and does tasks of this epoch until none is left; tells the caller once, at the end. */
+/* Takes and runs tasks of this epoch until none is left; notifies the caller once, at the end. */
 static void do_tasks(slot *s, uint32_t epoch, int thread) {
     int64_t mine = 0, tasks = 0;
     uint_fast64_t left = atomic_load_explicit(&s->left, memory_order_acquire);

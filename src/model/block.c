@@ -1,4 +1,4 @@
-/* One transformer block, see block.h. Comments name the shapes; N stands for the selected rows. */
+/* One transformer block, see block.h. Comments name the shapes; N is the number of selected rows. */
 #include "model/block.h"
 
 #include <stdio.h>

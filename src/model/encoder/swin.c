@@ -17,7 +17,7 @@ typedef struct {
     size_t mark; /* of the arena, below all of it */
 } merging_saved;
 
-/* What forward leaves for backward, beside the blocks' own. */
+/* What forward saves for backward, in addition to what the blocks save. */
 typedef struct {
     mx_tensor patches, embedded, mean, rstd; /* patch embedding */
     merging_saved merging[MX_MAX_STAGES];
