@@ -24,8 +24,8 @@ typedef struct {
 #define NANO    {{2.4e-2f, 1, 20, 32}, {1e-2, 2, 30, 32, 0.85, 0}}
 #define MICRO   {{4e-3f, 1, 100, 128}, {4e-3, 1, 30, 64, 0.85, 0.05}}
 /* clang-format on */
-/* nano and micro are ours, sized so that two cores train them in minutes; runs with these rates are in
- * docs/RESULTS.md. */
+/* nano and micro are this project's own: two cores train them in minutes. docs/RESULTS.md has runs with these
+ * rates. */
 /* clang-format off: a table */
 static const named_model models[] = {
     {"nano", 64, 4, 3, 32, {1, 1, 2}, {2, 4, 8}, {8, 8, 4}, 96, 2, 6, NANO},
