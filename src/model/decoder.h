@@ -16,7 +16,7 @@ typedef struct {
 
 typedef struct {
     mx_tensor features, embedded, stream, mean, rstd, y, pred;
-    mx_tensor d, drows;    /* gradients of the streams; on the arena below the blocks, which backward releases */
+    mx_tensor d, drows; /* gradients of the streams; on the arena below the blocks, which backward releases */
     mx_block_saved *block; /* [decoder_depth], host memory that the caller owns */
 } mx_decoder_saved;
 

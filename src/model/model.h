@@ -11,11 +11,10 @@ typedef struct {
     mx_model_config config;
     mx_params params;
     mx_encoder encoder;
-    mx_decoder decoder; /* when config.decoder_dim > 0 */
-    mx_head head;       /* when config.classes > 0 */
-    char **class_name;  /* [classes], owned; NULL: the classes have no names */
-    mx_block_saved
-        *saved; /* [encoder blocks + decoder blocks]; the owner sets each one's `recompute` */
+    mx_decoder decoder;      /* when config.decoder_dim > 0 */
+    mx_head head;            /* when config.classes > 0 */
+    char **class_name;       /* [classes], owned; NULL: the classes have no names */
+    mx_block_saved *saved;   /* [encoder blocks + decoder blocks]; the owner sets each one's `recompute` */
     mx_block_saved *passing; /* the same for passes without backward: saves nothing */
 } mx_model;
 

@@ -42,12 +42,11 @@ typedef struct {
 typedef struct {
     const mx_backend *backend;
     mx_arena *arena;
-    int number;        /* which device of the backend, from 0 */
-    mx_device *device; /* the open device (device.h); NULL for host memory */
-    int threads;       /* >= 1 */
-    mx_dtype
-        activations; /* type of the model's activations (model/block.c): MX_F32, or MX_BF16 in mixed precision */
-    bool planning;   /* same as arena->planning */
+    int number;           /* which device of the backend, from 0 */
+    mx_device *device;    /* the open device (device.h); NULL for host memory */
+    int threads;          /* >= 1 */
+    mx_dtype activations; /* of the model (model/block.c); MX_BF16: mixed precision, else MX_F32 */
+    bool planning;        /* same as arena->planning */
     uint64_t seed, step;
     uint32_t micro; /* micro-batch of the step */
     mx_error error; /* sticky */

@@ -78,8 +78,7 @@ static void add_all(swin *en, mx_params *p, const mx_model_config *m, int blocks
             snprintf(prefix, sizeof prefix, "layers.%d.blocks.%d.", k, j);
             mx_block_add(&en->block[n], p, prefix, width, m->heads[k], rows, n + 1);
         }
-        if (k + 1 < m->stages)
-            add_merging(en, p, k, n + 1); /* counts to the next stage's first block (docs/TRAINING.md "Layer decay") */
+        if (k + 1 < m->stages) add_merging(en, p, k, n + 1); /* id of the next stage's first block */
     }
     en->final_w = add(p, MX_INIT_ONE, blocks, "norm.weight", width, 0);
     en->final_b = add(p, MX_INIT_ZERO, blocks, "norm.bias", width, 0);
