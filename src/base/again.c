@@ -1,4 +1,4 @@
-/* Another try of what the system failed, see again.h. */
+/* Retries of system calls, see again.h. */
 #include "base/again.h"
 
 #include <errno.h>

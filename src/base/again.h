@@ -1,6 +1,6 @@
-/* Calls to the system that are tried again where an error of the moment says nothing about the file: no
- * memory or no file numbers left, a hiccup of a disk or of the network to it. What is asked of a folder to
- * decide how data are read goes through these: an error must not look like an answer. */
+/* System calls that are retried after a transient error, one that says nothing about the file: no memory or
+ * file descriptors left, a short failure of a disk or network. Code that inspects a folder to decide how to
+ * read it uses these, so that an error is not taken for an answer. */
 #ifndef MX_BASE_AGAIN_H
 #define MX_BASE_AGAIN_H
 
@@ -11,26 +11,26 @@
 
 #define MX_TRIES 4
 
-/* Says this errno nothing about the file, as that there is none, or no right to it, would? */
+/* True for a transient errno. Errors such as ENOENT or EACCES are not: they describe the file. */
 bool mx_error_passes(int error);
-/* Of those: are there none left of what every file needs (numbers, memory)? No single file is at fault. */
+/* True for a transient errno that means a resource ran out (descriptors, memory). No single file is at fault. */
 bool mx_error_scarce(int error);
-/* What is asked of a folder is often answered by yes or no. An error that passes and outlasted all tries, or
- * want of memory, is kept besides: */
-void mx_met_none(void); /* from here on, on this thread */
-void mx_met(int error); /* keeps the first */
-int mx_met_error(void); /* errno of the first since, or 0 */
-/* After a failure: naps (0.15 s in all) and says true if another try may help; keeps errno. tries: 0 at
- * first. */
+/* Many questions about a folder return only yes or no. A transient error that outlasted all tries, or a lack
+ * of memory, is therefore also recorded here, per thread: */
+void mx_met_none(void); /* clears the record */
+void mx_met(int error); /* records the first error */
+int mx_met_error(void); /* errno of the first error since, or 0 */
+/* After a failure: sleeps (0.15 s over all tries) and returns true if another try may help. Keeps errno.
+ * *tries starts at 0. */
 bool mx_again(int *tries);
 
-/* As the calls of these names, tried again. */
+/* The system calls of these names, with retries. */
 int mx_stat(const char *path, struct stat *to);
 int mx_stat_at(int folder, const char *path, struct stat *to);
 int mx_stat_fd(int fd, struct stat *to);
-bool mx_there(const char *path);                             /* as access F_OK */
-int mx_open_read(int folder, const char *path, int flags);   /* flags beside O_RDONLY | O_CLOEXEC */
-ssize_t mx_read_at(int fd, void *to, size_t size, off_t at); /* as pread */
+bool mx_there(const char *path);                             /* like access F_OK */
+int mx_open_read(int folder, const char *path, int flags);   /* flags: added to O_RDONLY | O_CLOEXEC */
+ssize_t mx_read_at(int fd, void *to, size_t size, off_t at); /* like pread */
 DIR *mx_open_folder(const char *path);
 struct dirent *mx_next_name(DIR *folder); /* NULL: the end, with errno 0, or an error in errno */
 

@@ -1,7 +1,7 @@
-/* The arena: one block of memory used as a stack, which holds everything a training step needs.
+/* The arena: one block of memory, used as a stack, for everything a training step needs.
  *
- * Forward pushes, backward pops in reverse. In planning mode (base NULL) nothing is backed by memory,
- * addresses are offsets from a fake base, and `peak` afterwards is the exact size that a real run needs. */
+ * Forward pushes, backward pops in reverse. Planning (base NULL) uses no memory: addresses are offsets from a
+ * fake base, and afterwards `peak` is the exact size that a real run needs. */
 #ifndef MX_BASE_ARENA_H
 #define MX_BASE_ARENA_H
 
@@ -12,13 +12,13 @@
 
 #define MX_ALIGN 64 /* bytes: a cache line, and one AVX-512 register */
 
-/* Large untouched memory, aligned to pages, in huge ones where the system has them (a step's first pass over
- * gigabytes of 4 KB pages took seconds). free() it; NULL when there is none. */
+/* Allocates a large block, page aligned and untouched, in huge pages where the system has them: the first
+ * pass over gigabytes of 4 KB pages took seconds. free() it. NULL: out of memory. */
 void *mx_pages_alloc(size_t bytes);
-/* Pages of their own, zeroed: what they take is free again after mx_pages_unmap. malloc may keep a large block that
- * was freed and cut it up, so that the next of its size comes on top of it. NULL when there are none. */
+/* Maps zeroed pages. mx_pages_unmap returns them to the system, while malloc may keep and split a large freed
+ * block, so that the next one of that size needs new memory. NULL: out of memory. */
 void *mx_pages_map(size_t bytes);
-void mx_pages_unmap(void *pages, size_t bytes); /* NULL: nothing */
+void mx_pages_unmap(void *pages, size_t bytes); /* pages may be NULL */
 
 typedef struct {
     char *base;      /* NULL while planning */
@@ -27,17 +27,18 @@ typedef struct {
     bool planning, reserved;
 } mx_arena;
 
-/* A planning arena: measures only. */
+/* Makes a planning arena, which only measures. */
 void mx_arena_plan(mx_arena *a);
-/* A real arena of capacity bytes, page aligned and untouched; free with mx_arena_free. */
+/* Makes a real arena of capacity bytes, page aligned and untouched. Free with mx_arena_free. */
 mx_status mx_arena_make(mx_arena *a, size_t capacity, mx_error *e);
-/* The same with addresses only, which name memory of a device: touching them ends the program. */
+/* The same with addresses only, as handles of device memory (ops/device.h). Accessing them crashes the
+ * program. */
 mx_status mx_arena_reserve(mx_arena *a, size_t capacity, mx_error *e);
 void mx_arena_free(mx_arena *a);
-/* bytes rounded up to MX_ALIGN. NULL (and an error) when the capacity would be passed; while planning a
- * distinct non-NULL address that must not be read. Valid until released below it. */
+/* Pushes bytes, rounded up to MX_ALIGN. NULL and an error if they do not fit. While planning, returns a
+ * distinct non-NULL address that must not be read. Valid until the arena is released below it. */
 void *mx_arena_push(mx_arena *a, size_t bytes, mx_error *e);
-/* mark = a->used; later mx_arena_release(a, mark) gives back everything pushed since. */
+/* mark = a->used; later mx_arena_release(a, mark) releases everything pushed since. */
 void mx_arena_release(mx_arena *a, size_t mark);
 
 #endif

@@ -1,9 +1,9 @@
 /* The pool: job slots that callers fill and helpers look through.
  *
  * A slot is used for one job after another; its epoch tells them apart. Both words that helpers change hold
- * the epoch and change by compare-and-swap, so a helper that comes with an old epoch changes nothing. The
- * other fields are read only by who holds an unfinished task, while the job cannot end. (An epoch comes back
- * after 2^32 jobs of one slot; a helper would have to stand still all that time.) */
+ * the epoch and change by compare-and-swap, so a helper with an old epoch changes nothing. The other fields
+ * are read only by threads that hold an unfinished task, while the job cannot end. (An epoch repeats after
+ * 2^32 jobs of one slot; a helper would have to sleep through all of them.) */
 #include "base/parallel.h"
 
 #include <pthread.h>
@@ -48,7 +48,7 @@ static inline void relax(void) {
 #endif
 }
 
-/* Takes and does tasks of this epoch until none is left; tells the caller once, at the end. */
+/* Takes and runs tasks of this epoch until none is left; notifies the caller once, at the end. */
 static void do_tasks(slot *s, uint32_t epoch, int thread) {
     int64_t mine = 0, tasks = 0;
     uint_fast64_t left = atomic_load_explicit(&s->left, memory_order_acquire);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The number behind "key:" of a /proc file whose values are in kB. */
+/* The number after "key:" in a /proc file whose values are in kB. */
 static size_t proc_kilobytes(const char *path, const char *key) {
     FILE *f = fopen(path, "r");
     char line[256];

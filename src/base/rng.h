@@ -6,11 +6,11 @@
 
 #include <stdint.h>
 
-/* What a stream is for; the numbers are part of the reproducibility promise, so append only. */
+/* The purpose of a stream. The numbers are part of the reproducibility promise: only append. */
 typedef enum {
     MX_RNG_INIT = 1,     /* a: parameter index */
     MX_RNG_MASK = 2,     /* a: optimiser step, b: micro-batch */
-    MX_RNG_ORDER = 3,    /* a: epoch; the permutation of the data set */
+    MX_RNG_ORDER = 3,    /* a: epoch; permutation of the data set */
     MX_RNG_AUGMENT = 4,  /* a: epoch, b: position k in the epoch */
     MX_RNG_REPLACE = 5,  /* a: epoch, b: position k; draw number = attempt (broken files) */
     MX_RNG_DROPPATH = 6, /* a: optimiser step, b: micro-batch */

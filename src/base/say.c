@@ -1,4 +1,4 @@
-/* Lines to the sink, see say.h. Names from files and command lines are in them, so all are escaped here. */
+/* Lines to the sink, see say.h. They contain names from files and command lines, so all are escaped here. */
 #include "base/say.h"
 
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #include "base/escape.h"
 
-/* Of any length: JSON that is cut is none. */
+/* Any length, because truncated JSON is invalid. */
 static void line(void (*to)(void *, const char *), void *user, const char *format, va_list ap) {
     char *text = NULL, *plain;
     if (!to) return;

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* One of that name may lie there from a killed process with our number (in a container every process has the
- * same), or have been put there by somebody who guessed it. */
+/* The name may exist already: left by a killed process with the same PID (common in containers), or placed by
+ * an attacker who guessed it. */
 int mx_temporary_open(char **name, const char *path) {
     static atomic_uint counter;
     int fd = -1;

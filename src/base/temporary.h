@@ -1,10 +1,9 @@
-/* The file that is written before it takes another's place. */
+/* Temporary files that later replace another file. */
 #ifndef MX_BASE_TEMPORARY_H
 #define MX_BASE_TEMPORARY_H
 
-/* Makes path.PID.N.tmp, which nobody has: N counts on while the name is taken, also by a link, which is never
- * followed. Returns its descriptor and *name, which the caller frees; -1: errno says why, *name is NULL where
- * there was no memory for it. */
+/* Creates path.PID.N.tmp. N grows while the name is taken, even by a link; links are never followed. Returns
+ * the descriptor and *name, which the caller frees. -1: see errno; *name is NULL if out of memory. */
 int mx_temporary_open(char **name, const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-/* The version that CMake was given. What the build is made of: api/about.c. */
+/* The version set by CMake. For the build's components see api/about.c. */
 #include "mixmae.h"
 
 const char *mixmae_version(void) { return MIXMAE_VERSION; }

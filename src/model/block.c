@@ -1,4 +1,4 @@
-/* One transformer block, see block.h. Comments name the shapes; N stands for the selected rows. */
+/* One transformer block, see block.h. Comments name the shapes; N is the number of selected rows. */
 #include "model/block.h"
 
 #include <stdio.h>
@@ -36,9 +36,8 @@ void mx_block_add(mx_block *b, mx_params *p, const char *prefix, int width, int 
 static mx_tensor W(const mx_block *b, mx_pid id) { return mx_weight(b->params, id); }
 static mx_tensor G(const mx_block *b, mx_pid id) { return mx_grad(b->params, id); }
 
-/* Room for *t unless it was saved: the same leading dimensions as x, another width. The stream x, mid and
- * the gradient d are f32; what products read and make inside a branch is of the context's type, which may be
- * bf16. */
+/* Allocates *t unless it was saved: x's leading dimensions, another width. The stream x, mid and the gradient
+ * d are f32. Inputs and outputs of products inside a branch have the context's type, which may be bf16. */
 static bool room(mx_ctx *c, mx_tensor *t, mx_tensor x, int64_t width, mx_dtype type) {
     if (mx_present(*t)) return false;
     x.dim[x.ndim - 1] = width;
@@ -86,8 +85,8 @@ static void norm2(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     mx_layernorm(c, s->norm2.y, s->norm2.mean, s->norm2.rstd, s->mid, W(b, b->norm2_w), W(b, b->norm2_b));
 }
 
-/* mid [N,C] = x + drop · proj(Attention(LN1(x))), for the selected rows. What has no room yet is pushed;
- * the norm's is given back. */
+/* mid [N,C] = x + drop · proj(Attention(LN1(x))), for the selected rows. Pushes the tensors that have no
+ * memory yet; releases the norm's. */
 static void attention_forward(mx_ctx *c, const mx_block *b, const mx_layout *lay, mx_block_saved *s) {
     attention_room(c, b, s);
     size_t mark = c->arena->used;
@@ -107,7 +106,7 @@ static void attention_forward(mx_ctx *c, const mx_block *b, const mx_layout *lay
     s->norm1 = (mx_norm_saved){0};
 }
 
-/* out [N,C] = mid + drop · MLP(LN2(mid)). What has no room yet is pushed. */
+/* out [N,C] = mid + drop · MLP(LN2(mid)). Pushes the tensors that have no memory yet. */
 static void mlp_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_block_saved *s) {
     if (!mx_ok(c)) return;
     norm_room(c, &s->norm2, s->mid);
@@ -129,7 +128,7 @@ static mx_tensor infer(mx_ctx *c, const mx_block *b, mx_tensor x, const mx_layou
     return x;
 }
 
-/* Pushes what is saved, in the order of mx_block_saved. */
+/* Pushes the tensors to save, in the order of mx_block_saved. */
 static void saved_room(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     s->mark = c->arena->used;
     if (s->recompute <= MX_RECOMPUTE_MLP) attention_room(c, b, s);
@@ -150,7 +149,7 @@ mx_tensor mx_block_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_tenso
     room(c, &out, rows_shape(saved), b->width, MX_F32);
     if (!mx_ok(c)) return MX_ABSENT;
     size_t mark = c->arena->used;
-    mx_block_saved s = *saved; /* with what is not saved: above the mark, gone after the block */
+    mx_block_saved s = *saved; /* includes unsaved tensors, above the mark; released after the block */
     attention_forward(c, b, lay, &s);
     mlp_forward(c, b, out, &s);
     mx_arena_release(c->arena, mark);
@@ -166,7 +165,8 @@ static mx_tensor branch_gradient(mx_ctx *c, mx_tensor d, mx_tensor scale) {
     return scaled;
 }
 
-/* Computes what was not saved of hidden and act; returns where act begins, if it is only passing. */
+/* Recomputes hidden and act if they were not saved. Returns the arena mark below act, to release it if
+ * temporary. */
 static size_t mlp_again(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     bool again = !mx_present(s->hidden);
     if (again) {
@@ -183,7 +183,8 @@ static size_t mlp_again(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     return mark;
 }
 
-/* d [N,C] += the MLP branch's gradient. hidden becomes its own gradient; what is pushed stays. */
+/* d [N,C] += the MLP branch's gradient. hidden is overwritten by its gradient; pushed tensors stay on the
+ * arena. */
 static void mlp_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, mx_tensor d) {
     size_t mark = mlp_again(c, b, s);
     mx_tensor dout = branch_gradient(c, d, s->drop.mlp), dhidden = s->hidden;
@@ -196,7 +197,7 @@ static void mlp_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, mx_ten
                       W(b, b->norm2_w), true);
 }
 
-/* d [B,L,C] += LN1's gradient of what came through queries, keys and values; dattended is destroyed */
+/* d [B,L,C] += the gradient through LN1, queries, keys and values. Overwrites dattended. */
 static void qkv_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, const mx_layout *lay, mx_tensor d,
                          mx_tensor dattended) {
     mx_tensor dqkv = mx_alloc_like(c, s->qkv), dy1 = dattended;
@@ -205,8 +206,8 @@ static void qkv_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, const 
                       W(b, b->table), lay);
     if (norm_room(c, &s->norm1, s->x) && mx_ok(c)) norm1(c, b, s);
     mx_linear_back(c, dy1, G(b, b->qkv_w), G(b, b->qkv_b), dqkv, s->norm1.y, W(b, b->qkv_w));
-    /* Softmax ignores a constant added to a row of logits, so the key bias has gradient zero; what the sum
-     * over rows gives is rounding noise that AdamW would blow up to full steps. */
+    /* Softmax ignores a constant added to a row of logits, so the key bias has gradient zero. The computed
+     * sum over rows is rounding noise, which AdamW would turn into full steps. */
     mx_fill(c, mx_slice(G(b, b->qkv_b), b->width, b->width), 0.0f);
     mx_layernorm_back(c, d, G(b, b->norm1_w), G(b, b->norm1_b), dy1, s->x, s->norm1.mean, s->norm1.rstd,
                       W(b, b->norm1_w), true);
@@ -234,7 +235,7 @@ void mx_block_backward(mx_ctx *c, const mx_block *b, const mx_block_saved *saved
     if (!mx_ok(c)) return;
     mx_block_saved s = *saved;
     mx_tensor drows = s.rows.count ? dy : d;
-    mx_arena_release(c->arena, s.top); /* the next block is done: this one's output is no longer read */
+    mx_arena_release(c->arena, s.top); /* the next block is done, so this one's output is no longer needed */
     if (s.recompute == MX_RECOMPUTE_BLOCK) {
         attention_forward(c, b, lay, &s);
         s.mlp_mark = c->arena->used;

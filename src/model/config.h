@@ -1,4 +1,4 @@
-/* What defines a model, and the named models. Source: objective.md "Models" (paper, tables 1 and 9). */
+/* A model's configuration, and the named models. Source: docs/MODEL.md "Models" (paper, tables 1 and 9). */
 #ifndef MX_MODEL_CONFIG_H
 #define MX_MODEL_CONFIG_H
 
@@ -12,18 +12,19 @@ typedef struct mx_encoder_kind mx_encoder_kind; /* model/encoder/encoders.h */
 typedef struct mx_head_kind mx_head_kind;       /* model/head/heads.h */
 
 typedef struct {
-    char name[32]; /* named model it started from, or "custom" */
+    char name[32]; /* the named model it is based on, or "custom" */
     int image_h, image_w, patch, channels;
     int stages, embed_dim;
     int depths[MX_MAX_STAGES], heads[MX_MAX_STAGES], windows[MX_MAX_STAGES];
     int decoder_dim, decoder_depth, decoder_heads; /* decoder_dim 0: no decoder (a classifier) */
     int classes;                                   /* 0: no head */
     bool norm_pix;
-    const mx_encoder_kind *encoder; /* NULL: the default; the fields above are read by the kind's own check */
+    const mx_encoder_kind *encoder; /* NULL: the default. Its check reads the fields above */
     const mx_head_kind *head;       /* NULL: the default */
 } mx_model_config;
 
-/* What a named model's users start from; the authors' values for the paper's models (schedule.md 3). */
+/* Default training settings of a named model. The paper's models use the authors' values (docs/TRAINING.md
+ * "The authors' recipes"). */
 typedef struct {
     float blr;
     float warmup_epochs;
@@ -39,12 +40,12 @@ typedef struct {
     mx_finetune_recipe finetune;
 } mx_model_recipe;
 
-/* Fills *config (and *recipe unless NULL); false when there is no such model. */
+/* Fills *config and, unless NULL, *recipe. False: no model has this name. */
 bool mx_model_named(const char *name, mx_model_config *config, mx_model_recipe *recipe);
 /* "base, large, ..." for messages. */
 const char *mx_model_names(void);
 
-/* Refuses what does not divide, with the sentence that says which number would work. */
+/* Refuses sizes that do not divide; the message offers a number that works. */
 mx_status mx_model_check(const mx_model_config *config, mx_error *e);
 
 #endif

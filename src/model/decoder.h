@@ -1,5 +1,5 @@
-/* The decoder: each image's tokens apart, mask tokens in the gaps, a small ViT, pixels out.
- * Source: objective.md "Pretraining" 4-6; paper section 3.3. */
+/* The decoder: separates the tokens of the two images, fills the gaps with mask tokens, runs a small ViT and
+ * predicts pixels. Source: docs/MODEL.md "From pixels to the loss"; paper section 3.3. */
 #ifndef MX_MODEL_DECODER_H
 #define MX_MODEL_DECODER_H
 
@@ -16,28 +16,28 @@ typedef struct {
 
 typedef struct {
     mx_tensor features, embedded, stream, mean, rstd, y, pred;
-    mx_tensor d, drows;    /* the streams' gradients: below the blocks, which backward takes off the arena */
-    mx_block_saved *block; /* [decoder_depth], host memory of the owner */
+    mx_tensor d, drows; /* gradients of the streams; on the arena below the blocks, which backward releases */
+    mx_block_saved *block; /* [decoder_depth], host memory that the caller owns */
 } mx_decoder_saved;
 
 mx_status mx_decoder_add(mx_decoder *de, mx_params *p, const mx_model_config *config, mx_error *e);
 void mx_decoder_free(mx_decoder *de);
 
-/* features [B,L,C] → predictions: every_row: [2B*L,P] of all positions (order.all_*), else [B*L,P] of the
- * masked ones only (order.rows), which is all that the loss reads; P = stride²·channels. The last block's
- * MLP and projection, the norm and the prediction are computed for those rows alone. */
+/* features [B,L,C] → predictions, P = stride²·channels. every_row: [2B*L,P], all positions (order.all_*).
+ * Otherwise [B*L,P], only the masked positions (order.rows), which are the rows the loss reads; the last
+ * block's projection and MLP, the norm and the prediction then run on those rows only. */
 mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features, const mx_token_order *order,
                              bool every_row, mx_decoder_saved *saved);
-/* dpred [B*L,P] (masked rows) → dfeatures [B,L,C]; parameter gradients add. dfeatures must lie below what
- * forward pushed, which is given back on the way. */
+/* dpred [B*L,P] (masked rows) → dfeatures [B,L,C]; parameter gradients add. Releases what forward pushed, so
+ * dfeatures must lie below it. */
 void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *saved,
                          const mx_token_order *order, mx_tensor dfeatures, mx_tensor dpred);
 
-/* Forward multiply-adds an image: two sequences, at all positions. */
+/* Forward multiply-adds per image: two sequences, all positions. */
 double mx_decoder_macs(const mx_model_config *config);
-/* Is this the name of a tensor of the decoder (the mask token is one)? */
+/* True for names of the decoder's tensors, the mask token included. */
 bool mx_decoder_owns(const char *tensor);
-/* As mx_encoder_kind's table, of the decoder's tensors. */
+/* Like mx_encoder_kind.table, for the decoder's tensors. */
 bool mx_decoder_table(const mx_model_config *config, const char *name, int *height, int *width);
 
 #endif

@@ -1,4 +1,4 @@
-/* Checks that the parts of a model share: numbers in range, and what to say of one that does not divide. */
+/* Checks shared by the parts of a model: ranges, and messages about sizes that do not divide. */
 #ifndef MX_MODEL_FITS_H
 #define MX_MODEL_FITS_H
 
@@ -10,9 +10,10 @@
 #define MX_CHANNEL_LIMIT 64
 
 mx_status mx_in_range(const char *what, int value, int low, int high, mx_error *e);
-/* Refuses: "REFUSED: 8 or 16 work", what fits below and above; 0 where nothing does. */
+/* Fails with "REFUSED: 8 or 16 work". below, above: the nearest sizes that fit, 0: none. */
 mx_status mx_offer_size(const char *refused, int below, int above, mx_error *e);
-/* A width with sine-cosine positions: a multiple of 4. Offers the nearest that also fits, up to `most`. */
+/* A width with sine-cosine positions must be a multiple of 4. The message offers the nearest ones that also
+ * fit, up to `most`. */
 mx_status mx_check_quarter(const mx_model_config *c, const char *what, int width, int most,
                            bool (*fits)(const mx_model_config *c, int width), mx_error *e);
 

@@ -1,9 +1,8 @@
 /* The parameters of a model: one flat buffer each for weights, gradients and AdamW's two moments.
  *
- * Modules register their tensors in forward order, so that backward makes them final in falling offsets.
- * Names and shapes are those of the authors' PyTorch checkpoints (objective.md "Tensor names in
- * checkpoints"). Fixed tensors (the sine-cosine position embeddings) are stored and saved with the others but
- * have no gradient. */
+ * Modules register their tensors in forward order, so backward finishes gradients from the highest offset to
+ * the lowest. Names and shapes are those of the authors' PyTorch checkpoints (docs/FORMATS.md "Names"). Fixed
+ * tensors (the sine-cosine position embeddings) are saved with the others but have no gradient. */
 #ifndef MX_MODEL_PARAMS_H
 #define MX_MODEL_PARAMS_H
 
@@ -12,7 +11,7 @@
 typedef int mx_pid; /* index into mx_params.item; MX_NO_PARAM where a module has none */
 #define MX_NO_PARAM (-1)
 
-/* Initial values (objective.md "Encoder", last paragraph; augment.md f). */
+/* Initial values (docs/MODEL.md "Initial values and optimiser"). */
 typedef enum {
     MX_INIT_ZERO,
     MX_INIT_ONE,
@@ -29,10 +28,10 @@ typedef struct {
     int64_t count, offset; /* elements; offset into the trainable or the fixed buffer */
     mx_init init;
     int fan, fan2;
-    const float *mapped; /* where the tensor lies when not in a buffer of mx_params (MX_PARAMS_MAPPED) */
+    const float *mapped; /* address in the mapped file (MX_PARAMS_MAPPED), else NULL */
     bool fixed;          /* not trained */
     bool decay;          /* weight decay applies: trainable and more than one dimension */
-    int layer;           /* id for layer-wise learning-rate decay (schedule.md 4) */
+    int layer;           /* id for layer-wise learning-rate decay (docs/TRAINING.md "Layer decay") */
 } mx_param;
 
 typedef struct {
@@ -42,49 +41,49 @@ typedef struct {
     float *weight, *grad, *m, *v; /* [total] */
     float *average;               /* [total] moving average of weight, or NULL */
     float *fixed;                 /* [fixed_total] */
-    void *memory;                 /* what was allocated for the six */
+    void *memory;                 /* the allocation that holds the six buffers */
     size_t bytes;
-    void *file;                /* what `mapped` points into, closed by mx_params_free with ... */
+    void *file;                /* the mapped file; mx_params_free closes it with ... */
     void (*close)(void *file); /* ... this; NULL: nothing is mapped */
 } mx_params;
 
-/* Registers a tensor; dims of 0 are cut. Returns its id. Out of memory: a sticky failure that
+/* Registers a tensor and returns its id. Dimensions of 0 are dropped. Out of memory is a sticky failure that
  * mx_params_allocate reports. */
 mx_pid mx_params_add(mx_params *p, mx_init init, int fan, const char *name, int64_t a, int64_t b, int64_t c,
                      int64_t d);
 
-/* What the buffers are for; moments and gradients cost memory that a reader of checkpoints need not pay. */
+/* Which buffers to allocate. Readers of checkpoints need no memory for gradients and moments. */
 typedef enum {
     MX_PARAMS_PLAN,
-    MX_PARAMS_MAPPED, /* weights to be read only, where they lie in a file: nothing is allocated or copied.
-                         Who cannot map them may take MX_PARAMS_WEIGHTS instead */
+    MX_PARAMS_MAPPED, /* read-only weights, mapped from a file: nothing is allocated or copied. Callers that
+                         cannot map the file may use MX_PARAMS_WEIGHTS */
     MX_PARAMS_WEIGHTS,
     MX_PARAMS_GRADS,
     MX_PARAMS_TRAIN,
-    MX_PARAMS_AVERAGE /* MX_PARAMS_TRAIN, and the moving average */
+    MX_PARAMS_AVERAGE /* MX_PARAMS_TRAIN and the moving average */
 } mx_params_use;
-/* Allocates zeroed buffers; MX_PARAMS_PLAN only sets addresses that must not be read, MX_PARAMS_MAPPED none.
- */
+/* Allocates zeroed buffers. MX_PARAMS_PLAN only sets addresses, which must not be read; MX_PARAMS_MAPPED sets
+ * none. */
 mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e);
-/* Bytes that mx_params_allocate would take. */
+/* Bytes that mx_params_allocate would allocate. */
 size_t mx_params_bytes(const mx_params *p, mx_params_use use);
 void mx_params_free(mx_params *p);
-/* Where numbers lie on a device: attach once a context, upload after the host has written weights or moments,
- * download before it reads what ops have written. Nothing happens for ref and cpu. */
+/* For backends with device memory: attach once per context, upload after the host writes weights or moments,
+ * download before the host reads what ops wrote. No-ops for ref and cpu. */
 void mx_params_attach(mx_ctx *c, const mx_params *p);
 void mx_params_upload(mx_ctx *c, const mx_params *p);
 void mx_params_download(mx_ctx *c, mx_params *p);
 
-/* Draws every initial value: a function of (seed, parameter index, element). */
+/* Draws all initial values. Each is a function of (seed, parameter index, element). */
 void mx_params_init(mx_params *p, uint64_t seed);
-/* The 2-D sine-cosine table [height*width, width of channels]: first half encodes the column (objective.md
- * "Encoder" 2). */
+/* out [grid_h*grid_w, channels]: the 2-D sine-cosine table. The first half of the channels encodes the
+ * column, the second the row (docs/MODEL.md "From pixels to the loss"). */
 void mx_position_table(float *out, int grid_h, int grid_w, int channels);
 
 mx_pid mx_params_find(const mx_params *p, const char *name); /* MX_NO_PARAM when absent */
 mx_tensor mx_weight(const mx_params *p, mx_pid id);          /* absent for MX_NO_PARAM */
-mx_tensor mx_grad(const mx_params *p, mx_pid id);            /* absent for fixed ones and MX_NO_PARAM */
-/* Trainable elements without padding. */
+mx_tensor mx_grad(const mx_params *p, mx_pid id);            /* absent for fixed tensors and MX_NO_PARAM */
+/* Number of trainable elements, without padding. */
 int64_t mx_params_trainable(const mx_params *p);
 
 #endif

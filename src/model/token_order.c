@@ -131,8 +131,8 @@ static void place_stage(mx_token_order *m, int k) {
 }
 
 /* Patch merging takes the four tokens of a cell in the order (even row, even column), (odd, even), (even,
- * odd), (odd, odd): row parity fastest (objective.md "Encoder" 3). `position` is scratch: raster → layout of
- * stage k. */
+ * odd), (odd, odd): row parity fastest (docs/MODEL.md "From pixels to the loss"). `position` is scratch:
+ * raster → layout of stage k. */
 static void fill_merge(mx_token_order *m, int k, int32_t *position) {
     const mx_layout *from = &m->layout[k], *to = &m->layout[k + 1];
     for (int t = 0; t < from->tokens; t++) position[from->raster[t]] = t;
@@ -144,7 +144,7 @@ static void fill_merge(mx_token_order *m, int k, int32_t *position) {
 }
 
 /* z1 of mixed image i predicts image i where the mask is 1, z2 of mixed image i predicts image B-1-i where it
- * is 0 (objective.md "Pretraining" 6). */
+ * is 0 (paper section 3.3). */
 static void fill_rows(mx_token_order *m) {
     const mx_layout *lay = &m->layout[m->stages - 1];
     int n = 0;

@@ -1,9 +1,9 @@
-/* Everything that follows from a mask: the order of the tokens at every stage, where patch merging fetches
- * its tokens, which decoder rows are masked and what they must predict.
+/* Everything derived from a mask: the order of the tokens at every stage, the tokens that patch merging
+ * joins, the masked decoder rows and the patches they predict.
  *
- * Source: objective.md "Pretraining" 1-6 and "Consequences". Sizes depend on the model and the batch only,
- * contents on the mask, so one object serves all steps and a plan needs no mask. Made in host memory; a pass
- * of the model uploads it to where ops read (mx_token_order_upload). */
+ * Sizes depend only on the model and the batch, contents on the mask: one object serves all steps, and a plan
+ * needs no mask. It is made in host memory; each pass of the model uploads it to the device
+ * (mx_token_order_upload). Source: docs/MODEL.md "How it is computed here"; paper section 3.2. */
 #ifndef MX_MODEL_TOKEN_ORDER_H
 #define MX_MODEL_TOKEN_ORDER_H
 
@@ -17,16 +17,16 @@ typedef struct {
     int32_t *merge[MX_MAX_STAGES];  /* [L_k]: layout positions of the 4 tokens of each token of stage k+1 */
     mx_layout decoder;              /* one segment; the order of the last stage */
     int32_t *rows;                  /* [B*L] masked decoder rows, z1's then z2's, of the 2B*L */
-    int32_t *row_image, *row_patch; /* [B*L] which image and raster patch each of them reconstructs */
-    int32_t *all_image, *all_patch; /* [2B*L] the same for every decoder row (pictures) */
+    int32_t *row_image, *row_patch; /* [B*L] the image and raster patch that each row reconstructs */
+    int32_t *all_image, *all_patch; /* [2B*L] the same for all decoder rows (for pictures) */
     uint8_t *mask;                  /* [L] raster order */
     int32_t *scratch;               /* [L_0] */
     void *memory;
     size_t bytes;
 } mx_token_order;
 
-/* batch images of the model; masked: two groups a window (pretraining), else one (classifier, features).
- * Before the first mx_token_order_set all tokens have mask 0. Free with mx_token_order_free. */
+/* masked: two groups per window (pretraining), else one (classifier, features). Until the first
+ * mx_token_order_set all tokens have mask 0. Free with mx_token_order_free. */
 mx_status mx_token_order_make(mx_token_order *m, const mx_model_config *config, int batch, bool masked,
                               mx_error *e);
 void mx_token_order_free(mx_token_order *m);
@@ -38,8 +38,8 @@ void mx_token_order_upload(mx_ctx *c, const mx_token_order *m);
 /* mask [L] raster order, 1 = replaced by the paired image (B-1-i). */
 void mx_token_order_set(mx_token_order *m, const uint8_t *mask);
 
-/* Draws a mask: a uniformly random subset of int(L·r) units gets 1; range > 0 adds U(0, range) to the ratio
- * first. */
+/* Draws a mask: int(L·ratio) units, chosen uniformly, get 1. range > 0: U(0, range) is first added to the
+ * ratio. */
 void mx_mask_draw(uint8_t *mask, int units, double ratio, double range, mx_rng *r);
 
 #endif

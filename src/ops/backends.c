@@ -22,7 +22,7 @@
 
 typedef struct {
     const char *name;
-    const char *needs;               /* what a build needs to have it */
+    const char *needs;               /* build option that includes it */
     const mx_backend *(*find)(void); /* NULL: not in this build */
     mx_status (*check)(const mx_backend *b,
                        mx_error *e); /* NULL: any machine that runs the program runs it */
@@ -42,7 +42,7 @@ static const row rows[] = {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
-/* The row of a place and the number in it, -1 for one that is none; NULL when there is no such backend. */
+/* The row of a place, and its device number, -1 if invalid. NULL: no such backend. */
 static const row *find_row(const char *place, int *number) {
     for (int i = 0; i < ROWS; i++) {
         size_t n = strlen(rows[i].name);

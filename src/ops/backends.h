@@ -1,30 +1,32 @@
-/* Backends by name: the registry, and the one place that chooses where to compute.
+/* The registry of backends. Only this file chooses where to compute.
  *
- * A place is named NAME or NAME:N, device N of that backend from 0: "cpu" (vectorised, threaded C), "ref" (plain C, one
- * thread, defines every op), in builds for tests "mock" (mock/backend.c). NULL is the default: the first of the list. */
+ * A place is NAME or NAME:N, where N numbers the backend's devices from 0. Names: "cpu" (vectorised, threaded
+ * C), "ref" (plain C, one thread, defines every op) and, in builds for tests, "mock" (mock/backend.c). NULL
+ * is the default: the first backend that this build has. */
 #ifndef MX_OPS_BACKENDS_H
 #define MX_OPS_BACKENDS_H
 
 #include "ops/context.h"
 
-/* The place that NULL means, a name. Static. */
+/* Name of the default backend. Static lifetime. */
 const char *mx_backend_default(void);
-/* NULL when this build lacks it or there is no such backend. Static lifetime. */
+/* NULL when the backend does not exist or this build lacks it. Static lifetime. */
 const mx_backend *mx_backend_find(const char *place);
-/* Backend and number of a place into c->backend and c->number. MX_ERR_UNSUPPORTED: this build or this machine lacks it, or
- * the environment's MIXMAE_ISA names an instruction set that this machine does not run; the message says what there is. */
+/* Sets c->backend and c->number from a place. MX_ERR_UNSUPPORTED: this build or machine lacks it, or the
+ * environment variable MIXMAE_ISA names an instruction set that this machine does not run. The message lists
+ * the choices. */
 mx_status mx_backend_open(mx_ctx *c, const char *place, mx_error *e);
-/* Only the last of those. */
+/* Checks only the instruction set. */
 mx_status mx_backend_check(const mx_backend *b, mx_error *e);
 const char *mx_backend_name(const mx_backend *b);
 /* e.g. "avx2" for cpu; "" for ref. */
 const char *mx_backend_isa(const mx_backend *b);
-/* Multiplies bf16 faster than f32: its processor or device has products of its own for that. So far only cpu
- * on the instruction set avx512bf16. */
+/* True when bf16 products run in hardware, faster than f32. So far only cpu with instruction set avx512bf16. */
 bool mx_backend_bf16(const mx_backend *b);
-/* Has memory of its own: device.h. */
+/* True when the backend has its own memory (device.h). */
 bool mx_backend_is_device(const mx_backend *b);
-/* What there is, also for tests: "cpu (avx2), ref, mock"; or what is missing: "cpu backend". Empty: none. */
+/* Writes a list for messages. there: the backends of this build, those for tests too, "cpu (avx2), ref,
+ * mock". Otherwise the missing ones, "cpu backend", or "". */
 void mx_backend_names(char *text, size_t size, bool there);
 
 #endif

@@ -1,4 +1,4 @@
-/* The state of a computation: which backend, which memory, the first error, what was counted. */
+/* The state of a computation: backend, memory, first error, counters. */
 #ifndef MX_OPS_CONTEXT_H
 #define MX_OPS_CONTEXT_H
 
@@ -14,21 +14,21 @@ typedef struct mx_device mx_device;
 typedef struct {
     int64_t m, n, k;
     bool trans_a, trans_b;
-    int64_t calls; /* how often a step does it */
+    int64_t calls; /* calls per step */
 } mx_product;
 
 typedef struct {
-    mx_product *item; /* owner: whoever set mx_ctx.products; free(item) */
+    mx_product *item; /* owned by the caller that set mx_ctx.products; free(item) */
     int count, capacity;
 } mx_products;
 
-/* The parts of a training step. The front end knows one turn itself: behind a loss that writes a gradient,
- * backward begins. The others are named by the caller. */
+/* The phases of a training step. The front end starts the backward phase after a loss that writes a gradient;
+ * the caller starts the others. */
 typedef enum { MX_PHASE_FORWARD, MX_PHASE_BACKWARD, MX_PHASE_UPDATE, MX_PHASES } mx_phase;
 
-#define MX_PROFILE_OPS 128 /* pairs of op and phase; more are not counted */
+#define MX_PROFILE_OPS 128 /* pairs of op and phase; further pairs are not counted */
 
-/* Time by op and phase, filled when mx_ctx.profile is set; begins as zeros. */
+/* Time by op and phase, recorded when mx_ctx.profile is set. Zero it first. */
 typedef struct {
     const char *name[MX_PROFILE_OPS];
     mx_phase phase[MX_PROFILE_OPS];
@@ -36,27 +36,26 @@ typedef struct {
     int64_t calls[MX_PROFILE_OPS];
     int count;
     mx_phase now;
-    double since, wall[MX_PHASES]; /* when `now` was entered; time in each phase, in ops or not */
+    double since, wall[MX_PHASES]; /* start of phase `now`; total time of each phase, outside ops too */
 } mx_profile;
 
 typedef struct {
     const mx_backend *backend;
     mx_arena *arena;
-    int number;        /* which device of the backend, from 0 */
-    mx_device *device; /* open, where numbers are not in host memory (device.h); or NULL */
-    int threads;       /* >= 1 */
-    mx_dtype
-        activations; /* MX_F32, or MX_BF16 in mixed precision: what the model multiplies (model/block.c) */
-    bool planning;   /* arena->planning too */
+    int number;           /* which device of the backend, from 0 */
+    mx_device *device;    /* the open device (device.h); NULL for host memory */
+    int threads;          /* >= 1 */
+    mx_dtype activations; /* of the model (model/block.c); MX_BF16: mixed precision, else MX_F32 */
+    bool planning;        /* same as arena->planning */
     uint64_t seed, step;
     uint32_t micro; /* micro-batch of the step */
     mx_error error; /* sticky */
-    double flops;   /* of all products done (or planned) since the caller last zeroed it, 2 a multiply-add */
+    double flops;   /* of all products done or planned since the caller zeroed it; 2 per multiply-add */
     mx_products *products; /* or NULL */
     mx_profile *profile;   /* or NULL */
 } mx_ctx;
 
-/* Ends the phase that runs, if one does, and begins another. p may be NULL. */
+/* Ends the current phase, if any, and begins another. p may be NULL. */
 void mx_profile_enter(mx_profile *p, mx_phase phase);
 
 static inline bool mx_ok(const mx_ctx *c) { return c->error.status == MX_OK; }

@@ -18,7 +18,7 @@ struct mx_device {
     int count;
 };
 
-/* Is there something to move? */
+/* True when there are bytes to move. */
 static bool moves(const mx_ctx *c) { return mx_ok(c) && !c->planning; }
 static bool elsewhere(const mx_ctx *c) { return c->backend->device_make != NULL; }
 

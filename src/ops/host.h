@@ -1,13 +1,13 @@
-/* What backends on host memory share: the few numbers of an update. */
+/* Code that the backends on host memory share: the scalars of an update. */
 #ifndef MX_OPS_HOST_H
 #define MX_OPS_HOST_H
 
 #include "ops/ops.h"
 
-/* mx_update_begin */
+/* mx_update_begin (ops.h) */
 void mx_host_update_begin(mx_ctx *c, mx_tensor u, mx_tensor log, mx_tensor loss, double clip);
 
-/* What mx_adamw does once u has been read. false: nothing is updated. */
+/* Scalars of mx_adamw, computed from u by mx_host_adamw. It returns false when nothing is to be updated. */
 typedef struct {
     double lr, weight_decay, beta1, beta2, eps, t, grad_scale;
 } mx_adamw_now;

@@ -1,10 +1,10 @@
-/* The order in which a stage's tokens lie in memory.
+/* The order of a stage's tokens in memory.
  *
- * There are no shifted windows and one mask serves the whole batch (objective.md, "Consequences worth
- * using"), so the tokens of a stage are stored window by window and, inside a window, first those with mask
- * 0, then those with mask 1. A set of tokens that attend to each other is then one contiguous run of rows, a
- * SEGMENT: no window partition, no gather and no additive mask exist anywhere. Only patch merging moves
- * tokens. A classifier has no mask and one segment a window; a decoder has one segment, the whole map. */
+ * Windows are not shifted and one mask serves the whole batch (docs/MODEL.md "How it is computed here"). So
+ * the tokens of a stage are stored window by window and, inside a window, first those with mask 0, then those
+ * with mask 1. Tokens that attend to each other form one contiguous run of rows, a SEGMENT: attention needs
+ * no window partition, no gather and no additive mask. Only patch merging moves tokens. A classifier has no
+ * mask and one segment per window; a decoder has one segment, the whole map. */
 #ifndef MX_OPS_LAYOUT_H
 #define MX_OPS_LAYOUT_H
 
@@ -15,12 +15,11 @@ typedef struct {
     int window_h, window_w; /* divide the grid; the whole grid in a decoder */
     int tokens;             /* L = grid_h * grid_w */
     int segments;           /* >= 1, none empty */
-    int max_segment;        /* most tokens a segment can have under any mask: window_h * window_w */
+    int max_segment;        /* most tokens in a segment under any mask: window_h * window_w */
     int max_segments;       /* most segments under any mask */
-    const int32_t *segment; /* [segments + 1] first token of each, ends with L */
-    const int32_t *raster;  /* [L] raster index (row * grid_w + column) of the token stored at t */
-    const uint8_t
-        *group; /* [L] mask value of the token stored at t (0 own, 1 from the paired image), or NULL */
+    const int32_t *segment; /* [segments + 1] first token of each segment; the last entry is L */
+    const int32_t *raster;  /* [L] raster index (row * grid_w + column) of stored token t */
+    const uint8_t *group;   /* [L] mask value of stored token t (0: own image, 1: paired image), or NULL */
 } mx_layout;
 
 #endif

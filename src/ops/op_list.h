@@ -1,14 +1,15 @@
 /* The list of ops that a backend computes, one row each: MX_OP(name, scratch, parameters...).
  *
- * Define MX_OP and include this file; it may be included many times, and undefines MX_OP. From it come the backend's
- * struct (backend.h), each backend's prototypes and table, and the calls that turn handles into addresses (run.c).
- * Contracts are in ops.h under the same names. What a row says beyond them:
+ * Define MX_OP and include this file, any number of times; it undefines MX_OP. It generates the backend's
+ * struct (backend.h), each backend's prototypes and table, and the calls that turn handles into addresses
+ * (run.c). The contracts are in ops.h under the same names, except:
  *   linear       one forward for all linear ops. y [N,O] = epilogue(x wᵀ + b); h present: h = that sum, y = GELU(h);
  *                r present: y = r + keep * sum
  *   linear_back  one backward; h present: dx is multiplied by GELU'(h)
- * Kinds of parameters: T tensor; INDEX rows of a tensor, n of them; LAYOUT; TARGETS of n rows; V any other value, by type.
- * Scratch, what its size depends on:
- *   NONE         there is none
+ * Kinds of parameters: T tensor; INDEX rows of a tensor, n of them; LAYOUT; TARGETS of n rows; V any other
+ * value, by type.
+ * Kinds of scratch memory, and what the size depends on:
+ *   NONE         no scratch memory
  *   ROWS         n rows of a width (unmix_back: 2BL rows of D)
  *   LINEAR       rows, out, in, the type of x
  *   ATTENTION    layout (the worst case over all masks; its tables are not to be read), batch, heads, width of a head,

@@ -1,7 +1,7 @@
-/* What is made of a row of op_list.h: declarations, entries of a backend's table, calls.
+/* Macros that turn a row of op_list.h into declarations, table entries and calls.
  *
- * A parameter of a row is a pair in brackets, its kind first. MX_EACH hands each pair to one of the macros below, which
- * picks the macro of that kind. */
+ * A row's parameter is a list in brackets that starts with its kind. MX_EACH passes each to one of the macros
+ * below, which picks the macro for that kind. */
 #ifndef MX_OPS_OP_ROW_H
 #define MX_OPS_OP_ROW_H
 
@@ -29,13 +29,15 @@
 #define MX_PARAMETER_TARGETS(t, n)   , const mx_targets *t
 #define MX_PARAMETER_VALUE(type, x)  , type x
 
-/* Scratch memory is the last parameter of an op that has any: MX_IF_WORK_##scratch(x) is x for those, else nothing. */
+/* Ops with scratch memory take it as their last parameter. MX_IF_WORK_##scratch(x) is x for those ops, else
+ * nothing. */
 #define MX_IF_WORK_NONE(...)
 #define MX_IF_WORK_ROWS(...)      __VA_ARGS__
 #define MX_IF_WORK_LINEAR(...)    __VA_ARGS__
 #define MX_IF_WORK_ATTENTION(...) __VA_ARGS__
 
-/* The function by which a backend says how much it needs, from what the row's kind of scratch depends on. */
+/* The backend's function that returns the bytes of scratch memory. Its arguments depend on the row's kind of
+ * scratch. */
 #define MX_WORK_NONE(function)
 #define MX_WORK_ROWS(function) size_t function(const mx_ctx *c, int64_t rows, int64_t width);
 #define MX_WORK_LINEAR(function)                                                                             \
@@ -44,16 +46,16 @@
     size_t function(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads, int64_t d,          \
                     bool biased);
 
-/* The op as a function; `(*name)` for a pointer to one. */
+/* Prototype of the op; `(*name)` declares a pointer to it. */
 #define MX_OP_FUNCTION(function, scratch, ...)                                                               \
     void function(mx_ctx *c MX_EACH(MX_PARAMETER, __VA_ARGS__) MX_IF_WORK_##scratch(, void *work))
 
-/* All that a backend defines for a row: prefix##name and, if there is scratch memory, prefix##name##_work. */
+/* Prototypes of a backend's functions for a row: prefix##name and, with scratch memory, prefix##name##_work. */
 #define MX_OP_DECLARE(prefix, name, scratch, ...)                                                            \
     MX_OP_FUNCTION(prefix##name, scratch, __VA_ARGS__);                                                      \
     MX_WORK_##scratch(prefix##name##_work)
 
-/* The same in its table. */
+/* The same functions as entries of the backend's table. */
 #define MX_OP_ENTRY(prefix, name, scratch)                                                                   \
     .name = prefix##name, MX_IF_WORK_##scratch(.name##_work = prefix##name##_work, )
 

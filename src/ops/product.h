@@ -1,15 +1,16 @@
-/* A bare matrix product, outside any context: what the benchmark calls the machine's matrix rate. */
+/* A bare matrix product, outside any context. The benchmark measures the machine's matrix rate with it. */
 #ifndef MX_OPS_PRODUCT_H
 #define MX_OPS_PRODUCT_H
 
 #include "ops/context.h"
 
-/* c [m,n] = op(a) op(b), c f32, row-major, tight. type, f32 or bf16: of the activations among a and b.
- * blocks: the default backend on `threads` threads (ref: plain loops, of f32 alone). Both operands
- * of dW (trans_a) are activations, else a is, and b is a weight, f32.
- * Not blocks: oneDNN with its own threading, at most `threads`; both operands are of `type`, weights too. The
- * first product of a shape takes milliseconds longer. False where oneDNN is not installed, or does not
- * multiply such types on this machine. */
+/* c [m,n] = op(a) op(b), c f32, row-major, tight. type: f32 or bf16, of those of a and b that are
+ * activations.
+ * blocks: computed by the default backend on `threads` threads (ref: plain loops, f32 only).
+ * With trans_a (dW) both operands are activations; otherwise a is, and b is a weight, f32.
+ * Not blocks: computed by oneDNN on at most `threads` of its own threads; both operands have `type`, weights too. The
+ * first product of a shape takes milliseconds longer. Returns false if oneDNN is not installed or cannot
+ * multiply these types on this machine. */
 typedef bool mx_product_function(const mx_product *p, mx_dtype type, float *c, const void *a, const void *b,
                                  int threads, bool blocks);
 mx_product_function mx_product_run;

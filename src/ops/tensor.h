@@ -48,13 +48,12 @@ static inline float *mx_f32(mx_tensor t) {
 
 static inline bool mx_present(mx_tensor t) { return t.data != NULL; }
 
-/* Address of element i, whatever the type; NULL for an absent tensor. */
+/* Address of element i, for any type; NULL for an absent tensor. */
 static inline void *mx_at(mx_tensor t, int64_t i) {
     return t.data ? (char *)t.data + (size_t)i * mx_dtype_size(t.type) : NULL;
 }
 
-/* A tensor over memory that lives elsewhere; trailing dimensions of 0 are cut: mx_view(p, MX_F32, B, L, C, 0,
- * 0). */
+/* A tensor over existing memory. Trailing dimensions of 0 are dropped: mx_view(p, MX_F32, B, L, C, 0, 0). */
 static inline mx_tensor mx_view(void *data, mx_dtype type, int64_t a, int64_t b, int64_t c, int64_t d,
                                 int64_t e) {
     mx_tensor t = {data, {a, b, c, d, e}, 0, type};

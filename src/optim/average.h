@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* average [n] ← decay·average + (1 − decay)·weight, on `threads` threads; the same bits on any number. */
+/* average [n] ← decay·average + (1 − decay)·weight, on `threads` threads; the bytes do not depend on their
+ * number. */
 void mx_average_add(float *average, const float *weight, int64_t n, double decay, int threads);
 
 #endif

@@ -1,9 +1,9 @@
-/* The kinds of encoder, each one file and one row. A configuration names its kind; everything else asks
- * through this table and knows none of them.
+/* The kinds of encoder: one file and one row of a table each. A configuration names its kind; all other code
+ * reaches it through this table.
  *
- * An encoder has config->stages stages, and a stage is a map of tokens, half as high and wide as the one
- * before it (token_order.h). Its blocks are those of model/block.h, counted from the images on: the owner of
- * the model chooses what each computes again and gives each its drop-path scale. */
+ * An encoder has config->stages stages. A stage is a map of tokens, half as high and wide as the previous one
+ * (token_order.h). Its blocks are those of model/block.h, numbered in forward order; the model's owner sets
+ * each block's recompute level and drop-path scale. */
 #ifndef MX_MODEL_ENCODER_ENCODERS_H
 #define MX_MODEL_ENCODER_ENCODERS_H
 
@@ -11,18 +11,18 @@
 #include "model/config.h"
 #include "model/token_order.h"
 
-/* A stage's map: grid of tokens, their width, and the windows (dividing the grid) in which tokens stand
- * together, which attention does not leave; the whole grid where there are none. */
+/* A stage's map: the grid of tokens, their width, and the window that attention stays in. Windows divide the
+ * grid; without windows, the window is the whole grid. */
 typedef struct {
     int grid_h, grid_w, window_h, window_w, width;
 } mx_stage_shape;
 
-/* What an encoder makes of images; or the gradients of that, absent where there are none. */
+/* An encoder's outputs; or their gradients, absent where there are none. */
 typedef struct {
     mx_tensor stage[MX_MAX_STAGES];  /* [B,L_k,C_k] after stage k's last block, in order->layout[k] */
-    mx_tensor merged[MX_MAX_STAGES]; /* what the next stage makes its start from; of the last: stage[k] */
+    mx_tensor merged[MX_MAX_STAGES]; /* input of the next stage's merging; for the last stage: stage[k] */
     mx_tensor tokens;                /* [B,L,C] after the final norm, layout order of the last stage */
-    mx_tensor pooled;                /* [B,C] their mean: absent until something needs it (mx_encoded_mean) */
+    mx_tensor pooled;                /* [B,C] mean of tokens; absent until mx_encoded_mean computes it */
 } mx_encoded;
 
 typedef struct {
@@ -30,44 +30,44 @@ typedef struct {
     const mx_model_config *config;
     mx_params *params;
     int blocks;  /* set by make */
-    void *parts; /* the kind's own */
+    void *parts; /* private to the kind */
 } mx_encoder;
 
 struct mx_encoder_kind {
     const char *name;
     const char
-        *pixels; /* the tensor [width,channels,p,p] that reads the images: what --adapt-channels adapts */
+        *pixels; /* name of the tensor [width,channels,p,p] that reads pixels; --adapt-channels adapts it */
 
-    /* ---- of a configuration alone */
-    /* Refuses what does not divide, with the sentence that says which number would work. */
+    /* ---- functions of a configuration */
+    /* Refuses sizes that do not divide; the message offers a number that works. */
     mx_status (*check)(const mx_model_config *c, mx_error *e);
     mx_stage_shape (*stage)(const mx_model_config *c, int k);
-    int (*stride)(const mx_model_config *c);  /* pixels along a side of a token of the last stage */
+    int (*stride)(const mx_model_config *c);  /* side of a last-stage token, in pixels */
     double (*macs)(const mx_model_config *c); /* forward multiply-adds an image */
-    /* Sides of a tensor that is a picture of tokens or of window offsets, [...,height*width,channels], which
-     * is resized when they change; false for all others. */
+    /* Sides of a tensor indexed by token position or window offset, [...,height*width,channels]. It is
+     * resized when its sides change. False for all other tensors. */
     bool (*table)(const mx_model_config *c, const char *name, int *height, int *width);
 
-    /* ---- of an encoder */
-    /* kind, config and params are set. Registers all tensors in forward order; the layer of each is 0 for
-     * what stands before the blocks, else 1 + the block that it belongs to. */
+    /* ---- functions of an encoder */
+    /* Called with kind, config and params set. Registers all tensors in forward order. A tensor's layer is 0
+     * before the first block, else 1 + the index of its block. */
     mx_status (*make)(mx_encoder *en, mx_error *e);
     void (*free)(mx_encoder *en);
-    /* images [B,Ch,H,W] → out->stage, merged and tokens. drop: [blocks] or NULL. saved: [blocks], what
-     * backward needs; NULL: inference, which saves nothing and shares the encoder with other threads. Forward
-     * with saved may write into parts: one such pass at a time. */
+    /* images [B,Ch,H,W] → out->stage, merged and tokens. drop: [blocks] or NULL. saved: [blocks], for
+     * backward; NULL: inference, which saves nothing, and which several threads may run at once. With saved,
+     * forward may write to parts: only one such pass at a time. */
     void (*forward)(mx_ctx *c, const mx_encoder *en, mx_encoded *out, mx_tensor images,
                     const mx_token_order *order, const mx_drop_scale *drop, mx_block_saved *saved);
-    /* After forward, with its order and saved. d: gradients of stage and tokens; parameter gradients add.
-     * What lies on the arena above the saved tensors is given back on the way, maps and tokens too: the
-     * caller releases the rest. */
+    /* Call after forward, with the same order and saved. d: gradients of stage and tokens; parameter
+     * gradients add. Releases the arena above the saved tensors, maps and tokens included; the caller
+     * releases the rest. */
     void (*backward)(mx_ctx *c, const mx_encoder *en, const mx_encoded *d, const mx_token_order *order,
                      mx_block_saved *saved);
 };
 
-/* The configuration's kind; the first row where it names none. */
+/* The configuration's kind, or the first row if it names none. */
 const mx_encoder_kind *mx_encoder_of(const mx_model_config *c);
-/* NULL: there is no such kind. */
+/* NULL: no kind has this name. */
 const mx_encoder_kind *mx_encoder_find(const char *name);
 /* "swin, ..." for messages. */
 const char *mx_encoder_names(void);
@@ -75,7 +75,7 @@ const char *mx_encoder_names(void);
 mx_status mx_encoder_make(mx_encoder *en, const mx_model_config *config, mx_params *p, mx_error *e);
 void mx_encoder_free(mx_encoder *en); /* also after a failure */
 
-/* Fills x->pooled unless it is there. */
+/* Computes x->pooled if it is absent. */
 void mx_encoded_mean(mx_ctx *c, mx_encoded *x);
 
 static inline mx_stage_shape mx_stage_shape_of(const mx_model_config *c, int k) {

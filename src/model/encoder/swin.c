@@ -17,13 +17,12 @@ typedef struct {
     size_t mark; /* of the arena, below all of it */
 } merging_saved;
 
-/* What forward leaves for backward, beside the blocks' own. */
+/* What forward saves for backward, in addition to what the blocks save. */
 typedef struct {
     mx_tensor patches, embedded, mean, rstd; /* patch embedding */
     merging_saved merging[MX_MAX_STAGES];
-    mx_tensor gradient[MX_MAX_STAGES];      /* where the gradient of stage k's output goes: below its blocks,
-                                               which backward takes off the arena one by one */
-    mx_tensor last, final_mean, final_rstd; /* last: what the final norm reads */
+    mx_tensor gradient[MX_MAX_STAGES];      /* of stage k's output; on the arena below its blocks */
+    mx_tensor last, final_mean, final_rstd; /* last: input of the final norm */
 } swin_saved;
 
 typedef struct {
@@ -79,8 +78,7 @@ static void add_all(swin *en, mx_params *p, const mx_model_config *m, int blocks
             snprintf(prefix, sizeof prefix, "layers.%d.blocks.%d.", k, j);
             mx_block_add(&en->block[n], p, prefix, width, m->heads[k], rows, n + 1);
         }
-        if (k + 1 < m->stages)
-            add_merging(en, p, k, n + 1); /* schedule.md 4: the next stage's first block's id */
+        if (k + 1 < m->stages) add_merging(en, p, k, n + 1); /* id of the next stage's first block */
     }
     en->final_w = add(p, MX_INIT_ONE, blocks, "norm.weight", width, 0);
     en->final_b = add(p, MX_INIT_ZERO, blocks, "norm.bias", width, 0);
@@ -149,7 +147,7 @@ static void merge_forward(mx_ctx *c, const swin *en, int k, mx_tensor out, mx_te
     mx_linear(c, out, s->y, W(en, g->reduction), MX_ABSENT);
 }
 
-/* d [B,L/4,2C] → dx [B,L,C], which lies below the merging; the arena is given back down to it */
+/* d [B,L/4,2C] → dx [B,L,C], which lies below the merging's tensors; releases the arena down to it */
 static void merge_backward(mx_ctx *c, const swin *en, int k, mx_tensor dx, mx_tensor d, const int32_t *index,
                            merging_saved *s) {
     const merging *g = &en->merging[k];
@@ -162,8 +160,9 @@ static void merge_backward(mx_ctx *c, const swin *en, int k, mx_tensor dx, mx_te
     mx_arena_release(c->arena, s->mark);
 }
 
-/* Stage k's blocks, x [B,L_k,C_k] → the same shape. The output's place is taken first: merging reads it last
- * in forward, and then the stage's gradient goes there; the last stage's output is read once more. */
+/* Stage k's blocks, x [B,L_k,C_k] → the same shape. The output is pushed first, below the blocks: merging is
+ * the last to read it in forward, then the stage's gradient takes its place. The last stage's output is read
+ * once more. */
 static mx_tensor stage_forward(mx_ctx *c, const swin *en, int k, int first, mx_tensor x,
                                const mx_token_order *order, const mx_drop_scale *drop, mx_block_saved *block,
                                swin_saved *s) {
@@ -217,7 +216,7 @@ static void embed_backward(mx_ctx *c, const swin *en, mx_tensor d, const swin_sa
                    flat2(W(en, en->proj_w)));
 }
 
-/* Nothing adds a gradient of a stage's map to what comes through the later stages. */
+/* Fails when a stage's map has a gradient of its own: backward supports only that of the tokens. */
 static void refuse_maps(mx_ctx *c, const mx_encoded *d, int stages) {
     for (int k = 0; k < stages; k++)
         if (mx_present(d->stage[k]) && mx_ok(c))

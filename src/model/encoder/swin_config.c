@@ -1,5 +1,5 @@
 /* Swin's shapes, counts and limits, which follow from a configuration alone, see swin_config.h. Source:
- * objective.md "Encoder" 3. */
+ * docs/MODEL.md "From pixels to the loss". */
 #include "model/encoder/swin_config.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* What follows of Swin from a configuration alone: the first part of its row (encoders.h). */
+/* Swin's functions of a configuration, the first part of its row (encoders.h). */
 #ifndef MX_MODEL_ENCODER_SWIN_CONFIG_H
 #define MX_MODEL_ENCODER_SWIN_CONFIG_H
 

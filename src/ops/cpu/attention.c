@@ -92,7 +92,7 @@ static void gather_bias(const call *a, int64_t head, const mx_attention_task *t,
     }
 }
 
-/* What stands for a bias where there is none: one row for all queries. */
+/* Replaces an absent bias: one row for all queries. */
 static void no_bias(const mx_attention_task *t, float *row) {
     for (int64_t j = 0; j < t->padded; j++) row[j] = j < t->tokens ? 0 : MX_NO_LOGIT;
 }

@@ -40,7 +40,8 @@ static void load(void) {
         "libdnnl.so.2",
         "libdnnl.so"
     };
-    /* its OpenMP threads would spin for milliseconds after each product, beside what is measured next */
+    /* otherwise its OpenMP threads would spin for milliseconds after each product, during the next
+     * measurement */
     setenv("GOMP_SPINCOUNT", "1000", 0);
     for (size_t i = 0; i < sizeof name / sizeof *name && !library; i++)
         library = dlopen(name[i], RTLD_NOW | RTLD_LOCAL);
@@ -105,7 +106,7 @@ typedef struct prepared {
     dnnl_memory_t a, b, c;
 } prepared;
 
-/* Describes a tight matrix whose op(..) is [rows, columns], and makes the object that stands for it. */
+/* Describes a tight matrix whose op(..) is [rows, columns], and creates oneDNN's object for it. */
 static bool matrix(dnnl_memory_desc_t *d, dnnl_memory_t *x, dnnl_data_type_t type, int64_t rows,
                    int64_t columns, bool turned) {
     const dnnl_dims_t dim = {rows, columns}, stride = {turned ? 1 : columns, turned ? rows : 1};

@@ -1,4 +1,4 @@
-/* Images to tokens and tokens to the decoder's two sequences (objective.md "Pretraining" 2 and 4). */
+/* Images to tokens and tokens to the decoder's two sequences (paper sections 3.2 and 3.3). */
 #include <string.h>
 
 #include "ops/cpu/cpu.h"

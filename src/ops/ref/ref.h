@@ -1,5 +1,5 @@
-/* The reference backend: plain C, one thread, sums in double. It defines every op; the others are compared
- * with it. */
+/* The reference backend: plain C, one thread, sums in double. It defines every op; tests compare the other
+ * backends with it. */
 #ifndef MX_OPS_REF_REF_H
 #define MX_OPS_REF_REF_H
 
@@ -8,9 +8,9 @@
 #include "ops/backend.h"
 #include "ops/host.h"
 
-typedef __typeof__(1.0f) mx_single; /* f32 also where a test compiles this file with float as double */
+typedef __typeof__(1.0f) mx_single; /* f32 even when a test compiles this file with float as double */
 
-/* x rounded to bf16, nearest even; what is not a number stays so. */
+/* x rounded to bf16, nearest even. NaN stays NaN. */
 static inline double mx_ref_round_bf16(double x) {
     mx_single f = (mx_single)x;
     uint32_t bits;
@@ -42,7 +42,7 @@ static inline void mx_ref_put(mx_tensor t, int64_t i, double x) {
     ((uint16_t *)t.data)[i] = (uint16_t)(bits >> 16);
 }
 
-/* Element i as a product reads it: rounded where the product is a bf16 one. */
+/* Element i as an operand of a product. half: a bf16 product, which rounds it. */
 static inline double mx_ref_operand(mx_tensor t, int64_t i, bool half) {
     return half ? mx_ref_round_bf16(mx_ref_get(t, i)) : mx_ref_get(t, i);
 }

@@ -1,4 +1,4 @@
-/* The inner loops of the cpu backend: what is compiled once for each instruction set.
+/* The inner loops of the cpu backend, compiled once for each instruction set.
  *
  * Every function here runs on ONE thread, on a range of rows or elements that its caller chose from shapes
  * only (so bytes never depend on the number of threads). The files of this folder define them under names
@@ -15,14 +15,12 @@
 #include "ops/host.h"
 
 /* Blocking of the matrix product. A strip of 6 rows by 2 registers fills the 16 registers of AVX2 (12 sums, 2
- * columns, 1 broadcast); KC x NC of the right operand (264 KiB packed) lies in L2, one panel of it (16 KiB)
+ * columns, 1 broadcast); KC x NC of the right operand (264 KiB packed) fits L2, one panel of it (16 KiB)
  * in L1. */
 #define MX_MR 6
 #define MX_KC 256
 #define MX_NC 256
-#define MX_MC                                                                                                \
-    96 /* rows whose part of the left operand is packed (or walked) at a time; multiple of MX_MR             \
-        */
+#define MX_MC 96 /* rows of the left operand packed or walked at a time; multiple of MX_MR */
 #define MX_MT 396
 
 /* Scratch of one thread in a matrix product, in floats; panels and strips are padded by one cache line so
@@ -35,7 +33,7 @@ typedef struct {
     float b[MX_PACK_B], a[MX_PACK_A], tile[MX_TILE];
 } mx_gemm_scratch;
 
-/* How a product takes an operand: as it is, f32 or bf16, or f32 rounded to bf16 on the way. */
+/* How a product reads an operand: f32 or bf16 as stored, or f32 rounded to bf16. */
 typedef enum { MX_READ_F32, MX_READ_BF16, MX_READ_ROUNDED } mx_read;
 
 /* One block of a product: c[i*ldc + j] (+)= Σ_p a[i*a_row + p*a_col] b[p*b_row + j*b_col], i < m, j < n, p <
@@ -47,21 +45,21 @@ typedef struct {
     int64_t a_row, a_col, b_row, b_col;
     float *c;
     int64_t ldc;
-    bool add;            /* c is added to */
+    bool add;            /* add to c instead of overwriting it */
     float *row_sums;     /* [m] += Σ_p a[i,p], not rounded, or NULL; only with a_row == 1 (bias gradient) */
     const float *packed; /* b as `pack` left it, `packed_step` floats from block to block; or NULL: the
                             product packs it for itself */
     int64_t packed_step;
 } mx_gemm_block;
 
-/* What b of a block takes when it is packed beforehand, for all products that share it: `blocks` along k,
- * each `floats` long, one after another. */
+/* Size of a right operand packed in advance, for all products that share it: `blocks` consecutive blocks
+ * along k, each of `floats` floats. */
 typedef struct {
     int64_t blocks, floats;
 } mx_packing;
 
-/* What follows a block of a linear layer while it is in cache; pointers are to the block's first element, all
- * with leading dimension ld except bias. */
+/* The work after a linear layer's product, on one block while it is in cache. Pointers are to the block's
+ * first element; all have leading dimension ld except bias. */
 typedef struct {
     void *y;
     const float *bias;        /* [n] or NULL */
@@ -98,7 +96,7 @@ typedef struct {
     /* work: mx_gemm_scratch's a and b */
     void (*gemm)(const mx_gemm_block *g, mx_gemm_scratch *work);
     mx_packing (*packing)(int64_t n, int64_t k, bool half); /* half: of a bf16 product */
-    /* block i of g's b into to, which is where that block begins */
+    /* packs block i of g's b into `to`, the address of that packed block */
     void (*pack)(float *to, const mx_gemm_block *g, int64_t i);
     /* t [m,n] (leading dimension MX_NC) → outputs of e */
     void (*epilogue)(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n);
@@ -120,7 +118,7 @@ typedef struct {
     void (*attention)(const mx_attention_task *t);
     void (*attention_back)(const mx_attention_task *t);
 
-    /* Σ (p - t)², and dp = scale (p - t) unless NULL; dp may be p. normalise first makes t normal. */
+    /* Σ (p - t)², and dp = scale (p - t) unless NULL; dp may be p. normalise: normalises t first, in place. */
     double (*pixel_row)(float *dp, const float *p, float *t, int64_t n, bool normalise, float scale);
     /* Σ_k -t log softmax(x)_k of one row; dx = scale * gradient unless NULL, may be x */
     double (*cross_entropy_row)(float *dx, const float *x, const float *t, int64_t n, float scale);
@@ -129,7 +127,7 @@ typedef struct {
     void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const mx_adamw_now *a);
     void (*add)(float *y, const float *x, int64_t n);            /* y += x */
     void (*scale)(float *y, const float *x, float s, int64_t n); /* y = s x, y may be x */
-    void (*erf)(float *y, const float *x, int64_t n);            /* for the tests of accuracy */
+    void (*erf)(float *y, const float *x, int64_t n);            /* for accuracy tests */
     void (*exp)(float *y, const float *x, int64_t n);
 } mx_kernels;
 

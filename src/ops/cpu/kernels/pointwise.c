@@ -1,5 +1,6 @@
 /* What follows a product while its block is in cache (bias, GELU, residual), GELU's gradient, and the plain
- * elementwise loops. GELU is the exact form x Φ(x); its gradient Φ(x) + x φ(x) (objective.md "Models"). */
+ * elementwise loops. GELU is the exact form x Φ(x); its gradient Φ(x) + x φ(x) (docs/MODEL.md "From pixels to
+ * the loss"). */
 #include "ops/cpu/kernels/kernels.h"
 #include "ops/cpu/kernels/simd.h"
 
