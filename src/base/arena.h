@@ -27,7 +27,7 @@ typedef struct {
 void mx_arena_plan(mx_arena *a);
 /* A real arena of capacity bytes, page aligned and untouched; free with mx_arena_free. */
 mx_status mx_arena_make(mx_arena *a, size_t capacity, mx_error *e);
-/* The same with addresses only, which name memory of a device: touching them ends the program. */
+/* The same with addresses only, handles of memory of a device: touching them ends the program. */
 mx_status mx_arena_reserve(mx_arena *a, size_t capacity, mx_error *e);
 void mx_arena_free(mx_arena *a);
 /* bytes rounded up to MX_ALIGN. NULL (and an error) when the capacity would be passed; while planning a

@@ -35,7 +35,4 @@ struct mx_backend {
 #include "ops/op_list.h"
 };
 
-/* What device_make returned. */
-void *mx_device_own(const mx_ctx *c);
-
 #endif

@@ -15,6 +15,8 @@
 /* c->device of c->backend, NULL for host memory; closing frees all blocks. */
 mx_status mx_device_open(mx_ctx *c, mx_error *e);
 void mx_device_close(mx_ctx *c);
+/* For a device's ops: what the backend's device_make returned. */
+void *mx_device_own(const mx_ctx *c);
 /* The device's address of [handle, handle + bytes), which must lie in one block: else the sticky error. The handle itself
  * for host memory; NULL for NULL and after an error. */
 void *mx_device_address(mx_ctx *c, const void *handle, size_t bytes);

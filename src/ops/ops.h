@@ -137,7 +137,7 @@ void mx_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy);
  */
 void mx_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g);
 
-/* What of an update is known only when its gradients are: numbers in named memory, f64 [MX_UPDATE], so that
+/* What of an update is known only when its gradients are: numbers in the memory of a device (a handle, device.h), f64 [MX_UPDATE], so that
  * the host need not look before the next step. */
 typedef enum {
     MX_UPDATE_LR,     /* learning rate of this step: the caller's */

@@ -8,6 +8,7 @@
  * the arena and a copy of state and tables, and is what --memory limits; else device is 0. */
 typedef struct {
     size_t arena, state, tables, loader, process, total, device;
+    size_t device_free; /* of the device, before the run; 0: not known */
 } mx_memory_plan;
 
 /* Of a planned trainer. data may be NULL: the loader is then not counted; held: the held-out images, whose

@@ -11,6 +11,8 @@
 
 enum { DEVICES = 2 }; /* so that there is another one than the first */
 
+#define MEMORY ((size_t)1 << 30) /* that each says it has */
+
 static void *device_make(int number, mx_error *e) {
     int *own = malloc(sizeof *own);
     if (!own) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a device"), NULL;
@@ -55,3 +57,5 @@ const mx_backend *mx_mock_find(void) {
 }
 
 int mx_mock_devices(void) { return DEVICES; }
+
+size_t mx_mock_available(int number) { return (void)number, MEMORY; }
