@@ -137,8 +137,8 @@ void mx_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy);
  */
 void mx_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g);
 
-/* What of an update is known only when its gradients are: numbers in the memory of a device (a handle, device.h), f64 [MX_UPDATE], so that
- * the host need not look before the next step. */
+/* Results of an update that exist only once its gradients do: f64 [MX_UPDATE] at a handle (device.h), so that the host
+ * need not wait before the next step. */
 typedef enum {
     MX_UPDATE_LR,     /* learning rate of this step: the caller's */
     MX_UPDATE_COUNT,  /* updates done, this one included; skipped ones are none */
