@@ -1,8 +1,9 @@
 /* What a backend implements: the ops of op_list.h, after the front end has checked every shape.
  *
- * Each function has the contract of its namesake in ops.h, and receives addresses that the backend can use: a GPU's ops
- * receive its own. `work` is scratch memory of at least the size that the matching *_work function returned for the same
- * shapes; the front end takes it from the arena, so planning sees it. A backend never allocates. */
+ * Each function has the contract of its namesake in ops.h, and receives addresses that the backend can use: a
+ * GPU's ops receive its own. `work` is scratch memory of at least the size that the matching *_work function
+ * returned for the same shapes; the front end takes it from the arena, so planning sees it. A backend never
+ * allocates. */
 #ifndef MX_OPS_BACKEND_H
 #define MX_OPS_BACKEND_H
 

@@ -1,7 +1,8 @@
 /* Backends by name: the registry, and the one place that chooses where to compute.
  *
- * A place is named NAME or NAME:N, device N of that backend from 0: "cpu" (vectorised, threaded C), "ref" (plain C, one
- * thread, defines every op), in builds for tests "mock" (mock/backend.c). NULL is the default: the first of the list. */
+ * A place is named NAME or NAME:N, device N of that backend from 0: "cpu" (vectorised, threaded C), "ref" (plain
+ * C, one thread, defines every op), in builds for tests "mock" (mock/backend.c). NULL is the default: the first of
+ * the list. */
 #ifndef MX_OPS_BACKENDS_H
 #define MX_OPS_BACKENDS_H
 
@@ -11,8 +12,9 @@
 const char *mx_backend_default(void);
 /* NULL when this build lacks it or there is no such backend. Static lifetime. */
 const mx_backend *mx_backend_find(const char *place);
-/* Backend and number of a place into c->backend and c->number. MX_ERR_UNSUPPORTED: this build or this machine lacks it, or
- * the environment's MIXMAE_ISA names an instruction set that this machine does not run; the message says what there is. */
+/* Backend and number of a place into c->backend and c->number. MX_ERR_UNSUPPORTED: this build or this machine
+ * lacks it, or the environment's MIXMAE_ISA names an instruction set that this machine does not run; the message
+ * says what there is. */
 mx_status mx_backend_open(mx_ctx *c, const char *place, mx_error *e);
 /* Only the last of those. */
 mx_status mx_backend_check(const mx_backend *b, mx_error *e);

@@ -1,12 +1,13 @@
 /* Memory of a device.
  *
  * ref and cpu compute on host memory. A device has its own. Host code calls a block of that by a host address, the
- * block's HANDLE. Tensors, layouts and index tables hold handles, arithmetic on them holds as everywhere, and mx_run_NAME
- * (run.h) gives a backend the device's own addresses instead. Numbers move by upload, download, stage and fetch alone; the
- * memory at a handle may be the host's own copy (parameters, tables) or none at all (the arena).
+ * block's HANDLE. Tensors, layouts and index tables hold handles, arithmetic on them holds as everywhere, and
+ * mx_run_NAME (run.h) gives a backend the device's own addresses instead. Numbers move by upload, download, stage
+ * and fetch alone; the memory at a handle may be the host's own copy (parameters, tables) or none at all (the
+ * arena).
  *
- * For ref and cpu a handle is the place itself: then nothing here copies, except a download to another address. All calls
- * are in order with the ops; download and fetch wait for what they read. Dry runs may call all of them. */
+ * For ref and cpu a handle is the place itself: then nothing here copies, except a download to another address.
+ * All calls are in order with the ops; download and fetch wait for what they read. Dry runs may call all of them. */
 #ifndef MX_OPS_DEVICE_H
 #define MX_OPS_DEVICE_H
 
@@ -17,8 +18,8 @@ mx_status mx_device_open(mx_ctx *c, mx_error *e);
 void mx_device_close(mx_ctx *c);
 /* For a device's ops: what the backend's device_make returned. */
 void *mx_device_own(const mx_ctx *c);
-/* The device's address of [handle, handle + bytes), which must lie in one block: else the sticky error. The handle itself
- * for host memory; NULL for NULL and after an error. */
+/* The device's address of [handle, handle + bytes), which must lie in one block: else the sticky error. The handle
+ * itself for host memory; NULL for NULL and after an error. */
 void *mx_device_address(mx_ctx *c, const void *handle, size_t bytes);
 
 /* Memory for [handle, handle + bytes), zeroed, until the device is closed. Blocks may not overlap. */

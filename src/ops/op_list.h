@@ -6,7 +6,7 @@
  *   linear       one forward for all linear ops. y [N,O] = epilogue(x wᵀ + b); h present: h = that sum, y = GELU(h);
  *                r present: y = r + keep * sum
  *   linear_back  one backward; h present: dx is multiplied by GELU'(h)
- * Kinds of parameters: T tensor; INDEX rows of a tensor, n of them; LAYOUT; TARGETS of n rows; V any other value, by type.
+ * Kinds of parameters: T tensor; INDEX of rows, n of them; LAYOUT; TARGETS of n rows; V any other value, by type.
  * Scratch, what its size depends on:
  *   NONE         there is none
  *   ROWS         n rows of a width (unmix_back: 2BL rows of D)
@@ -40,7 +40,8 @@ MX_OP(attention,          ATTENTION, T(out), T(lse), T(qkv), T(table), LAYOUT(la
 MX_OP(attention_back,     ATTENTION, T(dqkv), T(dtable), T(dout), T(out), T(lse), T(qkv), T(table), LAYOUT(lay))
 MX_OP(unmix,              NONE,      T(y), T(z), T(token), T(pos), LAYOUT(lay))
 MX_OP(unmix_back,         ROWS,      T(dz), T(dtoken), T(dy), LAYOUT(lay))
-MX_OP(pixel_loss,         ROWS,      T(loss), T(dpred), T(pred), T(images), TARGETS(targets, mx_rows(pred)), V(float, scale))
+MX_OP(pixel_loss,         ROWS,      T(loss), T(dpred), T(pred), T(images), TARGETS(targets, mx_rows(pred)),
+                                     V(float, scale))
 MX_OP(soft_cross_entropy, NONE,      T(loss), T(dlogits), T(logits), T(targets), V(float, scale))
 MX_OP(mean_rows,          NONE,      T(y), T(x))
 MX_OP(mean_rows_back,     NONE,      T(dx), T(dy))

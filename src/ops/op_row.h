@@ -1,25 +1,27 @@
 /* What is made of a row of op_list.h: declarations, entries of a backend's table, calls.
  *
- * A parameter of a row is a pair in brackets, its kind first. MX_EACH hands each pair to one of the macros below, which
- * picks the macro of that kind. */
+ * A parameter of a row is a pair in brackets, its kind first. MX_EACH hands each pair to one of the macros below,
+ * which picks the macro of that kind. */
 #ifndef MX_OPS_OP_ROW_H
 #define MX_OPS_OP_ROW_H
 
 /* m (a) m (b) ... for up to 12 pairs */
-#define MX_EACH(m, ...)                                          MX_EACH_PICK(__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)(m, __VA_ARGS__)
-#define MX_EACH_PICK(a, b, c, d, e, f, g, h, i, j, k, l, n, ...) MX_EACH_##n
-#define MX_EACH_1(m, a)                                          m a
-#define MX_EACH_2(m, a, ...)                                     m a MX_EACH_1(m, __VA_ARGS__)
-#define MX_EACH_3(m, a, ...)                                     m a MX_EACH_2(m, __VA_ARGS__)
-#define MX_EACH_4(m, a, ...)                                     m a MX_EACH_3(m, __VA_ARGS__)
-#define MX_EACH_5(m, a, ...)                                     m a MX_EACH_4(m, __VA_ARGS__)
-#define MX_EACH_6(m, a, ...)                                     m a MX_EACH_5(m, __VA_ARGS__)
-#define MX_EACH_7(m, a, ...)                                     m a MX_EACH_6(m, __VA_ARGS__)
-#define MX_EACH_8(m, a, ...)                                     m a MX_EACH_7(m, __VA_ARGS__)
-#define MX_EACH_9(m, a, ...)                                     m a MX_EACH_8(m, __VA_ARGS__)
-#define MX_EACH_10(m, a, ...)                                    m a MX_EACH_9(m, __VA_ARGS__)
-#define MX_EACH_11(m, a, ...)                                    m a MX_EACH_10(m, __VA_ARGS__)
-#define MX_EACH_12(m, a, ...)                                    m a MX_EACH_11(m, __VA_ARGS__)
+#define MX_EACH(m, ...)                                            MX_EACH_PICK(__VA_ARGS__, MX_EACH_COUNTS)(m, __VA_ARGS__)
+#define MX_EACH_COUNTS                                             12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
+#define MX_EACH_PICK(...)                                          MX_EACH_PICKED(__VA_ARGS__)
+#define MX_EACH_PICKED(a, b, c, d, e, f, g, h, i, j, k, l, n, ...) MX_EACH_##n
+#define MX_EACH_1(m, a)                                            m a
+#define MX_EACH_2(m, a, ...)                                       m a MX_EACH_1(m, __VA_ARGS__)
+#define MX_EACH_3(m, a, ...)                                       m a MX_EACH_2(m, __VA_ARGS__)
+#define MX_EACH_4(m, a, ...)                                       m a MX_EACH_3(m, __VA_ARGS__)
+#define MX_EACH_5(m, a, ...)                                       m a MX_EACH_4(m, __VA_ARGS__)
+#define MX_EACH_6(m, a, ...)                                       m a MX_EACH_5(m, __VA_ARGS__)
+#define MX_EACH_7(m, a, ...)                                       m a MX_EACH_6(m, __VA_ARGS__)
+#define MX_EACH_8(m, a, ...)                                       m a MX_EACH_7(m, __VA_ARGS__)
+#define MX_EACH_9(m, a, ...)                                       m a MX_EACH_8(m, __VA_ARGS__)
+#define MX_EACH_10(m, a, ...)                                      m a MX_EACH_9(m, __VA_ARGS__)
+#define MX_EACH_11(m, a, ...)                                      m a MX_EACH_10(m, __VA_ARGS__)
+#define MX_EACH_12(m, a, ...)                                      m a MX_EACH_11(m, __VA_ARGS__)
 
 /* in a declaration */
 #define MX_PARAMETER(kind, ...)      MX_PARAMETER_##kind(__VA_ARGS__)
@@ -29,7 +31,8 @@
 #define MX_PARAMETER_TARGETS(t, n)   , const mx_targets *t
 #define MX_PARAMETER_VALUE(type, x)  , type x
 
-/* Scratch memory is the last parameter of an op that has any: MX_IF_WORK_##scratch(x) is x for those, else nothing. */
+/* Scratch memory is the last parameter of an op that has any: MX_IF_WORK_##scratch(x) is x for those, else
+ * nothing. */
 #define MX_IF_WORK_NONE(...)
 #define MX_IF_WORK_ROWS(...)      __VA_ARGS__
 #define MX_IF_WORK_LINEAR(...)    __VA_ARGS__

@@ -15,7 +15,8 @@ double mx_op_begin(const mx_ctx *c);
 void mx_op_end(mx_ctx *c, const char *op, double begun, double flops);
 void mx_note_product(mx_ctx *c, int64_t m, int64_t n, int64_t k, bool trans_a, bool trans_b);
 
-/* call: a row of op_list.h with its arguments, fill(c, t, value). Runs it unless planning, and accounts for it as `op`. */
+/* call: a row of op_list.h with its arguments, fill(c, t, value). Runs it unless planning, and accounts for it as
+ * `op`. */
 #define MX_DO(c, op, flops, call)                                                                            \
     do {                                                                                                     \
         double begun_ = mx_op_begin(c);                                                                      \

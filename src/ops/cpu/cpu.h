@@ -36,8 +36,8 @@ static inline int64_t mx_cut_length(mx_cut c, int64_t piece) {
 #define MX_OP(name, scratch, ...) MX_OP_DECLARE(mx_cpu_, name, scratch, __VA_ARGS__)
 #include "ops/op_list.h"
 
-/* The table of the best instruction set that this machine runs, or of the one that MIXMAE_ISA names; where it does not run
- * that, mx_cpu_check says so. */
+/* The table of the best instruction set that this machine runs, or of the one that MIXMAE_ISA names; where it does
+ * not run that, mx_cpu_check says so. */
 const mx_backend *mx_cpu_find(void);
 mx_status mx_cpu_check(const mx_backend *b, mx_error *e);
 mx_product_function mx_cpu_product;

@@ -1,8 +1,9 @@
-/* The backend `mock`, in builds for tests (-DMIXMAE_MOCK=ON): the cpu backend's ops (or ref's), but memory is a device's.
+/* The backend `mock`, in builds for tests (-DMIXMAE_MOCK=ON): the cpu backend's ops (or ref's), but memory is a
+ * device's.
  *
- * What a handle refers to lies elsewhere, so host code that forgets to upload or download computes with old numbers or, on
- * the arena, ends the program; an op that is given memory that is not attached fails by name. Changes of model and training
- * are held to the rules of a device without one. */
+ * What a handle refers to lies elsewhere, so host code that forgets to upload or download computes with old
+ * numbers or, on the arena, ends the program; an op that is given memory that is not attached fails by name.
+ * Changes of model and training are held to the rules of a device without one. */
 #include "ops/mock/mock.h"
 
 #include <pthread.h>
