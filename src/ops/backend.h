@@ -38,7 +38,4 @@ struct mx_backend {
 #include "ops/op_list.h"
 };
 
-/* The state that device_make returned. */
-void *mx_device_own(const mx_ctx *c);
-
 #endif

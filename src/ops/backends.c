@@ -22,12 +22,12 @@
 
 typedef struct {
     const char *name;
-    const char *needs;               /* build option that includes it */
-    const mx_backend *(*find)(void); /* NULL: not in this build */
-    mx_status (*check)(const mx_backend *b,
-                       mx_error *e); /* NULL: any machine that runs the program runs it */
-    int (*devices)(void);            /* NULL: one */
-    bool hidden;                     /* for tests: never the default, and no text names it as a choice */
+    const char *needs;                                    /* what a build needs to have it */
+    const mx_backend *(*find)(void);                      /* NULL: not in this build */
+    mx_status (*check)(const mx_backend *b, mx_error *e); /* NULL: runs wherever the program does */
+    int (*devices)(void);                                 /* NULL: one */
+    size_t (*available)(int number);                      /* mx_backend_available; NULL: not known */
+    bool hidden; /* for tests: never the default, and no text names it as a choice */
 } row;
 
 /* The default first. */
@@ -38,6 +38,7 @@ static const row rows[] = {
      .needs = "-DMIXMAE_MOCK=ON",
      .find = MOCK(mx_mock_find),
      .devices = MOCK(mx_mock_devices),
+     .available = MOCK(mx_mock_available),
      .hidden = true},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -95,6 +96,11 @@ mx_status mx_backend_open(mx_ctx *c, const char *place, mx_error *e) {
 mx_status mx_backend_check(const mx_backend *b, mx_error *e) {
     const row *r = find_row(b->name, &(int){0});
     return r->check ? r->check(b, e) : MX_OK;
+}
+
+size_t mx_backend_available(const mx_ctx *c) {
+    const row *r = find_row(c->backend->name, &(int){0});
+    return r->available ? r->available(c->number) : 0;
 }
 
 const char *mx_backend_name(const mx_backend *b) { return b->name; }

@@ -18,6 +18,8 @@ const mx_backend *mx_backend_find(const char *place);
 mx_status mx_backend_open(mx_ctx *c, const char *place, mx_error *e);
 /* Checks only the instruction set. */
 mx_status mx_backend_check(const mx_backend *b, mx_error *e);
+/* Bytes free on c's device now; 0: not known, or it computes on host memory. */
+size_t mx_backend_available(const mx_ctx *c);
 const char *mx_backend_name(const mx_backend *b);
 /* e.g. "avx2" for cpu; "" for ref. */
 const char *mx_backend_isa(const mx_backend *b);

@@ -41,7 +41,8 @@ MX_OP(attention,          ATTENTION, T(out), T(lse), T(qkv), T(table), LAYOUT(la
 MX_OP(attention_back,     ATTENTION, T(dqkv), T(dtable), T(dout), T(out), T(lse), T(qkv), T(table), LAYOUT(lay))
 MX_OP(unmix,              NONE,      T(y), T(z), T(token), T(pos), LAYOUT(lay))
 MX_OP(unmix_back,         ROWS,      T(dz), T(dtoken), T(dy), LAYOUT(lay))
-MX_OP(pixel_loss,         ROWS,      T(loss), T(dpred), T(pred), T(images), TARGETS(targets, mx_rows(pred)), V(float, scale))
+MX_OP(pixel_loss,         ROWS,      T(loss), T(dpred), T(pred), T(images), TARGETS(targets, mx_rows(pred)),
+                                     V(float, scale))
 MX_OP(soft_cross_entropy, NONE,      T(loss), T(dlogits), T(logits), T(targets), V(float, scale))
 MX_OP(mean_rows,          NONE,      T(y), T(x))
 MX_OP(mean_rows_back,     NONE,      T(dx), T(dy))

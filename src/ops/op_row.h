@@ -6,20 +6,22 @@
 #define MX_OPS_OP_ROW_H
 
 /* m (a) m (b) ... for up to 12 pairs */
-#define MX_EACH(m, ...)                                          MX_EACH_PICK(__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)(m, __VA_ARGS__)
-#define MX_EACH_PICK(a, b, c, d, e, f, g, h, i, j, k, l, n, ...) MX_EACH_##n
-#define MX_EACH_1(m, a)                                          m a
-#define MX_EACH_2(m, a, ...)                                     m a MX_EACH_1(m, __VA_ARGS__)
-#define MX_EACH_3(m, a, ...)                                     m a MX_EACH_2(m, __VA_ARGS__)
-#define MX_EACH_4(m, a, ...)                                     m a MX_EACH_3(m, __VA_ARGS__)
-#define MX_EACH_5(m, a, ...)                                     m a MX_EACH_4(m, __VA_ARGS__)
-#define MX_EACH_6(m, a, ...)                                     m a MX_EACH_5(m, __VA_ARGS__)
-#define MX_EACH_7(m, a, ...)                                     m a MX_EACH_6(m, __VA_ARGS__)
-#define MX_EACH_8(m, a, ...)                                     m a MX_EACH_7(m, __VA_ARGS__)
-#define MX_EACH_9(m, a, ...)                                     m a MX_EACH_8(m, __VA_ARGS__)
-#define MX_EACH_10(m, a, ...)                                    m a MX_EACH_9(m, __VA_ARGS__)
-#define MX_EACH_11(m, a, ...)                                    m a MX_EACH_10(m, __VA_ARGS__)
-#define MX_EACH_12(m, a, ...)                                    m a MX_EACH_11(m, __VA_ARGS__)
+#define MX_EACH(m, ...)                                            MX_EACH_PICK(__VA_ARGS__, MX_EACH_COUNTS)(m, __VA_ARGS__)
+#define MX_EACH_COUNTS                                             12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
+#define MX_EACH_PICK(...)                                          MX_EACH_PICKED(__VA_ARGS__)
+#define MX_EACH_PICKED(a, b, c, d, e, f, g, h, i, j, k, l, n, ...) MX_EACH_##n
+#define MX_EACH_1(m, a)                                            m a
+#define MX_EACH_2(m, a, ...)                                       m a MX_EACH_1(m, __VA_ARGS__)
+#define MX_EACH_3(m, a, ...)                                       m a MX_EACH_2(m, __VA_ARGS__)
+#define MX_EACH_4(m, a, ...)                                       m a MX_EACH_3(m, __VA_ARGS__)
+#define MX_EACH_5(m, a, ...)                                       m a MX_EACH_4(m, __VA_ARGS__)
+#define MX_EACH_6(m, a, ...)                                       m a MX_EACH_5(m, __VA_ARGS__)
+#define MX_EACH_7(m, a, ...)                                       m a MX_EACH_6(m, __VA_ARGS__)
+#define MX_EACH_8(m, a, ...)                                       m a MX_EACH_7(m, __VA_ARGS__)
+#define MX_EACH_9(m, a, ...)                                       m a MX_EACH_8(m, __VA_ARGS__)
+#define MX_EACH_10(m, a, ...)                                      m a MX_EACH_9(m, __VA_ARGS__)
+#define MX_EACH_11(m, a, ...)                                      m a MX_EACH_10(m, __VA_ARGS__)
+#define MX_EACH_12(m, a, ...)                                      m a MX_EACH_11(m, __VA_ARGS__)
 
 /* in a declaration */
 #define MX_PARAMETER(kind, ...)      MX_PARAMETER_##kind(__VA_ARGS__)

@@ -9,8 +9,8 @@
 
 /* ---- calls ---- */
 
-/* With a device, what a row's tensors, tables and scratch hold are handles. Structs of tables are copied, since they are
- * the caller's. */
+/* With a device, what a row's tensors, tables and scratch hold are handles. Structs of tables are copied, since
+ * they are the caller's. */
 static mx_layout layout_of(mx_ctx *c, const mx_layout *lay) {
     mx_layout l = *lay;
     l.segment = mx_device_address(c, l.segment, sizeof *l.segment * (size_t)(l.segments + 1));

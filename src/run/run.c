@@ -97,6 +97,9 @@ static void describe_memory(const mx_training *p) {
     if (available && memory.total > available)
         mx_notice(sink, "warning: that is more than there is; --memory or a smaller --batch-size with more "
                         "--accum-steps takes less");
+    if (memory.device_free && memory.device > memory.device_free)
+        mx_notice(sink, "warning: only %.0f MB are free on the device; --memory takes less",
+                  (double)memory.device_free / 1e6);
 }
 
 static void describe(mx_training *p) {

@@ -34,6 +34,7 @@ void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *da
     m->total = m->arena + m->state + m->tables + m->loader + m->process;
     if (!mx_backend_is_device(t->session.ctx.backend)) return;
     m->device = m->arena + m->state + m->tables;
+    m->device_free = mx_backend_available(&t->session.ctx);
     m->total -= m->arena;
 }
 

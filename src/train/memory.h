@@ -9,6 +9,7 @@
  * memory (arena and a copy of state and tables), which --memory then limits. */
 typedef struct {
     size_t arena, state, tables, loader, process, total, device;
+    size_t device_free; /* of the device, before the run; 0: not known */
 } mx_memory_plan;
 
 /* Of a planned trainer. data may be NULL: the loader is then not counted. held: the held-out images, whose

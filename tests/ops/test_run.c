@@ -1,8 +1,8 @@
 /* What a backend receives: on a device every address that an op gets is the device's own, whatever the op.
  *
- * Made from op_list.h, so a new row is tested too: for each op a function that looks at its addresses, and a call with
- * handles. Programs on the mock device cannot see a table that is not translated, for its handle is the host's copy, which
- * holds the same numbers; a GPU would end. */
+ * Made from op_list.h, so a new row is tested too: for each op a function that looks at its addresses, and a call
+ * with handles. Programs on the mock device cannot see a table that is not translated, for its handle is the
+ * host's copy, which holds the same numbers; a GPU would end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

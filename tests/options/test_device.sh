@@ -11,6 +11,8 @@ expect 2 "backend" "${plan[@]}" --backend ref
 if "$mixmae" --version | grep -q '^backends.*mock'; then
     expect 0 "backend mock:1" "${plan[@]}" --device mock:1
     expect 1 "device mock:2: expected mock or mock:N with N from 0 to 1" "${plan[@]}" --device mock:2
+    expect 0 "only 1073.7 MB are free on the device" "$mixmae" plan --model base --batch-size 32 --steps 0 --device mock:1
+    "${plan[@]}" --device mock | grep -q "free on the device" && fail "warns of a small model"
     "$mixmae" --help 2>&1 | grep -q mock && fail "help names a device of tests"
     expect 0 "" "$mixmae" verify --quiet --device mock:1 tests/golden/pretrain_64.safetensors
 else

@@ -1,8 +1,9 @@
-/* The backend `mock`, in builds for tests (-DMIXMAE_MOCK=ON): the cpu backend's ops (or ref's), but memory is a device's.
+/* The backend `mock`, in builds for tests (-DMIXMAE_MOCK=ON): the cpu backend's ops (or ref's), but memory is a
+ * device's.
  *
- * What a handle refers to lies elsewhere, so host code that forgets to upload or download computes with old numbers or, on
- * the arena, ends the program; an op that is given memory that is not attached fails by name. Changes of model and training
- * are held to the rules of a device without one. */
+ * What a handle refers to lies elsewhere, so host code that forgets to upload or download computes with old
+ * numbers or, on the arena, ends the program; an op that is given memory that is not attached fails by name.
+ * Changes of model and training are held to the rules of a device without one. */
 #include "ops/mock/mock.h"
 
 #include <pthread.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 
 enum { DEVICES = 2 }; /* so that there is another one than the first */
+
+#define MEMORY ((size_t)1 << 30) /* that each says it has */
 
 static void *device_make(int number, mx_error *e) {
     int *own = malloc(sizeof *own);
@@ -55,3 +58,5 @@ const mx_backend *mx_mock_find(void) {
 }
 
 int mx_mock_devices(void) { return DEVICES; }
+
+size_t mx_mock_available(int number) { return (void)number, MEMORY; }

@@ -6,5 +6,6 @@
 
 const mx_backend *mx_mock_find(void);
 int mx_mock_devices(void);
+size_t mx_mock_available(int number);
 
 #endif
