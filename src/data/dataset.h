@@ -91,6 +91,8 @@ const char *mx_dataset_root(const mx_dataset *d); /* what was opened, for messag
 int64_t mx_dataset_passed_over(const mx_dataset *d, const char **first);
 /* Bytes of the largest decoded image in the index, at its stored depth (for plans). */
 size_t mx_dataset_largest(const mx_dataset *d);
+/* The formats of the files: bits 1 << mx_format_number; all where the index does not know. */
+unsigned mx_dataset_formats(const mx_dataset *d);
 /* A number that changes when names or sizes of the files change: resume compares it. */
 uint64_t mx_dataset_fingerprint(const mx_dataset *d);
 /* What differs from the list of a cache file, whichever folder that is of: "3 added (the first: a.jpg), 1
@@ -110,7 +112,7 @@ mx_status mx_dataset_stats(const mx_dataset *d, int channels, float value_range,
 typedef struct {
     int height, width, channels;
     float mean[MX_MAX_CHANNELS], std[MX_MAX_CHANNELS];
-    float value_range;       /* 0: 255 for 8-bit, 65535 for 16-bit, 1 for float files */
+    float value_range; /* 0: 255 for 8-bit, 65535 for 16-bit, 1 for float files */
     double scale_lo, scale_hi, ratio_lo, ratio_hi;
     double flip;                /* probability */
     mx_randaugment randaugment; /* 8-bit images of 1 or 3 channels only */

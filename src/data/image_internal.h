@@ -14,6 +14,9 @@ typedef mx_status mx_decode_function(mx_image *im, int *colours, const unsigned 
 typedef mx_status mx_probe_function(int *width, int *height, int *channels, const unsigned char *bytes,
                                     size_t size, mx_error *e);
 
+/* The library's version as it says itself when asked now; static or of the library. */
+typedef const char *mx_version_function(void);
+
 /* A file of *size bytes in memory, for the caller to free. im: 8-bit grey or RGB. quality: JPEG's 1..100. */
 typedef mx_status mx_encode_function(void **bytes, size_t *size, const mx_image *im, int quality,
                                      mx_error *e);
@@ -30,11 +33,14 @@ typedef struct {
     mx_decode_function *decode; /* NULL, as all below: the library was not there when this was built */
     mx_decode_part_function *decode_part; /* NULL: only whole */
     mx_probe_function *probe;
-    mx_encode_function *encode; /* NULL: never written */
+    mx_encode_function *encode;   /* NULL: never written */
+    mx_version_function *version; /* NULL: without a library */
 } mx_format;
 
 /* The format by the file's first bytes, also one that this build lacks; NULL: none. */
 const mx_format *mx_format_told(const unsigned char *bytes, size_t size);
+/* Its row in the table from 1 on; 0: none. Kept in index caches: new formats go to the end of the table. */
+int mx_format_number(const unsigned char *bytes, size_t size);
 /* The same, one that this build has; else NULL and an error. */
 const mx_format *mx_format_find(const unsigned char *bytes, size_t size, mx_error *e);
 
@@ -55,6 +61,7 @@ mx_probe_function mx_probe_jpeg, mx_probe_png, mx_probe_webp, mx_probe_tiff, mx_
 int mx_depth_npy(const unsigned char *bytes, size_t size);
 int mx_depth_pnm(const unsigned char *bytes, size_t size);
 mx_encode_function mx_encode_jpeg, mx_encode_png;
+mx_version_function mx_version_jpeg, mx_version_png, mx_version_webp, mx_version_tiff, mx_version_gif;
 
 size_t mx_pixel_size(mx_pixel type); /* bytes of a sample */
 float mx_half(uint16_t bits);        /* a float of 16 bits */

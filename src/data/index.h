@@ -22,7 +22,8 @@ typedef struct {
     uint16_t depth;  /* bytes a sample after decoding */
     uint32_t holder; /* 0: a file of its own; else its bytes lie in the file folder[holder - 1] */
     int32_t label;   /* -1: none */
-    uint32_t zero;
+    uint16_t format; /* mx_format_number; 0: none, or a cache of an older version */
+    uint16_t zero;
 } mx_entry;
 
 /* What must be as it was for the list to hold: a folder that was listed, or a file that was read for the

@@ -63,7 +63,8 @@ static const mx_option_row table[] = {
      "where the same images lie elsewhere now"},
     {"other-machine", NULL, MX_VALUE_SWITCH, 0, 0, RUNS, AT(other_machine), 0, 0, "false",
      "with --resume: go on though the processor (or MIXMAE_ISA) has another instruction set than the run's "
-     "so far. It then ends in other bytes than without a stop"},
+     "so far, or libraries of other versions decode its images. It then ends in other bytes than without a "
+     "stop"},
     {"init", "FILE", MX_VALUE_TEXT, 0, 1, MX_CMD_PRETRAIN, AT(init), 0, 0, NULL,
      "start from this checkpoint's weights"},
     {"init", "FILE", MX_VALUE_TEXT, 0, 1, TUNE | MX_CMD_PLAN, AT(init), 0, 0, NULL,

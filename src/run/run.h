@@ -38,8 +38,10 @@ struct mx_training {
     mx_events *events;
     mx_run_state state;
     bool resumed;
-    char was_set[24];  /* a resumed run's instruction set, where another computes from here on; else "" */
-    bool untold;       /* log or pictures lack something of the step that failed */
+    char was_set[24]; /* a resumed run's instruction set, where another computes from here on; else "" */
+    char decodes
+        [400];   /* libraries that decode a resumed run's images in other versions from here on; else "" */
+    bool untold; /* log or pictures lack something of the step that failed */
     mx_error unlogged; /* why an event is not in log.jsonl */
     mx_model source;   /* what --init holds, until its weights are taken */
     mx_pixels source_pixels;
