@@ -43,12 +43,14 @@ for task in pretrain finetune; do
         echo "skipped: nothing can be preloaded here"
         exit 77
     fi
-    expect 1 "decoded by libpng $png, here 9.8.7: pixels.*--other-machine goes on" "${elsewhere[@]}" "$mixmae" $task --resume here
+    expect 1 "decoded by libpng $png, here 9.8.7: pixels.*--other-machine goes on" \
+        "${elsewhere[@]}" "$mixmae" $task --resume here
     same before here/state.safetensors
     stop here "${elsewhere[@]}" "$mixmae" $task --resume here --other-machine
     grep -q "from here on images are decoded by other versions, as --other-machine says: libpng $png, here 9.8.7" out ||
         fail "it was not said"
-    grep -q "\"event\":\"from here on images are decoded .* libpng $png, here 9.8.7\"" here/log.jsonl || fail "not logged"
+    grep -q "\"event\":\"from here on images are decoded .* libpng $png, here 9.8.7\"" here/log.jsonl ||
+        fail "not logged"
     stop here "${elsewhere[@]}" "$mixmae" $task --resume here
     expect 1 "decoded by libpng 9.8.7, here $png" "$mixmae" $task --resume here
     rm -rf here
