@@ -233,9 +233,10 @@ mixmae_status mixmae_trainer_step(mixmae_trainer *trainer, const float *images, 
  * command read. The file is replaced whole or not at all, here and below. */
 mixmae_status mixmae_trainer_save(mixmae_trainer *trainer, const char *path, char *message, size_t size);
 /* Writes everything a later process needs to go on as if nothing had happened, and reads it into a trainer
- * that was made with the same options. Where --dtype auto (the default) chose another type than it had for
- * the trainer that wrote, the training goes on in that: give the first one's mixmae_trainer_info.dtype as
- * --dtype. After a failed load the trainer can only be freed. */
+ * that was made with the same options. What computes with another instruction set (another machine, or --dtype
+ * auto, the default, which chose another type) comes to other bytes: MIXMAE_ERR_UNSUPPORTED, and the trainer is
+ * as it was. The first one's mixmae_trainer_info.dtype, given as --dtype, keeps the type; a trainer made with
+ * --other-machine goes on all the same. After any other failed load the trainer can only be freed. */
 mixmae_status mixmae_trainer_save_state(mixmae_trainer *trainer, const char *path, char *message,
                                         size_t size);
 mixmae_status mixmae_trainer_load_state(mixmae_trainer *trainer, const char *path, char *message,

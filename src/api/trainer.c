@@ -16,7 +16,7 @@ struct mixmae_trainer {
     mx_run_state state;
     mx_pixels pixels;
     pthread_mutex_t lock;
-    bool lock_made;
+    bool lock_made, other_machine;
     char place[32]; /* settings.backend */
 };
 
@@ -95,6 +95,7 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
     if (o->init && mx_model_read_with(&init, &t->pixels, o->init, &hints, MX_PARAMS_WEIGHTS, e)) goto done;
     if (make_settings(t, &s, o, options, o->init ? &init : NULL, steps_per_epoch, e)) goto done;
     mx_settings_use_pixels(&s, &t->pixels);
+    t->other_machine = o->other_machine;
     if (mx_memory_fit(&s, NULL, NULL, e) || mx_trainer_make(&t->trainer, &s, false, NULL, e)) goto done;
     /* pointers into the options and settings of a data set are not used after this */
     snprintf(t->place, sizeof t->place, "%s", s.backend);
@@ -220,10 +221,25 @@ mixmae_status mixmae_trainer_save_state(mixmae_trainer *t, const char *path, cha
     return mx_public_status(&e, message, size);
 }
 
+/* Does what computes here go on to the bytes that the first trainer would have come to? */
+static mx_status check_set(const mixmae_trainer *t, const char *path, mx_error *e) {
+    mx_run_state s = {0};
+    if (t->other_machine || mx_state_counters(&s, path, e)) return e->status;
+    const mx_compute how = mx_settings_compute(&t->trainer.settings);
+    const char *now = mx_compute_bytes(&how);
+    if (!*s.instruction_set || !strcmp(s.instruction_set, now)) return MX_OK;
+    mx_fail(e, MX_ERR_UNSUPPORTED,
+            "%s was computed with instruction set %s, this trainer computes with %s, which rounds otherwise: "
+            "the training would come to other bytes than without a stop",
+            path, s.instruction_set, now);
+    return mx_fail_way(e, "a trainer made with the option --other-machine goes on all the same");
+}
+
 mixmae_status mixmae_trainer_load_state(mixmae_trainer *t, const char *path, char *message, size_t size) {
     mx_error e = {0};
     pthread_mutex_lock(&t->lock);
-    if (!mx_state_read(&t->trainer.model, &t->state, &t->pixels, path, &e)) mx_trainer_upload(&t->trainer);
+    if (!check_set(t, path, &e) && !mx_state_read(&t->trainer.model, &t->state, &t->pixels, path, &e))
+        mx_trainer_upload(&t->trainer);
     pthread_mutex_unlock(&t->lock);
     return mx_public_status(&e, message, size);
 }

@@ -172,18 +172,20 @@ mx_status mx_class_names_from_json(mx_model *m, const char *text, mx_error *e) {
 typedef struct {
     const char *key;
     int kind;
-    size_t at;
+    size_t at, size;
 } state_field; /* kind: 0 int64, 1 int, 2 double, 3 bool, 4 int64 and 5 text that older files lack */
 #define FIELD(name, kind)                                                                                    \
-    { #name, kind, offsetof(mx_run_state, name) }
+    { #name, kind, offsetof(mx_run_state, name), sizeof((mx_run_state *)0)->name }
 static const state_field fields[] = {
-    FIELD(step, 0),       FIELD(updates, 0),          FIELD(skipped, 0),        FIELD(skipped_in_row, 1),
-    FIELD(bad_seen, 0),   FIELD(bad_count, 0),        FIELD(loss_sum, 2),       FIELD(norm_sum, 2),
-    FIELD(loss_count, 0), FIELD(norm_count, 0),       FIELD(fingerprint, 0),    FIELD(finished, 3),
-    FIELD(best, 2),       FIELD(held_fingerprint, 4), FIELD(instruction_set, 5)};
-#define FIELD_COUNT (sizeof fields / sizeof *fields)
+    FIELD(step, 0),       FIELD(updates, 0),          FIELD(skipped, 0),         FIELD(skipped_in_row, 1),
+    FIELD(bad_seen, 0),   FIELD(bad_count, 0),        FIELD(loss_sum, 2),        FIELD(norm_sum, 2),
+    FIELD(loss_count, 0), FIELD(norm_count, 0),       FIELD(fingerprint, 0),     FIELD(finished, 3),
+    FIELD(best, 2),       FIELD(held_fingerprint, 4), FIELD(instruction_set, 5), FIELD(decoders, 5),
+    FIELD(held_out, 5)};
+#define MX_STATE_TEXT 400 /* of a value, at most: the longest text of mx_run_state */
+#define FIELD_COUNT   (sizeof fields / sizeof *fields)
 
-static void field_print(const mx_run_state *s, const state_field *f, char text[40]) {
+static void field_print(const mx_run_state *s, const state_field *f, char text[MX_STATE_TEXT]) {
     const char *at = (const char *)s + f->at;
     if (f->kind == 0 || f->kind == 4)
         snprintf(text, 40, "%" PRId64, *(const int64_t *)at);
@@ -192,14 +194,14 @@ static void field_print(const mx_run_state *s, const state_field *f, char text[4
     else if (f->kind == 2)
         snprintf(text, 40, "%.17g", *(const double *)at);
     else if (f->kind == 5)
-        snprintf(text, 40, "%s", at);
+        snprintf(text, MX_STATE_TEXT, "%s", at);
     else
         snprintf(text, 40, "%d", *(const bool *)at);
 }
 
 static mx_status field_parse(mx_run_state *s, const state_field *f, const char *text, mx_error *e) {
     char *at = (char *)s + f->at, *end = NULL;
-    if (f->kind == 5) snprintf(at, sizeof s->instruction_set, "%s", text ? text : "");
+    if (f->kind == 5) snprintf(at, f->size, "%s", text ? text : "");
     if (f->kind == 5 || (!text && f->kind == 4)) return MX_OK;
     if (!text || !*text)
         return mx_fail(e, MX_ERR_FORMAT, "metadata \"%s\" of the run state is missing", f->key);
@@ -245,7 +247,7 @@ static mx_status write_file(const char *path, const mx_model *m, const mx_run_st
     const mx_params *p = &m->params;
     size_t most = (size_t)p->count * (s ? 4 : 1);
     mx_st_tensor *tensors = malloc(most * sizeof *tensors);
-    char(*names)[160] = malloc(most * sizeof *names), values[FIELD_COUNT][40];
+    char(*names)[160] = malloc(most * sizeof *names), values[FIELD_COUNT][MX_STATE_TEXT];
     char *config = mx_config_to_json(&m->config), *px = mx_pixels_to_json(pixels, m->config.channels);
     mx_st_pair meta[MAX_META] = {
         {"config", config}, {"pixels", px}, {"program", "mixmae"}, {"kind", s ? "state" : "model"}};

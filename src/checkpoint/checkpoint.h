@@ -23,7 +23,6 @@ mx_status mx_class_names_from_json(mx_model *m, const char *json, mx_error *e);
  * Tensors of the file that the model has no place for are an error too unless `partial`. */
 mx_status mx_weights_load(mx_model *m, const mx_st *st, const char *prefix, bool partial, mx_error *e);
 
-
 /* {"mean":[…],"std":[…],"value_range":…}; NULL without memory; free() it. */
 char *mx_pixels_to_json(const mx_pixels *pixels, int channels);
 mx_status mx_pixels_from_json(mx_pixels *pixels, const char *json, int channels, mx_error *e);
@@ -54,10 +53,12 @@ typedef struct {
     double loss_sum, norm_sum;   /* since the last log line */
     int64_t loss_count, norm_count;
     uint64_t fingerprint;      /* of the data set */
-    uint64_t held_fingerprint; /* of the held-out images; 0: none, or a state of an older version */
+    uint64_t held_fingerprint; /* of the held-out images */
     bool finished;
     double best;              /* highest top-1 of fine-tuning so far, percent; -1 before the first */
     char instruction_set[24]; /* mx_compute_bytes of the last machine; "": a state of an older version */
+    char decoders[400];       /* mx_image_decoders of the data's formats; "": none, or an older version */
+    char held_out[8]; /* "some" or "none"; "": an older version, whose held_fingerprint is 0 for none */
 } mx_run_state;
 
 /* state.safetensors: param.*, m.*, v.*, of a run with --ema the average as ema.*, the counters, checksums. */

@@ -275,6 +275,15 @@ int64_t mx_dataset_passed_over(const mx_dataset *d, const char **first) {
     return d->index.own;
 }
 
+unsigned mx_dataset_formats(const mx_dataset *d) {
+    unsigned all = 0;
+    for (int64_t i = 0; i < d->index.files && !mx_dataset_raw(d); i++) {
+        const mx_entry *f = &d->index.file[i];
+        all |= f->format ? 1u << f->format : f->width ? ~0u : 0; /* nothing reads what is of no format */
+    }
+    return all;
+}
+
 size_t mx_dataset_largest(const mx_dataset *d) {
     size_t most = 0;
     for (int64_t i = 0; i < d->index.files; i++) {

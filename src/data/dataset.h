@@ -97,6 +97,8 @@ const char *mx_dataset_root(const mx_dataset *d); /* what was opened, for messag
 int64_t mx_dataset_passed_over(const mx_dataset *d, const char **first);
 /* Bytes of the largest decoded image in the index, at its stored depth (for plans). */
 size_t mx_dataset_largest(const mx_dataset *d);
+/* The formats of the files: bits 1 << mx_format_number; all where the index does not know. */
+unsigned mx_dataset_formats(const mx_dataset *d);
 /* A number that changes when names or sizes of the files change. Resuming compares it. */
 uint64_t mx_dataset_fingerprint(const mx_dataset *d);
 /* The difference from the list in a cache file, which may belong to another folder: "3 added (the first:

@@ -137,3 +137,8 @@ mx_status mx_probe_gif(int *width, int *height, int *channels, const unsigned ch
     DGifCloseFile(g, NULL);
     return e->status;
 }
+
+/* giflib has no call that says it: the version of its header. */
+#define TEXT(x)       #x
+#define DOTS(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
+const char *mx_version_gif(void) { return DOTS(GIFLIB_MAJOR, GIFLIB_MINOR, GIFLIB_RELEASE); }

@@ -218,3 +218,24 @@ mx_status mx_probe_jpeg(int *width, int *height, int *channels, const unsigned c
     jpeg_destroy_decompress(&d);
     return e->status;
 }
+
+#define TEXT_OF(x) #x
+#define TEXT(x)    TEXT_OF(x)
+#ifdef LIBJPEG_TURBO_VERSION
+#define HEADER TEXT(LIBJPEG_TURBO_VERSION)
+#else
+#define HEADER TEXT(JPEG_LIB_VERSION)
+#endif
+
+/* The library names the interface that it follows and the years of its copyright; a release of libjpeg-turbo
+ * says itself in the header only. */
+const char *mx_version_jpeg(void) {
+    static _Thread_local char text[160];
+    struct jpeg_error_mgr e;
+    jpeg_std_error(&e);
+    const char *rights = e.jpeg_message_table[JMSG_COPYRIGHT];
+    size_t skip = strcspn(rights, "0123456789"), n = strcspn(rights + skip, ";");
+    snprintf(text, sizeof text, "%s (%.*s), header " HEADER, e.jpeg_message_table[JMSG_VERSION],
+             n < 80 ? (int)n : 80, rights + skip);
+    return text;
+}

@@ -127,3 +127,5 @@ mx_status mx_probe_png(int *width, int *height, int *channels, const unsigned ch
     *width = be31(b + 16), *height = be31(b + 20), *channels = per_type[b[25]];
     return MX_OK;
 }
+
+const char *mx_version_png(void) { return png_get_libpng_ver(NULL); }

@@ -309,3 +309,12 @@ mx_status mx_probe_tiff(int *width, int *height, int *channels, const unsigned c
     if (t) TIFFClose(t);
     return judge(&f, &why, e);
 }
+
+/* "LIBTIFF, Version 4.3.0", and lines on copyright. */
+const char *mx_version_tiff(void) {
+    static _Thread_local char text[24];
+    const char *all = TIFFGetVersion(), *number = strstr(all, "Version ");
+    number = number ? number + strlen("Version ") : all;
+    snprintf(text, sizeof text, "%.*s", (int)strcspn(number, "\n;"), number);
+    return text;
+}

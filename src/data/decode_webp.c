@@ -2,6 +2,7 @@
  * black canvas if it is smaller than that, as Pillow shows it. See docs/DATA.md, "Images". */
 #include "data/image_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <webp/decode.h>
@@ -84,4 +85,11 @@ mx_status mx_probe_webp(int *width, int *height, int *channels, const unsigned c
     if (features(&f, bytes, size, e)) return e->status;
     *width = f.width, *height = f.height, *channels = f.has_alpha ? 4 : 3;
     return MX_OK;
+}
+
+const char *mx_version_webp(void) {
+    static _Thread_local char text[16];
+    int v = WebPGetDecoderVersion();
+    snprintf(text, sizeof text, "%d.%d.%d", v >> 16 & 255, v >> 8 & 255, v & 255);
+    return text;
 }

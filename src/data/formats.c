@@ -42,6 +42,7 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                      .decode = mx_decode_jpeg,
                                                      .decode_part = mx_decode_jpeg_part,
                                                      .probe = mx_probe_jpeg,
+                                                     .version = mx_version_jpeg,
                                                      .encode = mx_encode_jpeg
 #endif
                                            },
@@ -52,6 +53,7 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
 #ifdef MX_WITH_PNG
                                                     .decode = mx_decode_png,
                                                     .probe = mx_probe_png,
+                                                    .version = mx_version_png,
                                                     .encode = mx_encode_png
 #endif
                                            },
@@ -61,7 +63,8 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                      .is = mx_is_webp,
 #ifdef MX_WITH_WEBP
                                                      .decode = mx_decode_webp,
-                                                     .probe = mx_probe_webp
+                                                     .probe = mx_probe_webp,
+                                                     .version = mx_version_webp
 #endif
                                            },
                                            [TIFF] = {.name = "TIFF",
@@ -70,7 +73,8 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                      .is = mx_is_tiff,
 #ifdef MX_WITH_TIFF
                                                      .decode = mx_decode_tiff,
-                                                     .probe = mx_probe_tiff
+                                                     .probe = mx_probe_tiff,
+                                                     .version = mx_version_tiff
 #endif
                                            },
                                            [GIF] = {.name = "GIF",
@@ -79,7 +83,8 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                     .is = mx_is_gif,
 #ifdef MX_WITH_GIF
                                                     .decode = mx_decode_gif,
-                                                    .probe = mx_probe_gif
+                                                    .probe = mx_probe_gif,
+                                                    .version = mx_version_gif
 #endif
                                            },
                                            [BMP] = {.name = "BMP",
@@ -140,6 +145,48 @@ const mx_format *mx_format_told(const unsigned char *b, size_t n) {
     for (int i = 0; i < FORMATS; i++)
         if (formats[i].is(b, n)) return &formats[i];
     return NULL;
+}
+
+int mx_format_number(const unsigned char *b, size_t n) {
+    const mx_format *f = mx_format_told(b, n);
+    return f ? (int)(f - formats) + 1 : 0;
+}
+
+void mx_image_decoders(unsigned numbers, char *text, size_t room) {
+    size_t n = 0;
+    *text = 0;
+    for (int i = 0; i < FORMATS && n < room; i++)
+        if (numbers >> (i + 1) & 1 && formats[i].version)
+            n += (size_t)snprintf(text + n, room - n, "%s%s %s", n ? "; " : "", formats[i].library,
+                                  formats[i].version());
+}
+
+/* The text after "LIBRARY " in a list of mx_image_decoders, and its length; NULL: it is not there. */
+static const char *version_in(const char *list, const char *library, size_t *length) {
+    size_t name = strlen(library);
+    while (*list) {
+        *length = strcspn(list, ";");
+        if (*length > name && !strncmp(list, library, name) && list[name] == ' ') {
+            *length -= name + 1;
+            return list + name + 1;
+        }
+        list += *length;
+        list += strspn(list, "; ");
+    }
+    return NULL;
+}
+
+bool mx_image_decoders_differ(const char *was, const char *now, char *text, size_t room) {
+    size_t n = 0, a, b;
+    *text = 0;
+    for (int i = 0; i < FORMATS && n < room; i++) {
+        const char *old = formats[i].version ? version_in(was, formats[i].library, &a) : NULL;
+        const char *new = old ? version_in(now, formats[i].library, &b) : NULL;
+        if (new && (a != b || memcmp(old, new, a)))
+            n += (size_t)snprintf(text + n, room - n, "%s%s %.*s, here %.*s", n ? "; " : "",
+                                  formats[i].library, (int)a, old, (int)b, new);
+    }
+    return n;
 }
 
 const mx_format *mx_format_find(const unsigned char *b, size_t n, mx_error *e) {

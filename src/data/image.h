@@ -37,6 +37,13 @@ bool mx_image_all_formats(void); /* is no format missing? */
 /* "JPEG, PNG": formats in this build (there) or missing from it (not there), cut to the room. */
 void mx_image_format_names(char *text, size_t room, bool there);
 
+/* The libraries that decode, with the versions that are running: "libpng 1.6.37; libwebp 1.2.2". numbers: a set
+ * of bits 1 << mx_format_number (mx_dataset_formats). "" where none of them needs a library. */
+#define MX_DECODERS 400
+void mx_image_decoders(unsigned numbers, char *text, size_t room);
+/* Of libraries that both lists name: do versions differ? text: "libpng 1.6.37, here 1.6.40". */
+bool mx_image_decoders_differ(const char *was, const char *now, char *text, size_t room);
+
 /* Width and height from the header alone, for planning memory. */
 mx_status mx_image_probe(int *width, int *height, int *channels, const void *bytes, size_t size, mx_error *e);
 

@@ -14,6 +14,9 @@ typedef mx_status mx_decode_function(mx_image *im, int *colours, const unsigned 
 typedef mx_status mx_probe_function(int *width, int *height, int *channels, const unsigned char *bytes,
                                     size_t size, mx_error *e);
 
+/* The library's version, as the library itself reports it now. Static, or owned by the library. */
+typedef const char *mx_version_function(void);
+
 /* Encodes to *size bytes in memory, which the caller frees. im: 8-bit grey or RGB. quality: JPEG's 1..100. */
 typedef mx_status mx_encode_function(void **bytes, size_t *size, const mx_image *im, int quality,
                                      mx_error *e);
@@ -30,12 +33,15 @@ typedef struct {
     mx_decode_function *decode; /* this and all below: NULL if the library was missing at build time */
     mx_decode_part_function *decode_part; /* NULL: decodes only whole images */
     mx_probe_function *probe;
-    mx_encode_function *encode; /* NULL: never written */
+    mx_encode_function *encode;   /* NULL: never written */
+    mx_version_function *version; /* NULL: without a library */
 } mx_format;
 
 /* The format by the file's first bytes, even if this build lacks it. NULL: unknown. */
 const mx_format *mx_format_told(const unsigned char *bytes, size_t size);
-/* The same, but only formats that this build has; else NULL and an error. */
+/* Its row in the table, from 1; 0: none. Index caches hold it: new formats go to the end of the table. */
+int mx_format_number(const unsigned char *bytes, size_t size);
+/* As mx_format_told, but only formats that this build has; else NULL and an error. */
 const mx_format *mx_format_find(const unsigned char *bytes, size_t size, mx_error *e);
 
 bool mx_is_jpeg(const unsigned char *b, size_t n);
@@ -55,6 +61,7 @@ mx_probe_function mx_probe_jpeg, mx_probe_png, mx_probe_webp, mx_probe_tiff, mx_
 int mx_depth_npy(const unsigned char *bytes, size_t size);
 int mx_depth_pnm(const unsigned char *bytes, size_t size);
 mx_encode_function mx_encode_jpeg, mx_encode_png;
+mx_version_function mx_version_jpeg, mx_version_png, mx_version_webp, mx_version_tiff, mx_version_gif;
 
 size_t mx_pixel_size(mx_pixel type); /* bytes of a sample */
 float mx_half(uint16_t bits);        /* a 16-bit float as f32 */

@@ -198,7 +198,8 @@ static bool path_good(const char *path, bool folder) {
 }
 
 static bool entry_good(const mx_index *x, const mx_entry *f) {
-    if (f->size < 0 || f->zero || f->label < -1 || f->label >= x->classes || f->name >= x->names_size)
+    if (f->size < 0 || f->zero || f->format >= 32 || f->label < -1 || f->label >= x->classes ||
+        f->name >= x->names_size)
         return false;
     if (f->holder) { /* inside a file, which had that size when it was looked at */
         if (f->holder > x->folders || f->offset < 0) return false;
@@ -314,7 +315,8 @@ bool mx_index_save(const mx_index *x, int64_t written, const char *path, const c
     if (fd < 0) goto done;
     size_t put = 0;
     for (ssize_t n; put < size && (n = write(fd, bytes + put, size - put)) > 0;) put += (size_t)n;
-    good = !close(fd) && put == size && !rename(temporary, path); /* no fsync: a torn cache fails its checksum */
+    good =
+        !close(fd) && put == size && !rename(temporary, path); /* no fsync: a torn cache fails its checksum */
     if (!good) unlink(temporary);
 done:
     free(temporary), free(bytes);

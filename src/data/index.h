@@ -22,7 +22,8 @@ typedef struct {
     uint16_t depth;  /* bytes per sample after decoding */
     uint32_t holder; /* 0: the sample has its own file; else its bytes are in the file folder[holder - 1] */
     int32_t label;   /* -1: none */
-    uint32_t zero;
+    uint16_t format; /* mx_format_number; 0: none, or a cache of an older version */
+    uint16_t zero;
 } mx_entry;
 
 /* What must be unchanged for the list to be valid: a folder that was listed, or a file that was read for the

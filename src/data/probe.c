@@ -76,6 +76,7 @@ static bool try_header(probe *p, int fd, char *buffer, size_t want, mx_entry *f)
     int width, height, channels;
     mx_error ignored = {0}; /* not NULL: the decoders look at it */
     if (have < want) return false;
+    f->format = (uint16_t)mx_format_number((const unsigned char *)buffer, have);
     if (mx_image_probe(&width, &height, &channels, buffer, have, &ignored)) {
         if (ignored.status == MX_ERR_MEMORY) give_up(p, f - p->x->file, ENOMEM);
         return false;
@@ -130,7 +131,7 @@ static void probe_file(void *user, int64_t i, int thread) {
     const mx_entry *was = p->old ? mx_index_find(p->old, path) : NULL;
     if (was && was->width && was->size == f->size && was->mtime == f->mtime) {
         f->width = was->width, f->height = was->height;
-        f->channels = was->channels, f->depth = was->depth;
+        f->channels = was->channels, f->depth = was->depth, f->format = was->format;
     } else
         read_header(p, path, f);
 }

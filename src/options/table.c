@@ -63,7 +63,8 @@ static const mx_option_row table[] = {
      "the same images are now in another place"},
     {"other-machine", NULL, MX_VALUE_SWITCH, 0, 0, RUNS, AT(other_machine), 0, 0, "false",
      "with --resume: continue although the processor (or MIXMAE_ISA) has a different instruction set from "
-     "the run's so far. The final model's bytes then differ from those of an uninterrupted run"},
+     "the run's so far, or other versions of libraries decode its images. The final model's bytes then differ "
+     "from those of an uninterrupted run"},
     {"init", "FILE", MX_VALUE_TEXT, 0, 1, MX_CMD_PRETRAIN, AT(init), 0, 0, NULL,
      "start from this checkpoint's weights"},
     {"init", "FILE", MX_VALUE_TEXT, 0, 1, TUNE | MX_CMD_PLAN, AT(init), 0, 0, NULL,

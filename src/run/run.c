@@ -24,7 +24,6 @@ static mx_status fill_state(mx_training *p, mx_error *e) {
     if (!p->resumed) {
         mx_params_init(&m->params, p->settings.seed);
         p->state = (mx_run_state){.fingerprint = mx_dataset_fingerprint(p->data), .best = -1};
-        if (p->held) p->state.held_fingerprint = mx_dataset_fingerprint(p->held);
         if (!p->task->weights(p, e)) mx_average_start(&p->trainer);
         return e->status;
     }
@@ -47,10 +46,38 @@ static mx_status check_set(mx_training *p, mx_error *e) {
     return mx_fail_way(e, "--other-machine goes on all the same");
 }
 
+static void decoders_now(const mx_training *p, char text[MX_DECODERS]) {
+    mx_image_decoders(mx_dataset_formats(p->data) | (p->held ? mx_dataset_formats(p->held) : 0), text,
+                      MX_DECODERS);
+}
+
+/* Are the images decoded to the pixels that they had where the run began? */
+static mx_status check_decoders(mx_training *p, mx_error *e) {
+    char now[MX_DECODERS];
+    decoders_now(p, now);
+    if (p->state.finished ||
+        !mx_image_decoders_differ(p->state.decoders, now, p->decodes, sizeof p->decodes) ||
+        p->o.other_machine)
+        return MX_OK;
+    mx_fail(e, MX_ERR_UNSUPPORTED,
+            "%s was computed from images decoded by %s: pixels may differ, and the run would end in other "
+            "bytes than without a stop",
+            p->paths.state, p->decodes);
+    return mx_fail_way(e, "--other-machine goes on all the same");
+}
+
+/* What the state says of where it was computed. */
+static void note_machine(mx_training *p) {
+    const mx_compute how = mx_settings_compute(&p->settings);
+    snprintf(p->state.instruction_set, sizeof p->state.instruction_set, "%s", mx_compute_bytes(&how));
+    decoders_now(p, p->state.decoders);
+    mx_same_data_note(p);
+}
+
 /* Call before allocating anything by the size of the data, which may differ. */
 static mx_status check_same(mx_training *p, mx_error *e) {
     if (!p->resumed || mx_state_counters(&p->state, p->paths.state, e)) return e->status;
-    mx_status status = check_set(p, e) ? e->status : mx_same_data_check(p, e);
+    mx_status status = check_set(p, e) || check_decoders(p, e) ? e->status : mx_same_data_check(p, e);
     mx_same_data_drop(p, !status);
     return status;
 }
@@ -172,8 +199,7 @@ static mx_status load_everything(mx_training *p, mx_error *e) {
         return e->status;
     mx_trainer_upload(&p->trainer);
     p->trainer.settings = p->settings;
-    const mx_compute how = mx_settings_compute(&p->settings);
-    snprintf(p->state.instruction_set, sizeof p->state.instruction_set, "%s", mx_compute_bytes(&how));
+    note_machine(p);
     return MX_OK;
 }
 
@@ -206,9 +232,14 @@ done:
     return e->status;
 }
 
-/* Reports the change that --other-machine allowed, unless a new --dtype has already been reported. */
-static void tell_set(mx_training *p) {
-    char line[200];
+/* Reports the changes that --other-machine allowed, unless a new --dtype has already been reported. */
+static void tell_machine(mx_training *p) {
+    char line[600];
+    if (*p->decodes) {
+        snprintf(line, sizeof line,
+                 "from here on images are decoded by other versions, as --other-machine says: %s", p->decodes);
+        mx_observe_event(p, p->state.step, line);
+    }
     if (!*p->was_set || p->paths.retyped) return;
     snprintf(line, sizeof line, "from here on with instruction set %s, as --other-machine says: it was %s",
              p->state.instruction_set, p->was_set);
@@ -258,7 +289,7 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
     }
     describe(p);
     if (mx_observe_begin(p, e) || keep_dtype(p, e)) goto done;
-    tell_set(p);
+    tell_machine(p);
     mx_status status = mx_held_out_check(p, e);
     p->started = p->last_saved = p->last_logged = mx_clock_now();
     if (!status) status = mx_training_loop(p, e);

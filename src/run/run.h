@@ -38,6 +38,7 @@ struct mx_training {
     mx_run_state state;
     bool resumed;
     char was_set[24];  /* a resumed run's instruction set, if it now continues on another; else "" */
+    char decodes[400]; /* libraries that now decode a resumed run's images in other versions; else "" */
     bool untold;       /* log or pictures lack results of the failed step */
     mx_error unlogged; /* why an event is not in log.jsonl */
     mx_model source;   /* the model of --init, until its weights are copied */

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "io/file.h"
@@ -40,6 +41,11 @@ static void describe(const mx_training *p, char *text, size_t room) {
     free(kept);
 }
 
+void mx_same_data_note(mx_training *p) {
+    p->state.held_fingerprint = p->held ? mx_dataset_fingerprint(p->held) : 0;
+    snprintf(p->state.held_out, sizeof p->state.held_out, "%s", p->held ? "some" : "none");
+}
+
 mx_status mx_same_data_check(const mx_training *p, mx_error *e) {
     uint64_t now = mx_dataset_fingerprint(p->data), held = p->held ? mx_dataset_fingerprint(p->held) : 0;
     char what[600];
@@ -51,6 +57,11 @@ mx_status mx_same_data_check(const mx_training *p, mx_error *e) {
                                       : "has changed since the run was started",
                        what[0] ? what : "files were added, removed or resized");
     }
+    if (p->held && !strcmp(p->state.held_out, "none"))
+        return mx_fail(e, MX_ERR_DATA,
+                       "%s: %lld held-out images, where the run was started without any; the run cannot be "
+                       "continued as if it had never stopped: take them away, or start another run",
+                       mx_dataset_root(p->held), (long long)mx_dataset_count(p->held));
     if (p->state.held_fingerprint && p->state.held_fingerprint != held)
         return mx_fail(e, MX_ERR_DATA,
                        "%s: its held-out images are not those that the run was started with (names or sizes "

@@ -8,6 +8,8 @@
 void mx_same_data_keep(const mx_training *p);
 /* Call after reading the state. An error names the difference. */
 mx_status mx_same_data_check(const mx_training *p, mx_error *e);
+/* Records in the state which held-out images there are, or that there are none. */
+void mx_same_data_note(mx_training *p);
 /* Call last: removes the old list, or restores it if the data set differs. */
 void mx_same_data_drop(const mx_training *p, bool same);
 

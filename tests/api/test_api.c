@@ -447,6 +447,53 @@ static void trains_and_goes_on(void **state) {
     free(images);
 }
 
+/* The state at `to` as another instruction set would have written it; NULL: as an older version. */
+static void rewrite_set(const char *to, const char *from, const char *set) {
+    mx_st *st;
+    mx_error e = {0};
+    mx_st_pair meta[40];
+    int metas = 0;
+    if (mx_st_open(&st, from, &e)) fail_msg("%s", e.text);
+    for (int i = 0; i < mx_st_meta_count(st); i++) {
+        mx_st_meta_at(st, i, &meta[metas].key, &meta[metas].value);
+        bool ours = !strcmp(meta[metas].key, "instruction_set");
+        if (ours && set) meta[metas].value = set;
+        if (strncmp(meta[metas].key, "crc32c_", 7) && strcmp(meta[metas].key, "format") && (!ours || set))
+            metas++;
+    }
+    if (mx_st_write(to, mx_st_at(st, 0), mx_st_count(st), meta, metas, &e)) fail_msg("%s", e.text);
+    mx_st_close(st);
+}
+
+static void another_instruction_set(void **state) {
+    (void)state;
+    char kept[128], other[128], old[128];
+    char *flags[] = {"--init", without_head, "--batch-size", "2", "--threads", "1", "--other-machine"};
+    snprintf(kept, sizeof kept, "%s/set.safetensors", folder);
+    snprintf(other, sizeof other, "%s/other.safetensors", folder);
+    snprintf(old, sizeof old, "%s/old.safetensors", folder);
+    float *images = malloc(2 * 3 * 48 * 48 * sizeof *images);
+    for (int i = 0; i < 2 * 3 * 48 * 48; i++) images[i] = (float)(i % 17) / 17;
+    mixmae_trainer *t = make_trainer(6, flags), *u = make_trainer(6, flags), *v = make_trainer(7, flags);
+    step(t, images);
+    assert_int_equal(mixmae_trainer_save_state(t, kept, text, sizeof text), MIXMAE_OK);
+    rewrite_set(other, kept, "elsewhere");
+    rewrite_set(old, kept, NULL);
+    assert_int_equal(mixmae_trainer_load_state(u, other, text, sizeof text), MIXMAE_ERR_UNSUPPORTED);
+    if (!strstr(text, "instruction set elsewhere, this") || !strstr(text, "--other-machine"))
+        fail_msg("%s", text);
+    assert_int_equal(step(u, images).step, 1); /* as it was made */
+    assert_int_equal(mixmae_trainer_load_state(u, old, text, sizeof text), MIXMAE_OK);
+    assert_int_equal(mixmae_trainer_load_state(v, other, text, sizeof text), MIXMAE_OK);
+    mixmae_step x = step(t, images), y = step(u, images), z = step(v, images);
+    assert_true(x.step == 2 && x.loss == y.loss && x.loss == z.loss && z.step == 2);
+    /* from there on it is this machine's */
+    assert_int_equal(mixmae_trainer_save_state(v, other, text, sizeof text), MIXMAE_OK);
+    assert_int_equal(mixmae_trainer_load_state(u, other, text, sizeof text), MIXMAE_OK);
+    mixmae_trainer_free(t), mixmae_trainer_free(u), mixmae_trainer_free(v);
+    free(images);
+}
+
 static void refuse(mixmae_status want, const char *word, const char *command, int64_t steps, int argc,
                    char **argv) {
     mixmae_trainer *t = (mixmae_trainer *)text;
@@ -490,6 +537,7 @@ int main(void) {
                                        cmocka_unit_test(preprocesses_by_the_models_statistics),
                                        cmocka_unit_test(threads_share_handles),
                                        cmocka_unit_test(trains_and_goes_on),
+                                       cmocka_unit_test(another_instruction_set),
                                        cmocka_unit_test(trainer_says_what_is_wrong)};
     char about[512];
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);

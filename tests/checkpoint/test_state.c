@@ -15,8 +15,13 @@
 
 static const mx_pixels pixels = {.mean = {0.4f, 0.5f, 0.6f}, .std = {0.2f, 0.25f, 0.3f}};
 static mx_model model;
-static mx_run_state counters = {
-    .step = 7, .updates = 6, .best = -1, .fingerprint = 99, .instruction_set = "generic"};
+static mx_run_state counters = {.step = 7,
+                                .updates = 6,
+                                .best = -1,
+                                .fingerprint = 99,
+                                .instruction_set = "generic",
+                                .decoders = "libpng 1.2.3; libjpeg 8 (a), header 4",
+                                .held_out = "none"};
 
 static int set_up(void **state) {
     const mx_model_config c = {.name = "small",
@@ -100,17 +105,22 @@ static void older_state_loads(void **state) {
     for (int i = 0; i < mx_st_meta_count(st); i++) {
         mx_st_meta_at(st, i, &meta[metas].key, &meta[metas].value);
         if (strncmp(meta[metas].key, "crc32c_", 7) && strcmp(meta[metas].key, "format") &&
-            strcmp(meta[metas].key, "instruction_set"))
+            strcmp(meta[metas].key, "instruction_set") && strcmp(meta[metas].key, "decoders") &&
+            strcmp(meta[metas].key, "held_out"))
             metas++;
     }
-    assert_int_equal(metas + 4, mx_st_meta_count(st));
+    assert_int_equal(metas + 6, mx_st_meta_count(st));
     if (mx_st_write(at("old"), mx_st_at(st, 0), mx_st_count(st), meta, metas, &e)) fail_msg("%s", e.text);
     mx_st_close(st);
     if (read_state("old", &e) || mx_state_counters(&s, at("old"), &e)) fail_msg("%s", e.text);
     assert_int_equal(s.step, 7);
     assert_string_equal(s.instruction_set, "");
+    assert_string_equal(s.decoders, "");
+    assert_string_equal(s.held_out, "");
     if (mx_state_counters(&s, at("s"), &e)) fail_msg("%s", e.text);
     assert_string_equal(s.instruction_set, "generic");
+    assert_string_equal(s.decoders, counters.decoders);
+    assert_string_equal(s.held_out, "none");
 }
 
 /* ---- memory that runs out --------------------------------------------------------------------------------

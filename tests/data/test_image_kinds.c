@@ -509,9 +509,30 @@ static void exif(void **state) {
         }
 }
 
+static void decoders_are_named(void **state) {
+    (void)state;
+    static const char *const library[] = {"libjpeg", "libpng", "libwebp", "libtiff", "giflib"};
+    char all[MX_DECODERS], text[200];
+    mx_image_decoders(~0u, all, sizeof all);
+    for (int i = 0; i < 5; i++) {
+        const char *at = strstr(all, library[i]);
+        if (!at || at[strlen(library[i])] != ' ' || !strchr("0123456789", at[strlen(library[i]) + 1]))
+            fail_msg("%s without a version in: %s", library[i], all);
+    }
+    assert_true(strlen(all) + 1 < sizeof all);
+    mx_image_decoders(0, text, sizeof text);
+    assert_string_equal(text, "");
+    assert_false(mx_image_decoders_differ(all, all, text, sizeof text));
+    assert_false(mx_image_decoders_differ("", all, text, sizeof text)); /* an older state */
+    assert_false(mx_image_decoders_differ("libpng 1; giflib 2", "libwebp 1; giflib 2", text, sizeof text));
+    assert_true(mx_image_decoders_differ("libpng 1; giflib 2", "libpng 1; giflib 23", text, sizeof text));
+    assert_string_equal(text, "giflib 2, here 23");
+}
+
 int main(void) {
     noise = mx_rng_make(3, MX_RNG_TEST, 0, 0);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decoders_are_named),
         cmocka_unit_test(tiff_packed),
         cmocka_unit_test(tiff_numbers),
         cmocka_unit_test(tiff_orientations),

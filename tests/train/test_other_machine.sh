@@ -62,6 +62,20 @@ for task in pretrain finetune; do
     expect 0 finished "$mixmae" $task --resume legs
 done
 
+# ---- held-out images that appear between two legs
+mv moved/val val
+for task in pretrain finetune; do
+    rm -rf legs
+    list=$task[@]
+    stop legs "$mixmae" "${!list}" --data moved --output legs
+    cp -r val moved/val
+    cp legs/state.safetensors before
+    expect 4 "moved/val: [0-9]+ held-out images, where the run was started without any" "$mixmae" $task --resume legs
+    same before legs/state.safetensors
+    rm -r moved/val
+    expect 0 finished "$mixmae" $task --resume legs
+done
+
 [ -n "$cpu" ] && [ "$cpu" != generic ] || {
     echo "without another instruction set: this machine runs ${cpu:-none}"
     exit $failed
