@@ -69,7 +69,8 @@ static int on_warning(TIFF *t, void *user, const char *module, const char *forma
     return 1;
 }
 
-/* Running out of memory is not damage. libtiff shows the difference only in its messages. */
+/* Running out of memory is not damage. libtiff shows the difference only in its messages, which begin with the name
+ * given to TIFFClientOpenExt. */
 static mx_status judge(const mx_tiff_memory *f, const mx_error *why, mx_error *e) {
     if (!why->status) return MX_OK;
     if (f->memory && !f->limit) return mx_fail(e, MX_ERR_MEMORY, "out of memory: %s", why->text);
@@ -84,7 +85,7 @@ static TIFF *open_memory(mx_tiff_memory *f, mx_error *e) {
         TIFFOpenOptionsSetErrorHandlerExtR(o, on_error, f);
         TIFFOpenOptionsSetWarningHandlerExtR(o, on_warning, f);
         TIFFOpenOptionsSetMaxSingleMemAlloc(o, MX_TIFF_ALLOCATION(f->size));
-        t = TIFFClientOpenExt("memory", "rm", f, read_some, write_none, seek_to, close_none, size_of, NULL,
+        t = TIFFClientOpenExt("TIFF", "rm", f, read_some, write_none, seek_to, close_none, size_of, NULL,
                               NULL, o);
         TIFFOpenOptionsFree(o);
     }

@@ -155,13 +155,16 @@ static bool survives(const uint8_t *bytes, size_t size) {
         mx_error e = {0};
         mx_status st = mx_image_decode(&im, bytes, size, channels, &e);
         assert_true((st == MX_OK) == (im.pixels != NULL));
+        if (st == MX_ERR_MEMORY) fail_msg("damage taken for want of memory: %s", e.text); /* which ends a run */
         assert_true((st == MX_OK) == (*e.text == 0));
         for (size_t i = 0; !st && i < bytes_of(&im); i++) sum += ((uint8_t *)im.pixels)[i];
         good |= !st;
         mx_image_free(&im);
     }
     int w, h, c;
-    mx_image_probe(&w, &h, &c, bytes, size, NULL);
+    mx_error e = {0};
+    if (mx_image_probe(&w, &h, &c, bytes, size, &e) == MX_ERR_MEMORY)
+        fail_msg("damage taken for want of memory: %s", e.text);
     return good;
 }
 
