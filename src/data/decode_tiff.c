@@ -50,6 +50,7 @@ static int on_error(TIFF *t, void *user, const char *module, const char *format,
     (void)t, (void)module;
     vsnprintf(f->text, sizeof f->text, format, ap);
     if (strstr(f->text, "beyond the")) f->limit = true;
+    if (strstr(f->text, "(0 elements")) return 1; /* an empty directory, of which libtiff says the same */
     if (strstr(f->text, "emory") || strstr(f->text, "No space") || strstr(f->text, "allocate"))
         f->memory = true;
     return 1;
