@@ -139,11 +139,11 @@ static void add_pages(mx_blobs *s, int pages) {
     add_made(s, f);
 }
 
+/* LERC's are files: what its encoder writes holds bytes that it never set, which Valgrind would follow. */
 void mx_seeds_tiff(mx_blobs *s) {
     static const uint16_t codec[] = {COMPRESSION_NONE,    COMPRESSION_LZW,      COMPRESSION_ADOBE_DEFLATE,
                                      COMPRESSION_DEFLATE, COMPRESSION_PACKBITS, COMPRESSION_JPEG,
-                                     COMPRESSION_LZMA,    COMPRESSION_ZSTD,     COMPRESSION_WEBP,
-                                     COMPRESSION_LERC};
+                                     COMPRESSION_LZMA,    COMPRESSION_ZSTD,     COMPRESSION_WEBP};
     static const char *const mode[] = {"w", "wb", "w8"};
     TIFFSetWarningHandler(NULL);
     mx_seed_folder(s, "fuzz_image", ".tif");
