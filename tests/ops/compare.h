@@ -2,7 +2,7 @@
  *
  * Each op runs with 1, 2, 3, 8 and 16 threads on one instruction set a process (MIXMAE_ISA, see with_isa.c; without it
  * the machine's best): bytes must be equal. Outputs lie between canaries, off any alignment; scratch memory is poisoned
- * with NaN, so a sum that starts from it shows. Limits are relative to the largest element of the reference's output. */
+ * with NaN, so a sum that starts from it shows. Each case also runs on infinite, NaN, huge and denormal numbers. Limits are relative to the largest element of the reference's output. */
 #ifndef MX_TESTS_OPS_COMPARE_H
 #define MX_TESTS_OPS_COMPARE_H
 
@@ -103,10 +103,48 @@ static void compare(const op_case *k, const outputs *want, const outputs *got, d
     }
 }
 
+/* What the numbers of a damaged or diverged model may be. */
+static const float hostile_values[] = {INFINITY, -INFINITY, NAN, 3e38f, -3e38f, 1e-40f, -1e-45f, 0};
+enum { HUGE_VALUE = 3, HOSTILE_VALUES = (int)(sizeof hostile_values / sizeof *hostile_values) };
+
+/* Makes a third of t's elements hostile: value number `which`, or, for HOSTILE_VALUES, each in turn. */
+static void make_hostile(mx_tensor t, int which) {
+    for (int64_t i = 0; i < mx_count(t); i++) {
+        if ((i * 7 + i / 5) % 3) continue;
+        const float x = hostile_values[which < HOSTILE_VALUES ? which : i / 3 % HOSTILE_VALUES];
+        uint32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        if (t.type == MX_F64) ((double *)t.data)[i] = (double)x;
+        if (t.type == MX_F32) ((float *)t.data)[i] = x;
+        if (t.type == MX_BF16) ((uint16_t *)t.data)[i] = (uint16_t)(bits >> 16);
+    }
+}
+
+/* The op on such numbers, in ref and cpu. Any result will do, but nothing is written beside the outputs, and the
+ * sanitizers of this build see nothing. */
+static void check_hostile(const op_case *k) {
+    for (int turn = 0; turn < 2; turn++) {
+        const int which = turn ? HUGE_VALUE : HOSTILE_VALUES;
+        op_case h = *k;
+        outputs o;
+        for (int i = 0; i < k->count; i++) {
+            if (!k->t[i].data) continue;
+            h.t[i].data = malloc(mx_bytes(k->t[i]) + 1);
+            memcpy(h.t[i].data, k->t[i].data, mx_bytes(k->t[i]));
+            make_hostile(h.t[i], which);
+        }
+        run(&h, mx_backend_find("ref"), 1, &o), release(&h, &o);
+        run(&h, mx_backend_find("cpu"), 3, &o), release(&h, &o);
+        for (int i = 0; i < k->count; i++)
+            if (k->t[i].data) free(h.t[i].data);
+    }
+}
+
 static void check(const op_case *k, double limit, double half_limit) {
     static const int threads[] = {2, 3, 8, 16};
     const mx_backend *backend = mx_backend_find("cpu");
     outputs want, one, many;
+    check_hostile(k);
     run(k, mx_backend_find("ref"), 1, &want);
     run(k, backend, 1, &one);
     compare(k, &want, &one, limit, half_limit);
