@@ -78,7 +78,7 @@ static void attach(void *state, mx_ctx *c) {
     mx_attach(c, &x->held_loss, sizeof x->held_loss);
 }
 
-/* A random half of the mask units. */
+/* A random share of the mask units: mask_ratio (half of them by default) and, with mask_range, a random bit more. */
 static void draw(void *state, mx_ctx *c, float *images, const int32_t *labels) {
     (void)images, (void)labels;
     mixmae *x = state;

@@ -114,7 +114,8 @@ static mx_tensor alloc1(mx_ctx *c, int64_t n) { return mx_alloc(c, MX_F32, 1, &n
 /* The convolution's weight as a linear one: [C, Ch*p*p]. */
 static mx_tensor flat2(mx_tensor w) { return mx_reshape(w, w.dim[0], mx_count(w) / w.dim[0], 0, 0, 0); }
 
-/* x [B,L0,C] = LN(conv(images)) mixed by index, + position */
+/* Patch embedding: x [B,L0,C] = LN(conv(mix of the images)) + position. mx_patch_rows cuts each patch from the image or
+ * its partner, as lay->group says, so the images are mixed before the convolution; patches do not overlap. */
 static mx_tensor embed_forward(mx_ctx *c, const swin *en, mx_tensor images, const mx_layout *lay,
                                swin_saved *s, bool infer) {
     const mx_model_config *m = en->config;
