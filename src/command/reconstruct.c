@@ -1,4 +1,4 @@
-/* `mixmae reconstruct`: pictures of what a checkpoint rebuilds of images that are named, see train/reconstruct.h. */
+/* `mixmae reconstruct`: pictures of what a checkpoint rebuilds of images that are named, see objective/mixmae_view.h. */
 #include <stdlib.h>
 #include <string.h>
 

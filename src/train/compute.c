@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 static mx_status no_bf16_here(const mx_backend *b, mx_error *e) {
     const char *isa = mx_backend_isa(b);
     if (mx_backend_check(b, e)) return e->status; /* MIXMAE_ISA is to blame */

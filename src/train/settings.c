@@ -57,7 +57,7 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finet
     s->recipe_warmup = o->warmup_epochs < 0 ? warmup : -1;
     warmup = o->warmup_epochs < 0 ? mx_warmup_bound(warmup, s->epochs) : o->warmup_epochs;
     if (o->blr >= 0) blr = o->blr;
-    double lr = o->lr >= 0 ? o->lr : blr * s->batch * s->accum / 256; /* schedule.md 1 */
+    double lr = o->lr >= 0 ? o->lr : blr * s->batch * s->accum / 256; /* docs/TRAINING.md */
     s->schedule = (mx_schedule){lr, o->min_lr > 0 ? o->min_lr : 0, warmup, s->epochs};
     s->weight_decay = o->weight_decay, s->beta1 = o->betas[0], s->beta2 = o->betas[1];
     s->clip_grad = o->clip_grad > 0 ? o->clip_grad : 0, s->ema = o->ema > 0 ? o->ema : 0;
@@ -178,13 +178,13 @@ mx_compute mx_settings_compute(const mx_settings *s) {
 }
 
 mx_adamw_config mx_settings_adamw(const mx_settings *s) {
-    int layers = 0; /* blocks of the encoder in all (schedule.md 4) */
+    int layers = 0; /* blocks of the encoder in all (docs/TRAINING.md) */
     for (int k = 0; k < s->model.stages; k++) layers += s->model.depths[k];
     return (mx_adamw_config){.weight_decay = s->weight_decay,
                              .beta1 = s->beta1,
                              .beta2 = s->beta2,
                              .eps = 1e-8,
-                             .layer_decay = s->task.layer_decay ? s->task.layer_decay : 1,
+                             .layer_decay = s->objective->pretrains ? 1 : s->task.layer_decay,
                              .layers = layers,
                              .clip_grad = s->clip_grad};
 }

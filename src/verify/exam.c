@@ -1,4 +1,4 @@
-/* Loading a golden model and comparing gradients and updated weights, see verify_model.h. */
+/* Loading a golden model and comparing gradients and updated weights, see exam.h. */
 #include "verify/exam.h"
 
 #include <math.h>

@@ -51,7 +51,7 @@ void mx_card_add(mx_report_card *card, const char *name, double error, mx_check_
 /* The f32 content of a golden tensor (free it) or NULL and card->error. count may be NULL. */
 float *mx_card_read(mx_report_card *card, const char *name, int64_t *count);
 
-/* verify_pretrain.c, verify_classify.c */
+/* pretrain.c, classify.c */
 void mx_verify_pretrain(mx_report_card *card, const mx_compute *how);
 void mx_verify_classify(mx_report_card *card, const mx_compute *how);
 void mx_verify_interpolate(mx_report_card *card);
