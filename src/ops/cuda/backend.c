@@ -1,0 +1,19 @@
+/* The table of the CUDA backend. */
+#include "ops/cuda/cuda.h"
+
+static const mx_backend cuda = {
+    .name = MX_CUDA_NAME,
+    .isa = "",
+    .bf16 = true,
+    .product = mx_cuda_product,
+    .device_make = mx_cuda_make,
+    .device_free = mx_cuda_free,
+    .attach = mx_cuda_attach,
+    .detach = mx_cuda_detach,
+    .upload = mx_cuda_upload,
+    .download = mx_cuda_download,
+#define MX_OP(name, scratch, ...) MX_OP_ENTRY(mx_cuda_, name, scratch)
+#include "ops/op_list.h"
+};
+
+const mx_backend *mx_cuda_find(void) { return &cuda; }
