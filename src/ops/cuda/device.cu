@@ -51,7 +51,8 @@ void *mx_cuda_attach(void *own, size_t bytes, mx_error *e) {
     if (r == cudaSuccess) r = cudaMemsetAsync(memory, 0, bytes, d->stream);
     if (r == cudaSuccess) return memory;
     if (memory) cudaFree(memory);
-    mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu bytes on GPU %d: %s", bytes, d->number, cudaGetErrorString(r));
+    mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu bytes on GPU %d: %s", bytes, d->number,
+            cudaGetErrorString(r));
     return NULL;
 }
 
@@ -93,6 +94,7 @@ bool mx_cuda_check(mx_ctx *c, cudaError_t result, const char *call) {
 bool mx_cuda_lt_check(mx_ctx *c, cublasStatus_t result, const char *call) {
     if (result == CUBLAS_STATUS_SUCCESS) return true;
     if (mx_ok(c))
-        mx_fail(&c->error, MX_ERR_UNSUPPORTED, "GPU %d, cuBLASLt, %s: status %d", c->number, call, (int)result);
+        mx_fail(&c->error, MX_ERR_UNSUPPORTED, "GPU %d, cuBLASLt, %s: status %d", c->number, call,
+                (int)result);
     return false;
 }

@@ -3,6 +3,8 @@
 #define MX_OPS_CUDA_NUMBER_CUH
 
 #include <cuda_bf16.h>
+#include <stdint.h>
+#include <string.h>
 
 typedef __nv_bfloat16 mx_bf16;
 

@@ -57,9 +57,10 @@ static void mx_cuda_launch(mx_ctx *c, const char *name, dim3 grid, unsigned thre
     how.stream = mx_cuda_of(c)->stream;
     MX_KERNEL_NAME(name);
     if (shared > 48 * 1024 &&
-        !mx_cuda_check(
-            c, cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
-            name))
+        !mx_cuda_check(c,
+                       cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                            (int)shared),
+                       name))
         return;
     mx_cuda_check(c, cudaLaunchKernelEx(&how, kernel, P(arguments)...), name);
 }
