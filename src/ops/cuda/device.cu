@@ -24,6 +24,7 @@ void *mx_cuda_make(int number, mx_error *e) {
     d->number = number;
     cudaError_t r = cudaSetDevice(number);
     if (r == cudaSuccess) r = cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking);
+    if (r == cudaSuccess) r = cudaMalloc((void **)&d->partials, MX_CUDA_PARTIALS * sizeof *d->partials);
     if (r != cudaSuccess)
         mx_fail(e, MX_ERR_UNSUPPORTED, "GPU %d does not open: %s", number, cudaGetErrorString(r));
     else if (cublasLtCreate(&d->lt) != CUBLAS_STATUS_SUCCESS)
@@ -39,6 +40,7 @@ void mx_cuda_free(void *own) {
     cudaSetDevice(d->number);
     mx_cuda_plans_free(d->plans);
     if (d->lt) cublasLtDestroy(d->lt);
+    if (d->partials) cudaFree(d->partials);
     if (d->stream) cudaStreamDestroy(d->stream);
     free(d);
 }

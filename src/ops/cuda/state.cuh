@@ -10,7 +10,8 @@ extern "C" {
 #include "ops/device.h"
 }
 
-#define MX_CUDA_WARP 32
+#define MX_CUDA_WARP     32
+#define MX_CUDA_PARTIALS 1024
 
 typedef struct mx_cuda_plans mx_cuda_plans; /* of products, products.cuh */
 
@@ -20,6 +21,7 @@ typedef struct {
     cudaStream_t stream;
     cublasLtHandle_t lt;
     mx_cuda_plans *plans;
+    double *partials; /* [MX_CUDA_PARTIALS] for ops without scratch memory, from one launch to the next */
 } mx_cuda;
 
 /* The device of c, made this thread's current one. */
