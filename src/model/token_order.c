@@ -127,7 +127,7 @@ static void place_stage(mx_token_order *m, int k) {
     for (int top = 0; top < lay->grid_h; top += lay->window_h)
         for (int left = 0; left < lay->grid_w; left += lay->window_w)
             for (int g = 0; g < (lay->group ? 2 : 1); g++) t = place_group(m, k, top, left, g, t);
-    ((int32_t *)lay->segment)[lay->segments] = t;
+    for (int s = lay->segments; s <= lay->max_segments; s++) ((int32_t *)lay->segment)[s] = t;
 }
 
 /* Patch merging takes the four tokens of a cell in the order (even row, even column), (odd, even), (even,

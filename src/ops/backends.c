@@ -13,6 +13,19 @@
 #else
 #define CPU(x) NULL
 #endif
+#if defined(MX_WITH_CUDA) || defined(MX_WITH_CUDA_HOST)
+#include "ops/cuda/cuda.h"
+#endif
+#ifdef MX_WITH_CUDA
+#define CUDA(x) x
+#else
+#define CUDA(x) NULL
+#endif
+#ifdef MX_WITH_CUDA_HOST
+#define CUDA_HOST(x) x
+#else
+#define CUDA_HOST(x) NULL
+#endif
 #ifdef MX_WITH_MOCK
 #include "ops/mock/mock.h"
 #define MOCK(x) x
@@ -30,8 +43,13 @@ typedef struct {
     bool hidden; /* for tests: never the default, and no text names it as a choice */
 } row;
 
-/* The default first. */
+/* In this order the default is looked for: the first that this build has and that finds a device here. */
 static const row rows[] = {
+    {.name = "cuda",
+     .needs = "-DMIXMAE_CUDA=ON",
+     .find = CUDA(mx_cuda_find),
+     .devices = CUDA(mx_cuda_devices),
+     .available = CUDA(mx_cuda_available)},
     {.name = "cpu", .needs = "-DMIXMAE_CPU=ON", .find = CPU(mx_cpu_find), .check = CPU(mx_cpu_check)},
     {.name = "ref", .find = mx_ref_find},
     {.name = "mock",
@@ -40,15 +58,23 @@ static const row rows[] = {
      .devices = MOCK(mx_mock_devices),
      .available = MOCK(mx_mock_available),
      .hidden = true},
+    {.name = "cuda-host",
+     .needs = "-DMIXMAE_CUDA=HOST",
+     .find = CUDA_HOST(mx_cuda_find),
+     .devices = CUDA_HOST(mx_cuda_devices),
+     .available = CUDA_HOST(mx_cuda_available),
+     .hidden = true},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
+
+static bool usable(const row *r) { return r->find && !r->hidden && (!r->devices || r->devices() > 0); }
 
 /* The row of a place, and its device number, -1 if invalid. NULL: no such backend. */
 static const row *find_row(const char *place, int *number) {
     for (int i = 0; i < ROWS; i++) {
         size_t n = strlen(rows[i].name);
         *number = 0;
-        if (!place && rows[i].find && !rows[i].hidden) return &rows[i];
+        if (!place && usable(&rows[i])) return &rows[i];
         if (!place || strncmp(place, rows[i].name, n) || (place[n] && place[n] != ':')) continue;
         if (place[n]) {
             size_t digits = strspn(place + n + 1, "0123456789") /* so a place fits 32 bytes */;
@@ -66,11 +92,11 @@ const mx_backend *mx_backend_find(const char *place) {
     return r && r->find ? r->find() : NULL;
 }
 
-/* "cpu, ref": the choices of this build. */
+/* "cpu, ref": the choices of this build on this machine. */
 static const char *choices(char *text, size_t size) {
     *text = 0;
     for (int i = 0; i < ROWS; i++)
-        if (rows[i].find && !rows[i].hidden)
+        if (usable(&rows[i]))
             snprintf(text + strlen(text), size - strlen(text), "%s%s", *text ? ", " : "", rows[i].name);
     return text;
 }
@@ -86,6 +112,10 @@ mx_status mx_backend_open(mx_ctx *c, const char *place, mx_error *e) {
                        "device %s is not part of this build, which has %s (it needs %s)", r->name,
                        choices(there, sizeof there), r->needs);
     int devices = r->devices ? r->devices() : 1;
+    if (!devices)
+        return mx_fail(e, MX_ERR_UNSUPPORTED,
+                       "device %s: this machine shows none; expected one of those that work here: %s", place,
+                       choices(there, sizeof there));
     if (c->number < 0 || c->number >= devices)
         return mx_fail(e, MX_ERR_UNSUPPORTED, "device %s: expected %s or %s:N with N from 0 to %d", place,
                        r->name, r->name, devices - 1);

@@ -13,7 +13,7 @@
  * they are the caller's. */
 static mx_layout layout_of(mx_ctx *c, const mx_layout *lay) {
     mx_layout l = *lay;
-    l.segment = mx_device_address(c, l.segment, sizeof *l.segment * (size_t)(l.segments + 1));
+    l.segment = mx_device_address(c, l.segment, sizeof *l.segment * (size_t)(l.max_segments + 1));
     l.raster = mx_device_address(c, l.raster, sizeof *l.raster * (size_t)l.tokens);
     l.group = mx_device_address(c, l.group, sizeof *l.group * (size_t)l.tokens);
     return l;

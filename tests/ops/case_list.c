@@ -2,6 +2,7 @@
 #include "cases.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #define F32_LIMIT  2e-6 /* of f32 sums whose operands are the same rounded numbers on both sides */
 #define SUMS_LIMIT 1e-5 /* of gradients that sum differences of rounded terms */
@@ -104,15 +105,18 @@ static const op_sizes attention_sizes = {"bhdmB", attention_at, 15, 1};
 static const void *layout_of(const op_row *row, int at) { return case_map(row, at); }
 
 OP(attention, mx_attention(c, t[0], t[1], t[2], t[3], more))
-/* f32: forward in the same run, so that out and lse are the backend's own. bf16: they come in as the reference's
- * forward left them, so that both sides read the same bytes. */
-static void op_attention_back(mx_ctx *c, const mx_tensor *t, const void *lay) {
-    const mx_backend *own = c->backend;
-    mx_tensor out = mx_alloc_like(c, t[2]), lse = mx_alloc_like(c, t[5]);
-    if (t[3].type == MX_BF16) c->backend = mx_backend_find("ref");
-    mx_attention(c, out, lse, t[3], t[4], lay);
-    c->backend = own;
-    mx_attention_back(c, t[0], mx_present(t[4]) ? t[1] : MX_ABSENT, t[2], out, lse, t[3], t[4], lay);
+OP(attention_back,
+   mx_attention_back(c, t[0], mx_present(t[4]) ? t[1] : MX_ABSENT, t[2], t[6], t[5], t[3], t[4], more))
+/* out and lse as the reference's forward leaves them, so that all backends read the same bytes */
+static void attend(mx_tensor *t, const int64_t *v, const void *lay) {
+    mx_ctx c = {.backend = mx_backend_find("ref"), .threads = 1};
+    mx_arena arena;
+    (void)v;
+    c.arena = &arena;
+    if (mx_arena_make(&arena, (size_t)1 << 20, &c.error)) abort();
+    mx_attention(&c, t[6], t[5], t[3], t[4], lay);
+    if (c.error.status) abort();
+    mx_arena_free(&arena);
 }
 BACK(attention, mx_attention_back(c, d[2], d[3], dy, t[0], t[1], t[2], t[3], more))
 
@@ -168,8 +172,8 @@ static const void *targets_of(const op_row *row, int at) {
 static const int64_t entropy_at[][8] = {{5, 1}, {4, 9}, {5, 10}, {5, 37}, {5, 118}, {5, 361}, {5, 1090}};
 static const op_sizes entropy_sizes = {"nk", entropy_at, 7, 0};
 
-static void targets_from_0(mx_tensor *t, const int64_t *v) { /* no loss that cancels */
-    (void)v;
+static void targets_from_0(mx_tensor *t, const int64_t *v, const void *more) { /* no loss that cancels */
+    (void)v, (void)more;
     for (int64_t i = 0; i < mx_count(t[3]); i++) mx_f32(t[3])[i] = (float)fabs((double)mx_f32(t[3])[i]);
 }
 
@@ -191,13 +195,18 @@ static const int64_t adamw_at[][8] = {{1, MX_UPDATE},     {9, MX_UPDATE},    {65
                                       {156865, MX_UPDATE}};
 static const op_sizes adamw_sizes = {"nu", adamw_at, 7, 0};
 
-static void start_sum(mx_tensor *t, const int64_t *v) { (void)v, *(double *)t[0].data = 0.25; }
+static void start_sum(mx_tensor *t, const int64_t *v, const void *more) {
+    (void)v, (void)more, *(double *)t[0].data = 0.25;
+}
 static void start_update(double *u, int64_t n) {
     u[MX_UPDATE_LR] = 2e-2, u[MX_UPDATE_COUNT] = 3, u[MX_UPDATE_SQUARE] = (double)n;
     u[MX_UPDATE_SCALE] = 0.5, u[MX_UPDATE_FINITE] = 1, u[MX_UPDATE_ROW] = (double)(n % 3);
 }
-static void prepare_update(mx_tensor *t, const int64_t *v) { start_update(t[0].data, v[0]); }
-static void prepare_adamw(mx_tensor *t, const int64_t *v) {
+static void prepare_update(mx_tensor *t, const int64_t *v, const void *more) {
+    (void)more, start_update(t[0].data, v[0]);
+}
+static void prepare_adamw(mx_tensor *t, const int64_t *v, const void *more) {
+    (void)more;
     start_update(t[4].data, v[0]);
     for (int64_t i = 0; i < v[0]; i++) mx_f32(t[2])[i] = (float)fabs((double)mx_f32(t[2])[i]) + 1e-3f;
 }
@@ -236,8 +245,8 @@ const op_row op_rows[] = {
      .half = {{"fffhffff", F32_LIMIT, 0}}},
     {ROW("attention", attention, 2, "blw bhl bl3hd*2 eh?", attention, 1e-6), GRADIENT("y.o+", attention), .more = layout_of,
      .half = {{"hfhf", F32_LIMIT, true}}},
-    {ROW("attention_back", attention_back, 2, "bl3hd eh blw bl3hd*2 eh? bhl", attention, 3e-6), .more = layout_of,
-     .half = {{"hfhhff", SUMS_LIMIT, true}}},
+    {ROW("attention_back", attention_back, 2, "bl3hd eh blw bl3hd*2 eh? bhl blw", attention, 3e-6), .more = layout_of,
+     .prepare = attend, .half = {{"hfhhffh", SUMS_LIMIT, true}}},
     {ROW("patch_rows", patch_rows, 1, "blr b3pq", patch, 0), .more = layout_of},
     {ROW("add_position", add_position, 1, "blw lw", token, 0), .more = layout_of},
     {ROW("unmix", unmix, 1, "slw blw w lw", unmix, 0), GRADIENT("yo+.", unmix), .more = layout_of},
@@ -259,3 +268,17 @@ const op_row op_rows[] = {
 };
 /* clang-format on */
 const int op_row_count = sizeof op_rows / sizeof *op_rows;
+
+void case_tables(const op_case *k, void (*visit)(const void *table, size_t bytes)) {
+    if (k->row->more == layout_of) {
+        const mx_layout *lay = k->more;
+        visit(lay->segment, sizeof *lay->segment * (size_t)(lay->max_segments + 1));
+        visit(lay->raster, sizeof *lay->raster * (size_t)lay->tokens);
+        visit(lay->group, sizeof *lay->group * (size_t)lay->tokens);
+    }
+    if (k->row->more == targets_of) {
+        const mx_targets *t = k->more;
+        visit(t->image, sizeof *t->image * 7), visit(t->patch, sizeof *t->patch * 7);
+    }
+    if (k->row->op == op_gather || k->row->op == op_scatter) visit(some_rows, sizeof some_rows);
+}

@@ -29,7 +29,7 @@ static const map_shape map_shapes[] = {
 /* 4x6 tokens in windows of 2x3, groups of 1+5, 6, 2+4 and 3+3 tokens, in an order of its own. */
 static const int32_t own_raster[24] = {0,  1,  2,  6,  7,  8,  9,  10, 11, 3,  4,  5,
                                        14, 12, 13, 18, 19, 20, 21, 23, 16, 22, 15, 17};
-static const int32_t own_segment[8] = {0, 1, 6, 12, 14, 18, 21, 24};
+static const int32_t own_segment[9] = {0, 1, 6, 12, 14, 18, 21, 24, 24};
 static const mx_layout own = {4, 6, 2, 3, 24, 7, 6, 8, own_segment, own_raster, NULL};
 
 typedef struct {
@@ -52,7 +52,8 @@ static void draw_map(map *m, const map_shape *s) {
                 if (at > first) m->segment[segments++] = first;
             }
         }
-    m->segment[segments] = at;
+    const int most = 2 * (s->h / s->wh) * (s->w / s->ww);
+    for (int i = segments; i <= most; i++) m->segment[i] = at;
     m->lay = (mx_layout){.grid_h = s->h,
                          .grid_w = s->w,
                          .window_h = s->wh,
@@ -60,7 +61,7 @@ static void draw_map(map *m, const map_shape *s) {
                          .tokens = s->h * s->w,
                          .segments = segments,
                          .max_segment = s->wh * s->ww,
-                         .max_segments = 2 * (s->h / s->wh) * (s->w / s->ww),
+                         .max_segments = most,
                          .segment = m->segment,
                          .raster = m->raster,
                          .group = s->share > 0 ? m->group : NULL};
@@ -140,8 +141,8 @@ void case_make(op_case *k, const op_row *row, int at, const char *types) {
         if (mx_present(k->t[k->count])) k->numbers += mx_count(k->t[k->count]);
         k->count++, word += length, word += *word == ' ';
     }
-    if (row->prepare) row->prepare(k->t, s->v[at]);
     k->more = row->more ? row->more(row, at) : NULL;
+    if (row->prepare) row->prepare(k->t, s->v[at], k->more);
 }
 
 void case_free(op_case *k) {

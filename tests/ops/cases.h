@@ -40,7 +40,8 @@ typedef struct op_row {
     double limit;              /* in f32, of the largest element; < 0: not run in f32 */
     half_types half[MAX_HALF]; /* types NULL: no more */
     const void *(*more)(const struct op_row *, int at); /* the op's last argument for sizes->v[at], or NULL */
-    void (*prepare)(mx_tensor *t, const int64_t *sizes); /* after the random numbers, or NULL */
+    void (*prepare)(mx_tensor *t, const int64_t *sizes,
+                    const void *more); /* after the random numbers, or NULL */
     /* Gradients. A letter a tensor: y the output that counts, Y the same for a loss (dy = 1), o an input whose
      * gradient is overwritten, + one that is added to, . neither. NULL: no gradient. */
     const char *roles;
@@ -63,6 +64,8 @@ extern const int op_row_count;
 /* The case of a row at sizes->v[at], its tensors full of random numbers, of `types` (NULL: f32). */
 void case_make(op_case *k, const op_row *row, int at, const char *types);
 void case_free(op_case *k);
+/* Calls visit(table, bytes) with each index table that the case's op reads: a device's op needs them there. */
+void case_tables(const op_case *k, void (*visit)(const void *table, size_t bytes));
 int64_t case_size(const op_row *row, int at, char letter);
 /* The layout of sizes->v[at]'s column m. Made once, kept. */
 const mx_layout *case_map(const op_row *row, int at);

@@ -122,7 +122,7 @@ static void make_hostile(mx_tensor t, int which) {
 
 /* The op on such numbers, in ref and cpu. Any result will do, but nothing is written beside the outputs, and the
  * sanitizers of this build see nothing. */
-static void check_hostile(const op_case *k) {
+static inline void check_hostile(const op_case *k) {
     for (int turn = 0; turn < 2; turn++) {
         const int which = turn ? HUGE_VALUE : HOSTILE_VALUES;
         op_case h = *k;
@@ -140,7 +140,7 @@ static void check_hostile(const op_case *k) {
     }
 }
 
-static void check(const op_case *k, double limit, double half_limit) {
+static inline void check(const op_case *k, double limit, double half_limit) {
     static const int threads[] = {2, 3, 8, 16};
     const mx_backend *backend = mx_backend_find("cpu");
     outputs want, one, many;
@@ -161,7 +161,7 @@ static void check(const op_case *k, double limit, double half_limit) {
 }
 
 /* Fails, with the reason on stderr, where MIXMAE_ISA names what this machine lacks. */
-static bool has_isa(void) {
+static inline bool has_isa(void) {
     mx_error e = {0};
     if (!mx_backend_check(mx_backend_find("cpu"), &e)) return true;
     fprintf(stderr, "%s\n", e.text);

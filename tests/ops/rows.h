@@ -12,7 +12,7 @@
 static int run_rows(const char *name, const struct CMUnitTest *other, size_t others, CMUnitTestFunction test,
                     bool (*takes)(const op_row *), CMFixtureFunction tear_down) {
     struct CMUnitTest tests[MAX_TESTS] = {{0}};
-    memcpy(tests, other, sizeof *other * others);
+    if (others) memcpy(tests, other, sizeof *other * others);
     for (int i = 0; i < op_row_count && others < MAX_TESTS; i++)
         if (takes(&op_rows[i]))
             tests[others++] = (struct CMUnitTest){
