@@ -17,7 +17,10 @@ struct mx_backend {
     bool bf16;        /* mx_backend_bf16 */
     const void *own;  /* private to the backend, e.g. cpu's table of kernels */
 
-    mx_product_function *product; /* a single product, for the matrix rate */
+    /* A single product, for the matrix rate: product on host memory, product_seconds on a device; the other is NULL.
+     * See product.h. */
+    mx_product_function *product;
+    double (*product_seconds)(mx_ctx *c, const mx_product *p, mx_dtype type);
 
     /* Device memory (device.h); all NULL for backends on host memory. device_make opens device `number` and
      * returns the backend's state for it (streams, library handles), which ops get from mx_device_own. NULL

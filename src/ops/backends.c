@@ -92,6 +92,12 @@ const mx_backend *mx_backend_find(const char *place) {
     return r && r->find ? r->find() : NULL;
 }
 
+const mx_backend *mx_backend_host(void) {
+    for (int i = 0; i < ROWS; i++)
+        if (usable(&rows[i]) && !rows[i].find()->device_make) return rows[i].find();
+    return NULL;
+}
+
 /* "cpu, ref": the choices of this build on this machine. */
 static const char *choices(char *text, size_t size) {
     *text = 0;

@@ -12,6 +12,8 @@
 const char *mx_backend_default(void);
 /* NULL when the backend does not exist or this build lacks it. Static lifetime. */
 const mx_backend *mx_backend_find(const char *place);
+/* The first backend that computes on host memory. */
+const mx_backend *mx_backend_host(void);
 /* Sets c->backend and c->number from a place. MX_ERR_UNSUPPORTED: this build or machine lacks it, or the
  * environment variable MIXMAE_ISA names an instruction set that this machine does not run. The message lists
  * the choices. */

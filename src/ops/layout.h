@@ -19,7 +19,7 @@ typedef struct {
     int max_segments;       /* most segments under any mask */
     const int32_t *segment; /* [max_segments + 1] first token of each segment; from entry `segments` on, L */
     const int32_t *raster;  /* [L] raster index (row * grid_w + column) of stored token t */
-    const uint8_t *group;   /* [L] mask value of stored token t (0: image b of the batch, 1: B-1-b), or NULL */
+    const uint8_t *group; /* [L] mask value of stored token t (0: image b of the batch, 1: B-1-b), or NULL */
 } mx_layout;
 
 #endif

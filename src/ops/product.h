@@ -1,4 +1,4 @@
-/* A bare matrix product, outside any context. The benchmark measures the machine's matrix rate with it. */
+/* A bare matrix product, which the benchmark measures the machine's matrix rate with. */
 #ifndef MX_OPS_PRODUCT_H
 #define MX_OPS_PRODUCT_H
 
@@ -6,7 +6,7 @@
 
 /* c [m,n] = op(a) op(b), c f32, row-major, tight. type: f32 or bf16, of those of a and b that are
  * activations.
- * blocks: computed by the default backend on `threads` threads (ref: plain loops, f32 only).
+ * blocks: computed by the first backend on host memory on `threads` threads (ref: plain loops, f32 only).
  * With trans_a (dW) both operands are activations; otherwise a is, and b is a weight, f32.
  * Not blocks: computed by oneDNN on at most `threads` of its own threads; both operands have `type`, weights too. The
  * first product of a shape takes milliseconds longer. Returns false if oneDNN is not installed or cannot
@@ -14,5 +14,7 @@
 typedef bool mx_product_function(const mx_product *p, mx_dtype type, float *c, const void *a, const void *b,
                                  int threads, bool blocks);
 mx_product_function mx_product_run;
+/* Seconds of one product on c's device, alone, of random numbers of its own; 0: c computes on host memory. */
+double mx_product_seconds(mx_ctx *c, const mx_product *p, mx_dtype type);
 
 #endif

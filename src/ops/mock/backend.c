@@ -44,7 +44,7 @@ static void copy_out(mx_ctx *c, void *to, const void *address, size_t bytes) {
 static mx_backend mock;
 
 static void fill_table(void) {
-    mock = *mx_backend_find(NULL);
+    mock = *mx_backend_host();
     mock.name = "mock";
     mock.device_make = device_make, mock.device_free = device_free;
     mock.attach = attach, mock.detach = detach;
