@@ -34,6 +34,13 @@ struct mx_backend {
      * the context's error. */
     void (*upload)(mx_ctx *c, void *address, const void *from, size_t bytes);
     void (*download)(mx_ctx *c, void *to, const void *address, size_t bytes);
+    /* Recording (replay.h); all NULL for a device that cannot. From record_begin (false: failed) to record_end (NULL:
+     * failed) ops and uploads are recorded, not run; `uploaded` bytes of uploads are to come, each rounded up to
+     * MX_ALIGN. Failures set the context's error. */
+    bool (*record_begin)(mx_ctx *c, size_t uploaded, const void *moving, size_t bytes);
+    void *(*record_end)(mx_ctx *c);
+    void (*replay)(mx_ctx *c, void *recording, const void *moving);
+    void (*recording_free)(mx_ctx *c, void *recording);
 
 #define MX_OP(name, scratch, ...)                                                                            \
     MX_OP_FUNCTION((*name), scratch, __VA_ARGS__);                                                           \

@@ -16,6 +16,7 @@ struct mx_device {
     void *own; /* the backend's */
     block *item;
     int count;
+    size_t uploaded;
 };
 
 /* True when there are bytes to move. */
@@ -23,6 +24,8 @@ static bool moves(const mx_ctx *c) { return mx_ok(c) && !c->planning; }
 static bool elsewhere(const mx_ctx *c) { return c->backend->device_make != NULL; }
 
 void *mx_device_own(const mx_ctx *c) { return c->device->own; }
+
+size_t mx_device_uploaded(const mx_ctx *c) { return c->device ? c->device->uploaded : 0; }
 
 mx_status mx_device_open(mx_ctx *c, mx_error *e) {
     if (!elsewhere(c)) return MX_OK;
@@ -81,7 +84,8 @@ void mx_upload(mx_ctx *c, const void *handle, const void *from, size_t bytes) {
     if (!moves(c) || !bytes) return;
     void *to = mx_device_address(c, handle, bytes);
     if (to && elsewhere(c))
-        c->backend->upload(c, to, from, bytes);
+        c->device->uploaded += (bytes + MX_ALIGN - 1) / MX_ALIGN * MX_ALIGN,
+            c->backend->upload(c, to, from, bytes);
     else if (to && to != from)
         memcpy(to, from, bytes);
 }

@@ -18,6 +18,8 @@ mx_status mx_device_open(mx_ctx *c, mx_error *e);
 void mx_device_close(mx_ctx *c);
 /* For a device's ops: the state that the backend's device_make returned. */
 void *mx_device_own(const mx_ctx *c);
+/* Bytes that were uploaded since the device was opened, each upload rounded up to MX_ALIGN. */
+size_t mx_device_uploaded(const mx_ctx *c);
 /* Device address of [handle, handle + bytes), which must lie in one block, or the sticky error is set. For
  * host memory the handle itself. NULL for NULL and after an error. */
 void *mx_device_address(mx_ctx *c, const void *handle, size_t bytes);

@@ -20,6 +20,22 @@ static void micro(mx_trainer *t, mx_ctx *c, const float *images) {
                                 1.0f / (float)t->settings.accum);
 }
 
+typedef struct {
+    mx_trainer *t;
+    const float *images;
+} micro_work;
+
+static void run_micro(mx_ctx *c, void *user) {
+    const micro_work *w = user;
+    micro(w->t, c, w->images);
+}
+
+static void run_update(mx_ctx *c, void *user) {
+    mx_trainer *t = user;
+    const mx_adamw_config a = mx_settings_adamw(&t->settings);
+    mx_adamw_update(c, &t->model.params, &a, update_tensor(t), log_tensor(t), loss_tensor(t));
+}
+
 /* Work between steps on the same arena. Its products do not count towards a step. */
 static void dry_between(mx_ctx *c, mx_trainer *t) {
     size_t mark = c->arena->used;
@@ -34,10 +50,9 @@ static void dry_between(mx_ctx *c, mx_trainer *t) {
 /* The step as planned by the dry run, which never reads the address of the images. */
 static void dry_step(mx_ctx *c, void *user) {
     mx_trainer *t = user;
-    mx_adamw_config a = mx_settings_adamw(&t->settings);
     mx_gradients_zero(c, &t->model.params);
     micro(t, c, (const float *)t);
-    mx_adamw_update(c, &t->model.params, &a, update_tensor(t), log_tensor(t), loss_tensor(t));
+    run_update(c, t);
     dry_between(c, t);
 }
 
@@ -81,6 +96,8 @@ mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e) {
 
 void mx_trainer_free(mx_trainer *t) {
     if (!t) return;
+    mx_replay_free(&t->session.ctx, &t->passes);
+    mx_replay_free(&t->session.ctx, &t->updates);
     mx_session_free(&t->session);
     if (t->objective) t->settings.objective->free(t->objective);
     mx_model_free(&t->model);
@@ -99,13 +116,14 @@ void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int3
         mx_gradients_zero(c, &t->model.params);
     }
     t->settings.objective->draw(t->objective, c, images, labels);
-    if (mx_ok(c)) micro(t, c, images);
+    if (!mx_ok(c)) return;
+    const size_t bytes = mx_bytes(images_tensor(t, images));
+    mx_replay(c, &t->passes, images, bytes, run_micro, &(micro_work){t, images});
 }
 
 void mx_step_update(mx_trainer *t, mx_run_state *s) {
     mx_ctx *c = &t->session.ctx;
     double *u = t->update;
-    mx_adamw_config a = mx_settings_adamw(&t->settings);
     u[MX_UPDATE_LR] = mx_trainer_lr(t, s->step);
     mx_upload(c, &u[MX_UPDATE_LR], &u[MX_UPDATE_LR], sizeof *u);
     if (t->updated - t->told == MX_UNREAD)
@@ -114,7 +132,7 @@ void mx_step_update(mx_trainer *t, mx_run_state *s) {
         u[MX_UPDATE_COUNT] = t->count = (double)s->updates;
         mx_upload(c, &u[MX_UPDATE_COUNT], &u[MX_UPDATE_COUNT], sizeof *u);
     }
-    mx_adamw_update(c, &t->model.params, &a, update_tensor(t), log_tensor(t), loss_tensor(t));
+    mx_replay(c, &t->updates, NULL, 0, run_update, t);
     mx_average_step(t);
     s->step++, t->updated++;
 }

@@ -6,6 +6,7 @@
 #ifndef MX_TRAIN_STEP_H
 #define MX_TRAIN_STEP_H
 
+#include "ops/replay.h"
 #include "train/compute.h"
 #include "train/settings.h"
 
@@ -22,6 +23,7 @@ typedef struct {
     int64_t updated, fetched, told; /* mx_step_update's steps so far: all, those in log, those whose result
                                        was read */
     double count;                   /* MX_UPDATE_COUNT after the last one that was read */
+    mx_replayed *passes, *updates; /* a micro-batch's pass and a step's update, on devices that record them */
 } mx_trainer;
 
 typedef struct {

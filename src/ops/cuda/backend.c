@@ -12,6 +12,10 @@ static const mx_backend cuda = {
     .detach = mx_cuda_detach,
     .upload = mx_cuda_upload,
     .download = mx_cuda_download,
+    .record_begin = mx_cuda_record_begin,
+    .record_end = mx_cuda_record_end,
+    .replay = mx_cuda_replay,
+    .recording_free = mx_cuda_recording_free,
 #define MX_OP(name, scratch, ...) MX_OP_ENTRY(mx_cuda_, name, scratch)
 #include "ops/op_list.h"
 };

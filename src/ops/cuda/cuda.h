@@ -23,6 +23,12 @@ void *mx_cuda_attach(void *own, size_t bytes, mx_error *e);
 void mx_cuda_detach(void *own, void *address);
 void mx_cuda_upload(mx_ctx *c, void *address, const void *from, size_t bytes);
 void mx_cuda_download(mx_ctx *c, void *to, const void *address, size_t bytes);
+/* In record.cu. */
+bool mx_cuda_record_begin(mx_ctx *c, size_t uploaded, const void *moving, size_t bytes);
+void *mx_cuda_record_end(mx_ctx *c);
+void mx_cuda_replay(mx_ctx *c, void *recording, const void *moving);
+void mx_cuda_recording_free(mx_ctx *c, void *recording);
+/* In product.cu. */
 double mx_cuda_product_seconds(mx_ctx *c, const mx_product *p, mx_dtype type);
 
 #endif

@@ -68,7 +68,10 @@ void mx_cuda_detach(void *own, void *address) {
 /* From pageable memory the call returns when the bytes are copied aside, so the caller may change them. */
 void mx_cuda_upload(mx_ctx *c, void *address, const void *from, size_t bytes) {
     mx_cuda *d = mx_cuda_of(c);
-    mx_cuda_check(c, cudaMemcpyAsync(address, from, bytes, cudaMemcpyHostToDevice, d->stream), "upload");
+    if (d->recording)
+        mx_cuda_record_upload(c, address, from, bytes);
+    else
+        mx_cuda_check(c, cudaMemcpyAsync(address, from, bytes, cudaMemcpyHostToDevice, d->stream), "upload");
 }
 
 void mx_cuda_download(mx_ctx *c, void *to, const void *address, size_t bytes) {

@@ -14,6 +14,7 @@ extern "C" {
 #define MX_CUDA_PARTIALS 1024
 
 typedef struct mx_cuda_plans mx_cuda_plans; /* of products, products.cuh */
+typedef struct mx_cuda_recording mx_cuda_recording;
 
 /* An open device. All work runs in order on one stream. */
 typedef struct {
@@ -21,11 +22,14 @@ typedef struct {
     cudaStream_t stream;
     cublasLtHandle_t lt;
     mx_cuda_plans *plans;
+    mx_cuda_recording *recording; /* under way (record.cu); NULL: none */
     double *partials; /* [MX_CUDA_PARTIALS] for ops without scratch memory, from one launch to the next */
 } mx_cuda;
 
 /* The device of c, made this thread's current one. */
 mx_cuda *mx_cuda_of(mx_ctx *c);
+/* The recording's upload. false: the context holds an error. */
+bool mx_cuda_record_upload(mx_ctx *c, void *address, const void *from, size_t bytes);
 /* False, with the context's sticky error, when a call failed. */
 bool mx_cuda_check(mx_ctx *c, cudaError_t result, const char *call);
 bool mx_cuda_lt_check(mx_ctx *c, cublasStatus_t result, const char *call);
