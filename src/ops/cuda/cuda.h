@@ -11,6 +11,8 @@
 #include "ops/op_list.h"
 
 const mx_backend *mx_cuda_find(void);
+/* "NVIDIA H200, driver 13.0, toolkit 13.0, cuBLASLt 13.0.2"; "no GPU, toolkit 13.0" where there is none. */
+void mx_cuda_describe(char *text, size_t size);
 /* GPUs that the driver shows; 0 without a driver. */
 int mx_cuda_devices(void);
 /* Bytes free on GPU `number` now, 0 if unknown. */

@@ -1,4 +1,5 @@
 /* Devices, their memory, and copies. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,21 @@ size_t mx_cuda_available(int number) {
     size_t available = 0, all = 0;
     bool known = cudaSetDevice(number) == cudaSuccess && cudaMemGetInfo(&available, &all) == cudaSuccess;
     return known ? available : 0;
+}
+
+void mx_cuda_describe(char *text, size_t size) {
+    cudaDeviceProp p;
+    int driver = 0, toolkit = 0;
+    cudaRuntimeGetVersion(&toolkit);
+    if (mx_cuda_devices() < 1 || cudaGetDeviceProperties(&p, 0) != cudaSuccess) {
+        snprintf(text, size, "no GPU, toolkit %d.%d", toolkit / 1000, toolkit / 10 % 100);
+        return;
+    }
+    cudaDriverGetVersion(&driver);
+    const int library = (int)cublasLtGetVersion();
+    snprintf(text, size, "%s, driver %d.%d, toolkit %d.%d, cuBLASLt %d.%d.%d", p.name, driver / 1000,
+             driver / 10 % 100, toolkit / 1000, toolkit / 10 % 100, library / 10000, library / 100 % 100,
+             library % 100);
 }
 
 void *mx_cuda_make(int number, mx_error *e) {
