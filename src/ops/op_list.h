@@ -49,6 +49,7 @@ MX_OP(mean_rows_back,     NONE,      T(dx), T(dy))
 MX_OP(square_sum,         NONE,      T(sum), T(g))
 MX_OP(update_begin,       NONE,      T(u), T(log), T(loss), V(double, clip))
 MX_OP(adamw,              NONE,      T(w), T(m), T(v), T(g), T(u), V(const mx_adamw_args *, a))
+MX_OP(average,            NONE,      T(average), T(w), V(double, decay))
 /* clang-format on */
 
 #undef T

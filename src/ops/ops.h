@@ -161,4 +161,7 @@ typedef struct {
 void mx_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_tensor u,
               const mx_adamw_args *a);
 
+/* average [n] = decay * average + (1 - decay) * w in f32: the moving average of weights. */
+void mx_average(mx_ctx *c, mx_tensor average, mx_tensor w, double decay);
+
 #endif

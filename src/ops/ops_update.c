@@ -23,3 +23,9 @@ void mx_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_
         mx_need(c, "adamw", "u", u, MX_F64, 1, MX_UPDATE))
         MX_DO(c, "adamw", 0, adamw(c, w, m, v, g, u, a));
 }
+
+void mx_average(mx_ctx *c, mx_tensor average, mx_tensor w, double decay) {
+    if (mx_need_count(c, "average", "average", average, mx_count(w)) &&
+        mx_need_count(c, "average", "w", w, mx_count(w)))
+        MX_DO(c, "average", 0, average(c, average, w, decay));
+}

@@ -1,10 +1,7 @@
-/* The moving average of the weights, see ema.h. It is kept in host memory's copy of the state (and where
- * a device computes, sent there, so that one download brings the whole state). */
+/* The moving average of the weights, see ema.h. */
 #include "train/ema.h"
 
 #include <string.h>
-
-#include "optim/average.h"
 
 void mx_average_start(mx_trainer *t) {
     mx_params *p = &t->model.params;
@@ -14,11 +11,9 @@ void mx_average_start(mx_trainer *t) {
 void mx_average_step(mx_trainer *t) {
     mx_params *p = &t->model.params;
     mx_ctx *c = &t->session.ctx;
-    size_t bytes = sizeof(float) * (size_t)p->total;
-    if (!p->average || !mx_ok(c)) return;
-    mx_download(c, p->weight, p->weight, bytes);
-    mx_average_add(p->average, p->weight, p->total, t->settings.ema, t->settings.threads);
-    mx_upload(c, p->average, p->average, bytes);
+    if (p->average)
+        mx_average(c, mx_view(p->average, MX_F32, p->total, 0, 0, 0, 0),
+                   mx_view(p->weight, MX_F32, p->total, 0, 0, 0, 0), t->settings.ema);
 }
 
 void mx_average_exchange(mx_trainer *t) {

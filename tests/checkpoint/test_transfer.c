@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "model/interpolate.h"
-#include "optim/average.h"
 #include "optim/lars.h"
 #include "objective/evaluate.h"
 #include "infer/features.h"
@@ -316,25 +315,6 @@ static void probe_learns(void **state) {
     mx_features_free(&train), mx_features_free(&test);
 }
 
-/* Decay 0.75: 4 and 8 → 0.75·4 + 0.25·8 = 5; any number of threads, ends of chunks included. */
-static void average_by_hand(void **state) {
-    (void)state;
-    enum { N = 2 * 65536 + 3 };
-    float *average = malloc(sizeof *average * N), *one = malloc(sizeof *one * N), *w = malloc(sizeof *w * N);
-    for (int threads = 1; threads <= 8; threads += 7) {
-        for (int i = 0; i < N; i++) average[i] = (float)(4 + i % 7), w[i] = (float)(8 + i % 5);
-        mx_average_add(average, w, N, 0.75, threads);
-        for (int i = 0; i < N; i++)
-            assert_true(average[i] == 0.75f * (float)(4 + i % 7) + 0.25f * (float)(8 + i % 5));
-    }
-    for (int i = 0; i < N; i++) average[i] = one[i] = (float)i / 7, w[i] = (float)i / 3;
-    mx_average_add(average, w, N, 0.999, 3), mx_average_add(one, w, N, 0.999, 1);
-    assert_memory_equal(average, one, sizeof *one * N);
-    mx_average_add(one, w, 0, 0.5, 2);
-    assert_memory_equal(average, one, sizeof *one * N);
-    free(average), free(one), free(w);
-}
-
 static void lars_by_hand(void **state) {
     (void)state;
     float w[] = {3, 4}, g[] = {0, 2}, mu[] = {1, 0};
@@ -349,12 +329,17 @@ static void lars_by_hand(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_geometry_moves_all),   cmocka_unit_test(other_resolution_resizes),
-        cmocka_unit_test(misfits_are_named),         cmocka_unit_test(channels_are_adapted_on_request),
-        cmocka_unit_test(heads_are_kept_on_request), cmocka_unit_test(weights_are_mapped_where_they_can_be),
-        cmocka_unit_test(ranks_break_ties_by_index), cmocka_unit_test(neighbours_vote),
-        cmocka_unit_test(votes_weigh_by_similarity), cmocka_unit_test(probe_learns),
-        cmocka_unit_test(average_by_hand),           cmocka_unit_test(lars_by_hand),
+        cmocka_unit_test(same_geometry_moves_all),
+        cmocka_unit_test(other_resolution_resizes),
+        cmocka_unit_test(misfits_are_named),
+        cmocka_unit_test(channels_are_adapted_on_request),
+        cmocka_unit_test(heads_are_kept_on_request),
+        cmocka_unit_test(weights_are_mapped_where_they_can_be),
+        cmocka_unit_test(ranks_break_ties_by_index),
+        cmocka_unit_test(neighbours_vote),
+        cmocka_unit_test(votes_weigh_by_similarity),
+        cmocka_unit_test(probe_learns),
+        cmocka_unit_test(lars_by_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,6 +218,7 @@ static const void *adamw_of(const op_row *row, int at) {
 }
 OP(square_sum, mx_square_sum(c, t[0], t[1]))
 OP(update_begin, mx_update_begin(c, t[0], t[1], t[2], 0.125))
+OP(average, mx_average(c, t[0], t[1], 0.75))
 OP(adamw, mx_adamw(c, t[0], t[1], t[2], t[3], t[4], more))
 
 /* clang-format off */
@@ -265,6 +266,7 @@ const op_row op_rows[] = {
     {ROW("square_sum", square_sum, 1, "$1 n", flat, 1e-12), .prepare = start_sum},
     {ROW("update_begin", update_begin, 2, "$u $3u 1", update, 1e-15), .prepare = prepare_update},
     {ROW("adamw", adamw, 3, "n n n n $u", adamw, 1e-6), .more = adamw_of, .prepare = prepare_adamw},
+    {ROW("average", average, 1, "n n", flat, 1e-7)},
 };
 /* clang-format on */
 const int op_row_count = sizeof op_rows / sizeof *op_rows;

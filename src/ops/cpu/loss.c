@@ -132,3 +132,24 @@ void mx_cpu_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g,
                 .cut = mx_cut_even(mx_count(w), 65536, 64)};
     if (mx_host_adamw(&x.now, u, a)) mx_parallel(c->threads, x.cut.count, update_task, &x);
 }
+
+typedef struct {
+    float *average;
+    const float *w;
+    float decay, rest;
+    mx_cut cut;
+} averaging;
+
+static void average_task(void *arg, int64_t t, int thread) {
+    const averaging *a = arg;
+    const int64_t from = t * a->cut.size, to = from + mx_cut_length(a->cut, t);
+    (void)thread;
+    for (int64_t i = from; i < to; i++) a->average[i] = a->decay * a->average[i] + a->rest * a->w[i];
+}
+
+void mx_cpu_average(mx_ctx *c, mx_tensor average, mx_tensor w, double decay) {
+    if (mx_count(w) == 0) return;
+    averaging a = {mx_f32(average), mx_f32(w), (float)decay, (float)(1 - decay),
+                   mx_cut_even(mx_count(w), 65536, 64)};
+    mx_parallel(c->threads, a.cut.count, average_task, &a);
+}

@@ -30,3 +30,10 @@ void mx_ref_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g,
         mx_f32(w)[i] = (float)(p - step * m1 / (sqrt(v1) / root + a->eps));
     }
 }
+
+void mx_ref_average(mx_ctx *c, mx_tensor average, mx_tensor w, double decay) {
+    (void)c;
+    const float keep = (float)decay, rest = (float)(1 - decay);
+    for (int64_t i = 0; i < mx_count(w); i++)
+        mx_f32(average)[i] = keep * mx_f32(average)[i] + rest * mx_f32(w)[i];
+}
