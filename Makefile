@@ -1,5 +1,5 @@
 # mixmae: everything a person types. CMake does the work underneath (CMakePresets.json).
-.PHONY: all build setup test test-interop demo bench bench-torch bench-inference fuzz format install uninstall bundle clean
+.PHONY: all build setup test test-gpu test-interop demo bench bench-torch bench-inference fuzz format install uninstall bundle clean
 
 all: build
 
@@ -16,6 +16,10 @@ test: setup
 # Against other programs' readers and writers (Python, packages from PyPI, 6 GB with PyTorch): see docs/developing/testing.md.
 test-interop: setup
 	@tools/interop
+
+# On a machine with an NVIDIA GPU: golden numbers, op cases, repeatability, speed; see tools/test-gpu.
+test-gpu:
+	@tools/test-gpu
 
 demo: build
 	@tools/demo

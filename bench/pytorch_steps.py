@@ -1,6 +1,7 @@
 """Training steps of the PyTorch program, timed one at a time, or compared with stored numbers.
 
     python pytorch_steps.py --model base --threads 2 --steps 5            seconds a step
+    python pytorch_steps.py --model base --device cuda --bf16 --compile blocks
     python pytorch_steps.py --check FILE...                               loss, gradients, three steps of a golden file
     python pytorch_steps.py --model base --paced                          a step for each line of standard input
 
@@ -36,7 +37,7 @@ def make(model, compiled, lr=None):
 
 def step(net, opt, images, mask, bf16):
     opt.zero_grad(set_to_none=True)
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+    with torch.autocast(torch.get_default_device().type, torch.bfloat16, enabled=bf16):
         loss = net(images, mask)
     loss.backward()
     opt.step()
@@ -76,7 +77,7 @@ def check(path, compiled, bf16):
     net, opt = make(model, compiled, float(about["lr"]))
     weights = {name[6:]: value for name, value in t.items() if name.startswith("param.")}
     net.load_state_dict(weights)
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+    with torch.autocast(torch.get_default_device().type, torch.bfloat16, enabled=bf16):
         loss = net(t["images"], t["mask"] > 0)
     loss.backward()
     worst = {"loss": abs(loss.item() / t["loss"].item() - 1), "gradients": 0}
@@ -106,12 +107,14 @@ def main():
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--bf16", action="store_true", help="autocast")
     p.add_argument("--attention", choices=("plain", "sdpa"), default=Attention.kind, help="inside windows")
+    p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--compile", choices=("no", "blocks", "whole"), default="no")
     p.add_argument("--steps", type=int, default=5)
     p.add_argument("--paced", action="store_true")
     p.add_argument("--check", nargs="+", metavar="FILE")
     a = p.parse_args()
     torch.set_num_threads(a.threads)
+    torch.set_default_device(a.device)
     Attention.kind = a.attention
     if a.check:
         return not all([check(path, a.compile, a.bf16) for path in a.check])
