@@ -9,10 +9,10 @@
 typedef struct {
     mx_cuda_shape shape;
     uint32_t alignment[5]; /* in bytes, of a, b, c, d and the bias */
-} key;
+} plan_key;
 
 typedef struct plan {
-    key key;
+    plan_key key;
     cublasLtMatmulDesc_t product;
     cublasLtMatrixLayout_t a, b, d;
     cublasLtMatmulAlgo_t algorithm;
@@ -142,7 +142,7 @@ static bool choose(mx_ctx *c, plan *p, const mx_cuda_shape *s, const mx_cuda_ope
     return found;
 }
 
-static plan *make_plan(mx_ctx *c, const key *k, const mx_cuda_operands *o) {
+static plan *make_plan(mx_ctx *c, const plan_key *k, const mx_cuda_operands *o) {
     plan *p = (plan *)calloc(1, sizeof *p);
     if (!p) return mx_fail(&c->error, MX_ERR_MEMORY, "out of memory for a product's plan"), (plan *)NULL;
     p->key = *k;
@@ -151,14 +151,14 @@ static plan *make_plan(mx_ctx *c, const key *k, const mx_cuda_operands *o) {
     return NULL;
 }
 
-static unsigned bucket_of(const key *k) {
+static unsigned bucket_of(const plan_key *k) {
     uint64_t sum = 14695981039346656037u;
     for (size_t i = 0; i < sizeof *k; i++) sum = (sum ^ ((const unsigned char *)k)[i]) * 1099511628211u;
     return (unsigned)(sum % BUCKETS);
 }
 
 static plan *plan_for(mx_ctx *c, const mx_cuda_shape *s, const mx_cuda_operands *o) {
-    key k;
+    plan_key k;
     memset(&k, 0, sizeof k); /* padding too: keys are compared as bytes */
     k.shape.rows = s->rows, k.shape.columns = s->columns, k.shape.depth = s->depth;
     k.shape.trans_a = s->trans_a, k.shape.trans_b = s->trans_b;
