@@ -1,0 +1,238 @@
+/* Attention forward: softmax over keys in steps, with the largest logit so far (docs/developing/cuda.md). */
+#include <math.h>
+
+#include "ops/cuda/attention.cuh"
+#include "ops/cuda/attention_plain.cuh"
+
+enum { TILES = 80 * 1024 }; /* most bytes of keys and values in shared memory */
+
+/* A warp's 16 queries. Logits are in units of log2 e. */
+template <int W> struct strip {
+    uint32_t q[W / 16][4];
+    float out[W / 8][4], top[2], sum[2]; /* of rows g and g + 8; sum: this lane's part */
+    const float *line[2];                /* bias of key j: line[-offset(j)]; NULL: none */
+};
+
+template <int W>
+static __device__ __forceinline__ void start(strip<W> *s, const mx_attend &a, const mx_bf16 *q, int i,
+                                             int tokens, const float *bias, const int *offset) {
+    const int g = threadIdx.x % MX_CUDA_WARP / 4;
+    mx_load_strip<W>(s->q, q, (int64_t)3 * a.heads * a.d, i, tokens, a.d, a.wide_in);
+    MX_UNROLL
+    for (int n = 0; n < W / 8; n++) s->out[n][0] = s->out[n][1] = s->out[n][2] = s->out[n][3] = 0;
+    MX_UNROLL
+    for (int half = 0; half < 2; half++) {
+        s->top[half] = -INFINITY, s->sum[half] = 0;
+        s->line[half] = a.table ? bias + mx_attend_base(a) + offset[i + g + 8 * half] : NULL;
+    }
+}
+
+/* Logits of 8 N keys from j on; the first `left` exist. */
+template <int W, int N>
+static __device__ __forceinline__ void logits(float (*x)[4], const strip<W> *s, const mx_bf16 *keys, int j,
+                                              int left, const int *offset, float scale) {
+    const int t = threadIdx.x % 4;
+    MX_UNROLL
+    for (int n = 0; n < N; n++) {
+        const int key = 8 * n + 2 * t;
+        mx_dot<W>(x[n], s->q, keys, j + 8 * n);
+        int2 o = make_int2(0, 0);
+        if (s->line[0]) o = *(const int2 *)(offset + key);
+        MX_UNROLL
+        for (int e = 0; e < 4; e++) {
+            const float bias = s->line[0] ? s->line[e / 2][-(e % 2 ? o.y : o.x)] : 0;
+            x[n][e] = key + e % 2 < left ? fmaf(x[n][e], scale, bias) : -INFINITY;
+        }
+    }
+}
+
+/* One step over 8 N keys. j: in the tiles; offset: of key j on */
+template <int W, int N>
+static __device__ __forceinline__ void step(strip<W> *s, const mx_bf16 *keys, const mx_bf16 *values, int j,
+                                            int left, const int *offset, float scale) {
+    float x[N][4];
+    logits<W, N>(x, s, keys, j, left, offset, scale);
+    MX_UNROLL
+    for (int half = 0; half < 2; half++) {
+        float top = s->top[half];
+        MX_UNROLL
+        for (int n = 0; n < N; n++) top = fmaxf(top, fmaxf(x[n][2 * half], x[n][2 * half + 1]));
+        top = mx_row_max(top);
+        const float factor = mx_exp2(s->top[half] - top);
+        float sum = 0;
+        MX_UNROLL
+        for (int n = 0; n < N; n++) MX_UNROLL
+        for (int e = 2 * half; e < 2 * half + 2; e++) sum += x[n][e] = mx_exp2(x[n][e] - top);
+        s->sum[half] = fmaf(s->sum[half], factor, sum);
+        s->top[half] = top;
+        MX_UNROLL
+        for (int n = 0; n < W / 8; n++) s->out[n][2 * half] *= factor, s->out[n][2 * half + 1] *= factor;
+    }
+    MX_UNROLL
+    for (int n = 0; n < N; n += 2) mx_add_product<W>(s->out, x + n, values, j + 8 * n);
+}
+
+template <int W>
+static __device__ __forceinline__ void finish(strip<W> *s, const mx_attend &a, mx_bf16 *out, float *lse,
+                                              int i, int tokens) {
+    const int lane = threadIdx.x % MX_CUDA_WARP;
+    float factor[2];
+    MX_UNROLL
+    for (int half = 0; half < 2; half++) {
+        const float sum = mx_row_sum(s->sum[half]);
+        const int row = i + lane / 4 + 8 * half;
+        factor[half] = 1 / sum;
+        if (lane % 4 == 0 && row < tokens) lse[row] = fmaf(s->top[half], MX_LN_2, logf(sum));
+    }
+    mx_store_strip<W>(a, out, (int64_t)a.heads * a.d, i, tokens, s->out, factor);
+}
+
+/* Shared memory: keys, values, offsets, bias. */
+typedef struct {
+    mx_bf16 *keys, *values; /* [heads of the block][rows][W] */
+    int *offset;
+    float *bias;
+} room;
+
+template <int W> static __device__ __forceinline__ room divide(const mx_attend &a, unsigned char *shared) {
+    room r;
+    r.keys = (mx_bf16 *)shared;
+    r.values = r.keys + (a.rows * W << a.group_log);
+    r.offset = (int *)(r.values + (a.rows * W << a.group_log));
+    r.bias = (float *)(r.offset + mx_pad(a.max_segment));
+    return r;
+}
+
+/* A strip's way through the keys [from, from + count) that lie in the tiles. */
+template <int W>
+static __device__ __forceinline__ void walk(strip<W> *s, const mx_attend &a, const room &r, int head,
+                                            int from, int count) {
+    const mx_bf16 *keys = r.keys + head * a.rows * W, *values = r.values + head * a.rows * W;
+    const float scale = a.scale * MX_LOG2_E;
+    int j = 0;
+    for (; j + MX_STRIP < count; j += MX_STEP)
+        step<W, MX_STEP / 8>(s, keys, values, j, count - j, r.offset + from + j, scale);
+    if (j < count) step<W, MX_STRIP / 8>(s, keys, values, j, count - j, r.offset + from + j, scale);
+}
+
+template <int W>
+static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) forward_kernel(mx_attend a) {
+    MX_SHARED_BYTES(shared);
+    const mx_attend_block p = mx_attend_place(a, a.group_log);
+    if (!p.tokens) return;
+    const room r = divide<W>(a, shared);
+    const int warp = threadIdx.x / MX_CUDA_WARP, head = warp & ((1 << a.group_log) - 1),
+              teams = (int)(blockDim.x / MX_CUDA_WARP) >> a.group_log; /* warps of one head */
+    const int64_t stride = (int64_t)3 * a.heads * a.d;
+    const mx_bf16 *qkv = (const mx_bf16 *)a.qkv;
+    mx_attend_bias(a, p, r.offset, r.bias);
+    for (int b = p.image; b < p.images_end; b++)
+        for (int i = 0; i < p.tokens; i += teams * MX_STRIP) {
+            const int mine = i + (warp >> a.group_log) * MX_STRIP;
+            strip<W> s;
+            for (int from = 0; from < p.tokens; from += a.rows) {
+                const int count = p.tokens - from < a.rows ? p.tokens - from : a.rows;
+                if (i == 0 || p.tokens > a.rows) {
+                    __syncthreads();
+                    mx_load_tile<W>(a, r.keys, qkv + mx_part_at(a, p, b, 1) + from * stride, stride, count);
+                    mx_load_tile<W>(a, r.values, qkv + mx_part_at(a, p, b, 2) + from * stride, stride, count);
+                    mx_copy_wait();
+                    __syncthreads();
+                }
+                if (mine >= p.tokens) continue;
+                if (from == 0)
+                    start<W>(&s, a, qkv + mx_part_at(a, p, b, 0) + head * a.d, mine, p.tokens,
+                             r.bias + head * a.entries, r.offset);
+                walk<W>(&s, a, r, head, from, count);
+            }
+            if (mine < p.tokens)
+                finish<W>(&s, a, (mx_bf16 *)a.out + mx_out_at(a, p, b) + head * a.d,
+                          a.lse + ((int64_t)b * a.heads + p.head + head) * a.tokens + p.first, mine,
+                          p.tokens);
+        }
+}
+
+/* ---- without tensor cores ---- */
+
+/* Shared memory of a warp: the query, its output, the probabilities of 32 keys. */
+template <typename T>
+static __device__ void plain_row(const mx_attend &a, const mx_attend_block &p, int b, int i, float *query) {
+    const int lane = threadIdx.x % MX_CUDA_WARP;
+    const int64_t stride = (int64_t)3 * a.heads * a.d;
+    const T *qkv = (const T *)a.qkv, *keys = qkv + mx_part_at(a, p, b, 1),
+            *values = qkv + mx_part_at(a, p, b, 2);
+    float *sums = query + a.d, *weight = sums + a.d, top = -INFINITY, total = 0;
+    mx_plain_copy(query, qkv + mx_part_at(a, p, b, 0) + i * stride, a.d);
+    for (int e = lane; e < a.d; e += MX_CUDA_WARP) sums[e] = 0;
+    __syncwarp();
+    for (int from = 0; from < p.tokens; from += MX_CUDA_WARP) {
+        const int j = from + lane, count = p.tokens - from < MX_CUDA_WARP ? p.tokens - from : MX_CUDA_WARP;
+        float x = -INFINITY;
+        if (j < p.tokens)
+            x = mx_plain_dot(query, keys + j * stride, a.d) * a.scale + mx_plain_bias(a, p, i, j);
+        const float before = top;
+        top = fmaxf(top, mx_warp_max(x));
+        weight[lane] = x = j < p.tokens ? expf(x - top) : 0;
+        total = total * expf(before - top) + mx_warp_sum(x);
+        __syncwarp();
+        mx_plain_add(sums, expf(before - top), weight, values + from * stride, stride, count, a.d);
+        __syncwarp();
+    }
+    T *out = (T *)a.out + mx_out_at(a, p, b) + (int64_t)i * a.heads * a.d;
+    for (int e = lane; e < a.d; e += MX_CUDA_WARP) mx_store(out + e, sums[e] / total);
+    if (lane == 0) a.lse[((int64_t)b * a.heads + p.head) * a.tokens + p.first + i] = top + logf(total);
+    __syncwarp();
+}
+
+template <typename T> static __global__ void plain_kernel(mx_attend a) {
+    MX_SHARED_BYTES(shared);
+    const mx_attend_block p = mx_attend_place(a, 0);
+    const int warp = threadIdx.x / MX_CUDA_WARP;
+    float *mine = (float *)shared + warp * (2 * a.d + MX_CUDA_WARP);
+    for (int b = p.image; b < p.images_end; b++)
+        for (int i = warp; i < p.tokens; i += MX_PLAIN_WARPS) plain_row<T>(a, p, b, i, mine);
+}
+
+/* ---- the host's side ---- */
+
+static size_t bytes_on_cores(const mx_attend *a, int width) {
+    return mx_attend_tiles_bytes(a, width) +
+           sizeof(float) * (size_t)(a->max_segment + MX_STRIP + (a->entries << a->group_log));
+}
+
+static void forward_on_cores(mx_ctx *c, const mx_attend &a, int width) {
+    const unsigned threads = a.max_segment > 8 * MX_STRIP ? 256 : 128,
+                   blocks = mx_attend_blocks(a, a.group_log);
+    const size_t bytes = bytes_on_cores(&a, width);
+    if (width == 16) MX_LAUNCH(c, (blocks), threads, bytes, (forward_kernel<16>), a);
+    if (width == 32) MX_LAUNCH(c, (blocks), threads, bytes, (forward_kernel<32>), a);
+    if (width == 64) MX_LAUNCH(c, (blocks), threads, bytes, (forward_kernel<64>), a);
+}
+
+static void forward_plain(mx_ctx *c, const mx_attend &a, mx_dtype type) {
+    const size_t bytes = sizeof(float) * (size_t)(MX_PLAIN_WARPS * (2 * a.d + MX_CUDA_WARP));
+#define LAUNCH(T)                                                                                            \
+    MX_LAUNCH(c, (mx_attend_blocks(a, 0)), MX_PLAIN_WARPS *MX_CUDA_WARP, bytes, (plain_kernel<T>), a)
+    MX_BY_TYPE(type, LAUNCH);
+#undef LAUNCH
+}
+
+extern "C" size_t mx_cuda_attention_work(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads,
+                                         int64_t d, bool biased) {
+    (void)c, (void)lay, (void)batch, (void)heads, (void)d, (void)biased;
+    return 0;
+}
+
+extern "C" void mx_cuda_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table,
+                                  const mx_layout *lay, void *work) {
+    (void)work;
+    mx_attend a = mx_attend_make(qkv, table, out, lse, lay);
+    const int width = mx_attend_width(qkv);
+    if (!a.batch) return;
+    if (width) a.rows = mx_attend_rows(&a, width, TILES);
+    a.wide_out = a.d % 8 == 0 && mx_attend_aligned(a.out);
+    if (width && bytes_on_cores(&a, width) <= MX_ATTEND_SHARED)
+        forward_on_cores(c, a, width);
+    else
+        forward_plain(c, a, qkv.type);
+}

@@ -1,0 +1,452 @@
+/* Attention backward, in two phases of a block: strips of queries give dq and the table's gradient, strips of keys give
+ * dk and dv. Both compute p = exp(logit - lse) and ds = p (dout·v - delta) anew, with delta = Σ dout out. */
+#include <math.h>
+
+#include "ops/cuda/attention.cuh"
+#include "ops/cuda/attention_plain.cuh"
+
+enum {
+    TILES = 40 * 1024,  /* most bytes of two tiles */
+    STAGE = MX_STEP + 8 /* floats of a row of a warp's ds; 8: rows lie in other banks */
+};
+
+/* Shared memory. Tiles hold keys and values, then queries and dout. */
+typedef struct {
+    mx_bf16 *one, *two; /* [heads of the block][rows][W] */
+    int *offset;        /* [padded] */
+    float *lse, *delta; /* [heads of the block][padded]; lse times log2 e, infinite past the segment's end */
+    float *bias;        /* [heads of the block][entries] */
+    float *stage;       /* of the warp [MX_STRIP][STAGE] */
+    float *sums;        /* of the warp [entries]: the table's gradient; NULL: none */
+    float *all_sums;    /* [warps][entries] */
+} room;
+
+template <int W> static __device__ __forceinline__ room divide(const mx_attend &a, unsigned char *shared) {
+    const int warp = threadIdx.x / MX_CUDA_WARP, warps = blockDim.x / MX_CUDA_WARP,
+              padded = mx_pad(a.max_segment);
+    room r;
+    r.one = (mx_bf16 *)shared;
+    r.two = r.one + (a.rows * W << a.group_log);
+    r.offset = (int *)(r.two + (a.rows * W << a.group_log));
+    r.lse = (float *)(r.offset + padded);
+    r.delta = r.lse + (padded << a.group_log);
+    r.stage = r.delta + (padded << a.group_log);
+    r.bias = r.stage + warps * MX_STRIP * STAGE;
+    r.all_sums = r.bias + (a.entries << a.group_log);
+    r.stage += warp * MX_STRIP * STAGE;
+    r.sums = r.all_sums + warp * a.entries;
+    return r;
+}
+
+/* What a warp works on: 16 rows of a head, one factor of each product in registers. */
+template <int W> struct strip {
+    uint32_t x[W / 16][4], y[W / 16][4]; /* queries and dout, or keys and values */
+    float sum[W / 8][4];                 /* dq or dk */
+    int head, row;                       /* of the block, of the segment */
+};
+
+template <int W> static __device__ __forceinline__ void clear(float (*sum)[4]) {
+    MX_UNROLL
+    for (int n = 0; n < W / 8; n++) sum[n][0] = sum[n][1] = sum[n][2] = sum[n][3] = 0;
+}
+
+/* Two factors of two neighbouring bf16 */
+static __device__ __forceinline__ float pair_product(uint32_t x, uint32_t y, float sum) {
+    sum = fmaf(__uint_as_float(x << 16), __uint_as_float(y << 16), sum);
+    return fmaf(__uint_as_float(x & 0xffff0000u), __uint_as_float(y & 0xffff0000u), sum);
+}
+
+/* lse and delta of the strip's queries into shared memory. */
+template <int W>
+static __device__ __forceinline__ void row_numbers(const mx_attend &a, const mx_attend_block &p,
+                                                   const room &r, const strip<W> *s, int b) {
+    const int lane = threadIdx.x % MX_CUDA_WARP, padded = mx_pad(a.max_segment);
+    const mx_bf16 *out = (const mx_bf16 *)a.out + mx_out_at(a, p, b) + s->head * a.d;
+    const float *lse = a.lse + ((int64_t)b * a.heads + p.head + s->head) * a.tokens + p.first;
+    uint32_t o[W / 16][4];
+    mx_load_strip<W>(o, out, (int64_t)a.heads * a.d, s->row, p.tokens, a.d, a.wide_in);
+    MX_UNROLL
+    for (int half = 0; half < 2; half++) {
+        const int row = s->row + lane / 4 + 8 * half;
+        float delta = 0;
+        MX_UNROLL
+        for (int k = 0; k < W / 16; k++)
+            delta = pair_product(s->y[k][2 + half], o[k][2 + half],
+                                 pair_product(s->y[k][half], o[k][half], delta));
+        delta = mx_row_sum(delta);
+        if (lane % 4) continue;
+        r.lse[s->head * padded + row] = row < p.tokens ? lse[row] * MX_LOG2_E : INFINITY;
+        r.delta[s->head * padded + row] = delta;
+    }
+    __syncwarp();
+}
+
+/* The table's gradient += ds [16, 8 N], rows first: the keys of one query belong to different entries, so no two lanes
+ * meet. offset: of the step's first key; rows, keys: that exist. */
+template <int N>
+static __device__ __forceinline__ void add_to_table(const room &r, const float (*ds)[4],
+                                                    const int *row_offset, const int *offset, int base,
+                                                    int rows, int keys) {
+    const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4;
+    MX_UNROLL
+    for (int n = 0; n < N; n++) {
+        *(float2 *)(r.stage + g * STAGE + 8 * n + 2 * t) = make_float2(ds[n][0], ds[n][1]);
+        *(float2 *)(r.stage + (g + 8) * STAGE + 8 * n + 2 * t) = make_float2(ds[n][2], ds[n][3]);
+    }
+    __syncwarp();
+    const bool mine = lane < keys;
+    float *sums = r.sums + base - (mine ? offset[lane] : 0);
+    for (int i = 0; i < rows; i++) {
+        if (mine) sums[row_offset[i]] += r.stage[i * STAGE + lane];
+        __syncwarp();
+    }
+}
+
+/* Queries by a step over 8 N keys. j: in the tiles; from: of the segment */
+template <int W, int N>
+static __device__ __forceinline__ void query_step(strip<W> *s, const mx_attend &a, const mx_attend_block &p,
+                                                  const room &r, int j, int from) {
+    const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4, left = p.tokens - from,
+              padded = mx_pad(a.max_segment), at = s->head * padded + s->row + g, base = mx_attend_base(a);
+    const mx_bf16 *keys = r.one + s->head * a.rows * W, *values = r.two + s->head * a.rows * W;
+    const float lse[2] = {r.lse[at], r.lse[at + 8]}, delta[2] = {r.delta[at], r.delta[at + 8]};
+    const float *bias = r.bias + s->head * a.entries + base;
+    const int row[2] = {a.table ? r.offset[s->row + g] : 0, a.table ? r.offset[s->row + g + 8] : 0};
+    float ds[N][4];
+    MX_UNROLL
+    for (int n = 0; n < N; n++) {
+        float dp[4];
+        const int key = 8 * n + 2 * t;
+        mx_dot<W>(ds[n], s->x, keys, j + 8 * n);
+        mx_dot<W>(dp, s->y, values, j + 8 * n);
+        int2 o = make_int2(0, 0);
+        if (a.table) o = *(const int2 *)(r.offset + from + key);
+        MX_UNROLL
+        for (int e = 0; e < 4; e++) {
+            const float add = a.table ? bias[row[e / 2] - (e % 2 ? o.y : o.x)] : 0,
+                        x = fmaf(ds[n][e], a.scale * MX_LOG2_E, add) - lse[e / 2];
+            ds[n][e] = key + e % 2 < left ? mx_exp2(x) * (dp[e] - delta[e / 2]) : 0;
+        }
+    }
+    MX_UNROLL
+    for (int n = 0; n < N; n += 2) mx_add_product<W>(s->sum, ds + n, keys, j + 8 * n);
+    if (a.table)
+        add_to_table<N>(r, ds, r.offset + s->row, r.offset + from, base,
+                        p.tokens - s->row < MX_STRIP ? p.tokens - s->row : MX_STRIP,
+                        left < 8 * N ? left : 8 * N);
+}
+
+/* Keys by a step over 8 N queries: the same transposed. */
+template <int W, int N>
+static __device__ __forceinline__ void key_step(strip<W> *s, float (*dv)[4], const mx_attend &a,
+                                                const room &r, int i, int from) {
+    const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4, padded = mx_pad(a.max_segment),
+              at = s->head * padded + from + 2 * t;
+    const mx_bf16 *queries = r.one + s->head * a.rows * W, *dout = r.two + s->head * a.rows * W;
+    const float *bias = r.bias + s->head * a.entries + mx_attend_base(a);
+    const int row[2] = {a.table ? r.offset[s->row + g] : 0, a.table ? r.offset[s->row + g + 8] : 0};
+    float x[N][4], ds[N][4];
+    MX_UNROLL
+    for (int n = 0; n < N; n++) {
+        mx_dot<W>(x[n], s->x, queries, i + 8 * n);
+        mx_dot<W>(ds[n], s->y, dout, i + 8 * n);
+        const float2 lse = *(const float2 *)(r.lse + at + 8 * n),
+                     delta = *(const float2 *)(r.delta + at + 8 * n);
+        int2 o = make_int2(0, 0);
+        if (a.table) o = *(const int2 *)(r.offset + from + 8 * n + 2 * t);
+        MX_UNROLL
+        for (int e = 0; e < 4; e++) {
+            const float add = a.table ? bias[(e % 2 ? o.y : o.x) - row[e / 2]] : 0;
+            x[n][e] = mx_exp2(fmaf(x[n][e], a.scale * MX_LOG2_E, add) - (e % 2 ? lse.y : lse.x));
+            ds[n][e] = x[n][e] * (ds[n][e] - (e % 2 ? delta.y : delta.x));
+        }
+    }
+    MX_UNROLL
+    for (int n = 0; n < N; n += 2) {
+        mx_add_product<W>(dv, x + n, dout, i + 8 * n);
+        mx_add_product<W>(s->sum, ds + n, queries, i + 8 * n);
+    }
+}
+
+/* Fills the tiles with rows [from, from + count) of the segment: parts `part` and, after it, values or dout. */
+template <int W>
+static __device__ __forceinline__ void load(const mx_attend &a, const mx_attend_block &p, const room &r,
+                                            int b, bool queries, int from, int count) {
+    const int64_t wide = (int64_t)3 * a.heads * a.d, narrow = (int64_t)a.heads * a.d;
+    const mx_bf16 *qkv = (const mx_bf16 *)a.qkv + from * wide;
+    __syncthreads();
+    mx_load_tile<W>(a, r.one, qkv + mx_part_at(a, p, b, queries ? 0 : 1), wide, count);
+    if (queries)
+        mx_load_tile<W>(a, r.two, (const mx_bf16 *)a.dout + from * narrow + mx_out_at(a, p, b), narrow,
+                        count);
+    else
+        mx_load_tile<W>(a, r.two, qkv + mx_part_at(a, p, b, 2), wide, count);
+    mx_copy_wait();
+    __syncthreads();
+}
+
+static __device__ __forceinline__ int part_count(const mx_attend &a, const mx_attend_block &p, int from) {
+    return p.tokens - from < a.rows ? p.tokens - from : a.rows;
+}
+
+/* dq and the table's gradient. */
+template <int W>
+static __device__ __forceinline__ void by_queries(const mx_attend &a, const mx_attend_block &p, const room &r,
+                                                  int b) {
+    const int warp = threadIdx.x / MX_CUDA_WARP, teams = (int)(blockDim.x / MX_CUDA_WARP) >> a.group_log;
+    const int64_t wide = (int64_t)3 * a.heads * a.d, narrow = (int64_t)a.heads * a.d;
+    const mx_bf16 *queries = (const mx_bf16 *)a.qkv + mx_part_at(a, p, b, 0),
+                  *dout = (const mx_bf16 *)a.dout + mx_out_at(a, p, b);
+    strip<W> s;
+    s.head = warp & ((1 << a.group_log) - 1);
+    for (int i = 0; i < p.tokens; i += teams * MX_STRIP) {
+        s.row = i + (warp >> a.group_log) * MX_STRIP;
+        for (int from = 0; from < p.tokens; from += a.rows) {
+            const int count = part_count(a, p, from);
+            if (i == 0 || p.tokens > a.rows) load<W>(a, p, r, b, false, from, count);
+            if (s.row >= p.tokens) continue;
+            if (from == 0) {
+                mx_load_strip<W>(s.x, queries + s.head * a.d, wide, s.row, p.tokens, a.d, a.wide_in);
+                mx_load_strip<W>(s.y, dout + s.head * a.d, narrow, s.row, p.tokens, a.d, a.wide_in);
+                row_numbers<W>(a, p, r, &s, b);
+                clear<W>(s.sum);
+            }
+            int j = 0;
+            for (; j + MX_STRIP < count; j += MX_STEP) query_step<W, MX_STEP / 8>(&s, a, p, r, j, from + j);
+            if (j < count) query_step<W, MX_STRIP / 8>(&s, a, p, r, j, from + j);
+        }
+        if (s.row >= p.tokens) continue;
+        const float factor[2] = {a.scale, a.scale};
+        mx_store_strip<W>(a, (mx_bf16 *)a.dqkv + mx_part_at(a, p, b, 0) + s.head * a.d, wide, s.row, p.tokens,
+                          s.sum, factor);
+    }
+}
+
+template <int W>
+static __device__ __forceinline__ void by_keys(const mx_attend &a, const mx_attend_block &p, const room &r,
+                                               int b) {
+    const int warp = threadIdx.x / MX_CUDA_WARP, teams = (int)(blockDim.x / MX_CUDA_WARP) >> a.group_log;
+    const int64_t wide = (int64_t)3 * a.heads * a.d;
+    const mx_bf16 *qkv = (const mx_bf16 *)a.qkv;
+    strip<W> s;
+    float dv[W / 8][4];
+    s.head = warp & ((1 << a.group_log) - 1);
+    for (int j = 0; j < p.tokens; j += teams * MX_STRIP) {
+        s.row = j + (warp >> a.group_log) * MX_STRIP;
+        for (int from = 0; from < p.tokens; from += a.rows) {
+            const int count = part_count(a, p, from);
+            if (j == 0 || p.tokens > a.rows) load<W>(a, p, r, b, true, from, count);
+            if (s.row >= p.tokens) continue;
+            if (from == 0) {
+                mx_load_strip<W>(s.x, qkv + mx_part_at(a, p, b, 1) + s.head * a.d, wide, s.row, p.tokens, a.d,
+                                 a.wide_in);
+                mx_load_strip<W>(s.y, qkv + mx_part_at(a, p, b, 2) + s.head * a.d, wide, s.row, p.tokens, a.d,
+                                 a.wide_in);
+                clear<W>(s.sum), clear<W>(dv);
+            }
+            int i = 0;
+            for (; i + MX_STRIP < count; i += MX_STEP) key_step<W, MX_STEP / 8>(&s, dv, a, r, i, from + i);
+            if (i < count) key_step<W, MX_STRIP / 8>(&s, dv, a, r, i, from + i);
+        }
+        if (s.row >= p.tokens) continue;
+        const float scale[2] = {a.scale, a.scale}, one[2] = {1, 1};
+        mx_bf16 *to = (mx_bf16 *)a.dqkv + s.head * a.d;
+        mx_store_strip<W>(a, to + mx_part_at(a, p, b, 1), wide, s.row, p.tokens, s.sum, scale);
+        mx_store_strip<W>(a, to + mx_part_at(a, p, b, 2), wide, s.row, p.tokens, dv, one);
+    }
+}
+
+/* Where the partial gradient of a head's column lies, [entries]. */
+static __device__ __forceinline__ float *partial_of(const mx_attend &a, const mx_attend_block &p) {
+    return a.partial + (((int64_t)p.run * a.segments + p.segment) * a.heads + p.head) * a.entries;
+}
+
+template <int W>
+static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) backward_kernel(mx_attend a) {
+    MX_SHARED_BYTES(shared);
+    const mx_attend_block p = mx_attend_place(a, a.group_log);
+    const room r = divide<W>(a, shared);
+    const int warps = blockDim.x / MX_CUDA_WARP, heads = 1 << a.group_log;
+    for (int i = threadIdx.x; i < warps * a.entries; i += blockDim.x) r.all_sums[i] = 0;
+    if (p.tokens) mx_attend_bias(a, p, r.offset, r.bias);
+    for (int b = p.image; b < p.images_end && p.tokens; b++) {
+        by_queries<W>(a, p, r, b);
+        by_keys<W>(a, p, r, b);
+    }
+    if (!a.table) return;
+    __syncthreads();
+    for (int i = threadIdx.x; i < a.entries << a.group_log; i += blockDim.x) {
+        float sum = 0;
+        for (int w = i / a.entries; w < warps; w += heads) sum += r.all_sums[w * a.entries + i % a.entries];
+        partial_of(a, p)[i] = sum;
+    }
+}
+
+/* ---- without tensor cores: blocks of one warp ---- */
+
+/* Shared memory: two own rows, sums for one or two gradients, weights of 32 rows of the other side. */
+typedef struct {
+    float *x, *y, *dx, *dy, *p, *ds;
+} plain_room;
+
+template <typename T>
+static __device__ void plain_query(const mx_attend &a, const mx_attend_block &p, const plain_room &r, int b,
+                                   int i) {
+    const int lane = threadIdx.x;
+    const int64_t wide = (int64_t)3 * a.heads * a.d, at = mx_out_at(a, p, b) + (int64_t)i * a.heads * a.d;
+    const T *qkv = (const T *)a.qkv, *keys = qkv + mx_part_at(a, p, b, 1),
+            *values = qkv + mx_part_at(a, p, b, 2);
+    const float lse = a.lse[((int64_t)b * a.heads + p.head) * a.tokens + p.first + i];
+    mx_plain_copy(r.x, qkv + mx_part_at(a, p, b, 0) + i * wide, a.d);
+    mx_plain_copy(r.y, (const T *)a.dout + at, a.d);
+    for (int e = lane; e < a.d; e += MX_CUDA_WARP) r.dx[e] = 0;
+    __syncwarp();
+    const float delta = mx_plain_dot(r.y, (const T *)a.out + at, a.d);
+    for (int from = 0; from < p.tokens; from += MX_CUDA_WARP) {
+        const int j = from + lane, count = p.tokens - from < MX_CUDA_WARP ? p.tokens - from : MX_CUDA_WARP;
+        float ds = 0;
+        if (j < p.tokens) {
+            const float x = mx_plain_dot(r.x, keys + j * wide, a.d) * a.scale + mx_plain_bias(a, p, i, j);
+            ds = expf(x - lse) * (mx_plain_dot(r.y, values + j * wide, a.d) - delta);
+            if (a.table)
+                partial_of(a, p)[mx_plain_entry(a, p, i, j)] += ds; /* lanes have different entries */
+        }
+        r.ds[lane] = ds;
+        __syncwarp();
+        mx_plain_add(r.dx, 1, r.ds, keys + from * wide, wide, count, a.d);
+        __syncwarp();
+    }
+    T *dq = (T *)a.dqkv + mx_part_at(a, p, b, 0) + i * wide;
+    for (int e = lane; e < a.d; e += MX_CUDA_WARP) mx_store(dq + e, r.dx[e] * a.scale);
+    __syncwarp();
+}
+
+/* p and ds of key j and 32 queries */
+template <typename T>
+static __device__ __forceinline__ void plain_weights(const mx_attend &a, const mx_attend_block &p,
+                                                     const plain_room &r, int b, int i, int j) {
+    const int lane = threadIdx.x;
+    const int64_t wide = (int64_t)3 * a.heads * a.d;
+    const T *query = (const T *)a.qkv + mx_part_at(a, p, b, 0) + i * wide;
+    const int64_t at = mx_out_at(a, p, b) + (int64_t)i * a.heads * a.d;
+    const T *dout = (const T *)a.dout + at, *out = (const T *)a.out + at;
+    r.p[lane] = r.ds[lane] = 0;
+    if (i >= p.tokens) return;
+    const float x = mx_plain_dot(r.x, query, a.d) * a.scale + mx_plain_bias(a, p, i, j),
+                lse = a.lse[((int64_t)b * a.heads + p.head) * a.tokens + p.first + i];
+    r.p[lane] = expf(x - lse);
+    r.ds[lane] = r.p[lane] * (mx_plain_dot(r.y, dout, a.d) - mx_plain_dot(dout, out, a.d));
+}
+
+template <typename T>
+static __device__ void plain_key(const mx_attend &a, const mx_attend_block &p, const plain_room &r, int b,
+                                 int j) {
+    const int lane = threadIdx.x;
+    const int64_t wide = (int64_t)3 * a.heads * a.d, narrow = (int64_t)a.heads * a.d;
+    const T *qkv = (const T *)a.qkv, *dout = (const T *)a.dout + mx_out_at(a, p, b);
+    mx_plain_copy(r.x, qkv + mx_part_at(a, p, b, 1) + j * wide, a.d);
+    mx_plain_copy(r.y, qkv + mx_part_at(a, p, b, 2) + j * wide, a.d);
+    for (int e = lane; e < a.d; e += MX_CUDA_WARP) r.dx[e] = r.dy[e] = 0;
+    __syncwarp();
+    for (int from = 0; from < p.tokens; from += MX_CUDA_WARP) {
+        const int count = p.tokens - from < MX_CUDA_WARP ? p.tokens - from : MX_CUDA_WARP;
+        plain_weights<T>(a, p, r, b, from + lane, j);
+        __syncwarp();
+        mx_plain_add(r.dx, 1, r.ds, qkv + mx_part_at(a, p, b, 0) + from * wide, wide, count, a.d);
+        mx_plain_add(r.dy, 1, r.p, dout + from * narrow, narrow, count, a.d);
+        __syncwarp();
+    }
+    T *to = (T *)a.dqkv + j * wide;
+    for (int e = lane; e < a.d; e += MX_CUDA_WARP) {
+        mx_store(to + mx_part_at(a, p, b, 1) + e, r.dx[e] * a.scale);
+        mx_store(to + mx_part_at(a, p, b, 2) + e, r.dy[e]);
+    }
+    __syncwarp();
+}
+
+template <typename T> static __global__ void plain_kernel(mx_attend a) {
+    MX_SHARED_BYTES(shared);
+    const mx_attend_block p = mx_attend_place(a, 0);
+    float *x = (float *)shared;
+    const plain_room r = {x, x + a.d, x + 2 * a.d, x + 3 * a.d, x + 4 * a.d, x + 4 * a.d + MX_CUDA_WARP};
+    for (int i = threadIdx.x; i < a.entries; i += MX_CUDA_WARP) partial_of(a, p)[i] = 0;
+    __syncwarp();
+    for (int b = p.image; b < p.images_end; b++)
+        for (int i = 0; i < p.tokens; i++) plain_query<T>(a, p, r, b, i), plain_key<T>(a, p, r, b, i);
+}
+
+/* ---- the table's gradient: the partial sums in order ---- */
+
+enum { COLUMNS = 32, LANES = 8 }; /* a block takes 32 entries; 8 warps share the partial sums */
+
+static __global__ void table_kernel(mx_attend a, float *dtable) {
+    __shared__ float room[LANES][COLUMNS];
+    const int column = threadIdx.x % COLUMNS, lane = threadIdx.x / COLUMNS,
+              entry = blockIdx.x * COLUMNS + column, head = blockIdx.y;
+    float sum = 0;
+    if (entry < a.entries)
+        for (int part = lane; part < a.runs * a.segments; part += LANES)
+            sum += a.partial[((int64_t)part * a.heads + head) * a.entries + entry];
+    room[lane][column] = sum;
+    __syncthreads();
+    if (lane || entry >= a.entries) return;
+    for (int i = 1; i < LANES; i++) sum += room[i][column];
+    dtable[(int64_t)entry * a.heads + head] += sum;
+}
+
+/* ---- the host's side ---- */
+
+static unsigned threads_on_cores(const mx_attend *a) {
+    return a->max_segment > 8 * MX_STRIP && a->entries < 1024 ? 256 : 128;
+}
+
+static size_t bytes_on_cores(const mx_attend *a, int width) {
+    const int warps = (int)threads_on_cores(a) / MX_CUDA_WARP,
+              padded = (a->max_segment + MX_STRIP - 1) / MX_STRIP * MX_STRIP;
+    return mx_attend_tiles_bytes(a, width) +
+           sizeof(float) * (size_t)(padded + (2 * padded << a->group_log) + warps * MX_STRIP * STAGE +
+                                    (a->entries << a->group_log) + warps * a->entries);
+}
+
+static void backward_on_cores(mx_ctx *c, const mx_attend &a, int width) {
+    const unsigned threads = threads_on_cores(&a), blocks = mx_attend_blocks(a, a.group_log);
+    const size_t bytes = bytes_on_cores(&a, width);
+    if (width == 16) MX_LAUNCH(c, (blocks), threads, bytes, (backward_kernel<16>), a);
+    if (width == 32) MX_LAUNCH(c, (blocks), threads, bytes, (backward_kernel<32>), a);
+    if (width == 64) MX_LAUNCH(c, (blocks), threads, bytes, (backward_kernel<64>), a);
+}
+
+static void backward_plain(mx_ctx *c, const mx_attend &a, mx_dtype type) {
+    const size_t bytes = sizeof(float) * (size_t)(4 * a.d + 2 * MX_CUDA_WARP);
+#define LAUNCH(T) MX_LAUNCH(c, (mx_attend_blocks(a, 0)), MX_CUDA_WARP, bytes, (plain_kernel<T>), a)
+    MX_BY_TYPE(type, LAUNCH);
+#undef LAUNCH
+}
+
+/* The table's partial gradients. */
+extern "C" size_t mx_cuda_attention_back_work(const mx_ctx *c, const mx_layout *lay, int64_t batch,
+                                              int64_t heads, int64_t d, bool biased) {
+    (void)c, (void)d;
+    if (!biased) return 0;
+    return sizeof(float) * (size_t)(mx_cuda_ceil(batch, mx_attend_run(lay, batch, heads)) *
+                                    lay->max_segments * heads * mx_attend_entries(lay));
+}
+
+extern "C" void mx_cuda_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tensor dout,
+                                       mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table,
+                                       const mx_layout *lay, void *work) {
+    mx_attend a = mx_attend_make(qkv, table, out, lse, lay);
+    const int width = mx_attend_width(qkv);
+    if (!a.batch) return;
+    a.dqkv = dqkv.data, a.dout = dout.data, a.partial = (float *)work;
+    a.wide_in = a.wide_in && mx_attend_aligned(a.out) && mx_attend_aligned(a.dout);
+    a.wide_out = a.d % 8 == 0 && mx_attend_aligned(a.dqkv);
+    if (width) a.rows = mx_attend_rows(&a, width, TILES);
+    if (width && bytes_on_cores(&a, width) <= MX_ATTEND_SHARED)
+        backward_on_cores(c, a, width);
+    else
+        backward_plain(c, a, qkv.type);
+    if (a.table)
+        MX_LAUNCH(c, ((unsigned)mx_cuda_ceil(a.entries, COLUMNS), (unsigned)a.heads), COLUMNS * LANES, 0,
+                  table_kernel, a, (float *)dtable.data);
+}
