@@ -66,9 +66,12 @@ static __device__ void normalisation(const pixels &a, float *patch, int64_t row,
 
 /* A thread reads and writes the same elements of the patch in all passes. */
 template <bool STORED> static __global__ void __launch_bounds__(MX_CUDA_BLOCK) pixel_kernel(pixels a) {
-    MX_SHARED_BYTES(bytes);
     __shared__ double room[WARPS];
-    float *patch = (float *)bytes;
+    float *patch = NULL;
+    if (STORED) {
+        MX_SHARED_BYTES(bytes);
+        patch = (float *)bytes;
+    }
     for (int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
         float shift, factor, sum = 0;
         normalisation<STORED>(a, patch, row, &shift, &factor);

@@ -149,7 +149,7 @@ static __global__ void __launch_bounds__(MX_CUDA_BLOCK) backward_kernel(backward
                     slope = team_sum<TEAM>(sum_hat, room) / (float)a.width;
         for (int k = 0; k < QUADS; k++) {
             const int at = first + k * STEP(TEAM);
-            float4 dx = normal(mx_plus(g[k], mx_times(hat[k], -slope)), from, rstd);
+            float4 dx = mx_times(mx_plus(normal(g[k], from, 1), mx_times(hat[k], -slope)), rstd);
             if (a.add) dx = mx_plus(load<FOUR>(a.dx + row * a.width, at, a.width), dx);
             store<FOUR>(a.dx + row * a.width, dx, at, a.width);
         }
