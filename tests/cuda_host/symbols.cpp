@@ -20,7 +20,8 @@
 
 static bool loaded;
 static std::vector<mx_host_range> variables;
-static std::map<uintptr_t, const char *> functions; /* mangled names by address */
+static std::map<uintptr_t, std::string> functions; /* mangled names by address */
+static std::map<void (*)(), std::string> names;    /* of kernels that were asked for */
 
 /* The file that holds this code and where it was loaded. */
 struct module {
@@ -51,7 +52,7 @@ static void refuse_unguarded(const char *name, int binding) {
 static void take_symbol(const Elf64_Sym *s, const char *name, bool bss, uintptr_t base) {
     const int type = ELF64_ST_TYPE(s->st_info);
     const uintptr_t address = base + s->st_value;
-    if (type == STT_FUNC && s->st_size) functions[address] = strdup(name);
+    if (type == STT_FUNC && s->st_size) functions[address] = name;
     if (type != STT_OBJECT || !bss || !s->st_size || strncmp(name, "_ZZ", 3)) return;
     if (!strncmp(name, "_ZZNSt", 6) || !strncmp(name, "_ZZNKSt", 7) || !strncmp(name, "_ZZSt", 5)) return;
     refuse_unguarded(name, ELF64_ST_BIND(s->st_info));
@@ -65,11 +66,11 @@ static void read_file(const char *file, size_t size, uintptr_t base) {
     for (int i = 0; i < head->e_shnum; i++) {
         if (section[i].sh_type != SHT_SYMTAB) continue;
         const Elf64_Sym *s = reinterpret_cast<const Elf64_Sym *>(file + section[i].sh_offset);
-        const char *names = file + section[section[i].sh_link].sh_offset;
+        const char *strings = file + section[section[i].sh_link].sh_offset;
         for (size_t k = 0; k < section[i].sh_size / sizeof *s; k++) {
             const int at = s[k].st_shndx;
             const bool bss = at > 0 && at < head->e_shnum && section[at].sh_type == SHT_NOBITS;
-            take_symbol(s + k, names + s[k].st_name, bss, base);
+            take_symbol(s + k, strings + s[k].st_name, bss, base);
         }
     }
 }
@@ -96,14 +97,20 @@ const mx_host_range *mx_host_static_variables(size_t *n) {
     return variables.data();
 }
 
+/* "norm<float, 4>" of "void norm<float, 4>(float*, int)". */
+static std::string short_name(const std::string &mangled) {
+    char *text = abi::__cxa_demangle(mangled.c_str(), NULL, NULL, NULL);
+    std::string name = text ? text : mangled;
+    free(text);
+    if (!name.compare(0, 5, "void ")) name.erase(0, 5);
+    const size_t arguments = name.rfind('(');
+    return arguments == std::string::npos || !arguments ? name : name.substr(0, arguments);
+}
+
 const char *mx_host_symbol(void (*function)()) {
     load();
+    std::string &name = names[function];
     auto found = functions.find(reinterpret_cast<uintptr_t>(function));
-    if (found == functions.end()) return "unknown kernel";
-    char *text = abi::__cxa_demangle(found->second, NULL, NULL, NULL);
-    if (!text) return found->second;
-    free(const_cast<char *>(found->second));
-    char *argument = strchr(text, '('); /* the name is enough */
-    if (argument && argument != text) *argument = 0;
-    return found->second = text; /* read as is by the next call: it does not demangle */
+    if (name.empty()) name = found == functions.end() ? "unknown kernel" : short_name(found->second);
+    return name.c_str();
 }
