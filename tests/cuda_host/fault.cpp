@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#if MX_HOST_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 static cudaError_t last_error;
 static std::recursive_mutex mutex;
@@ -16,16 +19,19 @@ static struct sigaction before[2]; /* the handlers of SIGSEGV and SIGBUS that we
 
 mx_host_lock::mx_host_lock() : guard(mutex) { mx_host_catch_faults(); }
 
+/* Writes "KERNEL block (x,y,z) thread (x,y,z): "; returns its length, 0 outside a launch. */
+static size_t write_place(char *text, size_t size) {
+    if (!mx_host_running.kernel) return 0;
+    const mx_host_thread *t = mx_host_running.current;
+    const uint3 b = mx_host_block_index, i = t ? t->index : uint3{0, 0, 0};
+    const int n = snprintf(text, size, "%s block (%u,%u,%u) thread (%u,%u,%u): ", mx_host_running.kernel, b.x, b.y,
+                           b.z, i.x, i.y, i.z);
+    return static_cast<size_t>(n) < size ? static_cast<size_t>(n) : size - 1;
+}
+
 void mx_host_die(const char *format, ...) {
     char text[1500];
-    size_t n = 0;
-    if (mx_host_running.kernel) {
-        const mx_host_thread *t = mx_host_running.current;
-        const uint3 b = mx_host_block_index, i = t ? t->index : uint3{0, 0, 0};
-        n = static_cast<size_t>(snprintf(text, sizeof text, "%s block (%u,%u,%u) thread (%u,%u,%u): ",
-                                         mx_host_running.kernel, b.x, b.y, b.z, i.x, i.y, i.z));
-        if (n > sizeof text / 2) n = sizeof text / 2;
-    }
+    const size_t n = write_place(text, 1000);
     va_list list;
     va_start(list, format);
     vsnprintf(text + n, sizeof text - n, format, list);
@@ -34,6 +40,17 @@ void mx_host_die(const char *format, ...) {
     fflush(stderr);
     abort();
 }
+
+#if MX_HOST_ASAN
+/* A sanitizer does not know about kernels. */
+static void after_report(void) {
+    char place[1000];
+    if (write_place(place, sizeof place)) fprintf(stderr, "cuda-host: %sthe sanitizer's report is about this thread\n", place);
+}
+
+/* UBSan of GCC is a library of its own; it calls this with every report. */
+extern "C" void __ubsan_on_report(void) { after_report(); }
+#endif
 
 cudaError_t mx_host_error(cudaError_t error) {
     if (error != cudaSuccess) last_error = error;
@@ -97,6 +114,9 @@ void mx_host_catch_faults(void) {
     give_signal_stack();
     if (installed) return;
     installed = true;
+#if MX_HOST_ASAN
+    __sanitizer_set_death_callback(after_report);
+#endif
     struct sigaction a = {};
     a.sa_sigaction = on_fault;
     a.sa_flags = SA_SIGINFO | SA_ONSTACK;
