@@ -29,10 +29,9 @@ template <typename T> static __global__ void gelu_kernel(T *y, const T *h, int64
 }
 
 /* dh = d * GELU'(h) */
-template <typename D, typename T>
-static __global__ void gelu_back_kernel(T *dh, const D *d, const T *h, int64_t n) {
+template <typename T> static __global__ void gelu_back_kernel(T *dh, const float *d, const T *h, int64_t n) {
     for (int64_t i = mx_cuda_index(); i < n; i += mx_cuda_stride())
-        mx_store(dh + i, mx_load(d + i) * gelu_slope(mx_load(h + i)));
+        mx_store(dh + i, d[i] * gelu_slope(mx_load(h + i)));
 }
 
 /* y = x */
@@ -204,14 +203,15 @@ static void weight_gradient(mx_ctx *c, const parts *p, mx_tensor dw, const void 
     mx_cuda_multiply(c, &s, &o);
 }
 
-/* dx = dy w over a piece of rows from `first`, times GELU'(h) where h is present. */
+/* dx = dy w over a piece of rows from `first`, times GELU'(h) where h is present. That product is summed in f32 and
+ * rounded once. */
 static void input_gradient(mx_ctx *c, const parts *p, mx_tensor dx, const void *dy, const void *w,
                            mx_tensor h, int64_t first, int64_t rows) {
     const int64_t at = first * p->in, n = rows * p->in;
     const bool direct = !mx_present(h) && !(p->type == MX_F32 && dx.type == MX_BF16);
-    const mx_dtype type = direct ? dx.type : mx_present(h) && p->type == MX_BF16 ? dx.type : MX_F32;
     void *to = direct ? mx_at(dx, at) : p->rows_in;
-    const mx_cuda_shape s = {rows, p->in, p->out, false, false, p->type, type, false, false};
+    const mx_cuda_shape s = {rows,  p->in, p->out, false, false, p->type, direct ? dx.type : MX_F32,
+                             false, false};
     const mx_cuda_operands o = {to, dy, w, NULL, NULL, p->work};
     mx_cuda_multiply(c, &s, &o);
     if (direct) return;
@@ -219,15 +219,10 @@ static void input_gradient(mx_ctx *c, const parts *p, mx_tensor dx, const void *
         convert(c, mx_at(dx, at), MX_BF16, to, MX_F32, n);
         return;
     }
-#define LAUNCH(D, T)                                                                                         \
-    MX_LAUNCH(c, (blocks_for(n, 1)), THREADS, 0, (gelu_back_kernel<D, T>), (T *)mx_at(dx, at),               \
-              (const D *)to, (const T *)mx_at(h, at), n)
-    if (type == MX_BF16)
-        LAUNCH(mx_bf16, mx_bf16);
-    else if (h.type == MX_BF16)
-        LAUNCH(float, mx_bf16);
-    else
-        LAUNCH(float, float);
+#define LAUNCH(T)                                                                                            \
+    MX_LAUNCH(c, (blocks_for(n, 1)), THREADS, 0, (gelu_back_kernel<T>), (T *)mx_at(dx, at),                  \
+              (const float *)to, (const T *)mx_at(h, at), n)
+    MX_BY_TYPE(h.type, LAUNCH);
 #undef LAUNCH
 }
 
@@ -238,11 +233,14 @@ extern "C" void mx_cuda_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_te
     const int64_t piece = converts || (mx_present(dx) && mx_present(h)) ? p.piece : p.rows;
     const void *operand = mx_present(dx) ? weights(c, &p, w) : NULL;
     if (mx_present(db)) mx_cuda_column_sums(c, (float *)db.data, dy, p.sums);
-    for (int64_t first = 0; first < p.rows; first += piece) {
+    if (!converts) weight_gradient(c, &p, dw, dy.data, x.data, p.rows);
+    for (int64_t first = 0; first < p.rows && (converts || mx_present(dx)); first += piece) {
         const int64_t rows = mx_cuda_min(piece, p.rows - first);
         const void *d = mx_at(dy, first * p.out);
-        if (converts) convert(c, p.rows_out, p.type, d, dy.type, rows * p.out), d = p.rows_out;
-        weight_gradient(c, &p, dw, d, mx_at(x, first * p.in), rows);
+        if (converts) {
+            convert(c, p.rows_out, p.type, d, dy.type, rows * p.out), d = p.rows_out;
+            weight_gradient(c, &p, dw, d, mx_at(x, first * p.in), rows);
+        }
         if (mx_present(dx)) input_gradient(c, &p, dx, d, operand, h, first, rows);
     }
 }
