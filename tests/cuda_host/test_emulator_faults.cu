@@ -1,12 +1,9 @@
 /* Planted faults, each of which the emulator must catch: by its message, or because the bytes depend on the order.
  *
  * Faults that end the program run in a child process, whose message is read. */
-#include "test_lib.h"
+#include "test_dies.h"
 
 #include <math.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static cudaStream_t stream;
 
@@ -172,29 +169,6 @@ static void wrong_bytes(void) {
 }
 
 /* ---- faults that end the program ---- */
-
-/* Runs `fault` in a child and demands that it dies with this text on stderr. */
-static void dies(const char *name, const char *text, void (*fault)(void)) {
-    int ends[2];
-    CHECK(!pipe(ends));
-    const pid_t child = fork();
-    if (!child) {
-        dup2(ends[1], 2);
-        fault();
-        _exit(0);
-    }
-    close(ends[1]);
-    std::vector<char> message;
-    char part[4096];
-    for (ssize_t n; (n = read(ends[0], part, sizeof part)) > 0;) message.insert(message.end(), part, part + n);
-    message.push_back(0);
-    close(ends[0]);
-    int status = 0;
-    CHECK(waitpid(child, &status, 0) == child);
-    if (status && strstr(message.data(), text)) return;
-    fprintf(stderr, "%s: status %d, \"%s\" expected, found:\n%s\n", name, status, text, message.data());
-    exit(1);
-}
 
 /* The message names kernel, block and thread. */
 #define KERNEL_DIES(k, text, ...) dies(#k, text, [] { run(k, __VA_ARGS__); })
