@@ -87,7 +87,8 @@ static const char *describe(char *text, size_t size, const mx_host_thread *t) {
     else if (t->state == MX_HOST_AT_BARRIER)
         snprintf(end, size, "waits in __syncthreads at %s:%d", t->file, t->line);
     else
-        snprintf(end, size, "waits in %s with mask %08x at %s:%d", t->visit->name, t->visit->mask, t->file, t->line);
+        snprintf(end, size, "waits in %s with mask %08x at %s:%d", t->visit->name, t->visit->mask, t->file,
+                 t->line);
     return text;
 }
 
@@ -103,7 +104,8 @@ static void explain_meeting(const mx_host_thread *t) {
         const mx_host_thread *o = threads + warp + lane;
         bool comes = o->state == MX_HOST_AT_MEETING && o->visit->kind == t->visit->kind &&
                      o->visit->mask == t->visit->mask && o->line == t->line && o->file == t->file;
-        if (!comes) mx_host_die("divergent warp: %s, but lane %d, %s", mine, lane, describe(other, sizeof other, o));
+        if (!comes)
+            mx_host_die("divergent warp: %s, but lane %d, %s", mine, lane, describe(other, sizeof other, o));
     }
 }
 
@@ -130,7 +132,8 @@ static void explain(void) {
 static bool all_at_barrier(void) {
     for (int i = 0; i < mx_host_running.threads; i++) {
         const mx_host_thread *t = threads + i;
-        if (t->state != MX_HOST_AT_BARRIER || t->line != threads->line || t->file != threads->file) return false;
+        if (t->state != MX_HOST_AT_BARRIER || t->line != threads->line || t->file != threads->file)
+            return false;
     }
     return true;
 }

@@ -47,9 +47,12 @@ asm(".text\n"
     "  ret\n"
     ".size mx_host_swap_stacks, .-mx_host_swap_stacks\n");
 
-static void swap(mx_host_context *from, mx_host_context *to) { mx_host_swap_stacks(&from->pointer, to->pointer); }
+static void swap(mx_host_context *from, mx_host_context *to) {
+    mx_host_swap_stacks(&from->pointer, to->pointer);
+}
 
-static unsigned turn; /* stacks start at different cache lines, or all tops would share one set of the cache */
+static unsigned
+    turn; /* stacks start at different cache lines, or all tops would share one set of the cache */
 
 /* Builds the stack that a switch away would have left: six registers, then the address to return to. One word more
  * stands for the return address that `entry` never uses, and aligns the stack as at any function's start. */

@@ -37,7 +37,8 @@ static void download(void *to, const void *from, size_t bytes, cudaStream_t stre
     if (!pinned) mx_host_run_stream(stream);
 }
 
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
     mx_host_lock lock;
     const int device = mx_host_stream_device(stream, "cudaMemcpyAsync");
     if (!bytes) return cudaSuccess;

@@ -38,13 +38,17 @@ void mx_host_kernel_name(const char *name);
 cudaError_t mx_host_launch(const cudaLaunchConfig_t *config, const mx_host_kernel *kernel);
 
 template <typename... P, typename... A>
-static inline cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(P...), A &&...argument) {
+static inline cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(P...),
+                                             A &&...argument) {
     static_assert(!(std::is_reference<P>::value || ...), "a kernel takes its arguments by value");
-    static_assert((std::is_trivially_copyable<P>::value && ...), "a kernel's arguments travel as plain bytes");
+    static_assert((std::is_trivially_copyable<P>::value && ...),
+                  "a kernel's arguments travel as plain bytes");
     static_assert(sizeof(std::tuple<P...>) <= 4096, "CUDA's limit for the arguments of a kernel");
     typedef std::tuple<P...> pack;
     mx_host_kernel k;
-    k.call = [](void (*f)(), void *p) { std::apply(reinterpret_cast<void (*)(P...)>(f), *static_cast<pack *>(p)); };
+    k.call = [](void (*f)(), void *p) {
+        std::apply(reinterpret_cast<void (*)(P...)>(f), *static_cast<pack *>(p));
+    };
     k.kernel = reinterpret_cast<void (*)()>(kernel);
     k.arguments = std::make_shared<pack>(P(static_cast<A &&>(argument))...);
     return mx_host_launch(config, &k);
@@ -57,7 +61,8 @@ static inline cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAtt
     return mx_host_function_attribute(reinterpret_cast<void (*)()>(kernel), attribute, value);
 }
 static inline cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute attribute, int value) {
-    return mx_host_function_attribute(reinterpret_cast<void (*)()>(const_cast<void *>(kernel)), attribute, value);
+    return mx_host_function_attribute(reinterpret_cast<void (*)()>(const_cast<void *>(kernel)), attribute,
+                                      value);
 }
 
 #endif

@@ -25,8 +25,13 @@
 #define MX_HOST_NO_ASAN
 #endif
 
-enum { MX_HOST_PAGE = 4096, MX_HOST_NAN = 0xff, MX_HOST_MAX_THREADS = 1024, MX_HOST_SMEM_DEFAULT = 48 * 1024,
-       MX_HOST_SMEM_MOST = 227 * 1024 };
+enum {
+    MX_HOST_PAGE = 4096,
+    MX_HOST_NAN = 0xff,
+    MX_HOST_MAX_THREADS = 1024,
+    MX_HOST_SMEM_DEFAULT = 48 * 1024,
+    MX_HOST_SMEM_MOST = 227 * 1024
+};
 
 static inline size_t mx_host_round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -110,7 +115,7 @@ void mx_host_copies_finish(int thread); /* when a thread returns */
 /* ---- shared.cpp ---- */
 
 void mx_host_shared_launch(size_t dynamic_bytes);
-void mx_host_shared_start(void); /* before each block */
+void mx_host_shared_start(void);           /* before each block */
 void mx_host_shared_end(bool look_at_all); /* after each block; look_at_all: after the first and the last */
 bool mx_host_is_shared(const void *p, size_t bytes);
 bool mx_host_in_shared_guard(const void *address);

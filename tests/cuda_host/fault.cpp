@@ -15,7 +15,8 @@ static cudaError_t last_error;
 static std::recursive_mutex mutex;
 static bool installed;
 static thread_local bool has_signal_stack;
-static struct sigaction before[2]; /* the handlers of SIGSEGV and SIGBUS that were there first, ASan's for one */
+static struct sigaction
+    before[2]; /* the handlers of SIGSEGV and SIGBUS that were there first, ASan's for one */
 
 mx_host_lock::mx_host_lock() : guard(mutex) { mx_host_catch_faults(); }
 
@@ -24,8 +25,8 @@ static size_t write_place(char *text, size_t size) {
     if (!mx_host_running.kernel) return 0;
     const mx_host_thread *t = mx_host_running.current;
     const uint3 b = mx_host_block_index, i = t ? t->index : uint3{0, 0, 0};
-    const int n = snprintf(text, size, "%s block (%u,%u,%u) thread (%u,%u,%u): ", mx_host_running.kernel, b.x, b.y,
-                           b.z, i.x, i.y, i.z);
+    const int n = snprintf(text, size, "%s block (%u,%u,%u) thread (%u,%u,%u): ", mx_host_running.kernel, b.x,
+                           b.y, b.z, i.x, i.y, i.z);
     return static_cast<size_t>(n) < size ? static_cast<size_t>(n) : size - 1;
 }
 
@@ -45,7 +46,8 @@ void mx_host_die(const char *format, ...) {
 /* A sanitizer does not know about kernels. */
 static void after_report(void) {
     char place[1000];
-    if (write_place(place, sizeof place)) fprintf(stderr, "cuda-host: %sthe sanitizer's report is about this thread\n", place);
+    if (write_place(place, sizeof place))
+        fprintf(stderr, "cuda-host: %sthe sanitizer's report is about this thread\n", place);
 }
 
 /* UBSan of GCC is a library of its own; it calls this with every report. */

@@ -49,17 +49,17 @@ struct mx_host_visit {
     uint32_t mask;
     const char *file;
     int line;
-    uint64_t value;      /* in: the lane's value or vote; out: what it receives */
-    int source;          /* shuffle: the lane to read; ldmatrix: 1 transposes */
-    void *out;           /* mma: d; ldmatrix: d */
-    const void *in[3];   /* mma: a, b, c; ldmatrix: the address of a row */
+    uint64_t value;    /* in: the lane's value or vote; out: what it receives */
+    int source;        /* shuffle: the lane to read; ldmatrix: 1 transposes */
+    void *out;         /* mma: d; ldmatrix: d */
+    const void *in[3]; /* mma: a, b, c; ldmatrix: the address of a row */
 };
 void mx_host_meet(mx_host_visit *visit);
 
 #define MX_HOST_WHERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
-static inline uint64_t mx_host_meet_value(mx_host_meeting kind, const char *name, unsigned mask, uint64_t value,
-                                          int source, const char *file, int line) {
+static inline uint64_t mx_host_meet_value(mx_host_meeting kind, const char *name, unsigned mask,
+                                          uint64_t value, int source, const char *file, int line) {
     mx_host_visit visit = {kind, name, mask, file, line, value, source, NULL, {NULL, NULL, NULL}};
     mx_host_meet(&visit);
     return visit.value;
@@ -81,9 +81,10 @@ static inline int __all_sync(unsigned mask, int predicate, MX_HOST_WHERE) {
 void mx_host_check_width(const char *name, int width, const char *file, int line);
 
 template <typename T>
-static inline T mx_host_shuffle(const char *name, unsigned mask, T value, int source, const char *file, int line) {
-    static_assert(std::is_same<T, int>::value || std::is_same<T, unsigned>::value || std::is_same<T, float>::value ||
-                      std::is_same<T, double>::value,
+static inline T mx_host_shuffle(const char *name, unsigned mask, T value, int source, const char *file,
+                                int line) {
+    static_assert(std::is_same<T, int>::value || std::is_same<T, unsigned>::value ||
+                      std::is_same<T, float>::value || std::is_same<T, double>::value,
                   "shuffles of int, unsigned, float and double are emulated");
     uint64_t bits = 0;
     memcpy(&bits, &value, sizeof value);
@@ -125,11 +126,13 @@ static inline void mx_host_mma_bf16(float d[4], const uint32_t a[4], const uint3
 /* ldmatrix.sync.aligned.m8n8.x4[.trans].shared.b16: four 8x8 matrices; lane l brings the address of row l % 8 of
  * matrix l / 8, 16 bytes in shared memory. */
 static inline void mx_host_ldmatrix_x4(uint32_t d[4], const void *row, MX_HOST_WHERE) {
-    mx_host_visit visit = {MX_HOST_LDMATRIX, "ldmatrix.x4", 0xffffffffu, file, line, 0, 0, d, {row, NULL, NULL}};
+    mx_host_visit visit = {MX_HOST_LDMATRIX, "ldmatrix.x4", 0xffffffffu, file, line, 0, 0, d,
+                           {row, NULL, NULL}};
     mx_host_meet(&visit);
 }
 static inline void mx_host_ldmatrix_x4_trans(uint32_t d[4], const void *row, MX_HOST_WHERE) {
-    mx_host_visit visit = {MX_HOST_LDMATRIX, "ldmatrix.x4.trans", 0xffffffffu, file, line, 0, 1, d, {row, NULL, NULL}};
+    mx_host_visit visit = {MX_HOST_LDMATRIX, "ldmatrix.x4.trans", 0xffffffffu, file, line, 0, 1, d,
+                           {row, NULL, NULL}};
     mx_host_meet(&visit);
 }
 
@@ -137,7 +140,8 @@ static inline void mx_host_ldmatrix_x4_trans(uint32_t d[4], const void *row, MX_
  * wait_group (or at a random moment before), so a missing wait shows as NaN. */
 void mx_host_cp_async16(void *shared, const void *global, int bytes = 16);
 void mx_host_cp_async_commit(void);
-void mx_host_cp_async_wait_group(int pending); /* until at most so many of this thread's groups are under way */
+void mx_host_cp_async_wait_group(
+    int pending); /* until at most so many of this thread's groups are under way */
 
 template <typename T> static inline T __ldg(const T *p) { return *p; }
 static inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }

@@ -20,8 +20,9 @@ cudaError_t mx_host_function_attribute(void (*kernel)(), cudaFuncAttribute attri
 /* The block with number `index`, x fastest. */
 static void run_block(size_t index) {
     const dim3 grid = mx_host_grid_size;
-    mx_host_block_index = uint3{static_cast<unsigned>(index % grid.x), static_cast<unsigned>(index / grid.x % grid.y),
-                              static_cast<unsigned>(index / grid.x / grid.y)};
+    mx_host_block_index =
+        uint3{static_cast<unsigned>(index % grid.x), static_cast<unsigned>(index / grid.x % grid.y),
+              static_cast<unsigned>(index / grid.x / grid.y)};
     mx_host_shared_start();
     mx_host_block_run();
 }

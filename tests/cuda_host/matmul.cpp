@@ -62,7 +62,8 @@ template <typename T> static cublasStatus_t take(T *field, const void *value, si
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComputeType_t compute, cudaDataType_t scale) {
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComputeType_t compute,
+                                        cudaDataType_t scale) {
     if (scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
     *desc = new mx_host_matmul_desc{compute, CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, NULL, -1};
     return CUBLAS_STATUS_SUCCESS;
@@ -93,8 +94,9 @@ cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) {
     delete layout;
     return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t name,
-                                                const void *value, size_t bytes) {
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
+                                                cublasLtMatrixLayoutAttribute_t name, const void *value,
+                                                size_t bytes) {
     if (name != CUBLASLT_MATRIX_LAYOUT_LD) return CUBLAS_STATUS_NOT_SUPPORTED;
     return take(&layout->ld, value, bytes);
 }
@@ -108,8 +110,8 @@ cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t prefer
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
-                                                    cublasLtMatmulPreferenceAttributes_t name, const void *value,
-                                                    size_t bytes) {
+                                                    cublasLtMatmulPreferenceAttributes_t name,
+                                                    const void *value, size_t bytes) {
     switch (name) {
     case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES: return take(&preference->workspace, value, bytes);
     case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK: return take(&preference->reduction, value, bytes);
@@ -128,8 +130,8 @@ static int bias_type(const mx_host_matmul_desc *desc, const mx_host_matrix_layou
     return desc->bias_type < 0 ? d->type : desc->bias_type;
 }
 
-static bool types_supported(const mx_host_matmul_desc *desc, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
-                            cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d) {
+static bool types_supported(const mx_host_matmul_desc *desc, cublasLtMatrixLayout_t a,
+                            cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d) {
     if (a->type != b->type || c->type != d->type) return false;
     if (a->type == CUDA_R_32F && d->type != CUDA_R_32F) return false;
     if (desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32 && a->type != CUDA_R_32F) return false;
@@ -146,7 +148,8 @@ static bool shapes_fit(const algorithm *p, const mx_host_matmul_desc *desc, cubl
 }
 
 /* The product as an algorithm describes it, without alignment and workspace. */
-static algorithm describe(const mx_host_matmul_desc *desc, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t d) {
+static algorithm describe(const mx_host_matmul_desc *desc, cublasLtMatrixLayout_t a,
+                          cublasLtMatrixLayout_t d) {
     algorithm p = {};
     p.m = static_cast<uint32_t>(desc->transpose_a == CUBLAS_OP_T ? a->columns : a->rows);
     p.k = static_cast<uint32_t>(desc->transpose_a == CUBLAS_OP_T ? a->rows : a->columns);
@@ -191,7 +194,8 @@ static void check_operand(const char *name, const void *p, const mx_host_matrix_
                           int device) {
     mx_host_check_device_range(name, p, bytes_of(l), device);
     if (reinterpret_cast<uintptr_t>(p) % alignment)
-        mx_host_die("%s: %p is not aligned to %u bytes, as the heuristic was promised (MIN_ALIGNMENT)", name, p, alignment);
+        mx_host_die("%s: %p is not aligned to %u bytes, as the heuristic was promised (MIN_ALIGNMENT)", name,
+                    p, alignment);
 }
 
 static void check_workspace(const algorithm *chosen, const void *workspace, size_t bytes, int device) {
@@ -200,7 +204,8 @@ static void check_workspace(const algorithm *chosen, const void *workspace, size
                     static_cast<unsigned long long>(chosen->workspace));
     if (!bytes) return;
     mx_host_check_device_range("cublasLtMatmul, workspace", workspace, bytes, device);
-    if (reinterpret_cast<uintptr_t>(workspace) % 16) mx_host_die("cublasLtMatmul: the workspace is not aligned to 16");
+    if (reinterpret_cast<uintptr_t>(workspace) % 16)
+        mx_host_die("cublasLtMatmul: the workspace is not aligned to 16");
 }
 
 /* Both ends suffice to show that somebody else uses it. */
@@ -215,15 +220,17 @@ static mx_host_matrix matrix(const void *p, const mx_host_matrix_layout *l, cubl
     return mx_host_matrix{p, l->type, static_cast<size_t>(l->ld), transpose == CUBLAS_OP_T};
 }
 
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *a,
-                              cublasLtMatrixLayout_t al, const void *b, cublasLtMatrixLayout_t bl, const void *beta,
-                              const void *c, cublasLtMatrixLayout_t cl, void *d, cublasLtMatrixLayout_t dl,
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
+                              const void *a, cublasLtMatrixLayout_t al, const void *b,
+                              cublasLtMatrixLayout_t bl, const void *beta, const void *c,
+                              cublasLtMatrixLayout_t cl, void *d, cublasLtMatrixLayout_t dl,
                               const cublasLtMatmulAlgo_t *algo, void *workspace, size_t workspace_bytes,
                               cudaStream_t stream) {
     mx_host_lock lock;
     if (!handle || !algo) return CUBLAS_STATUS_INVALID_VALUE;
     const int device = mx_host_stream_device(stream, "cublasLtMatmul");
-    if (handle->device != device) mx_host_die("cublasLtMatmul: the handle is of device %d, the stream of %d", handle->device, device);
+    if (handle->device != device)
+        mx_host_die("cublasLtMatmul: the handle is of device %d, the stream of %d", handle->device, device);
     algorithm chosen, here = describe(desc, al, dl);
     memcpy(&chosen, algo, sizeof chosen);
     if (chosen.m != here.m || chosen.n != here.n || chosen.k != here.k || chosen.types != here.types ||
@@ -237,13 +244,22 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     if (overlap(d, bytes_of(dl), a, bytes_of(al)) || overlap(d, bytes_of(dl), b, bytes_of(bl)) ||
         (overlap(d, bytes_of(dl), c, bytes_of(cl)) && (c != d || cl->ld != dl->ld)))
         mx_host_die("cublasLtMatmul: D overlaps an operand");
-    mx_host_product p = {here.m, here.n, here.k, *static_cast<const float *>(alpha), *static_cast<const float *>(beta),
-                         desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32, matrix(a, al, desc->transpose_a),
-                         matrix(b, bl, desc->transpose_b), matrix(c, cl, CUBLAS_OP_N), {}, d,
+    mx_host_product p = {here.m,
+                         here.n,
+                         here.k,
+                         *static_cast<const float *>(alpha),
+                         *static_cast<const float *>(beta),
+                         desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32,
+                         matrix(a, al, desc->transpose_a),
+                         matrix(b, bl, desc->transpose_b),
+                         matrix(c, cl, CUBLAS_OP_N),
+                         {},
+                         d,
                          static_cast<size_t>(dl->ld)};
     if (desc->epilogue == CUBLASLT_EPILOGUE_BIAS) {
         p.bias = mx_host_matrix{desc->bias, static_cast<cudaDataType_t>(bias_type(desc, dl)), here.m, false};
-        mx_host_check_device_range("cublasLtMatmul, bias", desc->bias, here.m * (p.bias.type == CUDA_R_32F ? 4 : 2), device);
+        mx_host_check_device_range("cublasLtMatmul, bias", desc->bias,
+                                   here.m * (p.bias.type == CUDA_R_32F ? 4 : 2), device);
     }
     mx_host_enqueue(stream, "cublasLtMatmul", [=] {
         spoil(workspace, workspace_bytes);

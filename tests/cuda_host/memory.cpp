@@ -22,7 +22,7 @@ struct allocation {
     int device; /* -1: pinned memory of the host */
     bool live;
 };
-static char *arena, *next_page; /* [RESERVED], and its first page that was never used */
+static char *arena, *next_page;     /* [RESERVED], and its first page that was never used */
 static std::vector<allocation> all; /* by address */
 static size_t used[MOST_DEVICES];
 static int open_device = -1;
@@ -99,18 +99,20 @@ bool mx_host_describe_address(const void *p, char *text, size_t size) {
     const char *where = offset < a->bytes ? "" : " past its end";
     char owner[40] = "pinned memory";
     if (a->device >= 0) snprintf(owner, sizeof owner, "memory of device %d", a->device);
-    snprintf(text, size, "%s%s: byte %zu of an allocation of %zu bytes%s", a->live ? "" : "freed ", owner, offset,
-             a->bytes, where);
+    snprintf(text, size, "%s%s: byte %zu of an allocation of %zu bytes%s", a->live ? "" : "freed ", owner,
+             offset, a->bytes, where);
     return true;
 }
 
 void mx_host_check_device_range(const char *what, const void *p, size_t bytes, int device) {
     const allocation *a = around(p);
     char text[200] = "host memory";
-    if (a && a->live && a->device == device && bytes <= static_cast<size_t>(a->start + a->bytes - static_cast<const char *>(p)))
+    if (a && a->live && a->device == device &&
+        bytes <= static_cast<size_t>(a->start + a->bytes - static_cast<const char *>(p)))
         return;
     mx_host_describe_address(p, text, sizeof text);
-    mx_host_die("%s: %zu bytes at %p do not lie in memory of device %d; the address is %s", what, bytes, p, device, text);
+    mx_host_die("%s: %zu bytes at %p do not lie in memory of device %d; the address is %s", what, bytes, p,
+                device, text);
 }
 
 /* ---- allocating ---- */
@@ -124,7 +126,8 @@ static void reserve(void) {
 }
 
 static void protect(const allocation &a, int rights) {
-    if (mprotect(a.pages, a.page_bytes, rights)) mx_host_die("cannot change the protection of %zu bytes", a.page_bytes);
+    if (mprotect(a.pages, a.page_bytes, rights))
+        mx_host_die("cannot change the protection of %zu bytes", a.page_bytes);
 }
 
 /* Poisons or frees for ASan what surrounds the bytes that were asked for. */
@@ -140,7 +143,8 @@ static void mark(const allocation &a) {
 static char *allocate(size_t bytes, int device) {
     reserve();
     const size_t aligned = mx_host_round_up(bytes, ALIGN), pages = mx_host_round_up(aligned, MX_HOST_PAGE);
-    if (pages + MX_HOST_PAGE > static_cast<size_t>(arena + RESERVED - next_page)) mx_host_die("addresses are used up");
+    if (pages + MX_HOST_PAGE > static_cast<size_t>(arena + RESERVED - next_page))
+        mx_host_die("addresses are used up");
     const allocation a = {next_page + (pages - aligned), bytes, next_page, pages, device, true};
     next_page += pages + MX_HOST_PAGE;
     protect(a, PROT_READ | PROT_WRITE);
@@ -159,7 +163,8 @@ MX_HOST_NO_ASAN static void check_pattern(const allocation &a) {
     for (; p < end; p++) {
         if (p == start) p += a.bytes;
         if (p < end && *p != PATTERN)
-            mx_host_die("somebody wrote at byte %td of an allocation of %zu bytes of device %d", p - start, a.bytes, a.device);
+            mx_host_die("somebody wrote at byte %td of an allocation of %zu bytes of device %d", p - start,
+                        a.bytes, a.device);
     }
 }
 

@@ -20,7 +20,8 @@ void mx_host_set_order(const char *order) {
     char *end;
     state = strtoull(order, &end, 10);
     if (*end) mx_host_die("MX_CUDA_ORDER is forward, reversed or a number, not \"%s\"", order);
-    state = state * 0x9e3779b97f4a7c15u + 0x2545f4914f6cdd1du; /* neighbouring seeds give unlike orders; never 0 */
+    state = state * 0x9e3779b97f4a7c15u +
+            0x2545f4914f6cdd1du; /* neighbouring seeds give unlike orders; never 0 */
     kind = MX_HOST_RANDOM;
 }
 

@@ -38,8 +38,8 @@ static void store(void *d, size_t i, cudaDataType_t type, float x) {
 
 /* ---- packing: tiles of `tile` rows (of op(a), or columns of op(b)), depth after depth, zeros past the end ---- */
 
-PLAIN static void pack(float *out, const mx_host_matrix *x, bool depth_is_row, size_t tile, size_t count, size_t first,
-                       size_t depth, bool tf32) {
+PLAIN static void pack(float *out, const mx_host_matrix *x, bool depth_is_row, size_t tile, size_t count,
+                       size_t first, size_t depth, bool tf32) {
     for (size_t start = 0; start < count; start += tile)
         for (size_t k = first; k < first + depth; k++)
             for (size_t i = start; i < start + tile; i++) {
@@ -51,8 +51,8 @@ PLAIN static void pack(float *out, const mx_host_matrix *x, bool depth_is_row, s
 
 /* ---- one tile: t [TILE_N][ld] += a [depth][TILE_M] * b [depth][TILE_N] ---- */
 
-PLAIN static inline __attribute__((always_inline)) void tile_body(float *t, size_t ld, const float *a, const float *b,
-                                                                  size_t depth) {
+PLAIN static inline __attribute__((always_inline)) void tile_body(float *t, size_t ld, const float *a,
+                                                                  const float *b, size_t depth) {
     lanes sum[TILE_N][2] = {};
     for (size_t k = 0; k < depth; k++, a += TILE_M, b += TILE_N) {
         const lanes low = *reinterpret_cast<const lanes *>(a), high = *reinterpret_cast<const lanes *>(a + 8);
@@ -73,8 +73,8 @@ PLAIN static void tile_plain(float *t, size_t ld, const float *a, const float *b
 }
 
 #ifdef __x86_64__
-PLAIN __attribute__((target("avx2"))) static void tile_avx2(float *t, size_t ld, const float *a, const float *b,
-                                                            size_t depth) {
+PLAIN __attribute__((target("avx2"))) static void tile_avx2(float *t, size_t ld, const float *a,
+                                                            const float *b, size_t depth) {
     tile_body(t, ld, a, b, depth);
 }
 static tile_function *choose_tile(void) { return __builtin_cpu_supports("avx2") ? tile_avx2 : tile_plain; }

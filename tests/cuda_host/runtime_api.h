@@ -47,12 +47,12 @@ enum cudaDeviceAttr {
     cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
 };
 
-#define cudaStreamNonBlocking    0x01 /* required: the emulator has no stream that waits for the NULL stream */
-#define cudaEventDefault         0x00
-#define cudaEventBlockingSync    0x01
-#define cudaEventDisableTiming   0x02
-#define cudaHostAllocDefault     0x00
-#define cudaHostAllocPortable    0x01
+#define cudaStreamNonBlocking  0x01 /* required: the emulator has no stream that waits for the NULL stream */
+#define cudaEventDefault       0x00
+#define cudaEventBlockingSync  0x01
+#define cudaEventDisableTiming 0x02
+#define cudaHostAllocDefault   0x00
+#define cudaHostAllocPortable  0x01
 
 struct cudaDeviceProp {
     char name[256];
@@ -86,7 +86,8 @@ template <typename T> static inline cudaError_t cudaMallocHost(T **p, size_t byt
 }
 /* From pageable memory the bytes are taken before the call returns, to it the call waits for them; pinned memory is
  * read and written when the stream comes to it. */
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *p, int byte, size_t bytes, cudaStream_t stream);
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);

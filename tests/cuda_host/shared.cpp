@@ -16,7 +16,7 @@
 enum { PATTERN = 0xa5, ALIGN = 128 };
 static char *room; /* guard page, MX_HOST_SMEM_MOST rounded up to pages, guard page */
 static size_t room_bytes;
-static char *dynamic_start, *dynamic_end; /* of this launch */
+static char *dynamic_start, *dynamic_end;           /* of this launch */
 static std::map<void (*)(), std::set<size_t>> uses; /* variables by kernel */
 
 static void make_room(void) {
@@ -90,7 +90,8 @@ void mx_host_shared_end(bool look_at_all) {
 
 unsigned char *mx_host_dynamic_shared(void) {
     if (!mx_host_running.kernel) mx_host_die("dynamic shared memory outside a kernel");
-    if (dynamic_start == dynamic_end) mx_host_die("the kernel uses dynamic shared memory; its launch gave none");
+    if (dynamic_start == dynamic_end)
+        mx_host_die("the kernel uses dynamic shared memory; its launch gave none");
     return reinterpret_cast<unsigned char *>(dynamic_start);
 }
 
@@ -107,5 +108,6 @@ bool mx_host_is_shared(const void *address, size_t bytes) {
 bool mx_host_in_shared_guard(const void *address) {
     const char *p = static_cast<const char *>(address);
     if (!room) return false;
-    return (p >= room - MX_HOST_PAGE && p < room) || (p >= room + room_bytes && p < room + room_bytes + MX_HOST_PAGE);
+    return (p >= room - MX_HOST_PAGE && p < room) ||
+           (p >= room + room_bytes && p < room + room_bytes + MX_HOST_PAGE);
 }

@@ -13,7 +13,8 @@
 static std::vector<mx_host_stream *> streams; /* in the order of their making */
 
 static double now(void) {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
 static bool runnable(const mx_host_stream *s) {
@@ -57,7 +58,8 @@ void mx_host_run_device(int device) {
 
 static mx_host_stream *check(cudaStream_t s, const char *call) {
     if (!s) mx_host_die("%s: the NULL stream is not emulated; make one with cudaStreamNonBlocking", call);
-    if (std::find(streams.begin(), streams.end(), s) == streams.end()) mx_host_die("%s: no such stream", call);
+    if (std::find(streams.begin(), streams.end(), s) == streams.end())
+        mx_host_die("%s: no such stream", call);
     return s;
 }
 
@@ -114,7 +116,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t s) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t s) {
     mx_host_lock lock;
-    if (check(s, "cudaStreamSynchronize")->captured) mx_host_die("cudaStreamSynchronize of a stream that is captured");
+    if (check(s, "cudaStreamSynchronize")->captured)
+        mx_host_die("cudaStreamSynchronize of a stream that is captured");
     mx_host_not_in_capture("cudaStreamSynchronize");
     mx_host_run_stream(s);
     return cudaSuccess;
@@ -140,7 +143,8 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t s) {
     mx_host_lock lock;
-    if (check(s, "cudaEventRecord")->captured) mx_host_die("cudaEventRecord: events in graphs are not emulated");
+    if (check(s, "cudaEventRecord")->captured)
+        mx_host_die("cudaEventRecord: events in graphs are not emulated");
     mx_host_work work;
     work.marks = event->last = std::make_shared<mx_host_mark>();
     queue(s, std::move(work));
@@ -150,7 +154,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t s) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t event, unsigned flags) {
     mx_host_lock lock;
     if (flags) return mx_host_error(cudaErrorInvalidValue);
-    if (check(s, "cudaStreamWaitEvent")->captured) mx_host_die("cudaStreamWaitEvent: events in graphs are not emulated");
+    if (check(s, "cudaStreamWaitEvent")->captured)
+        mx_host_die("cudaStreamWaitEvent: events in graphs are not emulated");
     if (!event->last) return cudaSuccess; /* never recorded */
     mx_host_work work;
     work.waits_for = event->last;
@@ -168,7 +173,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end) {
     mx_host_lock lock;
-    if (!start->timed || !end->timed || !start->last || !end->last) return mx_host_error(cudaErrorInvalidValue);
+    if (!start->timed || !end->timed || !start->last || !end->last)
+        return mx_host_error(cudaErrorInvalidValue);
     if (!start->last->done || !end->last->done) return mx_host_error(cudaErrorNotReady);
     *milliseconds = static_cast<float>(end->last->when - start->last->when);
     return cudaSuccess;

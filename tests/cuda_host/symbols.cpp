@@ -46,7 +46,8 @@ static int find_module(struct dl_phdr_info *info, size_t, void *found) {
 static void refuse_unguarded(const char *name, int binding) {
     if (!MX_HOST_ASAN || binding == STB_LOCAL) return;
     char *text = abi::__cxa_demangle(name, NULL, NULL, NULL);
-    mx_host_die("__shared__ variable %s has no red zone: make the function around it static", text ? text : name);
+    mx_host_die("__shared__ variable %s has no red zone: make the function around it static",
+                text ? text : name);
 }
 
 static void take_symbol(const Elf64_Sym *s, const char *name, bool bss, uintptr_t base) {

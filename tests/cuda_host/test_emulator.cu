@@ -10,7 +10,8 @@ static cudaStream_t stream;
 
 template <typename T, typename = void> struct has_atomic_add : std::false_type {};
 template <typename T>
-struct has_atomic_add<T, decltype(void(atomicAdd(std::declval<T *>(), std::declval<T>())))> : std::true_type {};
+struct has_atomic_add<T, decltype(void(atomicAdd(std::declval<T *>(), std::declval<T>())))> : std::true_type {
+};
 static_assert(!has_atomic_add<float>::value, "a sum by atomics depends on the order of threads");
 
 /* ---- every thread of every block runs once, with its own indices ---- */
@@ -85,8 +86,8 @@ static __global__ void exchange(int *out) {
     row[3] = __shfl_down_sync(0xffffffffu, lane, 3, 8);
     row[4] = __shfl_xor_sync(0xffffffffu, lane, 9);
     row[5] = static_cast<int>(__ballot_sync(0xffffffffu, lane % 3 == 0));
-    row[6] = __any_sync(0xffffffffu, lane == 7) + 2 * __any_sync(0xffffffffu, 0) + 4 * __all_sync(0xffffffffu, 1) +
-             8 * __all_sync(0xffffffffu, lane != 7);
+    row[6] = __any_sync(0xffffffffu, lane == 7) + 2 * __any_sync(0xffffffffu, 0) +
+             4 * __all_sync(0xffffffffu, 1) + 8 * __all_sync(0xffffffffu, lane != 7);
     row[7] = lane < 16 ? __shfl_sync(0x0000ffffu, lane, 15) : __shfl_xor_sync(0xffff0000u, lane, 1);
 }
 
@@ -97,8 +98,14 @@ static void warps(void) {
         OK(launch(stream, 1, 32, 0, exchange, out));
         const std::vector<int> got = get(out, 32 * 8, stream);
         for (int l = 0; l < 32; l++) {
-            const int expected[8] = {5,  l / 8 * 8 + 1, l + 3 < 32 ? l + 3 : l, l % 8 + 3 < 8 ? l + 3 : l, l ^ 9,
-                                     static_cast<int>(0x49249249u), 5, l < 16 ? 15 : l ^ 1};
+            const int expected[8] = {5,
+                                     l / 8 * 8 + 1,
+                                     l + 3 < 32 ? l + 3 : l,
+                                     l % 8 + 3 < 8 ? l + 3 : l,
+                                     l ^ 9,
+                                     static_cast<int>(0x49249249u),
+                                     5,
+                                     l < 16 ? 15 : l ^ 1};
             for (int i = 0; i < 8; i++) CHECK(got[l * 8 + i] == expected[i]);
         }
         OK(cudaFree(out));
@@ -120,12 +127,14 @@ static __global__ void multiply(float *d, const uint32_t *a, const uint32_t *b, 
 
 /* Registers packed by the sentences of the PTX manual, one element at a time (a0 ... a7, b0 ... b3, c0 ... c3). */
 static void matrix(void) {
-    const std::vector<float> a = numbers(256, 2), b = numbers(128, 3), c = numbers(128, 4); /* rows of 16, 8, 8 */
+    const std::vector<float> a = numbers(256, 2), b = numbers(128, 3),
+                             c = numbers(128, 4); /* rows of 16, 8, 8 */
     std::vector<uint32_t> ra(128), rb(64);
     std::vector<float> rc(128), rd(128);
     for (int l = 0; l < 32; l++) {
         const int g = l >> 2, t = l % 4;
-        for (int i = 0; i < 8; i += 2) { /* row: g for 0 <= i < 2 and 4 <= i < 6, else g + 8; column: + 8 for i >= 4 */
+        for (int i = 0; i < 8;
+             i += 2) { /* row: g for 0 <= i < 2 and 4 <= i < 6, else g + 8; column: + 8 for i >= 4 */
             const int row = i < 2 || (i >= 4 && i < 6) ? g : g + 8, column = t * 2 + (i >= 4 ? 8 : 0);
             ra[l * 4 + i / 2] = pair(a, row * 16 + column, row * 16 + column + 1);
         }
@@ -152,7 +161,8 @@ static void matrix(void) {
 /* Four matrices whose element is 100 matrix + 10 row + column. */
 static __global__ void load_matrices(uint32_t *plain, uint32_t *transposed) {
     __align__(16) __shared__ uint16_t m[4][8][8];
-    for (int i = threadIdx.x; i < 256; i += 32) m[i / 64][i / 8 % 8][i % 8] = (uint16_t)(i / 64 * 100 + i / 8 % 8 * 10 + i % 8);
+    for (int i = threadIdx.x; i < 256; i += 32)
+        m[i / 64][i / 8 % 8][i % 8] = (uint16_t)(i / 64 * 100 + i / 8 % 8 * 10 + i % 8);
     __syncwarp();
     const void *row = m[threadIdx.x / 8][threadIdx.x % 8];
     mx_host_ldmatrix_x4(plain + threadIdx.x * 4, row);
@@ -167,7 +177,8 @@ static void load_matrix(void) {
         for (uint32_t i = 0; i < 4; i++) {
             const uint32_t row = l / 4, column = l % 4 * 2, base = i * 100;
             CHECK(plain[l * 4 + i] == ((base + row * 10 + column) | (base + row * 10 + column + 1) << 16));
-            CHECK(transposed[l * 4 + i] == ((base + column * 10 + row) | (base + (column + 1) * 10 + row) << 16));
+            CHECK(transposed[l * 4 + i] ==
+                  ((base + column * 10 + row) | (base + (column + 1) * 10 + row) << 16));
         }
     OK(cudaFree(p)), OK(cudaFree(t));
 }
@@ -212,9 +223,9 @@ static void bf16(void) {
         const float x = __bfloat162float(__ushort_as_bfloat16((unsigned short)u));
         CHECK(isnan(x) ? isnan(as_bf16(x)) : __bfloat16_as_ushort(__float2bfloat16_rn(x)) == u);
     }
-    CHECK(as_bf16(1.00390625f) == 1.0f);        /* half way between 1 and 1 + 1/128: to the even one */
-    CHECK(as_bf16(1.01171875f) == 1.015625f);   /* half way between 1 + 1/128 and 1 + 2/128 */
-    CHECK(as_bf16(1.00390637f) == 1.0078125f);  /* just above half way */
+    CHECK(as_bf16(1.00390625f) == 1.0f);       /* half way between 1 and 1 + 1/128: to the even one */
+    CHECK(as_bf16(1.01171875f) == 1.015625f);  /* half way between 1 + 1/128 and 1 + 2/128 */
+    CHECK(as_bf16(1.00390637f) == 1.0078125f); /* just above half way */
     CHECK(isinf(as_bf16(3.4e38f)) && as_bf16(3.38e38f) < 3.4e38f);
     CHECK(isnan(as_bf16(__uint_as_float(0x7f800001u)))); /* a NaN whose upper half reads as infinity */
     const float2 both = __bfloat1622float2(__floats2bfloat162_rn(3, -4));

@@ -39,9 +39,7 @@ static __global__ void race_of_warps(float *y, const float *x) {
     y[threadIdx.x] = sum;
 }
 /* Each block adds to a place that all share: the order of blocks shows in the rounding. */
-static __global__ void race_of_blocks(float *y, const float *x) {
-    y[0] = y[0] * 0.5f + x[blockIdx.x];
-}
+static __global__ void race_of_blocks(float *y, const float *x) { y[0] = y[0] * 0.5f + x[blockIdx.x]; }
 static __global__ void uninitialised(float *y, const float *x) {
     __shared__ float s[128];
     if (threadIdx.x < 127 || blockIdx.x == 0) s[threadIdx.x] = x[threadIdx.x];
@@ -176,7 +174,8 @@ static void wrong_bytes(void) {
 static void faults_of_warps(void) {
     KERNEL_DIES(lane_outside_its_mask, "thread (16,0,0): __shfl_xor_sync", 1);
     KERNEL_DIES(lane_outside_its_mask, "lane 16 is not in its own mask 0000ffff", 1);
-    KERNEL_DIES(mask_of_others, "divergent warp: thread (0,0,0) waits in __shfl_xor_sync with mask ffffffff", 1);
+    KERNEL_DIES(mask_of_others, "divergent warp: thread (0,0,0) waits in __shfl_xor_sync with mask ffffffff",
+                1);
     KERNEL_DIES(mask_of_others, "but lane 16, thread (16,0,0) has returned", 1);
     KERNEL_DIES(two_places, "divergent warp", 1);
     KERNEL_DIES(read_outside_mask, "lane 0 reads lane 16, which is not in the mask 0000ffff", 1);
@@ -192,19 +191,24 @@ static void faults_of_blocks(void) {
     KERNEL_DIES(overflow, "overflow block (0,0,0) thread (0,0,0): stack overflow", 1);
     if (MX_HOST_ASAN) {
         KERNEL_DIES(past_static, "global-buffer-overflow", 1);
-        KERNEL_DIES(past_static, "past_static block (0,0,0) thread (100,0,0): the sanitizer's report is about this thread", 1);
+        KERNEL_DIES(past_static,
+                    "past_static block (0,0,0) thread (100,0,0): the sanitizer's report is about this thread",
+                    1);
         KERNEL_DIES(just_past_dynamic, "use-after-poison", 1, N, 100 * sizeof(float));
         return;
     }
-    KERNEL_DIES(past_dynamic, "thread (100,0,0): index outside dynamic shared memory", 1, N, N * sizeof(float));
-    KERNEL_DIES(just_past_dynamic, "wrote past the 400 bytes of dynamic shared memory", 1, N, 100 * sizeof(float));
+    KERNEL_DIES(past_dynamic, "thread (100,0,0): index outside dynamic shared memory", 1, N,
+                N * sizeof(float));
+    KERNEL_DIES(just_past_dynamic, "wrote past the 400 bytes of dynamic shared memory", 1, N,
+                100 * sizeof(float));
 }
 
 static float *ones(void) { return put(std::vector<float>(N, 1), stream); }
 
 static void faults_of_memory(void) {
     if (!MX_HOST_ASAN) /* which stops in its own words */
-        KERNEL_DIES(far_outside, "touches memory of device 0: byte 400000 of an allocation of 512 bytes past its end", 1);
+        KERNEL_DIES(far_outside,
+                    "touches memory of device 0: byte 400000 of an allocation of 512 bytes past its end", 1);
     dies("host reads", "host code touches memory of device 0: byte 4 of an allocation of 512 bytes",
          [] { printf("%g", ones()[1]); });
     dies("host writes", "host code touches memory of device 0", [] { ones()[1] = 2; });

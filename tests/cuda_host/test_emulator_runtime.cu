@@ -15,7 +15,9 @@ static __global__ void add(float *y, const float *x, float a) {
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < N) y[i] += a * x[i];
 }
-static void add_to(float *y, const float *x, float a, cudaStream_t s) { OK(launch(s, 8, 128, 0, add, y, x, a)); }
+static void add_to(float *y, const float *x, float a, cudaStream_t s) {
+    OK(launch(s, 8, 128, 0, add, y, x, a));
+}
 
 static bool all_are(const std::vector<float> &values, float x) {
     for (float v : values)
@@ -55,7 +57,8 @@ static void limits(void) {
     CHECK(launch(stream, 0, 32, 0, needs_room, p) == cudaErrorInvalidConfiguration);
     CHECK(launch(stream, dim3(1, 65536), 32, 0, needs_room, p) == cudaErrorInvalidConfiguration);
     CHECK(launch(stream, 1, 32, 49153, needs_room, p) == cudaErrorInvalidValue);
-    CHECK(cudaFuncSetAttribute(needs_room, cudaFuncAttributeMaxDynamicSharedMemorySize, 232449) == cudaErrorInvalidValue);
+    CHECK(cudaFuncSetAttribute(needs_room, cudaFuncAttributeMaxDynamicSharedMemorySize, 232449) ==
+          cudaErrorInvalidValue);
     OK(cudaFuncSetAttribute(needs_room, cudaFuncAttributeMaxDynamicSharedMemorySize, 65536));
     OK(launch(stream, 1, 32, 49153, needs_room, p));
     CHECK(get(p, 1, stream)[0] == 255);
@@ -196,7 +199,8 @@ static void graphs(void) {
 static void begin(void) { OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal)); }
 
 static void faults_of_graphs(void) {
-    dies("wait", "cudaStreamSynchronize of a stream that is captured", [] { begin(), cudaStreamSynchronize(stream); });
+    dies("wait", "cudaStreamSynchronize of a stream that is captured",
+         [] { begin(), cudaStreamSynchronize(stream); });
     dies("allocate", "cudaMalloc while a stream is captured", [] {
         void *p;
         begin(), cudaMalloc(&p, 4);

@@ -11,7 +11,8 @@
 #include <vector>
 
 #define CHECK(condition)                                                                                     \
-    ((condition) ? (void)0 : (fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition), exit(1)))
+    ((condition) ? (void)0                                                                                   \
+                 : (fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition), exit(1)))
 #define OK(call) CHECK((call) == cudaSuccess)
 
 /* Orders under which a right kernel gives the same bytes. */
@@ -25,7 +26,8 @@ static inline cudaStream_t new_stream(void) {
 }
 
 template <typename... P, typename... A>
-static cudaError_t launch(cudaStream_t s, dim3 grid, dim3 block, size_t shared, void (*kernel)(P...), A... argument) {
+static cudaError_t launch(cudaStream_t s, dim3 grid, dim3 block, size_t shared, void (*kernel)(P...),
+                          A... argument) {
     cudaLaunchConfig_t how = {};
     how.gridDim = grid, how.blockDim = block, how.dynamicSmemBytes = shared, how.stream = s;
     return cudaLaunchKernelEx(&how, kernel, P(argument)...);
@@ -47,7 +49,9 @@ template <typename T> static std::vector<T> get(const T *p, size_t n, cudaStream
 /* The same numbers in every run: in [-1, 1), multiples of 1/128, exact in bf16. */
 static inline std::vector<float> numbers(size_t n, unsigned seed) {
     std::vector<float> values(n);
-    for (float &x : values) seed = seed * 1664525u + 1013904223u, x = static_cast<float>(static_cast<int>(seed >> 24) - 128) / 128;
+    for (float &x : values)
+        seed = seed * 1664525u + 1013904223u,
+        x = static_cast<float>(static_cast<int>(seed >> 24) - 128) / 128;
     return values;
 }
 

@@ -46,7 +46,8 @@ MX_HOST_NO_ASAN static void mma(mx_host_visit *const *lane) {
             a[row][column] = low_half(ra[i]), a[row][column + 1] = high_half(ra[i]);
             c[g + i / 2 * 8][2 * t + i % 2] = rc[i];
         }
-        for (int i = 0; i < 2; i++) b[2 * t + i * 8][g] = low_half(rb[i]), b[2 * t + i * 8 + 1][g] = high_half(rb[i]);
+        for (int i = 0; i < 2; i++)
+            b[2 * t + i * 8][g] = low_half(rb[i]), b[2 * t + i * 8 + 1][g] = high_half(rb[i]);
     }
     for (int row = 0; row < 16; row++)
         for (int k = 0; k < 16; k++)
@@ -63,8 +64,8 @@ static void ldmatrix(mx_host_visit *const *lane) {
     for (int l = 0; l < 32; l++) {
         const void *row = lane[l]->in[0];
         if (reinterpret_cast<uintptr_t>(row) % 16 || !mx_host_is_shared(row, 16))
-            mx_host_die("%s at %s:%d: the row of lane %d is not 16 aligned bytes of shared memory", lane[l]->name,
-                        lane[l]->file, lane[l]->line, l);
+            mx_host_die("%s at %s:%d: the row of lane %d is not 16 aligned bytes of shared memory",
+                        lane[l]->name, lane[l]->file, lane[l]->line, l);
         memcpy(m[l / 8][l % 8], row, 16);
     }
     for (int l = 0; l < 32; l++) {
@@ -72,7 +73,8 @@ static void ldmatrix(mx_host_visit *const *lane) {
         for (int i = 0; i < 4; i++) {
             const int g = l / 4, t = l % 4 * 2;
             const bool transpose = lane[l]->source != 0;
-            uint32_t low = transpose ? m[i][t][g] : m[i][g][t], high = transpose ? m[i][t + 1][g] : m[i][g][t + 1];
+            uint32_t low = transpose ? m[i][t][g] : m[i][g][t],
+                     high = transpose ? m[i][t + 1][g] : m[i][g][t + 1];
             d[i] = low | high << 16;
         }
     }
@@ -100,8 +102,8 @@ void mx_host_meet(mx_host_visit *v) {
     mx_host_thread *t = mx_host_running.current;
     const int number = static_cast<int>(t - mx_host_running.thread), warp = number / 32 * 32;
     if (!(v->mask >> (number - warp) & 1))
-        mx_host_die("%s at %s:%d: lane %d is not in its own mask %08x", v->name, v->file, v->line, number - warp,
-                    v->mask);
+        mx_host_die("%s at %s:%d: lane %d is not in its own mask %08x", v->name, v->file, v->line,
+                    number - warp, v->mask);
     t->state = MX_HOST_AT_MEETING;
     t->visit = v, t->file = v->file, t->line = v->line;
     mx_host_visit *lane[32] = {};
