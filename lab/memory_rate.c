@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
     mx_options o = {0};
     mx_error e = {0};
     mx_settings s, fit[CASES];
-    mx_trainer t;
+    mx_stepper t;
     mx_run_state state = {0};
     char name[CASES][32];
     double arena[CASES], seconds[CASES][64], ratio[CASES][64];
@@ -46,12 +46,12 @@ int main(int argc, char **argv) {
     }
     for (int i = 0; i < cases; i++) {
         mx_memory_plan m;
-        if (mx_trainer_make(&t, &fit[i], true, NULL, &e)) return fprintf(stderr, "%s\n", e.text), 1;
+        if (mx_stepper_make(&t, &fit[i], true, NULL, &e)) return fprintf(stderr, "%s\n", e.text), 1;
         mx_plan_memory(&m, &t, NULL, NULL);
         arena[i] = (double)m.total;
-        mx_trainer_free(&t);
+        mx_stepper_free(&t);
     }
-    if (mx_trainer_make(&t, &s, false, NULL, &e)) return fprintf(stderr, "%s\n", e.text), 1;
+    if (mx_stepper_make(&t, &s, false, NULL, &e)) return fprintf(stderr, "%s\n", e.text), 1;
     mx_params_init(&t.model.params, 1);
     float *images = mx_random_images(&s);
     mx_time_step(&t, &state, images);

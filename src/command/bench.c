@@ -21,7 +21,7 @@
 #define MX_MAX_ROUNDS   100
 
 typedef struct {
-    mx_trainer trainer;
+    mx_stepper stepper;
     mx_products products;
     float *a, *b, *c;          /* large enough for any product of the step */
     uint16_t *half_a, *half_b; /* the same numbers in bf16 */
@@ -50,7 +50,7 @@ static mx_status make_matrices(bench *x, mx_error *e) {
         c = p->m * p->n > c ? p->m * p->n : c;
     }
     x->a = malloc(sizeof(float) * (size_t)a), x->b = malloc(sizeof(float) * (size_t)b);
-    x->c = malloc(sizeof(float) * (size_t)c), x->images = mx_random_images(&x->trainer.settings);
+    x->c = malloc(sizeof(float) * (size_t)c), x->images = mx_random_images(&x->stepper.settings);
     x->half_a = malloc(sizeof *x->half_a * (size_t)a), x->half_b = malloc(sizeof *x->half_b * (size_t)b);
     if (!x->a || !x->b || !x->c || !x->half_a || !x->half_b || !x->images)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the benchmark's matrices");
@@ -63,7 +63,7 @@ static mx_status make_matrices(bench *x, mx_error *e) {
 /* In the run's precision. bf16: our blocks read a weight in f32, as the step does, oneDNN is given it in
  * bf16; where that has no bf16 products, its f32 ones are the yardstick. */
 static bool multiply(bench *x, const mx_product *p, bool own) {
-    const mx_settings *s = &x->trainer.settings;
+    const mx_settings *s = &x->stepper.settings;
     if (s->activations == MX_BF16) {
         const void *b = own && !p->trans_a ? (const void *)x->b : x->half_b;
         if (mx_product_run(p, MX_BF16, x->c, x->half_a, b, s->threads, own)) return true;
@@ -106,16 +106,16 @@ static double matrix_rate(bench *x) {
 }
 
 static void rounds(bench *x, int count, const mixmae_sink *sink) {
-    const mx_settings *s = &x->trainer.settings;
+    const mx_settings *s = &x->stepper.settings;
     double useful = 6 * mx_model_forward_macs(&s->model) * s->batch * s->accum;
     double matrix[MX_MAX_ROUNDS], step[MX_MAX_ROUNDS], ratio[MX_MAX_ROUNDS], images[MX_MAX_ROUNDS];
     mx_say(sink, "%5s %18s %18s %8s %10s", "round", "(a) matrix GFLOP/s", "(b) useful GFLOP/s", "b/a",
            "images/s");
     prepare_library(x);
-    mx_time_step(&x->trainer, &x->state, x->images); /* touches all memory */
+    mx_time_step(&x->stepper, &x->state, x->images); /* touches all memory */
     for (int i = 0; i < count; i++) {
         matrix[i] = matrix_rate(x) / 1e9;
-        double seconds = mx_time_step(&x->trainer, &x->state, x->images);
+        double seconds = mx_time_step(&x->stepper, &x->state, x->images);
         step[i] = useful / seconds / 1e9, images[i] = s->batch * s->accum / seconds,
         ratio[i] = step[i] / matrix[i];
         mx_say(sink, "%5d %18.1f %18.1f %7.1f%% %10.2f", i + 1, matrix[i], step[i], 100 * ratio[i],
@@ -136,23 +136,23 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     if (mx_settings_make(&s, &mx_mixmae, o, NULL, e)) goto done;
     s.steps_per_epoch = s.steps = 1000;
     if (mx_memory_fit(&s, NULL, NULL, e)) goto done;
-    if (mx_trainer_make(&x->trainer, &s, false, &x->products, e) || make_matrices(x, e)) goto done;
-    mx_params_init(&x->trainer.model.params, s.seed);
-    mx_trainer_upload(&x->trainer);
+    if (mx_stepper_make(&x->stepper, &s, false, &x->products, e) || make_matrices(x, e)) goto done;
+    mx_params_init(&x->stepper.model.params, s.seed);
+    mx_stepper_upload(&x->stepper);
     char again[256], machine[160];
     const mx_compute how = mx_settings_compute(&s);
     mx_compute_text(&how, machine, sizeof machine);
     mx_say(sink, "%s at %dx%d, batch %d x %d, %s", s.model.name, s.model.image_h, s.model.image_w, s.accum,
            s.batch, machine);
-    mx_memory_text(&s, mx_model_blocks(&x->trainer.model), again, sizeof again);
+    mx_memory_text(&s, mx_model_blocks(&x->stepper.model), again, sizeof again);
     if (again[0]) mx_say(sink, "computed again: %s (counted in b as time only)", again);
     int count = o->steps > 0 ? (int)o->steps : MX_BENCH_ROUNDS;
     if (count > MX_MAX_ROUNDS) count = MX_MAX_ROUNDS;
     rounds(x, count, sink);
-    if (o->profile) mx_bench_profile(&x->trainer, &x->state, x->images, count, sink);
-    mx_session_error(&x->trainer.session, e);
+    if (o->profile) mx_bench_profile(&x->stepper, &x->state, x->images, count, sink);
+    mx_session_error(&x->stepper.session, e);
 done:
-    mx_trainer_free(&x->trainer);
+    mx_stepper_free(&x->stepper);
     free(x->products.item);
     free(x->a), free(x->b), free(x->c), free(x->half_a), free(x->half_b), free(x->images);
     free(x);

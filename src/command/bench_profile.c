@@ -18,7 +18,7 @@ typedef struct {
     double wall;
 } measured;
 
-static double run(measured *m, mx_trainer *t, mx_run_state *state, float *images) {
+static double run(measured *m, mx_stepper *t, mx_run_state *state, float *images) {
     mx_profile *p = &m->profile;
     double start = mx_clock_now();
     t->session.ctx.profile = p;
@@ -75,7 +75,7 @@ static double say_phase(const mixmae_sink *sink, const measured *m, int phase) {
     return ops;
 }
 
-void mx_bench_profile(mx_trainer *t, mx_run_state *state, float *images, int steps, const mixmae_sink *sink) {
+void mx_bench_profile(mx_stepper *t, mx_run_state *state, float *images, int steps, const mixmae_sink *sink) {
     measured m = {.steps = steps};
     double ops = 0;
     m.wall = run(&m, t, state, images);

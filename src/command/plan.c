@@ -20,7 +20,7 @@ static void say_bytes(const mixmae_sink *sink, const char *part, size_t bytes, c
     mx_say(sink, "  %-10s %15zu bytes  %9.1f MB  %s", part, bytes, (double)bytes / 1e6, what);
 }
 
-static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const mx_trainer *t,
+static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const mx_stepper *t,
                        const mx_dataset *data) {
     const mx_settings *s = &t->settings;
     char loader[128] = "no --data: not counted", again[256];
@@ -61,20 +61,20 @@ static void say_duration(const mixmae_sink *sink, double seconds) {
 
 /* Trains a few steps on noise; the first one, which touches all memory, is not counted. */
 static mx_status time_steps(const mx_settings *s, int steps, const mixmae_sink *sink, mx_error *e) {
-    mx_trainer t;
+    mx_stepper t;
     mx_run_state state = {0};
     double seconds[64];
     float *images = mx_random_images(s);
     if (steps > 64) steps = 64;
     if (!images) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a batch of images");
-    if (!mx_trainer_make(&t, s, false, NULL, e)) {
+    if (!mx_stepper_make(&t, s, false, NULL, e)) {
         mx_params_init(&t.model.params, s->seed);
-        mx_trainer_upload(&t);
+        mx_stepper_upload(&t);
         mx_time_step(&t, &state, images);
         for (int i = 0; i < steps; i++) seconds[i] = mx_time_step(&t, &state, images);
         mx_session_error(&t.session, e);
     }
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
     free(images);
     if (e->status) return e->status;
     double step = mx_median(seconds, steps);
@@ -84,7 +84,7 @@ static mx_status time_steps(const mx_settings *s, int steps, const mixmae_sink *
     return MX_OK;
 }
 
-static void say_model(const mixmae_sink *sink, const mx_trainer *t) {
+static void say_model(const mixmae_sink *sink, const mx_stepper *t) {
     const mx_settings *s = &t->settings;
     const mx_model_config *m = &s->model;
     double images = (double)s->batch * s->accum, useful = 6 * mx_model_forward_macs(m) * images;
@@ -152,18 +152,18 @@ static mx_status plan_data(mx_settings *s, mx_dataset **data, mx_dataset **held,
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_settings s;
-    mx_trainer t = {0};
+    mx_stepper t = {0};
     mx_memory_plan memory;
     mx_dataset *data = NULL, *held = NULL;
     if (plan_settings(&s, options, e) || plan_data(&s, &data, &held, o, sink, e) ||
         mx_memory_fit(&s, data, held, e))
         goto done;
-    if (!mx_trainer_make(&t, &s, true, NULL, e)) {
+    if (!mx_stepper_make(&t, &s, true, NULL, e)) {
         say_model(sink, &t);
         mx_plan_memory(&memory, &t, data, held);
         say_memory(sink, &memory, &t, data);
     }
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
     int steps = o->steps < 0 ? 3 : (int)o->steps;
     if (!e->status && steps > 0) time_steps(&s, steps, sink, e);
 done:

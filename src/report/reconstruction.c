@@ -12,7 +12,7 @@ mx_status mx_panels_picture(mx_image *out, const mx_panels *p, const mx_model_co
 }
 
 /* Images [count], spread evenly over the data; those that cannot be read make way for the next. */
-static mx_status read_spread(const mx_trainer *t, const mx_dataset *data, int shown, float *images,
+static mx_status read_spread(const mx_stepper *t, const mx_dataset *data, int shown, float *images,
                              mx_error *e) {
     const mx_model_config *m = &t->model.config;
     size_t each = (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
@@ -37,7 +37,7 @@ static mx_status read_spread(const mx_trainer *t, const mx_dataset *data, int sh
     return e->status;
 }
 
-mx_status mx_show_dataset(mx_trainer *t, const mx_dataset *data, const mx_pixels *pixels, mx_image *out,
+mx_status mx_show_dataset(mx_stepper *t, const mx_dataset *data, const mx_pixels *pixels, mx_image *out,
                           mx_error *e) {
     const mx_objective *objective = t->settings.objective;
     const mx_model_config *m = &t->model.config;

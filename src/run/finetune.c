@@ -47,7 +47,7 @@ static mx_status name_classes(mx_training *p, mx_error *e) {
     int n = mx_dataset_classes(p->data);
     const char **names = calloc((size_t)n, sizeof *names);
     for (int i = 0; names && i < n; i++) names[i] = mx_dataset_class_name(p->data, i);
-    mx_status s = names ? mx_model_name_classes(&p->trainer.model, names, e)
+    mx_status s = names ? mx_model_name_classes(&p->stepper.model, names, e)
                         : mx_fail(e, MX_ERR_MEMORY, "out of memory for the names of %d classes", n);
     free(names);
     return s;
@@ -56,9 +56,9 @@ static mx_status name_classes(mx_training *p, mx_error *e) {
 static mx_status first_weights(mx_training *p, mx_error *e) {
     const mx_init_config config = {p->o.partial, p->o.keep_head, p->o.adapt_channels, tell, p};
     if (name_classes(p, e) || !p->o.init) return e->status;
-    if (mx_init_from(&p->trainer.model, &p->source, &config, e))
+    if (mx_init_from(&p->stepper.model, &p->source, &config, e))
         return mx_fail_where(e, "--init %s", p->o.init);
-    if (!p->o.keep_head) mx_head_init(&p->trainer.model, p->settings.seed, MX_HEAD_STD);
+    if (!p->o.keep_head) mx_head_init(&p->stepper.model, p->settings.seed, MX_HEAD_STD);
     mx_model_free(&p->source);
     p->source = (mx_model){0};
     return MX_OK;

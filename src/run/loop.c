@@ -9,13 +9,13 @@
 
 mx_status mx_training_save(mx_training *p, mx_error *e) {
     if (p->unlogged.status) return mx_fail(e, p->unlogged.status, "%s", p->unlogged.text);
-    mx_trainer_download(&p->trainer);
-    if (mx_session_error(&p->trainer.session, e)) return e->status;
+    mx_stepper_download(&p->stepper);
+    if (mx_session_error(&p->stepper.session, e)) return e->status;
     /* Export first, so that a state marked finished always has its model. */
-    if (mx_checkpoint_write(p->paths.model, &p->trainer.model, &p->pixels, e)) return e->status;
+    if (mx_checkpoint_write(p->paths.model, &p->stepper.model, &p->pixels, e)) return e->status;
     if (mx_events_flush(p->events, e))
         return e->status; /* the events must be on disk before the state that continues after them */
-    if (mx_state_write(p->paths.state, &p->trainer.model, &p->state, &p->pixels, e)) return e->status;
+    if (mx_state_write(p->paths.state, &p->stepper.model, &p->state, &p->pixels, e)) return e->status;
     p->last_saved = mx_clock_now();
     return MX_OK;
 }
@@ -47,9 +47,9 @@ static mx_status take_result(mx_training *p, const mx_step_result *r, mx_error *
 /* Takes the results of all steps so far, which completes the state. */
 static mx_status take_results(mx_training *p, mx_error *e) {
     mx_step_result r;
-    while (mx_step_result_next(&p->trainer, &p->state, &r))
+    while (mx_step_result_next(&p->stepper, &p->state, &r))
         if (take_result(p, &r, e)) return e->status;
-    return mx_session_error(&p->trainer.session, e);
+    return mx_session_error(&p->stepper.session, e);
 }
 
 static mx_status stopped(mx_training *p, mx_error *e) {
@@ -69,19 +69,19 @@ static mx_status one_step(mx_training *p, mx_error *e) {
         if (mx_loader_next(p->loader, &batch, e)) return e->status;
         p->wait_since_log += batch.wait_seconds, p->wait_total += batch.wait_seconds;
         seen = batch.bad_seen, bad = batch.bad_count;
-        mx_step_micro(&p->trainer, p->state.step, j, batch.images, batch.label);
-        if (mx_session_error(&p->trainer.session, e)) return e->status;
+        mx_step_micro(&p->stepper, p->state.step, j, batch.images, batch.label);
+        if (mx_session_error(&p->stepper.session, e)) return e->status;
     }
     p->state.bad_seen = seen, p->state.bad_count = bad;
-    mx_step_update(&p->trainer, &p->state);
-    return mx_session_error(&p->trainer.session, e);
+    mx_step_update(&p->stepper, &p->state);
+    return mx_session_error(&p->stepper.session, e);
 }
 
 static mx_status all_steps(mx_training *p, mx_error *e) {
     while (p->state.step < p->settings.steps) {
         if (one_step(p, e)) return e->status;
         bool last = p->state.step == p->settings.steps, save = !last && save_due(p);
-        if (!last && !save && !mx_observe_due(p) && !mx_step_results_full(&p->trainer)) continue;
+        if (!last && !save && !mx_observe_due(p) && !mx_step_results_full(&p->stepper)) continue;
         if (take_results(p, e)) return e->status;
         if (mx_observe_step(p, e)) {
             p->untold =

@@ -23,7 +23,7 @@ static mx_status log_measure(mx_training *p, const mx_measure *v, mx_error *e) {
 
 /* Measures the averaged weights, and saves them if they are the best so far. */
 mx_status mx_measure_held_out(mx_training *p, mx_error *e) {
-    mx_trainer *t = &p->trainer;
+    mx_stepper *t = &p->stepper;
     mx_measure v = {0};
     const mx_loader_config loader = mx_held_out_loader(p);
     mx_average_exchange(t);
@@ -33,7 +33,7 @@ mx_status mx_measure_held_out(mx_training *p, mx_error *e) {
     bool better = !e->status && v.score > p->state.best;
     if (better) {
         p->state.best = v.score;
-        mx_trainer_download(t);
+        mx_stepper_download(t);
         mx_checkpoint_write(p->paths.best, &t->model, &p->pixels, e);
     }
     if (!e->status)
@@ -53,7 +53,7 @@ static mx_status write_picture(const mx_training *p, const mx_image *grid, const
 
 /* A grid of a few images, spread evenly over the held-out set (or the training set), under one fixed mask. */
 mx_status mx_measure_picture(mx_training *p, mx_error *e) {
-    mx_trainer *t = &p->trainer;
+    mx_stepper *t = &p->stepper;
     const mx_dataset *from = p->held ? p->held : p->data;
     mx_image grid = {0};
     char *path = NULL;

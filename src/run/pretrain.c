@@ -22,7 +22,7 @@ static mx_status first_weights(mx_training *p, mx_error *e) {
     const mx_foreign_hints hints = {.weights = p->o.weights, .note = tell, .user = p};
     if (mx_model_read_with(&p->source, NULL, p->o.init, &hints, MX_PARAMS_WEIGHTS, e))
         return mx_fail_where(e, "--init");
-    if (mx_init_from(&p->trainer.model, &p->source, &config, e))
+    if (mx_init_from(&p->stepper.model, &p->source, &config, e))
         return mx_fail_where(e, "--init %s", p->o.init);
     mx_model_free(&p->source);
     p->source = (mx_model){0};

@@ -20,11 +20,11 @@
 
 /* Weights: the saved state's, or drawn from the seed and then the task's own. */
 static mx_status fill_state(mx_training *p, mx_error *e) {
-    mx_model *m = &p->trainer.model;
+    mx_model *m = &p->stepper.model;
     if (!p->resumed) {
         mx_params_init(&m->params, p->settings.seed);
         p->state = (mx_run_state){.fingerprint = mx_dataset_fingerprint(p->data), .best = -1};
-        if (!p->task->weights(p, e)) mx_average_start(&p->trainer);
+        if (!p->task->weights(p, e)) mx_average_start(&p->stepper);
         return e->status;
     }
     if (mx_state_read(m, &p->state, &p->pixels, p->paths.state, e)) return e->status;
@@ -111,9 +111,9 @@ static void describe_memory(const mx_training *p) {
     const mx_settings *s = &p->settings;
     const mixmae_sink *sink = p->sink;
     mx_memory_plan memory;
-    mx_plan_memory(&memory, &p->trainer, p->data, p->held);
+    mx_plan_memory(&memory, &p->stepper, p->data, p->held);
     char again[256];
-    mx_memory_text(s, mx_model_blocks(&p->trainer.model), again, sizeof again);
+    mx_memory_text(s, mx_model_blocks(&p->stepper.model), again, sizeof again);
     if (again[0]) mx_notice(sink, "recompute %s", again);
     size_t available = mx_machine_available();
     char device[64] = "";
@@ -133,7 +133,7 @@ static void describe(mx_training *p) {
     const mx_settings *s = &p->settings;
     const mixmae_sink *sink = p->sink;
     mx_notice(sink, "model     %s, %.1f M parameters, %dx%d pixels, %d channel%s", s->model.name,
-              (double)mx_params_trainable(&p->trainer.model.params) / 1e6, s->model.image_h, s->model.image_w,
+              (double)mx_params_trainable(&p->stepper.model.params) / 1e6, s->model.image_h, s->model.image_w,
               s->model.channels, s->model.channels > 1 ? "s" : "");
     mx_notice_data(sink, p->data, p->held);
     describe_own(p);
@@ -144,8 +144,8 @@ static void describe(mx_training *p) {
     const mx_compute how = mx_settings_compute(s);
     mx_compute_text(&how, machine, sizeof machine);
     mx_notice(sink, "machine   %s, %d loader worker%s, step memory %.0f MB, state %.0f MB", machine,
-              s->workers, s->workers == 1 ? "" : "s", (double)p->trainer.session.planned / 1e6,
-              (double)p->trainer.model.params.bytes / 1e6);
+              s->workers, s->workers == 1 ? "" : "s", (double)p->stepper.session.planned / 1e6,
+              (double)p->stepper.model.params.bytes / 1e6);
     mx_error no_pictures = {0};
     if (s->picture_every >= 0 && mx_image_png_check(&no_pictures))
         mx_notice(sink, "pictures  none: %s", no_pictures.text);
@@ -195,10 +195,10 @@ static mx_status load_everything(mx_training *p, mx_error *e) {
         return e->status;
     }
     if (mx_memory_fit(&p->settings, p->data, p->held, e) ||
-        mx_trainer_make(&p->trainer, &p->settings, false, NULL, e) || fill_state(p, e))
+        mx_stepper_make(&p->stepper, &p->settings, false, NULL, e) || fill_state(p, e))
         return e->status;
-    mx_trainer_upload(&p->trainer);
-    p->trainer.settings = p->settings;
+    mx_stepper_upload(&p->stepper);
+    p->stepper.settings = p->settings;
     note_machine(p);
     return MX_OK;
 }
@@ -237,7 +237,8 @@ static void tell_machine(mx_training *p) {
     char line[600];
     if (*p->decodes) {
         snprintf(line, sizeof line,
-                 "from here on images are decoded by other versions, as --other-machine says: %s", p->decodes);
+                 "from here on images are decoded by other versions, as --other-machine says: %s",
+                 p->decodes);
         mx_observe_event(p, p->state.step, line);
     }
     if (!*p->was_set || p->paths.retyped) return;
@@ -263,7 +264,7 @@ static mx_status finish(mx_training *p, mx_error *e) {
 static void release(mx_training *p) {
     mx_loader_close(p->loader);
     mx_events_close(p->events);
-    mx_trainer_free(&p->trainer);
+    mx_stepper_free(&p->stepper);
     mx_model_free(&p->source);
     mx_dataset_close(p->held);
     mx_dataset_close(p->data);

@@ -32,7 +32,7 @@ struct mx_training {
     mx_pixels pixels;
     mx_dataset *data, *held; /* held: NULL without held-out images */
     int64_t held_left_out;   /* held-out images that cannot be read: no longer in held */
-    mx_trainer trainer;
+    mx_stepper stepper;
     mx_loader *loader;
     mx_events *events;
     mx_run_state state;

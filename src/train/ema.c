@@ -6,12 +6,12 @@
 
 #include "optim/average.h"
 
-void mx_average_start(mx_trainer *t) {
+void mx_average_start(mx_stepper *t) {
     mx_params *p = &t->model.params;
     if (p->average) memcpy(p->average, p->weight, sizeof(float) * (size_t)p->total);
 }
 
-void mx_average_step(mx_trainer *t) {
+void mx_average_step(mx_stepper *t) {
     mx_params *p = &t->model.params;
     mx_ctx *c = &t->session.ctx;
     size_t bytes = sizeof(float) * (size_t)p->total;
@@ -21,13 +21,13 @@ void mx_average_step(mx_trainer *t) {
     mx_upload(c, p->average, p->average, bytes);
 }
 
-void mx_average_exchange(mx_trainer *t) {
+void mx_average_exchange(mx_stepper *t) {
     mx_params *p = &t->model.params;
     if (!p->average) return;
-    mx_trainer_download(t);
+    mx_stepper_download(t);
     for (int64_t i = 0; i < p->total; i++) {
         float w = p->weight[i];
         p->weight[i] = p->average[i], p->average[i] = w;
     }
-    mx_trainer_upload(t);
+    mx_stepper_upload(t);
 }

@@ -15,7 +15,7 @@
 #define MX_PROCESS_BYTES    ((size_t)8 << 20)
 #define MX_PER_THREAD_BYTES ((size_t)3 << 19)
 
-void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held) {
+void mx_plan_memory(mx_memory_plan *m, const mx_stepper *t, const mx_dataset *data, const mx_dataset *held) {
     const mx_settings *s = &t->settings;
     memset(m, 0, sizeof *m);
     m->arena = t->session.planned;
@@ -78,7 +78,7 @@ typedef struct {
 } move;
 
 typedef struct {
-    mx_trainer *t;
+    mx_stepper *t;
     uint8_t *save;
     int blocks, count;
     move *moves;        /* [3 * blocks], in the order in which they are made */
@@ -89,7 +89,7 @@ typedef struct {
 
 /* Arena of a step at the present levels. */
 static size_t peak(chooser *x) {
-    mx_trainer_replan(x->t, x->save, x->e);
+    mx_stepper_replan(x->t, x->save, x->e);
     return x->t->session.planned;
 }
 
@@ -184,7 +184,7 @@ static double work_again(const chooser *x) {
     return work;
 }
 
-mx_status mx_memory_choose(mx_trainer *t, size_t arena, uint8_t *save, double *work, double *again,
+mx_status mx_memory_choose(mx_stepper *t, size_t arena, uint8_t *save, double *work, double *again,
                            mx_error *e) {
     int blocks = mx_model_blocks(&t->model);
     chooser x = {.t = t, .save = save, .blocks = blocks < MX_MAX_SAVED ? blocks : MX_MAX_SAVED, .e = e};
@@ -209,13 +209,13 @@ mx_status mx_memory_choose(mx_trainer *t, size_t arena, uint8_t *save, double *w
 }
 
 mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset *held, mx_error *e) {
-    mx_trainer t;
+    mx_stepper t;
     mx_memory_plan m;
     double work, again;
     memset(s->save, MX_RECOMPUTE_NOTHING, sizeof s->save);
     s->again = 0;
     if (!s->memory) return MX_OK;
-    if (mx_trainer_make(&t, s, true, NULL, e)) goto done;
+    if (mx_stepper_make(&t, s, true, NULL, e)) goto done;
     mx_plan_memory(&m, &t, data, held);
     size_t beside = (m.device ? m.device : m.total) - m.arena, fixed = m.state + (m.device ? 0 : m.process);
     if (mx_memory_choose(&t, s->memory > beside ? s->memory - beside : 0, s->save, &work, &again, e))
@@ -229,7 +229,7 @@ mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset
                 (double)s->memory / 1e6, s->batch, ceil((double)(beside + t.session.planned) / 1e6),
                 (double)fixed / 1e6, ceil((double)(beside + t.session.planned) / 1e6));
 done:
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
     return e->status;
 }
 

@@ -12,9 +12,9 @@ typedef struct {
     size_t device_free; /* of the device, before the run; 0: not known */
 } mx_memory_plan;
 
-/* Of a planned trainer. data may be NULL: the loader is then not counted. held: the held-out images, whose
+/* Of a planned stepper. data may be NULL: the loader is then not counted. held: the held-out images, whose
  * loader runs at the same time, or NULL. */
-void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held);
+void mx_plan_memory(mx_memory_plan *m, const mx_stepper *t, const mx_dataset *data, const mx_dataset *held);
 
 /* "8G", "2500M", "7.5GB", "8GiB", or bytes; --memory's. */
 mx_status mx_parse_bytes(const char *text, size_t *bytes, mx_error *e);
@@ -32,7 +32,7 @@ mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset
 /* Like mx_memory_fit for the arena alone. Returns the best choice found, even when it exceeds the limit. t
  * must be plan_only; it keeps the chosen levels. *work: FLOPs of a step that keeps everything; *again: FLOPs
  * added by recomputing. */
-mx_status mx_memory_choose(mx_trainer *t, size_t arena, uint8_t *save, double *work, double *again,
+mx_status mx_memory_choose(mx_stepper *t, size_t arena, uint8_t *save, double *work, double *again,
                            mx_error *e);
 
 /* Describes s->save in one line; "" when everything is kept. */

@@ -7,21 +7,21 @@
 
 #include "train/ema.h"
 
-static mx_tensor images_tensor(const mx_trainer *t, const float *images) {
+static mx_tensor images_tensor(const mx_stepper *t, const float *images) {
     return mx_images_view(&t->model.config, images, t->settings.batch);
 }
 
-static mx_tensor loss_tensor(mx_trainer *t) { return mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0); }
-static mx_tensor update_tensor(mx_trainer *t) { return mx_view(t->update, MX_F64, MX_UPDATE, 0, 0, 0, 0); }
-static mx_tensor log_tensor(mx_trainer *t) { return mx_view(t->log, MX_F64, MX_UNREAD, MX_UPDATE, 0, 0, 0); }
+static mx_tensor loss_tensor(mx_stepper *t) { return mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0); }
+static mx_tensor update_tensor(mx_stepper *t) { return mx_view(t->update, MX_F64, MX_UPDATE, 0, 0, 0, 0); }
+static mx_tensor log_tensor(mx_stepper *t) { return mx_view(t->log, MX_F64, MX_UNREAD, MX_UPDATE, 0, 0, 0); }
 
-static void micro(mx_trainer *t, mx_ctx *c, const float *images) {
+static void micro(mx_stepper *t, mx_ctx *c, const float *images) {
     t->settings.objective->pass(t->objective, c, &t->model, loss_tensor(t), images_tensor(t, images),
                                 1.0f / (float)t->settings.accum);
 }
 
 /* Work between steps on the same arena. Its products do not count towards a step. */
-static void dry_between(mx_ctx *c, mx_trainer *t) {
+static void dry_between(mx_ctx *c, mx_stepper *t) {
     size_t mark = c->arena->used;
     double flops = c->flops;
     mx_products *products = c->products;
@@ -33,7 +33,7 @@ static void dry_between(mx_ctx *c, mx_trainer *t) {
 
 /* The step as planned by the dry run, which never reads the address of the images. */
 static void dry_step(mx_ctx *c, void *user) {
-    mx_trainer *t = user;
+    mx_stepper *t = user;
     mx_adamw_config a = mx_settings_adamw(&t->settings);
     mx_gradients_zero(c, &t->model.params);
     micro(t, c, (const float *)t);
@@ -41,12 +41,12 @@ static void dry_step(mx_ctx *c, void *user) {
     dry_between(c, t);
 }
 
-static void set_levels(mx_trainer *t, const uint8_t *save) {
+static void set_levels(mx_stepper *t, const uint8_t *save) {
     for (int i = 0; i < mx_model_blocks(&t->model) && i < MX_MAX_SAVED; i++)
         t->model.saved[i].recompute = (mx_recompute)save[i];
 }
 
-static void attach(mx_trainer *t) {
+static void attach(mx_stepper *t) {
     mx_ctx *c = &t->session.ctx;
     mx_params_attach(c, &t->model.params);
     mx_attach(c, &t->loss, sizeof t->loss);
@@ -55,7 +55,7 @@ static void attach(mx_trainer *t) {
     t->settings.objective->attach(t->objective, c);
 }
 
-mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, mx_products *products,
+mx_status mx_stepper_make(mx_stepper *t, const mx_settings *s, bool plan_only, mx_products *products,
                           mx_error *e) {
     memset(t, 0, sizeof *t);
     t->settings = *s;
@@ -70,27 +70,27 @@ mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, m
     return mx_session_error(&t->session, e);
 }
 
-void mx_trainer_upload(mx_trainer *t) { mx_params_upload(&t->session.ctx, &t->model.params); }
-void mx_trainer_download(mx_trainer *t) { mx_params_download(&t->session.ctx, &t->model.params); }
+void mx_stepper_upload(mx_stepper *t) { mx_params_upload(&t->session.ctx, &t->model.params); }
+void mx_stepper_download(mx_stepper *t) { mx_params_download(&t->session.ctx, &t->model.params); }
 
-mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e) {
+mx_status mx_stepper_replan(mx_stepper *t, const uint8_t *save, mx_error *e) {
     const mx_compute how = mx_settings_compute(&t->settings);
     set_levels(t, save);
     return mx_session_plan(&t->session, &how, dry_step, t, NULL, e);
 }
 
-void mx_trainer_free(mx_trainer *t) {
+void mx_stepper_free(mx_stepper *t) {
     if (!t) return;
     mx_session_free(&t->session);
     if (t->objective) t->settings.objective->free(t->objective);
     mx_model_free(&t->model);
 }
 
-double mx_trainer_lr(const mx_trainer *t, int64_t step) {
+double mx_stepper_lr(const mx_stepper *t, int64_t step) {
     return mx_schedule_at(&t->settings.schedule, (double)step / (double)t->settings.steps_per_epoch);
 }
 
-void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels) {
+void mx_step_micro(mx_stepper *t, int64_t step, int j, float *images, const int32_t *labels) {
     mx_ctx *c = &t->session.ctx;
     c->seed = t->settings.seed, c->step = (uint64_t)step, c->micro = (uint32_t)j;
     if (j == 0) {
@@ -102,11 +102,11 @@ void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int3
     if (mx_ok(c)) micro(t, c, images);
 }
 
-void mx_step_update(mx_trainer *t, mx_run_state *s) {
+void mx_step_update(mx_stepper *t, mx_run_state *s) {
     mx_ctx *c = &t->session.ctx;
     double *u = t->update;
     mx_adamw_config a = mx_settings_adamw(&t->settings);
-    u[MX_UPDATE_LR] = mx_trainer_lr(t, s->step);
+    u[MX_UPDATE_LR] = mx_stepper_lr(t, s->step);
     mx_upload(c, &u[MX_UPDATE_LR], &u[MX_UPDATE_LR], sizeof *u);
     if (t->updated - t->told == MX_UNREAD)
         mx_fail(&c->error, MX_ERR_ARGUMENT, "the results of %d steps were not read", MX_UNREAD);
@@ -119,11 +119,11 @@ void mx_step_update(mx_trainer *t, mx_run_state *s) {
     s->step++, t->updated++;
 }
 
-bool mx_step_results_full(const mx_trainer *t) {
+bool mx_step_results_full(const mx_stepper *t) {
     return t->updated - t->told >= (mx_backend_is_device(t->session.ctx.backend) ? MX_UNREAD : 1);
 }
 
-bool mx_step_result_next(mx_trainer *t, mx_run_state *s, mx_step_result *r) {
+bool mx_step_result_next(mx_stepper *t, mx_run_state *s, mx_step_result *r) {
     mx_ctx *c = &t->session.ctx;
     if (t->told == t->updated) return false;
     if (t->fetched != t->updated) mx_download(c, t->log, t->log, sizeof t->log);

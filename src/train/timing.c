@@ -24,7 +24,7 @@ float *mx_random_images(const mx_settings *s) {
     return images;
 }
 
-double mx_time_step(mx_trainer *t, mx_run_state *state, float *images) {
+double mx_time_step(mx_stepper *t, mx_run_state *state, float *images) {
     double start = mx_clock_now();
     for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, images, NULL);
     mx_step_update(t, state);

@@ -71,10 +71,10 @@ typedef struct {
 
 /* Three steps from the seed: weights, and the last step's gradients. */
 static outcome run(const mx_settings *s) {
-    mx_trainer t;
+    mx_stepper t;
     mx_error e = {0};
     mx_run_state state = {0};
-    if (mx_trainer_make(&t, s, false, NULL, &e)) fail_msg("%s", e.text);
+    if (mx_stepper_make(&t, s, false, NULL, &e)) fail_msg("%s", e.text);
     mx_params_init(&t.model.params, s->seed);
     if (s->objective->labels) mx_head_init(&t.model, s->seed, 0.02);
     for (int i = 0; i < 3; i++) {
@@ -95,7 +95,7 @@ static outcome run(const mx_settings *s) {
                  .flops = t.session.flops};
     memcpy(o.weight = malloc(o.bytes), t.model.params.weight, o.bytes);
     memcpy(o.grad = malloc(o.bytes), t.model.params.grad, o.bytes);
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
     return o;
 }
 

@@ -46,22 +46,22 @@ typedef struct {
     double again;
 } tried;
 
-static size_t kept(const mx_trainer *t, int block) {
+static size_t kept(const mx_stepper *t, int block) {
     return t->model.saved[block].top - t->model.saved[block].mark;
 }
 
 /* Every plan: its peak and its work as memory.h counts it. */
-static tried *try_all(mx_trainer *t) {
+static tried *try_all(mx_stepper *t) {
     tried *all = calloc(PLANS, sizeof *all);
     uint8_t save[MX_MAX_SAVED] = {0};
     mx_error e = {0};
     double cheap[BLOCKS];
     size_t everything[BLOCKS];
-    mx_trainer_replan(t, save, &e);
+    mx_stepper_replan(t, save, &e);
     double flops = t->session.flops;
     for (int b = 0; b < BLOCKS; b++) everything[b] = kept(t, b);
     memset(save, MX_RECOMPUTE_POINTWISE, sizeof save);
-    mx_trainer_replan(t, save, &e);
+    mx_stepper_replan(t, save, &e);
     for (int b = 0; b < BLOCKS; b++) cheap[b] = MX_WORK_A_BYTE * (double)(everything[b] - kept(t, b));
     for (int i = 0; i < PLANS; i++) {
         double work = 0;
@@ -69,7 +69,7 @@ static tried *try_all(mx_trainer *t) {
             save[b] = (uint8_t)(i >> 2 * b & 3);
             work += save[b] ? cheap[b] : 0;
         }
-        mx_trainer_replan(t, save, &e);
+        mx_stepper_replan(t, save, &e);
         all[i] = (tried){t->session.planned, work + t->session.flops - flops};
     }
     assert_int_equal(e.status, MX_OK);
@@ -79,9 +79,9 @@ static tried *try_all(mx_trainer *t) {
 static void choice_is_near_the_best(void **state) {
     (void)state;
     mx_settings s = settings(16);
-    mx_trainer t;
+    mx_stepper t;
     mx_error e = {0};
-    if (mx_trainer_make(&t, &s, true, NULL, &e)) fail_msg("%s", e.text);
+    if (mx_stepper_make(&t, &s, true, NULL, &e)) fail_msg("%s", e.text);
     assert_int_equal(mx_model_blocks(&t.model), BLOCKS);
     tried *all = try_all(&t);
     size_t least = SIZE_MAX, most = all[0].arena;
@@ -108,14 +108,14 @@ static void choice_is_near_the_best(void **state) {
     mx_memory_choose(&t, least - 1, save, &work, &again, &e);
     assert_int_equal(t.session.planned, least);
     free(all);
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
 }
 
 static void limits_are_kept_or_refused(void **state) {
     (void)state;
     mx_settings s = settings(32);
     mx_error e = {0};
-    mx_trainer t;
+    mx_stepper t;
     mx_memory_plan m;
     s.memory = 1;
     assert_int_equal(mx_memory_fit(&s, NULL, NULL, &e), MX_ERR_ARGUMENT);
@@ -132,12 +132,12 @@ static void limits_are_kept_or_refused(void **state) {
     double before = 1e300;
     for (size_t limit = least; limit < least + ((size_t)64 << 20); limit += (size_t)4 << 20) {
         s.memory = limit;
-        if (mx_memory_fit(&s, NULL, NULL, &e) || mx_trainer_make(&t, &s, true, NULL, &e))
+        if (mx_memory_fit(&s, NULL, NULL, &e) || mx_stepper_make(&t, &s, true, NULL, &e))
             fail_msg("%s", e.text);
         mx_plan_memory(&m, &t, NULL, NULL);
         assert_true(m.total <= limit && s.again <= before);
         before = s.again;
-        mx_trainer_free(&t);
+        mx_stepper_free(&t);
     }
     assert_true(before == 0); /* the last limit leaves room for everything */
 }
