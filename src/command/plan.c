@@ -130,11 +130,11 @@ static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx
 /* What the run itself would refuse. */
 static mx_status check_images(const mx_settings *s, mx_dataset *data, mx_dataset *held, const mx_options *o,
                               const mixmae_sink *sink, mx_error *e) {
-    mx_training *p = calloc(1, sizeof *p);
-    if (!p) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    p->settings = *s, p->o = *o, p->data = data, p->held = held, p->sink = sink;
-    mx_check_data(p, e);
-    free(p);
+    mx_run *run = calloc(1, sizeof *run);
+    if (!run) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
+    run->settings = *s, run->o = *o, run->data = data, run->held = held, run->sink = sink;
+    mx_check_data(run, e);
+    free(run);
     return e->status;
 }
 

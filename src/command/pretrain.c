@@ -3,7 +3,7 @@
 #include "run/run.h"
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
-    return mx_training_run(&mx_pretrain_task, options, sink, e);
+    return mx_run_train(&mx_pretrain_run, options, sink, e);
 }
 
 const mx_command_about mx_about_pretrain = {

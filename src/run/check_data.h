@@ -4,12 +4,12 @@
 
 #include "run/run.h"
 
-/* Call once p->data and p->held are open. Wrong channels, or more unreadable images than --max-bad allows,
+/* Call once run->data and run->held are open. Wrong channels, or more unreadable images than --max-bad allows,
  * are an error that names an image and a remedy. */
-mx_status mx_check_data(const mx_training *p, mx_error *e);
-/* Call once p->pixels are known. Warns of values that these statistics do not expect and names the option to
+mx_status mx_check_data(const mx_run *run, mx_error *e);
+/* Call once run->pixels are known. Warns of values that these statistics do not expect and names the option to
  * set. An error if no sampled image can be used. */
-mx_status mx_check_values(const mx_training *p, mx_error *e);
+mx_status mx_check_values(const mx_run *run, mx_error *e);
 /* The same for a finished model with these statistics: only warns. */
 void mx_check_used_data(const mixmae_sink *sink, const mx_pixels *pixels, int channels, const mx_dataset *d);
 void mx_check_used_files(const mixmae_sink *sink, const mx_pixels *pixels, int channels, char *const *files,
