@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
     s.steps_per_epoch = s.steps = 1000, s.threads = 1;
     for (int level = 0; level < MX_RECOMPUTE_LEVELS; level++, cases++) {
         fit[cases] = s;
-        memset(fit[cases].save, level, MX_MAX_SAVED);
+        memset(fit[cases].recompute, level, MX_MAX_BLOCKS);
         snprintf(name[cases], sizeof name[0], "level %d", level);
     }
     for (int i = 4; i < argc && cases < CASES; i++, cases++) {
@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
     for (int r = 0; r < rounds; r++)
         for (int i = 0; i < cases; i++) {
             for (int b = 0; b < mx_model_blocks(&t.model); b++)
-                t.model.saved[b].recompute = (mx_recompute)fit[i].save[b];
+                t.model.saved[b].recompute = (mx_recompute)fit[i].recompute[b];
             double begun = processor_time();
             mx_time_step(&t, &state, images);
             seconds[i][r] = processor_time() - begun;
@@ -67,6 +67,6 @@ int main(int argc, char **argv) {
     for (int i = 0; i < cases; i++)
         printf("%-12s total %6.0f MB  step %7.3f s  %6.2f images/s  %+6.1f %% (planned %+.1f %%)\n", name[i],
                arena[i] / 1e6, mx_median(seconds[i], rounds), s.batch / mx_median(seconds[i], rounds),
-               100 * mx_median(ratio[i], rounds) - 100, 100 * fit[i].again);
+               100 * mx_median(ratio[i], rounds) - 100, 100 * fit[i].extra_work);
     return 0;
 }

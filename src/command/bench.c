@@ -139,13 +139,13 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     if (mx_stepper_make(&x->stepper, &s, false, &x->products, e) || make_matrices(x, e)) goto done;
     mx_params_init(&x->stepper.model.params, s.seed);
     mx_stepper_upload(&x->stepper);
-    char again[256], machine[160];
+    char recompute[256], machine[160];
     const mx_compute how = mx_settings_compute(&s);
     mx_compute_text(&how, machine, sizeof machine);
     mx_say(sink, "%s at %dx%d, batch %d x %d, %s", s.model.name, s.model.image_h, s.model.image_w, s.accum,
            s.batch, machine);
-    mx_memory_text(&s, mx_model_blocks(&x->stepper.model), again, sizeof again);
-    if (again[0]) mx_say(sink, "computed again: %s (counted in b as time only)", again);
+    mx_memory_text(&s, mx_model_blocks(&x->stepper.model), recompute, sizeof recompute);
+    if (recompute[0]) mx_say(sink, "computed again: %s (counted in b as time only)", recompute);
     int count = o->steps > 0 ? (int)o->steps : MX_BENCH_ROUNDS;
     if (count > MX_MAX_ROUNDS) count = MX_MAX_ROUNDS;
     rounds(x, count, sink);

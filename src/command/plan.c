@@ -23,8 +23,8 @@ static void say_bytes(const mixmae_sink *sink, const char *part, size_t bytes, c
 static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const mx_stepper *t,
                        const mx_dataset *data) {
     const mx_settings *s = &t->settings;
-    char loader[128] = "no --data: not counted", again[256];
-    mx_memory_text(s, mx_model_blocks(&t->model), again, sizeof again);
+    char loader[128] = "no --data: not counted", recompute[256];
+    mx_memory_text(s, mx_model_blocks(&t->model), recompute, sizeof recompute);
     if (data)
         snprintf(loader, sizeof loader, "batches ready, and %d worker%s at the largest image (%.1f MB)",
                  s->workers, s->workers == 1 ? "" : "s", (double)mx_dataset_largest(data) / 1e6);
@@ -41,7 +41,8 @@ static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const m
         mx_say(sink, "  limit      %15zu bytes  %9.1f MB  --memory%s", s->memory, (double)s->memory / 1e6,
                m->device ? ", of the device" : "");
     if (s->memory)
-        mx_say(sink, "  recompute  %s", again[0] ? again : "nothing: the step fits with everything kept");
+        mx_say(sink, "  recompute  %s",
+               recompute[0] ? recompute : "nothing: the step fits with everything kept");
     size_t available = mx_machine_available();
     if (available && m->total > available)
         mx_say(sink,

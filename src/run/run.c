@@ -112,9 +112,9 @@ static void describe_memory(const mx_run *run) {
     const mixmae_sink *sink = run->sink;
     mx_memory_plan memory;
     mx_plan_memory(&memory, &run->stepper, run->data, run->held);
-    char again[256];
-    mx_memory_text(s, mx_model_blocks(&run->stepper.model), again, sizeof again);
-    if (again[0]) mx_notice(sink, "recompute %s", again);
+    char recompute[256];
+    mx_memory_text(s, mx_model_blocks(&run->stepper.model), recompute, sizeof recompute);
+    if (recompute[0]) mx_notice(sink, "recompute %s", recompute);
     size_t available = mx_machine_available();
     char device[64] = "";
     if (memory.device)

@@ -12,7 +12,7 @@
 #include "checkpoint/checkpoint.h"
 #include "train/compute.h"
 
-#define MX_MAX_SAVED (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */
+#define MX_MAX_BLOCKS (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */
 
 typedef struct {
     const mx_objective *objective;
@@ -27,9 +27,9 @@ typedef struct {
     uint64_t seed;
     int max_skipped;
     int threads, workers;
-    size_t memory;              /* what the process may take, in bytes; 0: no limit (train/memory.h) */
-    uint8_t save[MX_MAX_SAVED]; /* mx_recompute of each block, encoder then decoder; blocks behind keep all */
-    double again;               /* work that is done again, as a share of the step's */
+    size_t memory;                    /* what the process may take, in bytes; 0: no limit (train/memory.h) */
+    uint8_t recompute[MX_MAX_BLOCKS]; /* mx_recompute of each block, encoder then decoder */
+    double extra_work;                /* recomputed work, as a share of the step */
     const char *backend;
     mx_dtype activations;   /* MX_F32, or MX_BF16: mixed precision */
     const char *chosen;     /* why, as in mx_compute */

@@ -41,9 +41,9 @@ static void dry_step(mx_ctx *c, void *user) {
     dry_between(c, t);
 }
 
-static void set_levels(mx_stepper *t, const uint8_t *save) {
-    for (int i = 0; i < mx_model_blocks(&t->model) && i < MX_MAX_SAVED; i++)
-        t->model.saved[i].recompute = (mx_recompute)save[i];
+static void set_levels(mx_stepper *t, const uint8_t *recompute) {
+    for (int i = 0; i < mx_model_blocks(&t->model) && i < MX_MAX_BLOCKS; i++)
+        t->model.saved[i].recompute = (mx_recompute)recompute[i];
 }
 
 static void attach(mx_stepper *t) {
@@ -61,7 +61,7 @@ mx_status mx_stepper_make(mx_stepper *t, const mx_settings *s, bool plan_only, m
     t->settings = *s;
     if (mx_model_make(&t->model, &s->model, plan_only ? MX_PARAMS_PLAN : mx_settings_use(s), e))
         return e->status;
-    set_levels(t, s->save);
+    set_levels(t, s->recompute);
     const mx_objective_config config = {&t->model, &t->settings.task, s->batch, s->seed};
     if (s->objective->make(&t->objective, &config, e)) return e->status;
     const mx_compute how = mx_settings_compute(s);
@@ -73,9 +73,9 @@ mx_status mx_stepper_make(mx_stepper *t, const mx_settings *s, bool plan_only, m
 void mx_stepper_upload(mx_stepper *t) { mx_params_upload(&t->session.ctx, &t->model.params); }
 void mx_stepper_download(mx_stepper *t) { mx_params_download(&t->session.ctx, &t->model.params); }
 
-mx_status mx_stepper_replan(mx_stepper *t, const uint8_t *save, mx_error *e) {
+mx_status mx_stepper_replan(mx_stepper *t, const uint8_t *recompute, mx_error *e) {
     const mx_compute how = mx_settings_compute(&t->settings);
-    set_levels(t, save);
+    set_levels(t, recompute);
     return mx_session_plan(&t->session, &how, dry_step, t, NULL, e);
 }
 

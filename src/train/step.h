@@ -36,8 +36,8 @@ typedef struct {
 mx_status mx_stepper_make(mx_stepper *t, const mx_settings *s, bool plan_only, mx_products *products,
                           mx_error *e);
 void mx_stepper_free(mx_stepper *t);
-/* Plans a plan_only stepper's step again with save[MX_MAX_SAVED] levels (settings.h). */
-mx_status mx_stepper_replan(mx_stepper *t, const uint8_t *save, mx_error *e);
+/* Plans a plan_only stepper's step again with recompute[MX_MAX_BLOCKS] levels (settings.h). */
+mx_status mx_stepper_replan(mx_stepper *t, const uint8_t *recompute, mx_error *e);
 
 /* With a device: files are read into and written from the state in host memory. Upload after changing that
  * state and before the next step; download before reading it. */

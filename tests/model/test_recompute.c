@@ -145,7 +145,7 @@ static void every_level_gives_the_same_bytes(void **state) {
         mx_settings s = settings(backends[i / 2], i % 2 ? &mx_classify : &mx_mixmae);
         outcome all = run(&s), last = {.planned = all.planned, .flops = all.flops};
         for (int level = 1; level < MX_RECOMPUTE_LEVELS; level++) {
-            memset(s.save, level, sizeof s.save);
+            memset(s.recompute, level, sizeof s.recompute);
             outcome o = run(&s);
             same(&all, &o);
             assert_true(o.planned < last.planned);
@@ -169,7 +169,7 @@ static void mixed_precision_gives_the_same_bytes(void **state) {
         assert_true(all.planned < full.planned);
         assert_true(memcmp(all.weight, full.weight, all.bytes) != 0);
         for (int level = 1; level < MX_RECOMPUTE_LEVELS; level++) {
-            memset(s.save, level, sizeof s.save);
+            memset(s.recompute, level, sizeof s.recompute);
             outcome o = run(&s);
             same(&all, &o);
             forget(&o);
@@ -192,8 +192,8 @@ static void mixed_levels_give_the_same_bytes(void **state) {
         outcome all = run(&s);
         for (uint32_t draw = 0; draw < (i < 2 ? 1 : 8); draw++) {
             mx_rng r = mx_rng_make(11, MX_RNG_TEST, 4, draw);
-            for (int b = 0; b < MX_MAX_SAVED; b++)
-                s.save[b] = (uint8_t)(mx_rng_u32(&r) % MX_RECOMPUTE_LEVELS);
+            for (int b = 0; b < MX_MAX_BLOCKS; b++)
+                s.recompute[b] = (uint8_t)(mx_rng_u32(&r) % MX_RECOMPUTE_LEVELS);
             outcome o = run(&s);
             same(&all, &o);
             forget(&o);

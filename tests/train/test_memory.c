@@ -43,7 +43,7 @@ enum { BLOCKS = 6, PLANS = 4096 };
 
 typedef struct {
     size_t arena;
-    double again;
+    double extra_work;
 } tried;
 
 static size_t kept(const mx_stepper *t, int block) {
@@ -53,23 +53,23 @@ static size_t kept(const mx_stepper *t, int block) {
 /* Every plan: its peak and its work as memory.h counts it. */
 static tried *try_all(mx_stepper *t) {
     tried *all = calloc(PLANS, sizeof *all);
-    uint8_t save[MX_MAX_SAVED] = {0};
+    uint8_t recompute[MX_MAX_BLOCKS] = {0};
     mx_error e = {0};
     double cheap[BLOCKS];
     size_t everything[BLOCKS];
-    mx_stepper_replan(t, save, &e);
+    mx_stepper_replan(t, recompute, &e);
     double flops = t->session.flops;
     for (int b = 0; b < BLOCKS; b++) everything[b] = kept(t, b);
-    memset(save, MX_RECOMPUTE_POINTWISE, sizeof save);
-    mx_stepper_replan(t, save, &e);
+    memset(recompute, MX_RECOMPUTE_POINTWISE, sizeof recompute);
+    mx_stepper_replan(t, recompute, &e);
     for (int b = 0; b < BLOCKS; b++) cheap[b] = MX_WORK_A_BYTE * (double)(everything[b] - kept(t, b));
     for (int i = 0; i < PLANS; i++) {
         double work = 0;
         for (int b = 0; b < BLOCKS; b++) {
-            save[b] = (uint8_t)(i >> 2 * b & 3);
-            work += save[b] ? cheap[b] : 0;
+            recompute[b] = (uint8_t)(i >> 2 * b & 3);
+            work += recompute[b] ? cheap[b] : 0;
         }
-        mx_stepper_replan(t, save, &e);
+        mx_stepper_replan(t, recompute, &e);
         all[i] = (tried){t->session.planned, work + t->session.flops - flops};
     }
     assert_int_equal(e.status, MX_OK);
@@ -89,23 +89,23 @@ static void choice_is_near_the_best(void **state) {
     double sum = 0, best_sum = 0;
     for (int i = 0; i <= 40; i++) {
         size_t limit = least + (most - least) * (size_t)i / 40;
-        double best = 1e300, work, again;
-        uint8_t save[MX_MAX_SAVED];
+        double best = 1e300, work, extra;
+        uint8_t recompute[MX_MAX_BLOCKS];
         for (int j = 0; j < PLANS; j++)
-            if (all[j].arena <= limit && all[j].again < best) best = all[j].again;
-        assert_int_equal(mx_memory_choose(&t, limit, save, &work, &again, &e), MX_OK);
+            if (all[j].arena <= limit && all[j].extra_work < best) best = all[j].extra_work;
+        assert_int_equal(mx_memory_choose(&t, limit, recompute, &work, &extra, &e), MX_OK);
         if (getenv("SHOW"))
-            printf("limit %zu: peak %zu, again %.0f, best %.0f of %.0f\n", limit, t.session.planned, again,
+            printf("limit %zu: peak %zu, extra %.0f, best %.0f of %.0f\n", limit, t.session.planned, extra,
                    best, work);
         assert_true(t.session.planned <= limit);
-        assert_true(again >= best * (1 - 1e-9));
-        sum += again, best_sum += best;
+        assert_true(extra >= best * (1 - 1e-9));
+        sum += extra, best_sum += best;
     }
     assert_true(sum < 1.10 * best_sum);
     /* what cannot be met: the least that there is */
-    uint8_t save[MX_MAX_SAVED];
-    double work, again;
-    mx_memory_choose(&t, least - 1, save, &work, &again, &e);
+    uint8_t recompute[MX_MAX_BLOCKS];
+    double work, extra;
+    mx_memory_choose(&t, least - 1, recompute, &work, &extra, &e);
     assert_int_equal(t.session.planned, least);
     free(all);
     mx_stepper_free(&t);
@@ -135,8 +135,8 @@ static void limits_are_kept_or_refused(void **state) {
         if (mx_memory_fit(&s, NULL, NULL, &e) || mx_stepper_make(&t, &s, true, NULL, &e))
             fail_msg("%s", e.text);
         mx_plan_memory(&m, &t, NULL, NULL);
-        assert_true(m.total <= limit && s.again <= before);
-        before = s.again;
+        assert_true(m.total <= limit && s.extra_work <= before);
+        before = s.extra_work;
         mx_stepper_free(&t);
     }
     assert_true(before == 0); /* the last limit leaves room for everything */
