@@ -17,7 +17,7 @@ struct mixmae_trainer {
     mx_pixels pixels;
     pthread_mutex_t lock;
     bool lock_made, other_machine;
-    char place[32]; /* settings.backend */
+    char place[32]; /* settings.device */
 };
 
 static bool given(const mixmae_options *options, const char *name) {
@@ -98,8 +98,8 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
     t->other_machine = o->other_machine;
     if (mx_memory_fit(&s, NULL, NULL, e) || mx_stepper_make(&t->stepper, &s, false, NULL, e)) goto done;
     /* pointers into the options and settings of a data set are not used after this */
-    snprintf(t->place, sizeof t->place, "%s", s.backend);
-    t->stepper.settings.backend = t->place;
+    snprintf(t->place, sizeof t->place, "%s", s.device);
+    t->stepper.settings.device = t->place;
     mx_params_init(&t->stepper.model.params, s.seed);
     if (o->init) take_weights(&t->stepper.model, &init, o->init, e);
     mx_average_start(&t->stepper);

@@ -124,7 +124,7 @@ static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx
         s->model.classes = (int)given->classes;
     }
     mx_options_free(&o);
-    s->backend = given->device ? given->device : mx_backend_default(); /* not the copy's text */
+    s->device = given->device ? given->device : mx_backend_default(); /* not the copy's text */
     return e->status;
 }
 

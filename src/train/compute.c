@@ -16,10 +16,10 @@ static mx_status no_bf16_here(const mx_backend *b, mx_error *e) {
         mx_backend_name(b), *isa ? ", instruction set " : "", isa);
 }
 
-mx_status mx_compute_make(mx_compute *how, const char *backend, const char *dtype, int64_t threads,
+mx_status mx_compute_make(mx_compute *how, const char *device, const char *dtype, int64_t threads,
                           mx_error *e) {
-    *how = (mx_compute){.backend = mx_session_backend(backend), .threads = (int)threads};
-    const mx_backend *b = mx_backend_find(how->backend); /* NULL: mx_session_plan refuses it */
+    *how = (mx_compute){.device = mx_session_device(device), .threads = (int)threads};
+    const mx_backend *b = mx_backend_find(how->device); /* NULL: mx_session_plan refuses it */
     bool fast = b && mx_backend_bf16(b), now = !dtype || !strcmp(dtype, "auto");
     if (now)
         how->chosen = fast ? "auto: faster here than f32" : "auto: bf16 is no faster here";
@@ -39,28 +39,28 @@ const char *mx_compute_dtype(const mx_compute *how) {
 }
 
 const char *mx_compute_bytes(const mx_compute *how) {
-    const mx_backend *b = mx_backend_find(how->backend);
+    const mx_backend *b = mx_backend_find(how->device);
     const char *isa = b ? mx_backend_isa(b) : "";
-    if (!*isa) return b ? mx_backend_name(b) : how->backend;
+    if (!*isa) return b ? mx_backend_name(b) : how->device;
     return how->activations == MX_F32 && !strcmp(isa, "avx512bf16") ? "avx512" : isa;
 }
 
 void mx_compute_text(const mx_compute *how, char *out, size_t size) {
-    const mx_backend *b = mx_backend_find(how->backend);
+    const mx_backend *b = mx_backend_find(how->device);
     const char *isa = b ? mx_backend_isa(b) : "", *why = how->chosen;
     int threads = mx_session_threads(how->threads);
-    snprintf(out, size, "backend %s%s%s, %s%s%s%s, %d thread%s", how->backend, *isa ? " " : "", isa,
+    snprintf(out, size, "backend %s%s%s, %s%s%s%s, %d thread%s", how->device, *isa ? " " : "", isa,
              mx_dtype_name(how->activations), why ? " (" : "", why ? why : "", why ? ")" : "", threads,
              threads > 1 ? "s" : "");
 }
 
 mx_compute mx_compute_like(const mx_ctx *c) {
     const char *name = mx_backend_is_device(c->backend) ? NULL : mx_backend_name(c->backend);
-    return (mx_compute){.backend = name, .threads = c->threads};
+    return (mx_compute){.device = name, .threads = c->threads};
 }
 
 mx_params_use mx_compute_reading(const mx_compute *how) {
-    const mx_backend *b = mx_backend_find(how->backend);
+    const mx_backend *b = mx_backend_find(how->device);
     return b && mx_backend_is_device(b) ? MX_PARAMS_WEIGHTS : MX_PARAMS_MAPPED;
 }
 

@@ -10,7 +10,7 @@
  *   "auto" (default)         bf16 where mx_backend_bf16, else f32
  *   "auto:f32", "auto:bf16"  what auto chose when a run began, as its options.ini holds it: kept. auto:bf16
  *                            without such products: MX_ERR_UNSUPPORTED, naming what --dtype can do instead */
-mx_status mx_compute_make(mx_compute *how, const char *backend, const char *dtype, int64_t threads,
+mx_status mx_compute_make(mx_compute *how, const char *device, const char *dtype, int64_t threads,
                           mx_error *e);
 /* As a context that runs, in f32; on host memory, where the caller has its numbers. */
 mx_compute mx_compute_like(const mx_ctx *c);

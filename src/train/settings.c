@@ -66,7 +66,7 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finet
     if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return e->status;
     s->threads = mx_session_threads(how.threads);
     s->workers = choose_workers(o, s->threads);
-    s->backend = how.backend, s->activations = how.activations, s->chosen = how.chosen;
+    s->device = how.device, s->activations = how.activations, s->chosen = how.chosen;
     s->bad_share = o->max_bad;
     s->log_every = o->log_every > 0 ? (int)o->log_every : 0;
     s->task.label_fraction = 1;
@@ -174,7 +174,7 @@ mx_params_use mx_settings_use(const mx_settings *s) {
 }
 
 mx_compute mx_settings_compute(const mx_settings *s) {
-    return (mx_compute){s->backend, s->threads, s->activations, s->chosen};
+    return (mx_compute){s->device, s->threads, s->activations, s->chosen};
 }
 
 mx_adamw_config mx_settings_adamw(const mx_settings *s) {

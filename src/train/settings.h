@@ -30,10 +30,10 @@ typedef struct {
     size_t memory;                    /* what the process may take, in bytes; 0: no limit (train/memory.h) */
     uint8_t recompute[MX_MAX_BLOCKS]; /* mx_recompute of each block, encoder then decoder */
     double extra_work;                /* recomputed work, as a share of the step */
-    const char *backend;
-    mx_dtype activations;   /* MX_F32, or MX_BF16: mixed precision */
-    const char *chosen;     /* why, as in mx_compute */
-    mx_transform transform; /* training */
+    const char *device;               /* "cpu", "mock:1" */
+    mx_dtype activations;             /* MX_F32, or MX_BF16: mixed precision */
+    const char *chosen;               /* why, as in mx_compute */
+    mx_transform transform;           /* training */
     double bad_share;
     int64_t save_steps;  /* 0: by time */
     double save_seconds; /* 0: by steps */

@@ -102,7 +102,7 @@ static job start(mx_model *m) {
     mx_error e = {0};
     mx_session s;
     if (mx_token_order_make(&j.mix, c, BATCH, false, &e)) fail_msg("%s", e.text);
-    if (mx_session_make(&s, &(mx_compute){.backend = "ref", .threads = 1}, run, &j, NULL, &e))
+    if (mx_session_make(&s, &(mx_compute){.device = "ref", .threads = 1}, run, &j, NULL, &e))
         fail_msg("%s", e.text);
     run(&s.ctx, &j);
     if (mx_session_error(&s, &e)) fail_msg("%s", e.text);

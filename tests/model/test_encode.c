@@ -73,8 +73,7 @@ static void run(trial *t, int batch) {
     t->pooled = calloc((size_t)(batch * mx_stage_width(m, m->stages - 1)), sizeof(float));
     t->logits = calloc((size_t)(batch * (m->classes + 1)), sizeof(float));
     assert_int_equal(
-        mx_session_make(&t->session, &(mx_compute){.backend = "ref", .threads = 1}, work, t, NULL, &e),
-        MX_OK);
+        mx_session_make(&t->session, &(mx_compute){.device = "ref", .threads = 1}, work, t, NULL, &e), MX_OK);
     work(&t->session.ctx, t);
     assert_string_equal(t->session.ctx.error.text, "");
     assert_int_equal(t->session.arena.peak, t->session.planned);

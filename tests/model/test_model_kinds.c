@@ -225,7 +225,7 @@ static void start(trial *t, mx_model_config c) {
     t->images = random_images(&c);
     if (mx_model_make(&t->model, &c, MX_PARAMS_GRADS, &e) ||
         mx_token_order_make(&t->order, &c, BATCH, c.decoder_dim > 0, &e) ||
-        mx_session_make(&t->session, &(mx_compute){.backend = "ref", .threads = 1}, pass, t, NULL, &e))
+        mx_session_make(&t->session, &(mx_compute){.device = "ref", .threads = 1}, pass, t, NULL, &e))
         fail_msg("%s", e.text);
     mx_params_init(&t->model.params, 5);
     for (int b = 0; b < BATCH; b++) t->targets[b * CLASSES + b] = 1;
@@ -380,7 +380,7 @@ static void what_cannot_be_done_is_refused(void **state) {
         mx_token_order_make(&t.order, &c, BATCH, false, &e))
         fail_msg("%s", e.text);
     assert_int_equal(
-        mx_session_plan(&t.session, &(mx_compute){.backend = "ref", .threads = 1}, pass, &t, NULL, &e),
+        mx_session_plan(&t.session, &(mx_compute){.device = "ref", .threads = 1}, pass, &t, NULL, &e),
         MX_ERR_UNSUPPORTED);
     assert_non_null(strstr(e.text, "found one of stage 0's map"));
     finish(&t);

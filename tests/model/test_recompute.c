@@ -29,7 +29,7 @@ static mx_settings settings(const char *backend, const mx_objective *objective) 
                      .seed = 7,
                      .max_skipped = 3,
                      .threads = 2,
-                     .backend = backend,
+                     .device = backend,
                      .steps_per_epoch = 8,
                      .steps = 32};
     s.model = (mx_model_config){.name = "test",

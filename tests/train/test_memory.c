@@ -21,7 +21,7 @@ static mx_settings settings(int batch) {
                      .schedule = {1e-3, 0, 1, 4},
                      .task = {.mask_ratio = 0.5},
                      .threads = 2,
-                     .backend = "ref"};
+                     .device = "ref"};
     s.model = (mx_model_config){.name = "test",
                                 .image_h = 64,
                                 .image_w = 64,

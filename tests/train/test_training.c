@@ -52,7 +52,7 @@ static mx_settings settings(const char *backend, int threads) {
                          .seed = 7,
                          .max_skipped = 3,
                          .threads = threads,
-                         .backend = backend,
+                         .device = backend,
                          .steps_per_epoch = 8,
                          .steps = 32};
 }
