@@ -18,7 +18,7 @@ static const int neighbours[MX_PROBE_KS] = {10, 20, 100, 200}; /* docs/TRAINING.
 typedef struct {
     const mx_options *o;
     const mixmae_sink *sink;
-    bool warmup_told; /* --warmup-epochs was given */
+    bool warmup_given; /* --warmup-epochs was given */
     mx_inference f;
     mx_dataset *train_data, *test_data;
     mx_features train, views, test; /* views: empty without --views */
@@ -78,7 +78,7 @@ static mx_status nearest(const prober *p, mx_error *e) {
 
 static mx_status linear(const prober *p, mx_error *e) {
     double warmup = p->o->warmup_epochs;
-    if (!p->warmup_told) warmup = mx_warmup_bound(warmup, p->o->epochs);
+    if (!p->warmup_given) warmup = mx_warmup_bound(warmup, p->o->epochs);
     const mx_linear_probe_config config = {p->o->epochs, warmup, p->o->lr, (uint64_t)p->o->seed};
     mx_linear_probe_result r;
     const mx_features *from = p->views.x ? &p->views : &p->train;
@@ -112,7 +112,7 @@ static mx_status probe(prober *p, mx_error *e) {
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     int row = mx_option_find("warmup-epochs", MX_CMD_PROBE);
-    prober p = {.o = &options->o, .sink = sink, .warmup_told = options->given[row]};
+    prober p = {.o = &options->o, .sink = sink, .warmup_given = options->given[row]};
     probe(&p, e);
     mx_features_free(&p.train), mx_features_free(&p.views), mx_features_free(&p.test);
     mx_dataset_close(p.train_data), mx_dataset_close(p.test_data);

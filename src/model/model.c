@@ -15,10 +15,10 @@ mx_status mx_model_make(mx_model *m, const mx_model_config *config, mx_params_us
         return e->status;
     int blocks = mx_model_blocks(m);
     m->saved = calloc((size_t)blocks, sizeof *m->saved);
-    m->passing = calloc((size_t)blocks, sizeof *m->passing);
-    if (!m->saved || !m->passing)
+    m->scratch = calloc((size_t)blocks, sizeof *m->scratch);
+    if (!m->saved || !m->scratch)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory while building a model of %d blocks", blocks);
-    for (int i = 0; i < blocks; i++) m->passing[i].recompute = MX_RECOMPUTE_BLOCK;
+    for (int i = 0; i < blocks; i++) m->scratch[i].recompute = MX_RECOMPUTE_BLOCK;
     return mx_params_allocate(&m->params, use, e);
 }
 
@@ -48,8 +48,8 @@ void mx_model_free(mx_model *m) {
     mx_decoder_free(&m->decoder);
     mx_head_free(&m->head);
     mx_params_free(&m->params);
-    free(m->saved), free(m->passing);
-    m->saved = m->passing = NULL;
+    free(m->saved), free(m->scratch);
+    m->saved = m->scratch = NULL;
 }
 
 static void encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images,
@@ -66,7 +66,7 @@ static void pretrain(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, c
                      float scale, bool backward) {
     size_t mark = c->arena->used;
     mx_encoded x, d = {0};
-    mx_decoder_saved ds = {.block = (backward ? m->saved : m->passing) + m->encoder.blocks};
+    mx_decoder_saved ds = {.block = (backward ? m->saved : m->scratch) + m->encoder.blocks};
     mx_token_order_upload(c, order);
     images = mx_stage(c, images);
     encode(c, m, &x, images, order, NULL, backward ? m->saved : NULL);
@@ -96,10 +96,10 @@ void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, 
 void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images,
                       const mx_token_order *order) {
     mx_encoded x;
-    mx_decoder_saved ds = {.block = m->passing + m->encoder.blocks};
+    mx_decoder_saved ds = {.block = m->scratch + m->encoder.blocks};
     mx_token_order_upload(c, order);
     images = mx_stage(c, images);
-    encode(c, m, &x, images, order, NULL, m->passing);
+    encode(c, m, &x, images, order, NULL, m->scratch);
     out->features = x.tokens;
     if (!mx_ok(c)) return;
     out->reconstruction = mx_decoder_forward(c, &m->decoder, out->features, order, true, &ds);

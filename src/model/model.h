@@ -15,7 +15,7 @@ typedef struct {
     mx_head head;            /* when config.classes > 0 */
     char **class_name;       /* [classes], owned; NULL: the classes have no names */
     mx_block_saved *saved;   /* [encoder blocks + decoder blocks]; the owner sets each one's `recompute` */
-    mx_block_saved *passing; /* the same for passes without backward: saves nothing */
+    mx_block_saved *scratch; /* for passes without backward, which keep nothing */
 } mx_model;
 
 /* Checks the configuration and allocates zeroed buffers for `use`. Free with mx_model_free, also after a

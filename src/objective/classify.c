@@ -169,7 +169,7 @@ static void pass(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor 
                      &x->order, x->drop, scale);
 }
 
-static void between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
+static void plan_between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
     classify *x = state;
     mx_classify_logits(c, m, classes_tensor(x, x->logits), images, &x->order);
 }
@@ -209,5 +209,5 @@ const mx_objective mx_classify = {.name = "classify",
                                   .attach = attach,
                                   .draw = draw,
                                   .pass = pass,
-                                  .between = between,
+                                  .plan_between = plan_between,
                                   .held_out = held_out};

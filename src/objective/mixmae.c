@@ -92,7 +92,7 @@ static void pass(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor 
     mx_pretrain_pass(c, m, loss, images, &x->order, scale);
 }
 
-static void between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
+static void plan_between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
     mixmae *x = state;
     mx_pretrain_views views;
     images.dim[0] = x->shown;
@@ -159,7 +159,7 @@ const mx_objective mx_mixmae = {.name = "mixmae",
                                 .attach = attach,
                                 .draw = draw,
                                 .pass = pass,
-                                .between = between,
+                                .plan_between = plan_between,
                                 .held_out = held_out,
                                 .shown = shown,
                                 .view = view};

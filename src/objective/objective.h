@@ -90,7 +90,7 @@ struct mx_objective {
     /* Forward, loss, backward: loss[0] += scale * mean loss; gradients += scale * gradient. */
     void (*pass)(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, float scale);
     /* For the dry run: runs the work done between steps on the same arena (measures, pictures). */
-    void (*between)(void *state, mx_ctx *c, mx_model *m, mx_tensor images);
+    void (*plan_between)(void *state, mx_ctx *c, mx_model *m, mx_tensor images);
 
     /* Measures held-out images, which loader reads. */
     mx_status (*held_out)(void *state, mx_session *s, mx_model *m, const mx_loader_config *loader,

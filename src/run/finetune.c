@@ -27,8 +27,8 @@ static mx_status settings(mx_run *run, mx_error *e) {
 }
 
 static mx_status choose_pixels(mx_run *run, mx_error *e) {
-    bool told = run->o.stats || run->o.mean_count || run->o.std_count;
-    if (!run->o.init || told) return mx_settings_pixels(&run->settings, &run->o, run->data, &run->pixels, e);
+    bool given = run->o.stats || run->o.mean_count || run->o.std_count;
+    if (!run->o.init || given) return mx_settings_pixels(&run->settings, &run->o, run->data, &run->pixels, e);
     if (run->source.config.channels != run->settings.model.channels) {
         if (run->o.adapt_channels)
             return mx_settings_pixels(&run->settings, &run->o, run->data, &run->pixels, e);

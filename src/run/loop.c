@@ -8,7 +8,7 @@
 #include "io/file.h"
 
 mx_status mx_run_save(mx_run *run, mx_error *e) {
-    if (run->unlogged.status) return mx_fail(e, run->unlogged.status, "%s", run->unlogged.text);
+    if (run->log_error.status) return mx_fail(e, run->log_error.status, "%s", run->log_error.text);
     mx_stepper_download(&run->stepper);
     if (mx_session_error(&run->stepper.session, e)) return e->status;
     /* Export first, so that a state marked finished always has its model. */
@@ -85,7 +85,7 @@ static mx_status all_steps(mx_run *run, mx_error *e) {
         if (!last && !save && !mx_observe_due(run) && !mx_step_results_full(&run->stepper)) continue;
         if (take_results(run, e)) return e->status;
         if (mx_observe_step(run, e)) {
-            run->untold =
+            run->unreported =
                 e->status == MX_ERR_IO || e->status == MX_ERR_MEMORY; /* not damage of held-out images */
             return e->status;
         }
@@ -100,7 +100,7 @@ mx_status mx_run_loop(mx_run *run, mx_error *e) {
     mx_status status = all_steps(run, e);
     bool files =
         status == MX_ERR_DATA || status == MX_ERR_FORMAT || status == MX_ERR_IO || status == MX_ERR_MEMORY;
-    if (!files || !run->steps_here || run->untold) return status;
+    if (!files || !run->steps_here || run->unreported) return status;
     mx_error own = {0}; /* the failure above is the one to report */
     if (!take_results(run, &own) && !mx_run_save(run, &own))
         mx_fail_way(e, "step %" PRId64 " is saved: --resume %s goes on from there", run->state.step,

@@ -58,7 +58,7 @@ void mx_observe_event(mx_run *run, int64_t step, const char *line) {
         o = NULL;
     }
     free(text);
-    if (append_at(run, step, o, &why)) run->unlogged = why; /* an error when the run saves next */
+    if (append_at(run, step, o, &why)) run->log_error = why; /* an error when the run saves next */
     mx_notice(run->sink, "%s", line);
 }
 
@@ -69,7 +69,7 @@ mx_status mx_observe_begin(mx_run *run, mx_error *e) {
     return mx_events_open(&run->events, run->paths.root, run->resumed ? run->state.step : 0, e);
 }
 
-static void tell_progress(mx_run *run) {
+static void report_progress(mx_run *run) {
     if (!run->sink->progress) return;
     double elapsed = mx_clock_now() - run->started,
            images = (double)run->steps_here * run->settings.batch * run->settings.accum;
@@ -141,7 +141,7 @@ void mx_observe_result(mx_run *run, const mx_step_result *r) {
 }
 
 mx_status mx_observe_step(mx_run *run, mx_error *e) {
-    tell_progress(run);
+    report_progress(run);
     if (log_due(run) && write_log(run, e)) return e->status;
     double before = mx_clock_now();
     if (held_out_due(run) && mx_measure_held_out(run, e)) return e->status;

@@ -176,7 +176,8 @@ static mx_status open_loader(mx_run *run, mx_error *e) {
 /* Takes from the data what the model and the pixel statistics need. */
 static mx_status use_data(mx_run *run, mx_error *e) {
     mx_settings *s = &run->settings;
-    if (s->objective->data && s->objective->data(&s->task, &s->model, run->data, run->held, s->seed, e))
+    if (s->objective->data &&
+        s->objective->data(&s->objective_settings, &s->model, run->data, run->held, s->seed, e))
         return e->status;
     return run->resumed ? MX_OK : run->kind->pixels(run, e);
 }
@@ -233,7 +234,7 @@ done:
 }
 
 /* Reports the changes that --other-machine allowed, unless a new --dtype has already been reported. */
-static void tell_machine(mx_run *run) {
+static void notice_machine(mx_run *run) {
     char line[600];
     if (*run->decodes) {
         snprintf(line, sizeof line,
@@ -291,7 +292,7 @@ mx_status mx_run_train(const mx_run_kind *kind, const mixmae_options *options, c
     }
     describe(run);
     if (mx_observe_begin(run, e) || keep_dtype(run, e)) goto done;
-    tell_machine(run);
+    notice_machine(run);
     mx_status status = mx_held_out_check(run, e);
     run->started = run->last_saved = run->last_logged = mx_clock_now();
     if (!status) status = mx_run_loop(run, e);

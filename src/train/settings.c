@@ -69,7 +69,7 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finet
     s->device = how.device, s->activations = how.activations, s->chosen = how.chosen;
     s->bad_share = o->max_bad;
     s->log_every = o->log_every > 0 ? (int)o->log_every : 0;
-    s->task.label_fraction = 1;
+    s->objective_settings.label_fraction = 1;
     s->picture_every = s->objective->view ? (int)o->picture_every : -1;
     fill_transform(s, o);
     if (o->memory && mx_parse_bytes(o->memory, &s->memory, e)) return e->status;
@@ -105,11 +105,11 @@ mx_status mx_settings_make(mx_settings *s, const mx_objective *objective, const 
     memset(s, 0, sizeof *s);
     s->objective = objective;
     if (fill_model(s, o, start, &recipe, e) || fill_common(s, o, &recipe, e)) return e->status;
-    return objective->settings(&s->task, &s->transform, &s->model, s->batch, o, &recipe, e);
+    return objective->settings(&s->objective_settings, &s->transform, &s->model, s->batch, o, &recipe, e);
 }
 
 static bool needs_even(const mx_settings *s) {
-    return s->objective->needs_even && s->objective->needs_even(&s->task);
+    return s->objective->needs_even && s->objective->needs_even(&s->objective_settings);
 }
 
 /* Fewer images than a step takes: the largest step that works. */
@@ -184,7 +184,7 @@ mx_adamw_config mx_settings_adamw(const mx_settings *s) {
                              .beta1 = s->beta1,
                              .beta2 = s->beta2,
                              .eps = 1e-8,
-                             .layer_decay = s->objective->pretrains ? 1 : s->task.layer_decay,
+                             .layer_decay = s->objective->pretrains ? 1 : s->objective_settings.layer_decay,
                              .layers = layers,
                              .clip_grad = s->clip_grad};
 }
@@ -200,7 +200,7 @@ mx_loader_config mx_settings_loader(const mx_settings *s, const mx_dataset *data
                               .workers = s->workers,
                               .ahead = MX_BATCHES_AHEAD,
                               .bad_share = s->bad_share,
-                              .balance = s->task.balance};
+                              .balance = s->objective_settings.balance};
 }
 
 mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e) {
@@ -218,7 +218,7 @@ mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e
     o->batch_size = s->batch, o->accum_steps = s->accum;
     const mx_compute how = mx_settings_compute(s);
     if (mx_options_set(o, "dtype", mx_compute_dtype(&how), e)) return e->status;
-    if (s->objective->effective) s->objective->effective(&s->task, o);
+    if (s->objective->effective) s->objective->effective(&s->objective_settings, o);
     bool named = mx_model_named(m->name, &(mx_model_config){0}, NULL), starts = !s->objective->pretrains;
     if (starts && !o->model && named && mx_options_set(o, "model", m->name, e)) return e->status;
     bool inherited = starts && o->init; /* the checkpoint's statistics */

@@ -16,7 +16,7 @@
 
 typedef struct {
     const mx_objective *objective;
-    mx_objective_settings task; /* what only some objectives read */
+    mx_objective_settings objective_settings; /* what only some objectives read */
     mx_model_config model;
     int batch, accum;
     double epochs;

@@ -26,7 +26,7 @@ static void dry_between(mx_ctx *c, mx_stepper *t) {
     double flops = c->flops;
     mx_products *products = c->products;
     c->products = NULL;
-    t->settings.objective->between(t->objective, c, &t->model, images_tensor(t, (const float *)t));
+    t->settings.objective->plan_between(t->objective, c, &t->model, images_tensor(t, (const float *)t));
     mx_arena_release(c->arena, mark);
     c->flops = flops, c->products = products;
 }
@@ -62,7 +62,7 @@ mx_status mx_stepper_make(mx_stepper *t, const mx_settings *s, bool plan_only, m
     if (mx_model_make(&t->model, &s->model, plan_only ? MX_PARAMS_PLAN : mx_settings_use(s), e))
         return e->status;
     set_levels(t, s->recompute);
-    const mx_objective_config config = {&t->model, &t->settings.task, s->batch, s->seed};
+    const mx_objective_config config = {&t->model, &t->settings.objective_settings, s->batch, s->seed};
     if (s->objective->make(&t->objective, &config, e)) return e->status;
     const mx_compute how = mx_settings_compute(s);
     if (plan_only) return mx_session_plan(&t->session, &how, dry_step, t, products, e);
@@ -108,9 +108,9 @@ void mx_step_update(mx_stepper *t, mx_run_state *s) {
     mx_adamw_config a = mx_settings_adamw(&t->settings);
     u[MX_UPDATE_LR] = mx_stepper_lr(t, s->step);
     mx_upload(c, &u[MX_UPDATE_LR], &u[MX_UPDATE_LR], sizeof *u);
-    if (t->updated - t->told == MX_UNREAD)
+    if (t->updated - t->returned == MX_UNREAD)
         mx_fail(&c->error, MX_ERR_ARGUMENT, "the results of %d steps were not read", MX_UNREAD);
-    if (t->updated == t->told && t->count != (double)s->updates) { /* a state was read from a file */
+    if (t->updated == t->returned && t->count != (double)s->updates) { /* a state was read from a file */
         u[MX_UPDATE_COUNT] = t->count = (double)s->updates;
         mx_upload(c, &u[MX_UPDATE_COUNT], &u[MX_UPDATE_COUNT], sizeof *u);
     }
@@ -120,21 +120,21 @@ void mx_step_update(mx_stepper *t, mx_run_state *s) {
 }
 
 bool mx_step_results_full(const mx_stepper *t) {
-    return t->updated - t->told >= (mx_backend_is_device(t->session.ctx.backend) ? MX_UNREAD : 1);
+    return t->updated - t->returned >= (mx_backend_is_device(t->session.ctx.backend) ? MX_UNREAD : 1);
 }
 
 bool mx_step_result_next(mx_stepper *t, mx_run_state *s, mx_step_result *r) {
     mx_ctx *c = &t->session.ctx;
-    if (t->told == t->updated) return false;
+    if (t->returned == t->updated) return false;
     if (t->fetched != t->updated) mx_download(c, t->log, t->log, sizeof t->log);
     t->fetched = t->updated;
-    const double *u = t->log[t->told % MX_UNREAD];
-    *r = (mx_step_result){.step = s->step - (t->updated - t->told) + 1,
+    const double *u = t->log[t->returned % MX_UNREAD];
+    *r = (mx_step_result){.step = s->step - (t->updated - t->returned) + 1,
                           .loss = u[MX_UPDATE_LOSS],
                           .lr = u[MX_UPDATE_LR],
                           .norm = u[MX_UPDATE_NORM],
                           .skipped = u[MX_UPDATE_FINITE] == 0};
-    t->told++;
+    t->returned++;
     t->count = u[MX_UPDATE_COUNT];
     s->updates = (int64_t)t->count;
     s->skipped += r->skipped;

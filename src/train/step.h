@@ -19,9 +19,8 @@ typedef struct {
     float loss;               /* of the step so far */
     double update[MX_UPDATE]; /* ops.h mx_update_slot */
     double log[MX_UNREAD][MX_UPDATE];
-    int64_t updated, fetched, told; /* mx_step_update's steps so far: all, those in log, those whose result
-                                       was read */
-    double count;                   /* MX_UPDATE_COUNT after the last one that was read */
+    int64_t updated, fetched, returned; /* steps so far: updated, results in log, results handed out */
+    double count;                       /* MX_UPDATE_COUNT after the last one that was read */
 } mx_stepper;
 
 typedef struct {

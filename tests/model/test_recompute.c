@@ -25,7 +25,7 @@ static mx_settings settings(const char *backend, const mx_objective *objective) 
                      .weight_decay = 0.05,
                      .beta1 = 0.9,
                      .beta2 = 0.95,
-                     .task = {.mask_ratio = 0.5, .layer_decay = 0.7, .drop_path = 0.4},
+                     .objective_settings = {.mask_ratio = 0.5, .layer_decay = 0.7, .drop_path = 0.4},
                      .seed = 7,
                      .max_skipped = 3,
                      .threads = 2,

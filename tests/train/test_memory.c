@@ -19,7 +19,7 @@ static mx_settings settings(int batch) {
                      .accum = 1,
                      .epochs = 4,
                      .schedule = {1e-3, 0, 1, 4},
-                     .task = {.mask_ratio = 0.5},
+                     .objective_settings = {.mask_ratio = 0.5},
                      .threads = 2,
                      .device = "ref"};
     s.model = (mx_model_config){.name = "test",
@@ -119,11 +119,11 @@ static void limits_are_kept_or_refused(void **state) {
     mx_memory_plan m;
     s.memory = 1;
     assert_int_equal(mx_memory_fit(&s, NULL, NULL, &e), MX_ERR_ARGUMENT);
-    const char *told = strstr(e.text, "give --memory ");
-    assert_non_null(told);
+    const char *advice = strstr(e.text, "give --memory ");
+    assert_non_null(advice);
     size_t least = 0;
     char amount[32];
-    assert_int_equal(sscanf(told, "give --memory %31s", amount), 1);
+    assert_int_equal(sscanf(advice, "give --memory %31s", amount), 1);
     e = (mx_error){0};
     assert_int_equal(mx_parse_bytes(amount, &least, &e), MX_OK);
     s.memory = least - 1000000; /* it was rounded up to this */

@@ -48,7 +48,7 @@ static mx_settings settings(const char *backend, int threads) {
                          .weight_decay = 0.05,
                          .beta1 = 0.9,
                          .beta2 = 0.95,
-                         .task = {.mask_ratio = 0.5},
+                         .objective_settings = {.mask_ratio = 0.5},
                          .seed = 7,
                          .max_skipped = 3,
                          .threads = threads,
@@ -232,13 +232,13 @@ static void results_of(mx_step_result out[20], mx_run_state *run, const char *ba
     memset(run, 0, sizeof *run); /* its padding too: it is compared */
     run->step = 3, run->updates = 2;
     downloads = 0;
-    for (int i = 0, told = 0; i < 20; i++) {
+    for (int i = 0, read = 0; i < 20; i++) {
         images[100] = i == 6 || i == 7 ? NAN : good;
         for (int j = 0; j < s.accum; j++) mx_step_micro(&t, run->step, j, images, NULL);
         mx_step_update(&t, run);
         if ((i + 1) % together == 0 || i == 19)
-            while (mx_step_result_next(&t, run, &out[told])) told++;
-        assert_true(told == 20 || told == (i + 1) / together * together);
+            while (mx_step_result_next(&t, run, &out[read])) read++;
+        assert_true(read == 20 || read == (i + 1) / together * together);
     }
     if (!mx_ok(&t.session.ctx)) fail_msg("%s", t.session.ctx.error.text);
     free(images);
