@@ -23,25 +23,20 @@ typedef struct {
     const mx_head_kind *head;       /* NULL: the default */
 } mx_model_config;
 
-/* Default training settings of a named model. The paper's models use the authors' values (docs/TRAINING.md
+/* Default training settings of one command. The paper's models use the authors' values (docs/TRAINING.md
  * "The authors' recipes"). */
-typedef struct {
-    float blr;
-    float warmup_epochs;
-    int epochs, batch;
-} mx_pretrain_recipe;
 typedef struct {
     double blr, warmup_epochs;
     int epochs, batch;
-    double layer_decay, drop_path;
-} mx_finetune_recipe;
+    double layer_decay, drop_path; /* fine-tuning's */
+} mx_recipe;
+/* Those of a named model. */
 typedef struct {
-    mx_pretrain_recipe pretrain;
-    mx_finetune_recipe finetune;
-} mx_model_recipe;
+    mx_recipe pretrain, finetune;
+} mx_model_recipes;
 
-/* Fills *config and, unless NULL, *recipe. False: no model has this name. */
-bool mx_model_named(const char *name, mx_model_config *config, mx_model_recipe *recipe);
+/* Fills *config and, unless NULL, *recipes. False: no model has this name. */
+bool mx_model_named(const char *name, mx_model_config *config, mx_model_recipes *recipes);
 /* "base, large, ..." for messages. */
 const char *mx_model_names(void);
 

@@ -74,7 +74,7 @@ static mx_status augmentation(mx_objective_settings *s, mx_transform *t, int bat
 }
 
 static mx_status settings(mx_objective_settings *s, mx_transform *t, const mx_model_config *m, int batch,
-                          const mx_options *o, const mx_finetune_recipe *recipe, mx_error *e) {
+                          const mx_options *o, const mx_recipe *recipe, mx_error *e) {
     (void)m;
     s->layer_decay = o->layer_decay >= 0 ? o->layer_decay : o->init ? recipe->layer_decay : 1;
     s->drop_path = o->drop_path >= 0 ? o->drop_path : recipe->drop_path;

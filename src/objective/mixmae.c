@@ -27,7 +27,7 @@ static mx_status model(mx_model_config *m, mx_error *e) {
 }
 
 static mx_status settings(mx_objective_settings *s, mx_transform *t, const mx_model_config *m, int batch,
-                          const mx_options *o, const mx_finetune_recipe *recipe, mx_error *e) {
+                          const mx_options *o, const mx_recipe *recipe, mx_error *e) {
     (void)t, (void)batch, (void)recipe;
     s->mask_ratio = o->mask_ratio, s->mask_range = o->range_mask_ratio;
     int last = m->stages - 1, units = mx_grid_h(m, last) * mx_grid_w(m, last);

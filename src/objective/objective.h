@@ -67,7 +67,7 @@ struct mx_objective {
     mx_status (*model)(mx_model_config *m, mx_error *e);
     /* Fills the objective's own settings and the training transform's. recipe: the named model's. */
     mx_status (*settings)(mx_objective_settings *s, mx_transform *t, const mx_model_config *m, int batch,
-                          const mx_options *o, const mx_finetune_recipe *recipe, mx_error *e);
+                          const mx_options *o, const mx_recipe *recipe, mx_error *e);
     /* Writes the defaults that `settings` filled in back into *o. */
     void (*effective)(const mx_objective_settings *s, mx_options *o);
     /* Must the batch be even, because training pairs its images? */

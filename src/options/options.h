@@ -134,8 +134,8 @@ mx_status mx_run_options_write(const char *options_path, mx_command command, con
                                mx_error *e);
 
 /* The model that the options describe, checked: the named model (without a name *config itself), then the
- * numbers given separately. recipe may be NULL. */
-mx_status mx_options_model(const mx_options *o, mx_model_config *config, mx_model_recipe *recipe,
+ * numbers given separately. recipes may be NULL. */
+mx_status mx_options_model(const mx_options *o, mx_model_config *config, mx_model_recipes *recipes,
                            mx_error *e);
 
 #endif

@@ -49,7 +49,7 @@ static void fill_transform(mx_settings *s, const mx_options *o) {
 }
 
 /* What all objectives share, from options and the recipe's values. */
-static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finetune_recipe *r, mx_error *e) {
+static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_recipe *r, mx_error *e) {
     double blr = r->blr, warmup = r->warmup_epochs;
     s->batch = o->batch_size > 0 ? (int)o->batch_size : r->batch;
     s->accum = o->accum_steps > 0 ? (int)o->accum_steps : 1;
@@ -78,8 +78,8 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finet
 
 /* The model, and the recipe of its name. */
 static mx_status fill_model(mx_settings *s, const mx_options *o, const mx_model_config *start,
-                            mx_finetune_recipe *recipe, mx_error *e) {
-    mx_model_recipe r = {0};
+                            mx_recipe *recipe, mx_error *e) {
+    mx_model_recipes r = {0};
     bool pretrains = s->objective->pretrains;
     if (!pretrains && !o->model && !start)
         return mx_fail(
@@ -89,19 +89,13 @@ static mx_status fill_model(mx_settings *s, const mx_options *o, const mx_model_
     if (mx_options_model(o, &s->model, &r, e)) return e->status;
     if (!pretrains && !o->model && !mx_model_named(s->model.name, &(mx_model_config){0}, &r))
         mx_model_named("base", &(mx_model_config){0}, &r); /* a model of no name: the authors' values */
-    const mx_pretrain_recipe *p = &r.pretrain;
-    *recipe = r.finetune;
-    if (pretrains)
-        *recipe = (mx_finetune_recipe){.blr = (double)p->blr,
-                                       .warmup_epochs = (double)p->warmup_epochs,
-                                       .epochs = p->epochs,
-                                       .batch = p->batch};
+    *recipe = pretrains ? r.pretrain : r.finetune;
     return s->objective->model(&s->model, e);
 }
 
 mx_status mx_settings_make(mx_settings *s, const mx_objective *objective, const mx_options *o,
                            const mx_model_config *start, mx_error *e) {
-    mx_finetune_recipe recipe;
+    mx_recipe recipe;
     memset(s, 0, sizeof *s);
     s->objective = objective;
     if (fill_model(s, o, start, &recipe, e) || fill_common(s, o, &recipe, e)) return e->status;
