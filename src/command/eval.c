@@ -102,7 +102,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     mx_check_used_data(sink, &f.pixels, f.model.config.channels, data);
     mx_loader_config config = mx_inference_loader(&f, data);
     config.log = tell, config.user = (void *)sink;
-    if (mx_evaluate(&v, &f.session, &f.model, &f.mix, f.out, &config, map, e)) goto done;
+    if (mx_evaluate(&v, &f.session, &f.model, &f.tables, f.out, &config, map, e)) goto done;
     if (!print(&v, o->json, sink, e) && o->output && !write_report(&f, &v, data, o, e))
         mx_notice(sink, "wrote %s/report.html, confusion.csv, per_class.csv, predictions.csv", o->output);
 done:

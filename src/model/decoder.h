@@ -5,7 +5,7 @@
 
 #include "model/block.h"
 #include "model/config.h"
-#include "model/token_order.h"
+#include "model/token_tables.h"
 
 typedef struct {
     const mx_model_config *config;
@@ -23,15 +23,15 @@ typedef struct {
 mx_status mx_decoder_add(mx_decoder *de, mx_params *p, const mx_model_config *config, mx_error *e);
 void mx_decoder_free(mx_decoder *de);
 
-/* features [B,L,C] → predictions, P = stride²·channels. every_row: [2B*L,P], all positions (order.all_*).
- * Otherwise [B*L,P], only the masked positions (order.rows), which are the rows the loss reads; the last
+/* features [B,L,C] → predictions, P = stride²·channels. every_row: [2B*L,P], all positions (tables.all_*).
+ * Otherwise [B*L,P], only the masked positions (tables.rows), which are the rows the loss reads; the last
  * block's projection and MLP, the norm and the prediction then run on those rows only. */
-mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features, const mx_token_order *order,
-                             bool every_row, mx_decoder_saved *saved);
+mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features,
+                             const mx_token_tables *tables, bool every_row, mx_decoder_saved *saved);
 /* dpred [B*L,P] (masked rows) → dfeatures [B,L,C]; parameter gradients add. Releases what forward pushed, so
  * dfeatures must lie below it. */
 void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *saved,
-                         const mx_token_order *order, mx_tensor dfeatures, mx_tensor dpred);
+                         const mx_token_tables *tables, mx_tensor dfeatures, mx_tensor dpred);
 
 /* Forward multiply-adds per image: two sequences, all positions. */
 double mx_decoder_macs(const mx_model_config *config);

@@ -32,15 +32,15 @@ mx_status mx_model_name_classes(mx_model *m, const char *const *names, mx_error 
  * from a file"). The authors' std is 2e-5, the linear probe's 0.01. */
 void mx_head_init(mx_model *m, uint64_t seed, double std);
 
-/* The passes below take images and targets in host memory. loss, logits, drop-path factors and order live in
- * device memory (device.h); their owners attach them. The passes upload order. */
+/* The passes below take images and targets in host memory. loss, logits, drop-path factors and tables live in
+ * device memory (device.h); their owners attach them. The passes upload the tables. */
 
 /* One micro-batch of pretraining: forward, loss, backward.  images [B,Ch,H,W]; loss[0] += scale * mean
  * squared error; parameter gradients += scale * gradient. */
-void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_order *order,
+void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
                       float scale);
 /* Forward and loss only, for held-out images. */
-void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_order *order,
+void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
                       float scale);
 /* Results of forward, for pictures and verification. They stay on the arena until the caller releases it.
  * stage[k] and features are in layout order; stage k's output has the order of stage min(k+1, K-1). */
@@ -48,20 +48,22 @@ typedef struct {
     mx_tensor stage[MX_MAX_STAGES], features, reconstruction;
 } mx_pretrain_views;
 void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images,
-                      const mx_token_order *order);
+                      const mx_token_tables *tables);
 
 /* One micro-batch of the classifier: forward, loss, backward. Writes logits [B,classes]; targets [B,classes]
  * are soft labels; drop [blocks] or NULL. */
 void mx_classify_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor logits, mx_tensor images,
-                      mx_tensor targets, const mx_token_order *order, const mx_drop_scale *drop, float scale);
+                      mx_tensor targets, const mx_token_tables *tables, const mx_drop_scale *drop,
+                      float scale);
 /* Forward only. */
 void mx_classify_logits(mx_ctx *c, mx_model *m, mx_tensor logits, mx_tensor images,
-                        const mx_token_order *order);
+                        const mx_token_tables *tables);
 
 /* Encodes whole images, forward only: no mask, nothing saved for backward, decoder and head not run. Fills
- * out->pooled too. images [B,Ch,H,W]; order is made for B images, not masked. Results stay on the arena until
+ * out->pooled too. images [B,Ch,H,W]; tables are made for B images, not masked. Results stay on the arena until
  * the caller releases it. */
-void mx_encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images, const mx_token_order *order);
+void mx_encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images,
+               const mx_token_tables *tables);
 /* Runs the head on the result of mx_encode: out [B,...]. */
 void mx_head_forward(mx_ctx *c, const mx_model *m, mx_tensor out, mx_encoded *x);
 /* map [B,L,C] in layout order → raster [B,H,W,C], or any shape of that count, in row-major order. */

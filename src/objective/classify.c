@@ -16,7 +16,7 @@ typedef struct {
     uint64_t seed;
     int batch, classes, blocks;
     mx_model_config config;
-    mx_token_order order;
+    mx_token_tables tables;
     float *targets, *logits; /* [batch,classes] */
     mx_drop_scale *drop;     /* [encoder blocks] drop-path factors, which live in drop_memory */
     float *drop_memory;
@@ -109,7 +109,7 @@ static mx_status make(void **state, const mx_objective_config *c, mx_error *e) {
                     .blocks = c->model->encoder.blocks,
                     .config = c->model->config};
     size_t batch = (size_t)x->batch, blocks = (size_t)x->blocks, cells = batch * (size_t)x->classes;
-    if (mx_token_order_make(&x->order, &x->config, x->batch, false, e)) return e->status;
+    if (mx_token_tables_make(&x->tables, &x->config, x->batch, false, e)) return e->status;
     x->targets = calloc(cells, sizeof *x->targets);
     x->logits = calloc(cells, sizeof *x->logits);
     x->drop = calloc(blocks, sizeof *x->drop);
@@ -125,14 +125,14 @@ static mx_status make(void **state, const mx_objective_config *c, mx_error *e) {
 static void release(void *state) {
     classify *x = state;
     if (!x) return;
-    mx_token_order_free(&x->order);
+    mx_token_tables_free(&x->tables);
     free(x->targets), free(x->logits), free(x->drop), free(x->drop_memory), free(x->no_labels);
     free(x);
 }
 
 static size_t bytes(const mx_model *m, int batch, int64_t held) {
     size_t each = 2 * (size_t)m->config.classes + 2 * (size_t)m->encoder.blocks;
-    return mx_token_order_bytes(&m->config, batch) + (size_t)batch * each * sizeof(float) +
+    return mx_token_tables_bytes(&m->config, batch) + (size_t)batch * each * sizeof(float) +
            (size_t)held * MX_EVALUATED_BYTES;
 }
 
@@ -147,7 +147,7 @@ static size_t drop_bytes(const classify *x) {
 
 static void attach(void *state, mx_ctx *c) {
     classify *x = state;
-    mx_token_order_attach(c, &x->order);
+    mx_token_tables_attach(c, &x->tables);
     mx_attach(c, x->drop_memory, drop_bytes(x));
     mx_attach(c, x->logits, mx_bytes(classes_tensor(x, x->logits)));
 }
@@ -166,19 +166,19 @@ static void draw(void *state, mx_ctx *c, float *images, const int32_t *labels) {
 static void pass(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, float scale) {
     classify *x = state;
     mx_classify_pass(c, m, loss, classes_tensor(x, x->logits), images, classes_tensor(x, x->targets),
-                     &x->order, x->drop, scale);
+                     &x->tables, x->drop, scale);
 }
 
 static void plan_between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
     classify *x = state;
-    mx_classify_logits(c, m, classes_tensor(x, x->logits), images, &x->order);
+    mx_classify_logits(c, m, classes_tensor(x, x->logits), images, &x->tables);
 }
 
 static mx_status held_out(void *state, mx_session *s, mx_model *m, const mx_loader_config *loader,
                           mx_measure *out, mx_error *e) {
     classify *x = state;
     mx_evaluation v;
-    if (!mx_evaluate(&v, s, m, &x->order, x->logits, loader, NULL, e)) {
+    if (!mx_evaluate(&v, s, m, &x->tables, x->logits, loader, NULL, e)) {
         const mx_measure all = {.number = {{"val_loss", "perf/test_loss", v.loss},
                                            {"val_top1", "perf/test_acc1", v.top1},
                                            {"val_top5", "perf/test_acc5", v.top5}},

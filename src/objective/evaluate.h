@@ -17,10 +17,10 @@ typedef struct {
 } mx_evaluation;
 
 /* Reads every image of config->data once, through the evaluation transform, and classifies it. s: a session
- * planned for mx_classify_logits at mix->batch images; logits [mix->batch, classes]. map: model class of each
+ * planned for mx_classify_logits at tables->batch images; logits [tables->batch, classes]. map: model class of each
  * label of the data, or NULL when they are the same. config gives transform, workers, log, the limit on
  * broken images and how many were counted before. Free with mx_evaluation_free, also after a failure. */
-mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_token_order *mix,
+mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_token_tables *tables,
                       float *logits, const mx_loader_config *config, const int32_t *map, mx_error *e);
 void mx_evaluation_free(mx_evaluation *v);
 

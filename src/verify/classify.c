@@ -18,7 +18,7 @@ static void pass(mx_ctx *c, void *user) {
     mx_upload(c, &x->loss, &x->loss, sizeof x->loss);
     mx_gradients_zero(c, &x->model.params);
     mx_classify_pass(c, &x->model, mx_view(&x->loss, MX_F32, 1, 0, 0, 0, 0), logits, x->image_tensor, targets,
-                     &x->mix, NULL, 1.0f);
+                     &x->tables, NULL, 1.0f);
     mx_download(c, &x->loss, &x->loss, sizeof x->loss);
     mx_fetch(c, logits, logits);
     if (c->planning) mx_exam_update(x, c);

@@ -11,7 +11,7 @@
 typedef struct {
     mx_report_card *card;
     mx_model model;
-    mx_token_order mix;
+    mx_token_tables tables;
     mx_session session;
     mx_adamw_config adamw;
     int batch, steps;

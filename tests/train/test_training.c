@@ -339,13 +339,13 @@ static void mixed_images_do_not_see_each_other(void **state) {
         open_stepper(&t, &s);
         mx_tensor x = mx_view(images, MX_F32, 4, 3, 32, 32, 0);
         mx_rng r = mx_rng_make(1, MX_RNG_TEST, 2, 0);
-        mx_token_order mix;
+        mx_token_tables mix;
         mx_error e = {0};
-        if (mx_token_order_make(&mix, &s.model, 4, true, &e)) fail_msg("%s", e.text);
-        mx_token_order_attach(&t.session.ctx, &mix);
+        if (mx_token_tables_make(&mix, &s.model, 4, true, &e)) fail_msg("%s", e.text);
+        mx_token_tables_attach(&t.session.ctx, &mix);
         uint8_t *mask = malloc((size_t)mix.units);
         mx_mask_draw(mask, mix.units, 0.5, 0, &r);
-        mx_token_order_set(&mix, mask);
+        mx_token_tables_set(&mix, mask);
         mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &mix);
         size_t width = (size_t)v.features.dim[2], units = (size_t)mix.units;
         float *before = malloc(mx_bytes(v.features));
@@ -361,7 +361,7 @@ static void mixed_images_do_not_see_each_other(void **state) {
         }
         free(before), free(images), free(mask);
         mx_stepper_free(&t);
-        mx_token_order_free(&mix);
+        mx_token_tables_free(&mix);
     }
 }
 

@@ -2,14 +2,14 @@
  * reaches it through this table.
  *
  * An encoder has config->stages stages. A stage is a map of tokens, half as high and wide as the previous one
- * (token_order.h). Its blocks are those of model/block.h, numbered in forward order; the model's owner sets
+ * (token_tables.h). Its blocks are those of model/block.h, numbered in forward order; the model's owner sets
  * each block's recompute level and drop-path scale. */
 #ifndef MX_MODEL_ENCODER_ENCODERS_H
 #define MX_MODEL_ENCODER_ENCODERS_H
 
 #include "model/block.h"
 #include "model/config.h"
-#include "model/token_order.h"
+#include "model/token_tables.h"
 
 /* A stage's map: the grid of tokens, their width, and the window that attention stays in. Windows divide the
  * grid; without windows, the window is the whole grid. */
@@ -19,7 +19,7 @@ typedef struct {
 
 /* An encoder's outputs; or their gradients, absent where there are none. */
 typedef struct {
-    mx_tensor stage[MX_MAX_STAGES];  /* [B,L_k,C_k] after stage k's last block, in order->layout[k] */
+    mx_tensor stage[MX_MAX_STAGES];  /* [B,L_k,C_k] after stage k's last block, in tables->layout[k] */
     mx_tensor merged[MX_MAX_STAGES]; /* input of the next stage's merging; for the last stage: stage[k] */
     mx_tensor tokens;                /* [B,L,C] after the final norm, layout order of the last stage */
     mx_tensor pooled;                /* [B,C] mean of tokens; absent until mx_encoded_mean computes it */
@@ -57,11 +57,11 @@ struct mx_encoder_kind {
      * backward; NULL: inference, which saves nothing, and which several threads may run at once. With saved,
      * forward may write to parts: only one such pass at a time. */
     void (*forward)(mx_ctx *c, const mx_encoder *en, mx_encoded *out, mx_tensor images,
-                    const mx_token_order *order, const mx_drop_scale *drop, mx_block_saved *saved);
-    /* Call after forward, with the same order and saved. d: gradients of stage and tokens; parameter
+                    const mx_token_tables *tables, const mx_drop_scale *drop, mx_block_saved *saved);
+    /* Call after forward, with the same tables and saved. d: gradients of stage and tokens; parameter
      * gradients add. Releases the arena above the saved tensors, maps and tokens included; the caller
      * releases the rest. */
-    void (*backward)(mx_ctx *c, const mx_encoder *en, const mx_encoded *d, const mx_token_order *order,
+    void (*backward)(mx_ctx *c, const mx_encoder *en, const mx_encoded *d, const mx_token_tables *tables,
                      mx_block_saved *saved);
 };
 

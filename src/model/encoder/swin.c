@@ -165,32 +165,32 @@ static void merge_backward(mx_ctx *c, const swin *en, int k, mx_tensor dx, mx_te
  * the last to read it in forward, then the stage's gradient takes its place. The last stage's output is read
  * once more. */
 static mx_tensor stage_forward(mx_ctx *c, const swin *en, int k, int first, mx_tensor x,
-                               const mx_token_order *order, const mx_drop_scale *drop, mx_block_saved *block,
-                               swin_saved *s) {
+                               const mx_token_tables *tables, const mx_drop_scale *drop,
+                               mx_block_saved *block, swin_saved *s) {
     mx_tensor out = block ? mx_alloc_like(c, x) : MX_ABSENT;
-    if (block) s->gradient[k] = k + 1 < order->stages ? out : mx_alloc_like(c, x);
+    if (block) s->gradient[k] = k + 1 < tables->stages ? out : mx_alloc_like(c, x);
     for (int j = 0; j < en->config->depths[k]; j++) {
         int n = first + j;
         mx_tensor to = j + 1 < en->config->depths[k] ? MX_ABSENT : out;
-        x = mx_block_forward(c, &en->block[n], to, x, &order->layout[k], drop ? drop[n] : (mx_drop_scale){0},
+        x = mx_block_forward(c, &en->block[n], to, x, &tables->layout[k], drop ? drop[n] : (mx_drop_scale){0},
                              (mx_selected_rows){0}, block ? &block[n] : NULL);
     }
     return x;
 }
 
 static void forward(mx_ctx *c, const mx_encoder *e, mx_encoded *out, mx_tensor images,
-                    const mx_token_order *order, const mx_drop_scale *drop, mx_block_saved *block) {
+                    const mx_token_tables *tables, const mx_drop_scale *drop, mx_block_saved *block) {
     swin *en = e->parts;
     swin_saved unused, *s = block ? &en->saved : &unused;
     *s = (swin_saved){0};
-    mx_tensor x = embed_forward(c, en, images, &order->layout[0], s, !block);
-    for (int k = 0, n = 0; k < order->stages && mx_ok(c); n += en->config->depths[k++]) {
-        x = stage_forward(c, en, k, n, x, order, drop, block, s);
+    mx_tensor x = embed_forward(c, en, images, &tables->layout[0], s, !block);
+    for (int k = 0, n = 0; k < tables->stages && mx_ok(c); n += en->config->depths[k++]) {
+        x = stage_forward(c, en, k, n, x, tables, drop, block, s);
         out->stage[k] = x;
-        if (k + 1 < order->stages && mx_ok(c)) {
+        if (k + 1 < tables->stages && mx_ok(c)) {
             mx_tensor merged = alloc3(c, x.dim[0], x.dim[1] / 4, 2 * x.dim[2]);
             size_t mark = c->arena->used;
-            merge_forward(c, en, k, merged, x, order->merge[k], &s->merging[k]);
+            merge_forward(c, en, k, merged, x, tables->merge[k], &s->merging[k]);
             if (!block) mx_arena_release(c->arena, mark);
             x = merged;
         }
@@ -205,9 +205,9 @@ static void forward(mx_ctx *c, const mx_encoder *e, mx_encoded *out, mx_tensor i
 
 /* Stage k: d, the gradient of its output → of its input, in place. Its blocks are numbered up to `end`. */
 static void stage_backward(mx_ctx *c, const swin *en, int k, int end, mx_tensor d,
-                           const mx_token_order *order, const mx_block_saved *block) {
+                           const mx_token_tables *tables, const mx_block_saved *block) {
     for (int n = end - 1; n >= end - en->config->depths[k]; n--)
-        mx_block_backward(c, &en->block[n], &block[n], &order->layout[k], d, MX_ABSENT);
+        mx_block_backward(c, &en->block[n], &block[n], &tables->layout[k], d, MX_ABSENT);
 }
 
 static void embed_backward(mx_ctx *c, const swin *en, mx_tensor d, const swin_saved *s) {
@@ -225,22 +225,22 @@ static void refuse_maps(mx_ctx *c, const mx_encoded *d, int stages) {
                     "swin: expected a gradient of the last tokens alone, found one of stage %d's map", k);
 }
 
-static void backward(mx_ctx *c, const mx_encoder *e, const mx_encoded *dout, const mx_token_order *order,
+static void backward(mx_ctx *c, const mx_encoder *e, const mx_encoded *dout, const mx_token_tables *tables,
                      mx_block_saved *block) {
     swin *en = e->parts;
     swin_saved *s = &en->saved;
-    int n = e->blocks, last = order->stages - 1;
-    refuse_maps(c, dout, order->stages);
+    int n = e->blocks, last = tables->stages - 1;
+    refuse_maps(c, dout, tables->stages);
     if (!mx_ok(c)) return;
     mx_tensor d = s->gradient[last];
     mx_layernorm_back(c, d, G(en, en->final_w), G(en, en->final_b), dout->tokens, s->last, s->final_mean,
                       s->final_rstd, W(en, en->final_w), false);
     for (int k = last; k >= 0 && mx_ok(c); n -= en->config->depths[k--]) {
         if (k < last) {
-            merge_backward(c, en, k, s->gradient[k], d, order->merge[k], &s->merging[k]);
+            merge_backward(c, en, k, s->gradient[k], d, tables->merge[k], &s->merging[k]);
             d = s->gradient[k];
         }
-        stage_backward(c, en, k, n, d, order, block);
+        stage_backward(c, en, k, n, d, tables, block);
     }
     if (mx_ok(c)) embed_backward(c, en, d, s);
 }

@@ -3,9 +3,9 @@
  *
  * Sizes depend only on the model and the batch, contents on the mask: one object serves all steps, and a plan
  * needs no mask. It is made in host memory; each pass of the model uploads it to the device
- * (mx_token_order_upload). Source: docs/MODEL.md "How it is computed here"; paper section 3.2. */
-#ifndef MX_MODEL_TOKEN_ORDER_H
-#define MX_MODEL_TOKEN_ORDER_H
+ * (mx_token_tables_upload). Source: docs/MODEL.md "How it is computed here"; paper section 3.2. */
+#ifndef MX_MODEL_TOKEN_TABLES_H
+#define MX_MODEL_TOKEN_TABLES_H
 
 #include "base/rng.h"
 #include "model/config.h"
@@ -23,20 +23,20 @@ typedef struct {
     int32_t *scratch;               /* [L_0] */
     void *memory;
     size_t bytes;
-} mx_token_order;
+} mx_token_tables;
 
 /* masked: two groups per window (pretraining), else one (classifier, features). Until the first
- * mx_token_order_set all tokens have mask 0. Free with mx_token_order_free. */
-mx_status mx_token_order_make(mx_token_order *m, const mx_model_config *config, int batch, bool masked,
-                              mx_error *e);
-void mx_token_order_free(mx_token_order *m);
-size_t mx_token_order_bytes(const mx_model_config *config, int batch);
+ * mx_token_tables_set all tokens have mask 0. Free with mx_token_tables_free. */
+mx_status mx_token_tables_make(mx_token_tables *m, const mx_model_config *config, int batch, bool masked,
+                               mx_error *e);
+void mx_token_tables_free(mx_token_tables *m);
+size_t mx_token_tables_bytes(const mx_model_config *config, int batch);
 
-void mx_token_order_attach(mx_ctx *c, const mx_token_order *m);
-void mx_token_order_upload(mx_ctx *c, const mx_token_order *m);
+void mx_token_tables_attach(mx_ctx *c, const mx_token_tables *m);
+void mx_token_tables_upload(mx_ctx *c, const mx_token_tables *m);
 
 /* mask [L] raster order, 1 = replaced by the paired image (B-1-i). */
-void mx_token_order_set(mx_token_order *m, const uint8_t *mask);
+void mx_token_tables_set(mx_token_tables *m, const uint8_t *mask);
 
 /* Draws a mask: int(L·ratio) units, chosen uniformly, get 1. range > 0: U(0, range) is first added to the
  * ratio. */
