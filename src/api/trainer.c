@@ -214,7 +214,7 @@ mixmae_status mixmae_trainer_save_state(mixmae_trainer *t, const char *path, cha
     pthread_mutex_lock(&t->lock);
     mx_stepper_download(&t->stepper);
     const mx_compute how = mx_settings_compute(&t->stepper.settings);
-    snprintf(t->state.instruction_set, sizeof t->state.instruction_set, "%s", mx_compute_bytes(&how));
+    snprintf(t->state.instruction_set, sizeof t->state.instruction_set, "%s", mx_compute_isa(&how));
     if (!mx_session_error(&t->stepper.session, &e))
         mx_state_write(path, &t->stepper.model, &t->state, &t->pixels, &e);
     pthread_mutex_unlock(&t->lock);
@@ -222,11 +222,11 @@ mixmae_status mixmae_trainer_save_state(mixmae_trainer *t, const char *path, cha
 }
 
 /* Does what computes here go on to the bytes that the first trainer would have come to? */
-static mx_status check_set(const mixmae_trainer *t, const char *path, mx_error *e) {
+static mx_status check_isa(const mixmae_trainer *t, const char *path, mx_error *e) {
     mx_run_state s = {0};
     if (t->other_machine || mx_state_counters(&s, path, e)) return e->status;
     const mx_compute how = mx_settings_compute(&t->stepper.settings);
-    const char *now = mx_compute_bytes(&how);
+    const char *now = mx_compute_isa(&how);
     if (!*s.instruction_set || !strcmp(s.instruction_set, now)) return MX_OK;
     mx_fail(e, MX_ERR_UNSUPPORTED,
             "%s was computed with instruction set %s, this trainer computes with %s, which rounds otherwise: "
@@ -238,7 +238,7 @@ static mx_status check_set(const mixmae_trainer *t, const char *path, mx_error *
 mixmae_status mixmae_trainer_load_state(mixmae_trainer *t, const char *path, char *message, size_t size) {
     mx_error e = {0};
     pthread_mutex_lock(&t->lock);
-    if (!check_set(t, path, &e) && !mx_state_read(&t->stepper.model, &t->state, &t->pixels, path, &e))
+    if (!check_isa(t, path, &e) && !mx_state_read(&t->stepper.model, &t->state, &t->pixels, path, &e))
         mx_stepper_upload(&t->stepper);
     pthread_mutex_unlock(&t->lock);
     return mx_public_status(&e, message, size);

@@ -100,8 +100,7 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
              !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
         bool place = !strcmp(r->name, "data") || !strcmp(r->name, "val-data");
         if (place && was && is) {
-            p->moved = true; /* a new place is allowed; the content is compared once they
-                                are open */
+            p->data_moved = true; /* allowed; mx_same_data_check compares the contents */
             mx_options_set_row(stored, row, is, e);
         } else if (r->matters) {
             mx_fail(e, MX_ERR_ARGUMENT, "--%s: the run to resume was started with %s, not %s", r->name,
@@ -113,7 +112,7 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
         } else
             mx_options_set_row(stored, row, is, e);
     } else if (!strcmp(r->name, "dtype") && !same_text(was, stored->dtype))
-        p->retyped = true;
+        p->dtype_changed = true;
     free(was);
     free(is);
     return e->status;
@@ -246,7 +245,7 @@ static bool barely_begun(const mx_run_paths *p) {
 /* May a new run use the folder: is it empty, or that of a run which has saved nothing? */
 static bool usable(mx_run_paths *p) {
     if (!mx_path_exists(p->root) || mx_folder_empty(p->root)) return true;
-    return p->anew = (mx_run_command(p->options) && !mx_run_folder_saved(p)) || barely_begun(p);
+    return p->unsaved_run = (mx_run_command(p->options) && !mx_run_folder_saved(p)) || barely_begun(p);
 }
 
 mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
@@ -280,12 +279,12 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
 }
 
 mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
-    p->made = !mx_path_exists(p->root);
+    p->created = !mx_path_exists(p->root);
     if (mx_folder_make(p->root, e) || mx_file_lock(&p->locked, p->lock, e)) return e->status;
-    if (mx_path_exists(p->options) && (!p->anew || mx_run_folder_saved(p)))
+    if (mx_path_exists(p->options) && (!p->unsaved_run || mx_run_folder_saved(p)))
         return not_empty(p, e); /* another process was quicker */
-    if (p->anew && check_own(p, e)) return e->status;
-    if (p->anew) clear(p, false);
+    if (p->unsaved_run && check_own(p, e)) return e->status;
+    if (p->unsaved_run) clear(p, false);
     if (command == MX_CMD_PRETRAIN && mx_run_folder_pictures(p, e)) return e->status;
     return mx_run_options_write(p->options, command, o, e);
 }
@@ -296,5 +295,5 @@ mx_status mx_run_folder_move(const mx_run_paths *p, mx_command command, const mx
 
 void mx_run_folder_undo(const mx_run_paths *p) {
     clear(p, true);
-    if (p->made) rmdir(p->root);
+    if (p->created) rmdir(p->root);
 }

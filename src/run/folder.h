@@ -9,11 +9,11 @@
 
 typedef struct {
     char *root, *options, *state, *model, *best, *log, *pictures, *report, *index, *lock;
-    FILE *locked; /* from the start of a run in this folder to its end */
-    bool made;    /* the folder was not there before this run */
-    bool anew;    /* it held a run that had saved nothing */
-    bool retyped; /* resumed with another --dtype; the user was warned */
-    bool moved;   /* resumed with another --data or --val-data, which must hold the same images */
+    FILE *locked;       /* from the start of a run in this folder to its end */
+    bool created;       /* the folder was not there before this run */
+    bool unsaved_run;   /* it held a run that had saved nothing */
+    bool dtype_changed; /* resumed with another --dtype; the user was warned */
+    bool data_moved;    /* resumed with another --data or --val-data, which must hold the same images */
 } mx_run_paths;
 
 mx_status mx_run_paths_make(mx_run_paths *p, const char *root, mx_error *e);

@@ -33,12 +33,12 @@ static mx_status fill_state(mx_run *run, mx_error *e) {
 }
 
 /* Will this machine compute the same bytes as the machine that began the run? */
-static mx_status check_set(mx_run *run, mx_error *e) {
+static mx_status check_isa(mx_run *run, mx_error *e) {
     const mx_compute how = mx_settings_compute(&run->settings);
-    const char *was = run->state.instruction_set, *now = mx_compute_bytes(&how);
+    const char *was = run->state.instruction_set, *now = mx_compute_isa(&how);
     if (!*was || !strcmp(was, now) || run->state.finished) return MX_OK;
-    snprintf(run->was_set, sizeof run->was_set, "%s", was);
-    if (run->o.other_machine || run->paths.retyped) return MX_OK;
+    snprintf(run->former_isa, sizeof run->former_isa, "%s", was);
+    if (run->o.other_machine || run->paths.dtype_changed) return MX_OK;
     mx_fail(e, MX_ERR_UNSUPPORTED,
             "%s was computed with instruction set %s, here it would be %s, which rounds otherwise: the run "
             "would end in other bytes than without a stop",
@@ -56,20 +56,21 @@ static mx_status check_decoders(mx_run *run, mx_error *e) {
     char now[MX_DECODERS];
     decoders_now(run, now);
     if (run->state.finished ||
-        !mx_image_decoders_differ(run->state.decoders, now, run->decodes, sizeof run->decodes) ||
+        !mx_image_decoders_differ(run->state.decoders, now, run->other_decoders,
+                                  sizeof run->other_decoders) ||
         run->o.other_machine)
         return MX_OK;
     mx_fail(e, MX_ERR_UNSUPPORTED,
             "%s was computed from images decoded by %s: pixels may differ, and the run would end in other "
             "bytes than without a stop",
-            run->paths.state, run->decodes);
+            run->paths.state, run->other_decoders);
     return mx_fail_way(e, "--other-machine goes on all the same");
 }
 
 /* What the state says of where it was computed. */
 static void note_machine(mx_run *run) {
     const mx_compute how = mx_settings_compute(&run->settings);
-    snprintf(run->state.instruction_set, sizeof run->state.instruction_set, "%s", mx_compute_bytes(&how));
+    snprintf(run->state.instruction_set, sizeof run->state.instruction_set, "%s", mx_compute_isa(&how));
     decoders_now(run, run->state.decoders);
     mx_same_data_note(run);
 }
@@ -77,7 +78,7 @@ static void note_machine(mx_run *run) {
 /* Call before allocating anything by the size of the data, which may differ. */
 static mx_status check_same(mx_run *run, mx_error *e) {
     if (!run->resumed || mx_state_counters(&run->state, run->paths.state, e)) return e->status;
-    mx_status status = check_set(run, e) || check_decoders(run, e) ? e->status : mx_same_data_check(run, e);
+    mx_status status = check_isa(run, e) || check_decoders(run, e) ? e->status : mx_same_data_check(run, e);
     mx_same_data_drop(run, !status);
     return status;
 }
@@ -154,7 +155,7 @@ static void describe(mx_run *run) {
         mx_notice(
             sink,
             "warning: an odd batch mixes its middle image with itself; an even --batch-size wastes nothing");
-    if (run->paths.anew)
+    if (run->paths.unsaved_run)
         mx_notice(sink, "output    %s held a run that had saved nothing: begun anew", run->paths.root);
     if (run->resumed) mx_notice(sink, "resumed   at step %" PRId64 " of %" PRId64, run->state.step, s->steps);
 }
@@ -216,7 +217,7 @@ static mx_status prepare(mx_run *run, const bool *given, bool *begun, mx_error *
     if (load_everything(run, e) || (!run->state.finished && open_loader(run, e)))
         if (!stored) mx_run_folder_undo(&run->paths);
     *begun = !stored;
-    if (!e->status && run->paths.moved) mx_run_folder_move(&run->paths, command, &run->o, e);
+    if (!e->status && run->paths.data_moved) mx_run_folder_move(&run->paths, command, &run->o, e);
     return e->status;
 }
 
@@ -236,15 +237,15 @@ done:
 /* Reports the changes that --other-machine allowed, unless a new --dtype has already been reported. */
 static void notice_machine(mx_run *run) {
     char line[600];
-    if (*run->decodes) {
+    if (*run->other_decoders) {
         snprintf(line, sizeof line,
                  "from here on images are decoded by other versions, as --other-machine says: %s",
-                 run->decodes);
+                 run->other_decoders);
         mx_observe_event(run, run->state.step, line);
     }
-    if (!*run->was_set || run->paths.retyped) return;
+    if (!*run->former_isa || run->paths.dtype_changed) return;
     snprintf(line, sizeof line, "from here on with instruction set %s, as --other-machine says: it was %s",
-             run->state.instruction_set, run->was_set);
+             run->state.instruction_set, run->former_isa);
     mx_observe_event(run, run->state.step, line);
 }
 

@@ -37,11 +37,12 @@ struct mx_run {
     mx_events *events;
     mx_run_state state;
     bool resumed;
-    char was_set[24];   /* a resumed run's instruction set, if it now continues on another; else "" */
-    char decodes[400];  /* libraries that now decode a resumed run's images in other versions; else "" */
-    bool unreported;    /* log or pictures lack the results of the last step */
-    mx_error log_error; /* why an event is not in log.jsonl */
-    mx_model source;    /* the model of --init, until its weights are copied */
+    char former_isa[24]; /* a resumed run's instruction set, if it now continues on another; else "" */
+    char
+        other_decoders[400]; /* libraries that now decode a resumed run's images in other versions; else "" */
+    bool unreported;         /* log or pictures lack the results of the last step */
+    mx_error log_error;      /* why an event is not in log.jsonl */
+    mx_model source;         /* the model of --init, until its weights are copied */
     mx_pixels source_pixels;
     /* this process, for rates: not part of the state */
     double started, last_saved, last_logged, wait_since_log, wait_total;

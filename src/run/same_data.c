@@ -54,8 +54,8 @@ mx_status mx_same_data_check(const mx_run *run, mx_error *e) {
         describe(run, what, sizeof what);
         return mx_fail(e, MX_ERR_DATA, "%s %s: %s; the run cannot be continued as if it had never stopped",
                        mx_dataset_root(run->data),
-                       run->paths.moved ? "is not the data set that the run was started with"
-                                        : "has changed since the run was started",
+                       run->paths.data_moved ? "is not the data set that the run was started with"
+                                             : "has changed since the run was started",
                        what[0] ? what : "files were added, removed or resized");
     }
     if (run->held && !strcmp(run->state.held_out, "none"))

@@ -38,7 +38,7 @@ const char *mx_compute_dtype(const mx_compute *how) {
     return name[how->chosen != NULL][how->activations == MX_BF16];
 }
 
-const char *mx_compute_bytes(const mx_compute *how) {
+const char *mx_compute_isa(const mx_compute *how) {
     const mx_backend *b = mx_backend_find(how->device);
     const char *isa = b ? mx_backend_isa(b) : "";
     if (!*isa) return b ? mx_backend_name(b) : how->device;

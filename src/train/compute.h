@@ -21,7 +21,7 @@ void mx_compute_text(const mx_compute *how, char *out, size_t size);
 const char *mx_compute_dtype(const mx_compute *how);
 /* What the bytes of a run depend on: the instruction set that computes it. avx512 for avx512bf16 in f32,
  * which computes the same bytes; "ref" of that backend. Static. */
-const char *mx_compute_bytes(const mx_compute *how);
+const char *mx_compute_isa(const mx_compute *how);
 /* How to load weights for a read-only session: a device takes a copy, so they need not be mapped. */
 mx_params_use mx_compute_reading(const mx_compute *how);
 
