@@ -20,11 +20,11 @@ static void say_bytes(const mixmae_sink *sink, const char *part, size_t bytes, c
     mx_say(sink, "  %-10s %15zu bytes  %9.1f MB  %s", part, bytes, (double)bytes / 1e6, what);
 }
 
-static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const mx_stepper *t,
+static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const mx_stepper *stepper,
                        const mx_dataset *data) {
-    const mx_settings *s = &t->settings;
+    const mx_settings *s = &stepper->settings;
     char loader[128] = "no --data: not counted", recompute[256];
-    mx_memory_text(s, mx_model_blocks(&t->model), recompute, sizeof recompute);
+    mx_memory_text(s, mx_model_blocks(&stepper->model), recompute, sizeof recompute);
     if (data)
         snprintf(loader, sizeof loader, "batches ready, and %d worker%s at the largest image (%.1f MB)",
                  s->workers, s->workers == 1 ? "" : "s", (double)mx_dataset_largest(data) / 1e6);
@@ -62,20 +62,20 @@ static void say_duration(const mixmae_sink *sink, double seconds) {
 
 /* Trains a few steps on noise; the first one, which touches all memory, is not counted. */
 static mx_status time_steps(const mx_settings *s, int steps, const mixmae_sink *sink, mx_error *e) {
-    mx_stepper t;
+    mx_stepper stepper;
     mx_run_state state = {0};
     double seconds[64];
     float *images = mx_random_images(s);
     if (steps > 64) steps = 64;
     if (!images) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a batch of images");
-    if (!mx_stepper_make(&t, s, false, NULL, e)) {
-        mx_params_init(&t.model.params, s->seed);
-        mx_stepper_upload(&t);
-        mx_time_step(&t, &state, images);
-        for (int i = 0; i < steps; i++) seconds[i] = mx_time_step(&t, &state, images);
-        mx_session_error(&t.session, e);
+    if (!mx_stepper_make(&stepper, s, false, NULL, e)) {
+        mx_params_init(&stepper.model.params, s->seed);
+        mx_stepper_upload(&stepper);
+        mx_time_step(&stepper, &state, images);
+        for (int i = 0; i < steps; i++) seconds[i] = mx_time_step(&stepper, &state, images);
+        mx_session_error(&stepper.session, e);
     }
-    mx_stepper_free(&t);
+    mx_stepper_free(&stepper);
     free(images);
     if (e->status) return e->status;
     double step = mx_median(seconds, steps);
@@ -85,8 +85,8 @@ static mx_status time_steps(const mx_settings *s, int steps, const mixmae_sink *
     return MX_OK;
 }
 
-static void say_model(const mixmae_sink *sink, const mx_stepper *t) {
-    const mx_settings *s = &t->settings;
+static void say_model(const mixmae_sink *sink, const mx_stepper *stepper) {
+    const mx_settings *s = &stepper->settings;
     const mx_model_config *m = &s->model;
     double images = (double)s->batch * s->accum, useful = 6 * mx_model_forward_macs(m) * images;
     char machine[160];
@@ -95,11 +95,11 @@ static void say_model(const mixmae_sink *sink, const mx_stepper *t) {
     mx_say(sink, "model       %s, %dx%d pixels, %d channels, stride %d", m->name, m->image_h, m->image_w,
            m->channels, mx_model_stride(m));
     mx_say(sink, "machine     %s", machine);
-    mx_say(sink, "parameters  %" PRId64 " trainable", mx_params_trainable(&t->model.params));
+    mx_say(sink, "parameters  %" PRId64 " trainable", mx_params_trainable(&stepper->model.params));
     mx_say(sink,
            "step        %d x %d images: %.2f useful GFLOP (6 x forward multiply-adds), %.2f GFLOP executed "
            "in products",
-           s->accum, s->batch, useful / 1e9, t->session.flops * s->accum / 1e9);
+           s->accum, s->batch, useful / 1e9, stepper->session.flops * s->accum / 1e9);
     if (s->steps)
         mx_say(sink,
                "run         %" PRId64 " images, %" PRId64 " steps an epoch, %g epochs, %" PRId64 " steps",
@@ -153,18 +153,18 @@ static mx_status plan_data(mx_settings *s, mx_dataset **data, mx_dataset **held,
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_settings s;
-    mx_stepper t = {0};
+    mx_stepper stepper = {0};
     mx_memory_plan memory;
     mx_dataset *data = NULL, *held = NULL;
     if (plan_settings(&s, options, e) || plan_data(&s, &data, &held, o, sink, e) ||
         mx_memory_fit(&s, data, held, e))
         goto done;
-    if (!mx_stepper_make(&t, &s, true, NULL, e)) {
-        say_model(sink, &t);
-        mx_plan_memory(&memory, &t, data, held);
-        say_memory(sink, &memory, &t, data);
+    if (!mx_stepper_make(&stepper, &s, true, NULL, e)) {
+        say_model(sink, &stepper);
+        mx_plan_memory(&memory, &stepper, data, held);
+        say_memory(sink, &memory, &stepper, data);
     }
-    mx_stepper_free(&t);
+    mx_stepper_free(&stepper);
     int steps = o->steps < 0 ? 3 : (int)o->steps;
     if (!e->status && steps > 0) time_steps(&s, steps, sink, e);
 done:

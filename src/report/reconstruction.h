@@ -9,7 +9,7 @@
 mx_status mx_panels_picture(mx_image *out, const mx_panels *p, const mx_model_config *m,
                             const mx_pixels *pixels, mx_error *e);
 /* Of a few images of a data set, spread evenly over it, in a stepper's arena. */
-mx_status mx_show_dataset(mx_stepper *t, const mx_dataset *data, const mx_pixels *pixels, mx_image *out,
+mx_status mx_show_dataset(mx_stepper *stepper, const mx_dataset *data, const mx_pixels *pixels, mx_image *out,
                           mx_error *e);
 
 #endif

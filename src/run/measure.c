@@ -23,18 +23,18 @@ static mx_status log_measure(mx_run *run, const mx_measure *v, mx_error *e) {
 
 /* Measures the averaged weights, and saves them if they are the best so far. */
 mx_status mx_measure_held_out(mx_run *run, mx_error *e) {
-    mx_stepper *t = &run->stepper;
+    mx_stepper *stepper = &run->stepper;
     mx_measure v = {0};
     const mx_loader_config loader = mx_held_out_loader(run);
-    mx_average_exchange(t);
-    run->settings.objective->held_out(t->objective, &t->session, &t->model, &loader, &v, e);
-    mx_average_exchange(t);
+    mx_average_exchange(stepper);
+    run->settings.objective->held_out(stepper->objective, &stepper->session, &stepper->model, &loader, &v, e);
+    mx_average_exchange(stepper);
     if (!e->status) log_measure(run, &v, e);
     bool better = !e->status && v.score > run->state.best;
     if (better) {
         run->state.best = v.score;
-        mx_stepper_download(t);
-        mx_checkpoint_write(run->paths.best, &t->model, &run->pixels, e);
+        mx_stepper_download(stepper);
+        mx_checkpoint_write(run->paths.best, &stepper->model, &run->pixels, e);
     }
     if (!e->status)
         mx_notice(run->sink, "epoch %.4g: %s%s", mx_run_epoch(run), v.text, better ? " (best)" : "");
@@ -53,13 +53,13 @@ static mx_status write_picture(const mx_run *run, const mx_image *grid, const ch
 
 /* A grid of a few images, spread evenly over the held-out set (or the training set), under one fixed mask. */
 mx_status mx_measure_picture(mx_run *run, mx_error *e) {
-    mx_stepper *t = &run->stepper;
+    mx_stepper *stepper = &run->stepper;
     const mx_dataset *from = run->held ? run->held : run->data;
     mx_image grid = {0};
     char *path = NULL;
     void *png = NULL;
     size_t size = 0;
-    if (mx_show_dataset(t, from, &run->pixels, &grid, e)) goto done;
+    if (mx_show_dataset(stepper, from, &run->pixels, &grid, e)) goto done;
     if (asprintf(&path, "%s/step-%08" PRId64 ".png", run->paths.pictures, run->state.step) < 0) {
         mx_fail(e, MX_ERR_MEMORY, "out of memory");
         goto done;

@@ -6,28 +6,28 @@
 
 #include "optim/average.h"
 
-void mx_average_start(mx_stepper *t) {
-    mx_params *p = &t->model.params;
+void mx_average_start(mx_stepper *stepper) {
+    mx_params *p = &stepper->model.params;
     if (p->average) memcpy(p->average, p->weight, sizeof(float) * (size_t)p->total);
 }
 
-void mx_average_step(mx_stepper *t) {
-    mx_params *p = &t->model.params;
-    mx_ctx *c = &t->session.ctx;
+void mx_average_step(mx_stepper *stepper) {
+    mx_params *p = &stepper->model.params;
+    mx_ctx *c = &stepper->session.ctx;
     size_t bytes = sizeof(float) * (size_t)p->total;
     if (!p->average || !mx_ok(c)) return;
     mx_download(c, p->weight, p->weight, bytes);
-    mx_average_add(p->average, p->weight, p->total, t->settings.ema, t->settings.threads);
+    mx_average_add(p->average, p->weight, p->total, stepper->settings.ema, stepper->settings.threads);
     mx_upload(c, p->average, p->average, bytes);
 }
 
-void mx_average_exchange(mx_stepper *t) {
-    mx_params *p = &t->model.params;
+void mx_average_exchange(mx_stepper *stepper) {
+    mx_params *p = &stepper->model.params;
     if (!p->average) return;
-    mx_stepper_download(t);
+    mx_stepper_download(stepper);
     for (int64_t i = 0; i < p->total; i++) {
         float w = p->weight[i];
         p->weight[i] = p->average[i], p->average[i] = w;
     }
-    mx_stepper_upload(t);
+    mx_stepper_upload(stepper);
 }

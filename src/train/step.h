@@ -32,30 +32,30 @@ typedef struct {
 /* Plans a step, then allocates model state and arena. products: NULL or gets the step's products. plan_only:
  * sizes only (session.planned, session.flops of one micro-batch, model.params). Free with mx_stepper_free,
  * also after a failure. */
-mx_status mx_stepper_make(mx_stepper *t, const mx_settings *s, bool plan_only, mx_products *products,
+mx_status mx_stepper_make(mx_stepper *stepper, const mx_settings *s, bool plan_only, mx_products *products,
                           mx_error *e);
-void mx_stepper_free(mx_stepper *t);
+void mx_stepper_free(mx_stepper *stepper);
 /* Plans a plan_only stepper's step again with recompute[MX_MAX_BLOCKS] levels (settings.h). */
-mx_status mx_stepper_replan(mx_stepper *t, const uint8_t *recompute, mx_error *e);
+mx_status mx_stepper_replan(mx_stepper *stepper, const uint8_t *recompute, mx_error *e);
 
 /* With a device: files are read into and written from the state in host memory. Upload after changing that
  * state and before the next step; download before reading it. */
-void mx_stepper_upload(mx_stepper *t);
-void mx_stepper_download(mx_stepper *t);
+void mx_stepper_upload(mx_stepper *stepper);
+void mx_stepper_download(mx_stepper *stepper);
 
 /* Learning rate of a step (docs/TRAINING.md, "Learning rate"), taken at its first micro-batch. */
-double mx_stepper_lr(const mx_stepper *t, int64_t step);
+double mx_stepper_lr(const mx_stepper *stepper, int64_t step);
 /* Micro-batch j of a step: images [batch,Ch,H,W], which the objective may change in place (mixup); labels
  * [batch], or NULL for none. j = 0 starts the step. Failures stay in the session's context. */
-void mx_step_micro(mx_stepper *t, int64_t step, int j, float *images, const int32_t *labels);
+void mx_step_micro(mx_stepper *stepper, int64_t step, int j, float *images, const int32_t *labels);
 /* Updates the weights and increments s->step. A device's results arrive later: read them with
  * mx_step_result_next. */
-void mx_step_update(mx_stepper *t, mx_run_state *s);
+void mx_step_update(mx_stepper *stepper, mx_run_state *s);
 /* Returns each step's result once, in order, and updates the counts in *s. false: no result is left. The
  * first call after a step waits for the device. */
-bool mx_step_result_next(mx_stepper *t, mx_run_state *s, mx_step_result *r);
+bool mx_step_result_next(mx_stepper *stepper, mx_run_state *s, mx_step_result *r);
 /* true: read the results before the next step. On host memory that is after every step, on a device after
  * MX_UNREAD, beyond which a step fails. */
-bool mx_step_results_full(const mx_stepper *t);
+bool mx_step_results_full(const mx_stepper *stepper);
 
 #endif

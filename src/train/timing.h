@@ -7,7 +7,7 @@
 /* One batch of uniform noise (free it); NULL when out of memory. */
 float *mx_random_images(const mx_settings *s);
 /* Seconds of one whole training step on these images. */
-double mx_time_step(mx_stepper *t, mx_run_state *state, float *images);
+double mx_time_step(mx_stepper *stepper, mx_run_state *state, float *images);
 /* Median of v[n]; v is sorted. */
 double mx_median(double *v, int n);
 
