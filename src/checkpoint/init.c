@@ -15,14 +15,14 @@ typedef struct {
     int resized, kept; /* tables resized; tensors of `to` that kept their first values */
 } transfer;
 
-static void tell(const transfer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void tell(const transfer *t, const char *format, ...) {
+static void note(const transfer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void note(const transfer *t, const char *format, ...) {
     char line[512];
     va_list ap;
     va_start(ap, format);
     vsnprintf(line, sizeof line, format, ap);
     va_end(ap);
-    if (t->config->notice) t->config->notice(t->config->user, line);
+    if (t->config->note) t->config->note(t->config->user, line);
 }
 
 static void shape_text(char out[96], const mx_param *q) {
@@ -59,7 +59,7 @@ static mx_status keep(transfer *t, const mx_param *q, mx_error *e, const char *f
     shape_text(want, q);
     if (!t->config->partial)
         return mx_fail(e, MX_ERR_SHAPE, "tensor %s: expected shape [%s], found %s", q->name, want, found);
-    tell(t, "left as first drawn: %s (expected shape [%s], found %s)", q->name, want, found);
+    note(t, "left as first drawn: %s (expected shape [%s], found %s)", q->name, want, found);
     t->kept++;
     return MX_OK;
 }
@@ -91,7 +91,7 @@ static mx_status change_channels(transfer *t, bool *done, const mx_param *q, con
                                                         q->name, want, want == 1 ? "" : "s", have, have);
     *done = true;
     if (pixels) {
-        tell(t, "left as first drawn: %s, since the number of channels is another", q->name);
+        note(t, "left as first drawn: %s, since the number of channels is another", q->name);
         return MX_OK;
     }
     if (have != 3 || q->ndim != 4 || f->ndim != 4 || q->dim[0] != f->dim[0] || q->dim[2] != f->dim[2])
@@ -101,7 +101,7 @@ static mx_status change_channels(transfer *t, bool *done, const mx_param *q, con
             "%d channels, width %" PRId64 " and patches of %" PRId64,
             have, f->dim[0], f->dim[2]);
     mx_adapt_channels(values(t->to, q), values(t->from, f), q->dim[0], want, q->dim[2] * q->dim[3]);
-    tell(t, "adapted   %s from 3 channels to %d (%s)", q->name, want,
+    note(t, "adapted   %s from 3 channels to %d (%s)", q->name, want,
          want == 1 ? "their sum" : "repeated, times 3 / channels");
     return MX_OK;
 }
@@ -158,14 +158,14 @@ static mx_status leave_out(const transfer *t, mx_error *e) {
         else if (unused && !t->config->partial)
             return mx_fail(e, MX_ERR_SHAPE, "tensor %s of the checkpoint has no place in this model", name);
         else if (unused)
-            tell(t, "left out: %s", name);
+            note(t, "left out: %s", name);
     }
-    if (decoder) tell(t, "left out  the decoder and mask token of the checkpoint (%d tensors)", decoder);
+    if (decoder) note(t, "left out  the decoder and mask token of the checkpoint (%d tensors)", decoder);
     if (head && t->to->config.classes)
-        tell(t, "left out  the checkpoint's head of %d classes: a new one starts (--keep-head keeps it)",
+        note(t, "left out  the checkpoint's head of %d classes: a new one starts (--keep-head keeps it)",
              t->from->config.classes);
     else if (head)
-        tell(t, "left out  the checkpoint's head of %d classes", t->from->config.classes);
+        note(t, "left out  the checkpoint's head of %d classes", t->from->config.classes);
     return MX_OK;
 }
 
@@ -179,7 +179,7 @@ mx_status mx_init_from(mx_model *m, const mx_model *from, const mx_init_config *
     }
     if (leave_out(&t, e)) return e->status;
     if (t.resized)
-        tell(&t, "resized   %d tables (position embedding, relative-position biases) bicubically", t.resized);
-    if (t.kept) tell(&t, "warning: %d tensors were not in the checkpoint", t.kept);
+        note(&t, "resized   %d tables (position embedding, relative-position biases) bicubically", t.resized);
+    if (t.kept) note(&t, "warning: %d tensors were not in the checkpoint", t.kept);
     return MX_OK;
 }

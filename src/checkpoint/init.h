@@ -13,7 +13,7 @@ typedef struct {
     bool
         adapt_channels; /* an encoder of 3 channels may become one of another number, see mx_adapt_channels */
     /* Called with one line for each tensor resized or left out. May be NULL. */
-    void (*notice)(void *user, const char *line);
+    void (*note)(void *user, const char *line);
     void *user;
 } mx_init_config;
 

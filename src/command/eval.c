@@ -86,7 +86,7 @@ static mx_status print(const mx_evaluation *v, bool as_json, const mixmae_sink *
     return MX_OK;
 }
 
-static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
+static void note(void *user, const char *line) { mx_notice(user, "%s", line); }
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
@@ -101,7 +101,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     mx_notice_data(sink, data, NULL);
     mx_check_used_data(sink, &f.pixels, f.model.config.channels, data);
     mx_loader_config config = mx_inference_loader(&f, data);
-    config.log = tell, config.user = (void *)sink;
+    config.log = note, config.user = (void *)sink;
     if (mx_evaluate(&v, &f.session, &f.model, &f.tables, f.out, &config, map, e)) goto done;
     if (!print(&v, o->json, sink, e) && o->output && !write_report(&f, &v, data, o, e))
         mx_notice(sink, "wrote %s/report.html, confusion.csv, per_class.csv, predictions.csv", o->output);

@@ -25,7 +25,7 @@ typedef struct {
     int classes;
 } prober;
 
-static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
+static void note(void *user, const char *line) { mx_notice(user, "%s", line); }
 
 static mx_status say(const prober *p, const char *what, int64_t k, const mx_accuracy *a, mx_error *e) {
     if (p->o->json) {
@@ -96,11 +96,11 @@ static mx_status probe(prober *p, mx_error *e) {
     mx_machine_notice(&p->f.how, p->sink);
     mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, p->train_data);
     mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, p->test_data);
-    if (mx_features_make(&p->train, &p->f, p->train_data, 0, seed, tell, user, e) ||
-        mx_features_make(&p->test, &p->f, p->test_data, 0, seed, tell, user, e))
+    if (mx_features_make(&p->train, &p->f, p->train_data, 0, seed, note, user, e) ||
+        mx_features_make(&p->test, &p->f, p->test_data, 0, seed, note, user, e))
         return e->status;
     if (o->views > 0 && o->epochs > 0 &&
-        mx_features_make(&p->views, &p->f, p->train_data, o->views, seed, tell, user, e))
+        mx_features_make(&p->views, &p->f, p->train_data, o->views, seed, note, user, e))
         return e->status;
     mx_notice(p->sink,
               "features  %" PRId64 " training and %" PRId64 " held-out images, %" PRId64

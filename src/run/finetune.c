@@ -10,7 +10,7 @@
 
 #define MX_HEAD_STD 2e-5 /* of a fresh head on a pretrained encoder */
 
-static void tell(void *user, const char *line) { mx_notice(((mx_run *)user)->sink, "init      %s", line); }
+static void note(void *user, const char *line) { mx_notice(((mx_run *)user)->sink, "init      %s", line); }
 
 static mx_status settings(mx_run *run, mx_error *e) {
     mx_model_config start;
@@ -20,7 +20,7 @@ static mx_status settings(mx_run *run, mx_error *e) {
     }
     if (!run->o.init) return mx_settings_make(&run->settings, &mx_classify, &run->o, NULL, e);
     const mx_foreign_hints hints = {
-        .weights = run->o.weights, .partial = run->o.partial, .note = tell, .user = run};
+        .weights = run->o.weights, .partial = run->o.partial, .note = note, .user = run};
     if (mx_model_read_with(&run->source, &run->source_pixels, run->o.init, &hints, MX_PARAMS_WEIGHTS, e))
         return mx_fail_where(e, "--init");
     return mx_settings_make(&run->settings, &mx_classify, &run->o, &run->source.config, e);
@@ -53,7 +53,7 @@ static mx_status name_classes(mx_run *run, mx_error *e) {
 }
 
 static mx_status first_weights(mx_run *run, mx_error *e) {
-    const mx_init_config config = {run->o.partial, run->o.keep_head, run->o.adapt_channels, tell, run};
+    const mx_init_config config = {run->o.partial, run->o.keep_head, run->o.adapt_channels, note, run};
     if (name_classes(run, e) || !run->o.init) return e->status;
     if (mx_init_from(&run->stepper.model, &run->source, &config, e))
         return mx_fail_where(e, "--init %s", run->o.init);

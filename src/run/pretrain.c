@@ -12,12 +12,12 @@ static mx_status pixels(mx_run *run, mx_error *e) {
     return mx_settings_pixels(&run->settings, &run->o, run->data, &run->pixels, e);
 }
 
-static void tell(void *user, const char *line) { mx_notice(((mx_run *)user)->sink, "init      %s", line); }
+static void note(void *user, const char *line) { mx_notice(((mx_run *)user)->sink, "init      %s", line); }
 
 static mx_status first_weights(mx_run *run, mx_error *e) {
-    const mx_init_config config = {.adapt_channels = run->o.adapt_channels, .notice = tell, .user = run};
+    const mx_init_config config = {.adapt_channels = run->o.adapt_channels, .note = note, .user = run};
     if (!run->o.init) return MX_OK;
-    const mx_foreign_hints hints = {.weights = run->o.weights, .note = tell, .user = run};
+    const mx_foreign_hints hints = {.weights = run->o.weights, .note = note, .user = run};
     if (mx_model_read_with(&run->source, NULL, run->o.init, &hints, MX_PARAMS_WEIGHTS, e))
         return mx_fail_where(e, "--init");
     if (mx_init_from(&run->stepper.model, &run->source, &config, e))
