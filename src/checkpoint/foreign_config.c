@@ -15,7 +15,7 @@
 #define MX_AUTHORS_DECODER    16 /* heads, of every size */
 #define MX_LARGEST_MODEL_SIDE 16384
 
-/* The tensor, which must have ndim dimensions of sane size. */
+/* The tensor of this name, which must have ndim dimensions of reasonable size. */
 static const mx_foreign_tensor *need(const mx_foreign *f, const char *name, int ndim, mx_error *e) {
     const mx_foreign_tensor *t = mx_foreign_find(f, name);
     if (!t) {
@@ -123,7 +123,7 @@ static mx_status read_rest(mx_model_config *c, const mx_foreign *f, mx_error *e)
     return MX_OK;
 }
 
-/* Do encoder and image of c equal the named model's? Windows as they act: cut to the grid. */
+/* Do encoder and image of c equal the named model's? Compares windows after they are cut to the grid. */
 static bool is_named(const mx_model_config *c, const mx_model_config *n) {
     bool same = c->image_h == n->image_h && c->image_w == n->image_w && c->patch == n->patch &&
                 c->stages == n->stages && c->embed_dim == n->embed_dim;

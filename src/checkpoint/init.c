@@ -1,4 +1,4 @@
-/* Moving weights from one model into another, see init.h. */
+/* Copying weights from one model into another, see init.h. */
 #include "checkpoint/init.h"
 
 #include <inttypes.h>
@@ -44,7 +44,7 @@ static bool same_shape(const mx_param *a, const mx_param *b) {
     return a->ndim == b->ndim && !memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->ndim);
 }
 
-/* A table whose channels agree and whose sides differ. */
+/* Resizes a table whose channels agree and whose sides differ. */
 static bool resizable(const transfer *t, const mx_param *to, const mx_param *from, int side[4]) {
     if (!table_sides(t->to, to->name, &side[0], &side[1]) ||
         !table_sides(t->from, from->name, &side[2], &side[3]))
@@ -75,8 +75,8 @@ void mx_adapt_channels(float *to, const float *from, int64_t rows, int channels,
             }
 }
 
-/* The two tensors that depend on the number of channels, where it differs: the patches' projection is
- * adapted, the decoder's prediction of pixels starts anew. *done: nothing more is to do for q. */
+/* If the numbers of channels differ: adapts the projection of patches, and leaves the decoder's prediction of pixels
+ * as it was drawn. *done: q needs nothing more. */
 static mx_status change_channels(transfer *t, bool *done, const mx_param *q, const mx_param *f, mx_error *e) {
     int want = t->to->config.channels, have = t->from->config.channels;
     bool patches = !strcmp(q->name, t->to->encoder.kind->pixels),
@@ -113,7 +113,7 @@ static mx_status move_tensor(transfer *t, const mx_param *q, mx_error *e) {
     int side[4] = {0};
     bool done = false;
     if (change_channels(t, &done, q, f, e) || done) return e->status;
-    /* A table of the same count may still be another rectangle: sides decide before the shape does. */
+    /* Compare sides first: a table of the same count may be another rectangle. */
     if (resizable(t, q, f, side) && (side[0] != side[2] || side[1] != side[3])) {
         mx_interpolate_bicubic(values(t->to, q), side[0], side[1], values(t->from, f), side[2], side[3],
                                (int)q->dim[q->ndim - 1]);
@@ -130,7 +130,7 @@ static mx_status move_tensor(transfer *t, const mx_param *q, mx_error *e) {
     return MX_OK;
 }
 
-/* A kept head must mean the same classes. */
+/* A kept head must have the classes of the data. */
 static mx_status check_head(const transfer *t, mx_error *e) {
     const mx_model *a = t->to, *b = t->from;
     if (!b->config.classes) return mx_fail(e, MX_ERR_DATA, "--keep-head: the checkpoint has no head");
@@ -144,7 +144,7 @@ static mx_status check_head(const transfer *t, mx_error *e) {
     return MX_OK;
 }
 
-/* Tensors of the file without a place in the model. */
+/* Notes tensors of the file without a place in the model; others are an error. */
 static mx_status leave_out(const transfer *t, mx_error *e) {
     const mx_params *p = &t->from->params;
     int decoder = 0, head = 0;

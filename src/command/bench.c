@@ -1,9 +1,9 @@
-/* `mixmae bench`: the training step against the machine's own matrix rate, interleaved in one run so that the
- * figures hold on a noisy machine.
+/* `mixmae bench`: the speed of the training step next to the machine's own matrix rate. Both are measured in turn,
+ * so that the figures hold on a noisy machine.
  *
  * (a) matrix rate: every distinct product of the step is timed alone on random matrices, weighted by how
  * often the step does it: Σ flops / Σ seconds. The faster of our blocks and oneDNN with its own threading
- * (where it is installed) counts, both in the run's precision. (b) useful rate: 6 × forward multiply-adds
+ * (if it is installed) counts, in the run's precision. (b) useful rate: 6 × forward multiply-adds
  * (docs/MODEL.md) of the step's images over the time of the whole step, optimiser included. What attention
  * inside groups saves and what is skipped counts as done. */
 #include <stdlib.h>
@@ -27,11 +27,11 @@ typedef struct {
     uint16_t *half_a, *half_b; /* the same numbers in bf16 */
     float *images;
     mx_run_state state;
-    bool library;                /* oneDNN is there */
-    double flops, library_flops; /* of all products timed; of those where it was the faster */
+    bool library;                /* oneDNN is available */
+    double flops, library_flops; /* of all products timed; of those where oneDNN was faster */
 } bench;
 
-/* Numbers in [-0.5, 0.5) that bf16 holds. */
+/* Random numbers in [-0.5, 0.5), exact in bf16. */
 static void fill(float *x, uint16_t *half, int64_t n, uint32_t factor) {
     for (int64_t i = 0; i < n; i++) {
         uint32_t bits;
@@ -60,8 +60,8 @@ static mx_status make_matrices(bench *x, mx_error *e) {
     return MX_OK;
 }
 
-/* In the run's precision. bf16: our blocks read a weight in f32, as the step does, oneDNN is given it in
- * bf16; where that has no bf16 products, its f32 ones are the yardstick. */
+/* One product in the run's precision. In bf16 our blocks read the weight in f32, as the step does; oneDNN gets it in
+ * bf16. If oneDNN has no bf16 products, it multiplies in f32. */
 static bool multiply(bench *x, const mx_product *p, bool own) {
     const mx_settings *s = &x->stepper.settings;
     if (s->activations == MX_BF16) {
@@ -71,14 +71,14 @@ static bool multiply(bench *x, const mx_product *p, bool own) {
     return mx_product_run(p, MX_F32, x->c, x->a, x->b, s->threads, own);
 }
 
-/* oneDNN makes its code for a shape at the first product of it, which is not to be timed. */
+/* oneDNN compiles its code for a shape at the first product, which must not be timed. */
 static void prepare_library(bench *x) {
     for (int i = 0; i < x->products.count; i++) x->library = multiply(x, &x->products.item[i], false);
 }
 
 static double product_flops(const mx_product *p) { return 2.0 * (double)p->m * (double)p->n * (double)p->k; }
 
-/* Seconds of one call of p, the faster of the two ways; small ones are repeated to be measurable. */
+/* Seconds of one call of p, the faster of the two ways. Small products are repeated to be measurable. */
 static double time_product(bench *x, const mx_product *p) {
     const double flops = product_flops(p);
     double seconds[2] = {1e30, 1e30}; /* oneDNN's, ours */

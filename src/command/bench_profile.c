@@ -1,6 +1,6 @@
 /* Where a step's time goes, see bench_profile.h. The ops measure themselves (mx_ctx.profile); backward begins
- * after the loss, which separates the phases. A forward op in backward is one whose output was not kept: its
- * work done again to save memory (model/block.h). */
+ * after the loss, which separates the phases. A forward op in backward recomputes an output that was not kept, to
+ * save memory (model/block.h). */
 #include "command/bench_profile.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* `mixmae convert`: a model from PyTorch's files, safetensors or a run's state, written as another kind of
- * file. The content determines the kind of the input, the name's ending that of the output. */
+/* `mixmae convert`: reads a model from PyTorch's files, safetensors or a run's state and writes it as another kind of
+ * file. The input's kind is recognised by content, the output's by the ending of its name. */
 #include <string.h>
 #include <strings.h>
 
@@ -58,7 +58,7 @@ static mx_status read_hints(mx_foreign_hints *h, mx_pixels *px, const mixmae_opt
     return MX_OK;
 }
 
-/* Options must not contradict a file written by this program. */
+/* Refuses options that contradict a file written by this program. */
 static mx_status refuse_hints(const mx_foreign_hints *h, const char *path, mx_error *e) {
     mx_model_config c;
     if (!h->image_h && !h->model && !h->decoder_heads && !h->pixels && !h->partial) return MX_OK;

@@ -1,4 +1,4 @@
-/* `mixmae eval`: a classifier against labelled images. */
+/* `mixmae eval`: measures a classifier on labelled images. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -16,18 +16,18 @@
 #include "run/check_data.h"
 #include "train/open_data.h"
 
-/* The class of that name; `first` where it has it, as several may share one (ImageNet's two cranes). */
+/* The class with this name. Several may share it (ImageNet's two cranes): prefers `first`. */
 static int class_by_name(const mx_model *m, const char *name, int first) {
     if (first < m->config.classes && !strcmp(m->class_name[first], name)) return first;
     for (int i = 0; i < m->config.classes; i++)
         if (!strcmp(m->class_name[i], name)) return i;
-    for (int i = 0; i < m->config.classes; i++) /* the data may come from another system */
+    for (int i = 0; i < m->config.classes; i++) /* any class: the data may number them otherwise */
         if (mx_name_same(m->class_name[i], name)) return i;
     return -1;
 }
 
-/* map[label of the data] = class of the model; by name where the model knows its names. The caller frees
- * *map, NULL: they are the same. */
+/* (*map)[label of the data] = class of the model, matched by name if the model has names. Free *map; NULL: labels and
+ * classes are the same. */
 static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_t **map, mx_error *e) {
     int n = mx_dataset_classes(data);
     *map = NULL;
@@ -40,7 +40,7 @@ static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_
                        m->config.classes, n);
     if (!(*map = malloc(sizeof **map * (size_t)n))) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     for (int i = 0; i < n && !e->status; i++) {
-        char *name = mx_escape_utf8(mx_dataset_class_name(data, i)); /* as the model has it */
+        char *name = mx_escape_utf8(mx_dataset_class_name(data, i)); /* as models store names */
         if (!name)
             mx_fail(e, MX_ERR_MEMORY, "out of memory");
         else if (((*map)[i] = class_by_name(m, name, i)) < 0)

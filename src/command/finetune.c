@@ -1,4 +1,4 @@
-/* `mixmae finetune`: a run of fine-tuning, see run/run.h. */
+/* `mixmae finetune`: fine-tunes a classifier in a run, see run/run.h. */
 #include "command/command.h"
 #include "run/run.h"
 

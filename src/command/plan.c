@@ -1,5 +1,5 @@
-/* `mixmae plan`: what a run of pretraining or fine-tuning will take, before it starts. Parameters, memory by
- * part, FLOPs; and, after a few real steps on made-up images, images/s and the time to the end. */
+/* `mixmae plan`: predicts the cost of pretraining or fine-tuning: parameters, memory by part, FLOPs; and, from a few
+ * real steps on random images, images/s and the time to the end. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ static void say_duration(const mixmae_sink *sink, double seconds) {
            (int)(s / 60 % 60), (int)(s % 60));
 }
 
-/* Trains a few steps on noise; the first one, which touches all memory, is not counted. */
+/* Times a few steps on noise. The first one touches all memory and does not count. */
 static mx_status time_steps(const mx_settings *s, int steps, const mixmae_sink *sink, mx_error *e) {
     mx_stepper stepper;
     mx_run_state state = {0};
@@ -106,7 +106,7 @@ static void say_model(const mixmae_sink *sink, const mx_stepper *stepper) {
                s->images, s->steps_per_epoch, s->epochs, s->steps);
 }
 
-/* Settings of the task that is planned. Fine-tuning's model is --init's unless --model names one. */
+/* Settings of the task to plan. Fine-tuning uses the model of --init unless --model names one. */
 static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx_error *e) {
     mx_options o;
     mx_model_config start;
@@ -124,11 +124,11 @@ static mx_status plan_settings(mx_settings *s, const mixmae_options *options, mx
         s->model.classes = (int)given->classes;
     }
     mx_options_free(&o);
-    s->device = given->device ? given->device : mx_backend_default(); /* not the copy's text */
+    s->device = given->device ? given->device : mx_backend_default(); /* the copy's text is freed */
     return e->status;
 }
 
-/* What the run itself would refuse. */
+/* Refuses the images that the run would refuse. */
 static mx_status check_images(const mx_settings *s, mx_dataset *data, mx_dataset *held, const mx_options *o,
                               const mixmae_sink *sink, mx_error *e) {
     mx_run *run = calloc(1, sizeof *run);

@@ -1,4 +1,4 @@
-/* `mixmae pretrain`: a run of pretraining, see run/run.h. */
+/* `mixmae pretrain`: pretrains a model in a run, see run/run.h. */
 #include "command/command.h"
 #include "run/run.h"
 

@@ -1,4 +1,4 @@
-/* `mixmae probe`: the quality of frozen features, by nearest neighbours and by a linear layer. */
+/* `mixmae probe`: measures frozen features by nearest neighbours and by a linear layer. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -18,7 +18,7 @@ static const int neighbours[MX_PROBE_KS] = {10, 20, 100, 200}; /* docs/TRAINING.
 typedef struct {
     const mx_options *o;
     const mixmae_sink *sink;
-    bool warmup_given; /* --warmup-epochs was given */
+    bool warmup_given; /* by --warmup-epochs */
     mx_inference f;
     mx_dataset *train_data, *test_data;
     mx_features train, views, test; /* views: empty without --views */

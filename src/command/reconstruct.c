@@ -1,4 +1,4 @@
-/* `mixmae reconstruct`: pictures of what a checkpoint rebuilds of images that are named, see objective/mixmae_view.h. */
+/* `mixmae reconstruct`: draws a checkpoint's reconstructions of given images, see objective/mixmae_view.h. */
 #include <stdlib.h>
 #include <string.h>
 

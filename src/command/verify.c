@@ -1,4 +1,4 @@
-/* `mixmae verify`: golden files computed again, see verify/verify.h. */
+/* `mixmae verify`: recomputes golden files, see verify/verify.h. */
 #include "base/say.h"
 #include "command/command.h"
 #include "verify/verify.h"

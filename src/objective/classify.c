@@ -18,9 +18,9 @@ typedef struct {
     mx_model_config config;
     mx_token_tables tables;
     float *targets, *logits; /* [batch,classes] */
-    mx_drop_scale *drop;     /* [encoder blocks] drop-path factors, which live in drop_memory */
+    mx_drop_scale *drop;     /* [encoder blocks] drop-path factors, stored in drop_memory */
     float *drop_memory;
-    int32_t *no_labels; /* [batch] of class 0, for steps on noise */
+    int32_t *no_labels; /* [batch] zeros: class 0, for steps without labels */
 } classify;
 
 static mx_status model(mx_model_config *m, mx_error *e) {
@@ -28,7 +28,7 @@ static mx_status model(mx_model_config *m, mx_error *e) {
     return e->status;
 }
 
-/* The position of text among the names, or an error that lists them. */
+/* Sets *out to the index of text in names. The error lists the names. */
 static mx_status choose(int *out, const char *option, const char *text, const char *const names[3],
                         mx_error *e) {
     for (int i = 0; i < 3; i++)
@@ -117,7 +117,7 @@ static mx_status make(void **state, const mx_objective_config *c, mx_error *e) {
     x->no_labels = calloc(batch, sizeof *x->no_labels);
     if (!x->targets || !x->logits || !x->drop || !x->drop_memory || !x->no_labels)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the targets of %zu images", batch);
-    /* the dry run must see which blocks drop paths */
+    /* for the dry run: a block that drops paths needs other memory */
     mx_drop_path_draw(x->drop, x->drop_memory, x->blocks, x->batch, x->settings->drop_path, 0, 0, 0);
     return MX_OK;
 }
@@ -140,7 +140,7 @@ static mx_tensor classes_tensor(const classify *x, float *data) {
     return mx_view(data, MX_F32, x->batch, x->classes, 0, 0, 0);
 }
 
-/* Bytes of the factors of dropped paths. */
+/* Bytes of the drop-path factors. */
 static size_t drop_bytes(const classify *x) {
     return sizeof *x->drop_memory * 2 * (size_t)x->blocks * (size_t)x->batch;
 }
@@ -152,7 +152,7 @@ static void attach(void *state, mx_ctx *c) {
     mx_attach(c, x->logits, mx_bytes(classes_tensor(x, x->logits)));
 }
 
-/* Mixed images with their targets, and the paths that are dropped. */
+/* Mixes images and targets; draws the paths to drop. */
 static void draw(void *state, mx_ctx *c, float *images, const int32_t *labels) {
     classify *x = state;
     const mx_model_config *m = &x->config;

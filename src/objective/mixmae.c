@@ -8,15 +8,15 @@
 #include "objective/mixmae_view.h"
 #include "objective/objective.h"
 
-#define MX_SHOWN    4   /* images a picture of reconstructions shows, at most */
-#define MX_HELD_OUT 512 /* held-out images whose loss is measured, at most */
+#define MX_SHOWN    4   /* most images in a picture of reconstructions */
+#define MX_HELD_OUT 512 /* most held-out images to measure */
 
 typedef struct {
     const mx_objective_settings *settings;
     uint64_t seed;
     int batch, shown;
     mx_token_tables tables;
-    mx_token_tables show; /* of the `shown` images of a picture */
+    mx_token_tables show; /* for a picture of `shown` images */
     uint8_t *mask;        /* [units] */
     float held_loss;
 } mixmae;
@@ -78,7 +78,7 @@ static void attach(void *state, mx_ctx *c) {
     mx_attach(c, &x->held_loss, sizeof x->held_loss);
 }
 
-/* A random share of the mask units: mask_ratio (half of them by default) and, with mask_range, a random bit more. */
+/* Masks a random share of the units: mask_ratio (by default half), plus a random number up to mask_range. */
 static void draw(void *state, mx_ctx *c, float *images, const int32_t *labels) {
     (void)images, (void)labels;
     mixmae *x = state;
@@ -99,7 +99,7 @@ static void plan_between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) 
     mx_pretrain_view(c, m, &views, images, &x->show);
 }
 
-/* A mask that depends on the seed and n alone, so that every measure and picture of a run has the same. */
+/* A mask from the seed and n alone, so that all measures of a run use the same masks, and all its pictures. */
 static void fixed_mask(mixmae *x, mx_token_tables *tables, uint64_t n) {
     mx_rng r = mx_rng_make(x->seed, MX_RNG_HOLDOUT, n, 0);
     mx_mask_draw(x->mask, tables->units, x->settings->mask_ratio, 0, &r);

@@ -61,8 +61,7 @@ static void copy_unit(const canvas *k, float *to, const float *from, int index) 
         }
 }
 
-/* One decoder row: pastes its prediction where the row was masked, the true pixels where they were visible.
- */
+/* One decoder row: pastes its prediction if the row was masked, else the true pixels. */
 static void draw_row(const canvas *k, const float *reconstruction, int row) {
     const mx_token_tables *x = k->tables;
     const mx_model_config *m = k->config;

@@ -11,7 +11,7 @@ mx_status mx_panels_picture(mx_image *out, const mx_panels *p, const mx_model_co
                            m->image_w, pixels->mean, pixels->std, e);
 }
 
-/* Images [count], spread evenly over the data; those that cannot be read make way for the next. */
+/* Reads images [count], spread evenly over the data; for one that cannot be read, the next. */
 static mx_status read_spread(const mx_stepper *stepper, const mx_dataset *data, int shown, float *images,
                              mx_error *e) {
     const mx_model_config *m = &stepper->model.config;

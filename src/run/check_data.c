@@ -12,17 +12,17 @@
 #include "data/look.h"
 
 #define MX_FAR_DEVIATIONS 30.0 /* of a value from the mean, under statistics of the data themselves */
-#define MX_FAR_OTHERS     10.0 /* under a checkpoint's, or given ones */
+#define MX_FAR_OTHERS     10.0 /* under statistics of a checkpoint or of the options */
 #define MX_HUGE           1e30 /* no measured value is this large */
-#define MX_DARK           0.25 /* of white: the brightest value of all is no more */
+#define MX_DARK           0.25 /* of white: images whose brightest value is lower are too dark */
 
-/* More broken ones than the loader will pass over in a pass. */
+/* Are there more bad images than the loader will skip in an epoch? */
 static bool too_many(const mx_run *run, int64_t bad, int64_t images) {
     double limit = run->settings.bad_share * (double)images;
     return bad > 0 && (double)bad > (limit > 1 ? limit : 1);
 }
 
-/* Channels that all images can be read with; 0: none. */
+/* A number of channels that all images can be read with; 0: there is none. */
 static int channels_of_all(const mx_dataset *d, const mx_look *look, mx_error *e) {
     int most = 0;
     for (int k = 1; k < look->kinds; k++)
@@ -96,7 +96,7 @@ static bool imagenet(const mx_pixels *pixels, int channels) {
            !memcmp(pixels->std, usual.std, 3 * sizeof *usual.std);
 }
 
-/* The value that might be white: a usual one that is not far above the highest, else that itself. */
+/* A guess at the value of white: a usual one not far above the highest value, else that value rounded up. */
 static double white_above(double highest) {
     static const double usual[] = {1, 255, 1023, 4095, 10000, 16383, 65535};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
@@ -105,7 +105,7 @@ static double white_above(double highest) {
     return ceil(highest / unit) * unit;
 }
 
-/* Deviations between the statistics' means and the farthest value. */
+/* The farthest value from the means of the statistics, in standard deviations. */
 static double farthest(const mx_pixels *pixels, int channels, const mx_look_values *v) {
     double far = 0;
     for (int c = 0; c < channels; c++) {
@@ -115,8 +115,8 @@ static double farthest(const mx_pixels *pixels, int channels, const mx_look_valu
     return far;
 }
 
-/* Describes how the values differ from those that the statistics expect (statistics not computed from the
- * data); "" if they agree. */
+/* Describes how the values differ from what the statistics expect; "" if they agree. For statistics that were not
+ * computed from these data. */
 static void unexpected(char *what, size_t room, const mx_pixels *pixels, int channels,
                        const mx_look_values *v) {
     double far = farthest(pixels, channels, v);
@@ -143,8 +143,8 @@ static void say_values(const mx_run *run, const mx_dataset *d, const mx_look_val
         high, mx_dataset_where(where, d, outside && v->most <= 1 ? v->least_at : v->most_at), what, range);
 }
 
-/* Warns of a value that marks missing data: a negative one among values that are not, farther from them than
- * their range (-9999), or one that no measurement has (-3.4e38). */
+/* Warns of a value that seems to mark missing data: a negative one far from all others, which are not negative
+ * (-9999), or one too large for any measurement (-3.4e38). */
 static void say_marker(const mx_run *run, const mx_dataset *d, const mx_look_values *v) {
     char where[MX_WHERE];
     bool low = v->least < 0 && v->second >= 0 && v->second - v->least > v->most - v->second;
@@ -226,7 +226,7 @@ mx_status mx_check_values(const mx_run *run, mx_error *e) {
     return run->resumed ? MX_OK : look_at_values(run, e);
 }
 
-/* A finished model has its statistics: no option can be set, but its results may be worthless. */
+/* A finished model brings its statistics, so no option can help; but its results may be worthless. */
 static void say_used(const mixmae_sink *sink, const mx_pixels *pixels, int channels, const mx_look_values *v,
                      const char *most, const char *least) {
     char what[160];

@@ -1,5 +1,5 @@
-/* How `mixmae finetune` starts a run (run.h). Its settings override those of the model given by --init, whose
- * statistics and weights it takes. Labels become the head's classes. Source: paper, section 4.1;
+/* How `mixmae finetune` starts a run (run.h). The model of --init gives the pixel statistics, the weights and every
+ * setting that no option overrides. The data's labels are the classes of the head. Source: paper, section 4.1;
  * docs/MODEL.md, "From pixels to the loss". */
 #include <stdlib.h>
 

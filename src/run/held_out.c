@@ -1,4 +1,4 @@
-/* Which held-out images can be measured, see held_out.h. */
+/* Finds the held-out images that cannot be read, see held_out.h. */
 #include "run/held_out.h"
 
 #include <inttypes.h>
@@ -24,8 +24,7 @@ mx_loader_config mx_held_out_loader(mx_run *run) {
 
 static bool stop_asked(const mx_run *run) { return run->sink->stop && run->sink->stop(run->sink->user); }
 
-/* bad[i] of the first count images; returns how many. A stop that is asked for ends it: none is known then.
- */
+/* Sets bad[i] for the first `count` images and returns how many are bad. If a stop is asked for: returns 0 early. */
 static int64_t find_bad(mx_run *run, bool *bad, int64_t count, mx_error *e) {
     mx_loader_config config = mx_held_out_loader(run);
     mx_loader *loader = NULL;

@@ -28,7 +28,7 @@ static bool save_due(const mx_run *run) {
 
 static bool stop_asked(const mx_run *run) { return run->sink->stop && run->sink->stop(run->sink->user); }
 
-/* A step's result joins the log; too many that are not finite in a row end the run. */
+/* Adds a step's result to the log. Too many in a row that are not finite end the run. */
 static mx_status take_result(mx_run *run, const mx_step_result *r, mx_error *e) {
     mx_observe_result(run, r);
     if (!r->skipped) return MX_OK;
@@ -60,8 +60,8 @@ static mx_status stopped(mx_run *run, mx_error *e) {
                    run->state.step, run->settings.steps, run->paths.root);
 }
 
-/* Runs one step; on a device only starts it. A stop asked for in the middle leaves the state at the last
- * whole step: gradients of a half-done step are zeroed by the next one. */
+/* Does one step; a device only begins it. A stop in the middle leaves the state at the last whole step: the next step
+ * zeroes the gradients of the unfinished one. */
 static mx_status one_step(mx_run *run, mx_error *e) {
     mx_batch batch;
     int64_t seen = 0, bad = 0;
@@ -94,8 +94,8 @@ static mx_status all_steps(mx_run *run, mx_error *e) {
     return MX_OK;
 }
 
-/* If files or memory end the run, all steps so far are valid and are saved. If writing the log or a picture
- * failed, nothing is saved: the run resumes from its last save, or its log would lack a step for ever. */
+/* If files or memory end the run, all steps so far are valid and are saved. If the log or a picture could not be
+ * written, nothing is saved: the run resumes from its last save, so that its log never lacks a step. */
 mx_status mx_run_loop(mx_run *run, mx_error *e) {
     mx_status status = all_steps(run, e);
     bool files =

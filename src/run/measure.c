@@ -21,7 +21,7 @@ static mx_status log_measure(mx_run *run, const mx_measure *v, mx_error *e) {
     return e->status;
 }
 
-/* Measures the averaged weights, and saves them if they are the best so far. */
+/* Measures the averaged weights if there are any, and saves the best model so far. */
 mx_status mx_measure_held_out(mx_run *run, mx_error *e) {
     mx_stepper *stepper = &run->stepper;
     mx_measure v = {0};

@@ -1,5 +1,5 @@
-/* Output of a training run: progress, log.jsonl, TensorBoard, held-out images, pictures, the report. Nothing
- * here changes the training state except the sums since the last log line. */
+/* Output of a training run: progress, log.jsonl, TensorBoard, held-out images, pictures, the report. Of the training
+ * state this changes only the sums since the last log line. */
 #include "run/run.h"
 
 #include <inttypes.h>
@@ -44,28 +44,28 @@ mx_status mx_observe_numbers(mx_run *run, const mx_observe_number *n, int count,
                                 : isfinite(n[i].value) ? json_real(n[i].value)
                                                        : json_null())) {
             json_decref(o);
-            o = NULL; /* a line that lacks a number is none */
+            o = NULL; /* do not write a line that lacks a number */
         }
     return append_at(run, run->state.step, o, e);
 }
 
 void mx_observe_event(mx_run *run, int64_t step, const char *line) {
     json_t *o = json_object();
-    char *text = mx_escape_control(line); /* it names files */
+    char *text = mx_escape_control(line); /* file names may hold control characters */
     mx_error why = {0};
     if (!text || json_object_set_new(o, "event", json_string(text))) {
         json_decref(o);
         o = NULL;
     }
     free(text);
-    if (append_at(run, step, o, &why)) run->log_error = why; /* an error when the run saves next */
+    if (append_at(run, step, o, &why)) run->log_error = why; /* the next save returns it */
     mx_notice(run->sink, "%s", line);
 }
 
 mx_status mx_observe_begin(mx_run *run, mx_error *e) {
     if (run->resumed && mx_jsonl_cut(run->paths.log, run->state.step, e)) return e->status;
     if (!run->resumed && mx_jsonl_cut(run->paths.log, -1, e))
-        return e->status; /* killed before its first save */
+        return e->status; /* the folder's last run was killed before its first save */
     return mx_events_open(&run->events, run->paths.root, run->resumed ? run->state.step : 0, e);
 }
 

@@ -1,4 +1,4 @@
-/* How `mixmae pretrain` starts a run (run.h): from a named model, with weights of --init where given. */
+/* How `mixmae pretrain` starts a run (run.h): from a named model, with the weights of --init if given. */
 #include "base/say.h"
 #include "checkpoint/read_any.h"
 #include "checkpoint/init.h"

@@ -1,4 +1,4 @@
-/* A training run from options and images to a run folder: start, resume and end. See run.h. */
+/* Start, resume and end of a training run, see run.h. */
 #include "run/run.h"
 
 #include <inttypes.h>
@@ -18,7 +18,7 @@
 #include "report/report.h"
 #include "run/same_data.h"
 
-/* Weights: the saved state's, or drawn from the seed and then the task's own. */
+/* Loads the saved state; a new run draws weights from the seed, then the command may replace them. */
 static mx_status fill_state(mx_run *run, mx_error *e) {
     mx_model *m = &run->stepper.model;
     if (!run->resumed) {
@@ -32,7 +32,7 @@ static mx_status fill_state(mx_run *run, mx_error *e) {
     return MX_OK;
 }
 
-/* Will this machine compute the same bytes as the machine that began the run? */
+/* Does this machine compute the same bytes as the one that began the run? */
 static mx_status check_isa(mx_run *run, mx_error *e) {
     const mx_compute how = mx_settings_compute(&run->settings);
     const char *was = run->state.instruction_set, *now = mx_compute_isa(&how);
@@ -51,7 +51,7 @@ static void decoders_now(const mx_run *run, char text[MX_DECODERS]) {
                       MX_DECODERS);
 }
 
-/* Are the images decoded to the pixels that they had where the run began? */
+/* Do these libraries decode images to the pixels that they had when the run began? */
 static mx_status check_decoders(mx_run *run, mx_error *e) {
     char now[MX_DECODERS];
     decoders_now(run, now);
@@ -67,7 +67,7 @@ static mx_status check_decoders(mx_run *run, mx_error *e) {
     return mx_fail_way(e, "--other-machine goes on all the same");
 }
 
-/* What the state says of where it was computed. */
+/* Records in the state what computes and decodes from now on. */
 static void note_machine(mx_run *run) {
     const mx_compute how = mx_settings_compute(&run->settings);
     snprintf(run->state.instruction_set, sizeof run->state.instruction_set, "%s", mx_compute_isa(&how));
@@ -75,7 +75,7 @@ static void note_machine(mx_run *run) {
     mx_same_data_note(run);
 }
 
-/* Call before allocating anything by the size of the data, which may differ. */
+/* Compares data and machine with the state. Call before allocating anything by the size of the data. */
 static mx_status check_same(mx_run *run, mx_error *e) {
     if (!run->resumed || mx_state_counters(&run->state, run->paths.state, e)) return e->status;
     mx_status status = check_isa(run, e) || check_decoders(run, e) ? e->status : mx_same_data_check(run, e);
@@ -99,7 +99,7 @@ static void describe_warmup(const mx_run *run) {
                   s->epochs / 5);
 }
 
-/* Reported when the data are listed: once a run, unless the data change. */
+/* Files of mixmae's own among the data. Only a new listing counts them: once a run, unless the data change. */
 static void describe_own(const mx_run *run) {
     const char *first;
     int64_t n = mx_dataset_passed_over(run->data, &first);
@@ -174,7 +174,7 @@ static mx_status open_loader(mx_run *run, mx_error *e) {
     return mx_loader_open(&run->loader, &config, e);
 }
 
-/* Takes from the data what the model and the pixel statistics need. */
+/* Sets the model's classes and the pixel statistics from the data. */
 static mx_status use_data(mx_run *run, mx_error *e) {
     mx_settings *s = &run->settings;
     if (s->objective->data &&
@@ -193,7 +193,7 @@ static mx_status load_everything(mx_run *run, mx_error *e) {
     }
     if (mx_check_data(run, e) || use_data(run, e) || mx_check_values(run, e) || check_same(run, e) ||
         mx_settings_data(&run->settings, mx_dataset_count(run->data), e)) {
-        mx_same_data_drop(run, false); /* the question was not reached */
+        mx_same_data_drop(run, false); /* not compared: keep the old list */
         return e->status;
     }
     if (mx_memory_fit(&run->settings, run->data, run->held, e) ||
@@ -221,8 +221,8 @@ static mx_status prepare(mx_run *run, const bool *given, bool *begun, mx_error *
     return e->status;
 }
 
-/* For a run that cannot continue in the type that auto chose and was resumed with another: stores the new
- * type in options.ini, for every later resume. */
+/* A run that cannot continue in the type that auto chose was resumed with another: stores that type in options.ini
+ * for every later resume. */
 static mx_status keep_dtype(mx_run *run, mx_error *e) {
     char *was = NULL, line[160];
     if (mx_run_folder_dtype(&run->paths, run->kind->command, &run->o, &was, e) || !was) goto done;
@@ -302,7 +302,7 @@ mx_status mx_run_train(const mx_run_kind *kind, const mixmae_options *options, c
     else if (begun && !run->state.step && !mx_run_folder_saved(&run->paths))
         mx_run_folder_undo(&run->paths); /* it never trained: leave the folder free for the next run */
     else
-        mx_report_write(run->paths.root, NULL); /* results so far; the failure above is the one to report */
+        mx_report_write(run->paths.root, NULL); /* an error here would hide the failure above */
 done:
     release(run);
     free(run);

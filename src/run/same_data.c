@@ -1,5 +1,5 @@
-/* Checks that a resumed run has the data set it was started with. The data may have moved (--resume RUN
- * --data NEW): names, sizes and classes count, not the place. See same_data.h. */
+/* Checks that a resumed run has the data set it was started with. It may have moved (--resume RUN --data NEW): names,
+ * sizes and classes must agree, the path may differ. See same_data.h. */
 #include "run/same_data.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #include "io/file.h"
 
-/* A temporary name, which is removed with the other leftovers of a killed process. */
+/* A temporary name: mx_folder_sweep removes it after a killed process. */
 static char *kept_name(const mx_run *run) {
     char *name = NULL;
     return asprintf(&name, "%s.0.0.tmp", run->paths.index) < 0 ? NULL : name;
@@ -17,14 +17,15 @@ static char *kept_name(const mx_run *run) {
 
 void mx_same_data_keep(const mx_run *run) {
     char *kept = run->resumed ? kept_name(run) : NULL;
-    if (kept && link(run->paths.index, kept)) { /* no such links here: the message will say less */
+    if (kept &&
+        link(run->paths.index, kept)) { /* no hard links on this disk: the message will be less precise */
     }
     free(kept);
 }
 
 void mx_same_data_drop(const mx_run *run, bool same) {
     char *kept = run->resumed ? kept_name(run) : NULL;
-    if (kept && (same ? unlink(kept) : rename(kept, run->paths.index))) { /* there was none */
+    if (kept && (same ? unlink(kept) : rename(kept, run->paths.index))) { /* no old list was kept */
     }
     free(kept);
 }

@@ -1,4 +1,4 @@
-/* Choosing what computes, see compute.h. */
+/* Device and precision of a computation, see compute.h. */
 #include "train/compute.h"
 
 #include <stdio.h>
@@ -6,7 +6,7 @@
 
 static mx_status no_bf16_here(const mx_backend *b, mx_error *e) {
     const char *isa = mx_backend_isa(b);
-    if (mx_backend_check(b, e)) return e->status; /* MIXMAE_ISA is to blame */
+    if (mx_backend_check(b, e)) return e->status; /* MIXMAE_ISA asks for too much */
     return mx_fail(
         e, MX_ERR_UNSUPPORTED,
         "the run began with --dtype auto, which chose bf16 for the bf16 products of instruction set "

@@ -1,5 +1,5 @@
-/* The moving average of the weights, see ema.h. It is kept in host memory's copy of the state (and where
- * a device computes, sent there, so that one download brings the whole state). */
+/* The moving average of the weights, see ema.h. It is computed in host memory. A device receives a copy, so that
+ * one download brings the whole state. */
 #include "train/ema.h"
 
 #include <string.h>

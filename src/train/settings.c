@@ -10,7 +10,7 @@
 #include "train/compute.h"
 #include "train/memory.h"
 
-#define MX_STATS_IMAGES 10000 /* --stats auto looks at this many images, evenly spread */
+#define MX_STATS_IMAGES 10000 /* --stats auto measures this many images, evenly spread */
 
 mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, mx_error *e) {
     char *end;
@@ -48,7 +48,7 @@ static void fill_transform(mx_settings *s, const mx_options *o) {
                                   .augment = true};
 }
 
-/* What all objectives share, from options and the recipe's values. */
+/* Settings of every objective, from the options or else the recipe. */
 static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_recipe *r, mx_error *e) {
     double blr = r->blr, warmup = r->warmup_epochs;
     s->batch = o->batch_size > 0 ? (int)o->batch_size : r->batch;
@@ -76,7 +76,7 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_recip
     return mx_parse_interval(o->save_every ? o->save_every : "10m", &s->save_steps, &s->save_seconds, e);
 }
 
-/* The model, and the recipe of its name. */
+/* The model and its recipe. */
 static mx_status fill_model(mx_settings *s, const mx_options *o, const mx_model_config *start,
                             mx_recipe *recipe, mx_error *e) {
     mx_model_recipes r = {0};
@@ -88,7 +88,8 @@ static mx_status fill_model(mx_settings *s, const mx_options *o, const mx_model_
     if (start) s->model = *start;
     if (mx_options_model(o, &s->model, &r, e)) return e->status;
     if (!pretrains && !o->model && !mx_model_named(s->model.name, &(mx_model_config){0}, &r))
-        mx_model_named("base", &(mx_model_config){0}, &r); /* a model of no name: the authors' values */
+        mx_model_named("base", &(mx_model_config){0},
+                       &r); /* a model without a name gets the authors' values */
     *recipe = pretrains ? r.pretrain : r.finetune;
     return s->objective->model(&s->model, e);
 }
@@ -106,7 +107,7 @@ static bool needs_even(const mx_settings *s) {
     return s->objective->needs_even && s->objective->needs_even(&s->objective_settings);
 }
 
-/* Fewer images than a step takes: the largest step that works. */
+/* Fewer images than one step needs: suggests the largest step that works. */
 static mx_status too_few(const mx_settings *s, mx_error *e) {
     int64_t step = needs_even(s) ? 2 : 1, most = s->images / s->accum / step * step; /* of a batch */
     mx_fail(e, MX_ERR_DATA,
@@ -183,7 +184,7 @@ mx_adamw_config mx_settings_adamw(const mx_settings *s) {
                              .clip_grad = s->clip_grad};
 }
 
-#define MX_BATCHES_AHEAD 2 /* one is read while one is filled; more only costs memory */
+#define MX_BATCHES_AHEAD 2 /* the step uses one while the loader fills the other; more only costs memory */
 
 mx_loader_config mx_settings_loader(const mx_settings *s, const mx_dataset *data) {
     return (mx_loader_config){.data = data,

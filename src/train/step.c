@@ -24,7 +24,8 @@ static void micro(mx_stepper *stepper, mx_ctx *c, const float *images) {
                                       images_tensor(stepper, images), 1.0f / (float)stepper->settings.accum);
 }
 
-/* Work between steps on the same arena. Its products do not count towards a step. */
+/* Plans the work between steps (measures, pictures), which uses the same arena. A step's FLOPs and products do
+ * not include it. */
 static void dry_between(mx_ctx *c, mx_stepper *stepper) {
     size_t mark = c->arena->used;
     double flops = c->flops;
@@ -36,7 +37,7 @@ static void dry_between(mx_ctx *c, mx_stepper *stepper) {
     c->flops = flops, c->products = products;
 }
 
-/* The step as planned by the dry run, which never reads the address of the images. */
+/* Plans a step. A dry run never reads the images, so any address will do. */
 static void dry_step(mx_ctx *c, void *user) {
     mx_stepper *stepper = user;
     mx_adamw_config a = mx_settings_adamw(&stepper->settings);
@@ -123,7 +124,7 @@ void mx_step_update(mx_stepper *stepper, mx_run_state *s) {
     if (stepper->updated - stepper->returned == MX_UNREAD)
         mx_fail(&c->error, MX_ERR_ARGUMENT, "the results of %d steps were not read", MX_UNREAD);
     if (stepper->updated == stepper->returned &&
-        stepper->count != (double)s->updates) { /* a state was read from a file */
+        stepper->count != (double)s->updates) { /* the state was read from a file */
         u[MX_UPDATE_COUNT] = stepper->count = (double)s->updates;
         mx_upload(c, &u[MX_UPDATE_COUNT], &u[MX_UPDATE_COUNT], sizeof *u);
     }

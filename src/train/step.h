@@ -1,15 +1,15 @@
 /* One optimiser step, for every objective.
  *
  * A step is accum micro-batches, each draw and pass (objective/objective.h), then one update. Micro-batch j
- * takes everything random from (seed, step, j) alone, so n ranks can later do the work of n micro-batches. A
- * stepper owns all memory of a step: nothing is allocated after mx_stepper_make. It must not be moved. */
+ * draws all its random numbers from (seed, step, j), so n ranks could each do one of n micro-batches. A stepper
+ * owns all memory of a step: nothing is allocated after mx_stepper_make. Do not move it in memory. */
 #ifndef MX_TRAIN_STEP_H
 #define MX_TRAIN_STEP_H
 
 #include "train/compute.h"
 #include "train/settings.h"
 
-#define MX_UNREAD 16 /* steps that may be under way before the host looks at their results */
+#define MX_UNREAD 16 /* steps that a device may do before the host reads their results */
 
 typedef struct {
     mx_settings settings;
@@ -20,7 +20,7 @@ typedef struct {
     double update[MX_UPDATE]; /* ops.h mx_update_slot */
     double log[MX_UNREAD][MX_UPDATE];
     int64_t updated, fetched, returned; /* steps so far: updated, results in log, results handed out */
-    double count;                       /* MX_UPDATE_COUNT after the last one that was read */
+    double count;                       /* MX_UPDATE_COUNT of the last result that was read */
 } mx_stepper;
 
 typedef struct {
@@ -38,7 +38,7 @@ void mx_stepper_free(mx_stepper *stepper);
 /* Plans a plan_only stepper's step again with recompute[MX_MAX_BLOCKS] levels (settings.h). */
 mx_status mx_stepper_replan(mx_stepper *stepper, const uint8_t *recompute, mx_error *e);
 
-/* With a device: files are read into and written from the state in host memory. Upload after changing that
+/* Files are read into and written from the state in host memory. With a device: upload after changing that
  * state and before the next step; download before reading it. */
 void mx_stepper_upload(mx_stepper *stepper);
 void mx_stepper_download(mx_stepper *stepper);
@@ -54,8 +54,8 @@ void mx_step_update(mx_stepper *stepper, mx_run_state *s);
 /* Returns each step's result once, in order, and updates the counts in *s. false: no result is left. The
  * first call after a step waits for the device. */
 bool mx_step_result_next(mx_stepper *stepper, mx_run_state *s, mx_step_result *r);
-/* true: read the results before the next step. On host memory that is after every step, on a device after
- * MX_UNREAD, beyond which a step fails. */
+/* Must the results be read before the next step? On the host after every step, on a device after MX_UNREAD steps;
+ * the next step would fail. */
 bool mx_step_results_full(const mx_stepper *stepper);
 
 #endif

@@ -1,4 +1,4 @@
-/* Timing whole training steps on made-up images, see timing.h. */
+/* Timing of training steps on random images, see timing.h. */
 #include "train/timing.h"
 
 #include <stdlib.h>

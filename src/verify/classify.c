@@ -34,7 +34,7 @@ static bool read_targets(mx_exam *x) {
     return x->logits != NULL;
 }
 
-/* Our layer ids and decay flags against the file's own list of learning-rate scales and weight decays. */
+/* Compares our layer ids and decay flags with the file's own list of learning-rate scales and weight decays. */
 static void compare_groups(mx_exam *x) {
     const char *text = mx_st_meta(x->card->golden, "lr_scale_and_weight_decay");
     json_t *o = text ? mx_json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL, NULL) : NULL;

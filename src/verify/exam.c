@@ -91,7 +91,7 @@ void mx_exam_reset(mx_exam *x) {
     memset(p->v, 0, sizeof(float) * (size_t)p->total);
     memset(x->update, 0, sizeof x->update);
     x->update[MX_UPDATE_LR] = x->lr;
-    if (!x->session.ctx.backend) return; /* mx_exam_plan uploads the first time */
+    if (!x->session.ctx.backend) return; /* not planned yet: mx_exam_plan uploads */
     mx_params_upload(&x->session.ctx, p);
     mx_upload(&x->session.ctx, x->update, x->update, sizeof x->update);
 }
@@ -112,8 +112,8 @@ void mx_exam_compare_gradients(mx_exam *x) {
     }
 }
 
-/* qkv.bias: the key third (rows C..2C-1) only has to stay near its start; it is set to the golden values for
- * the comparison of the rest. */
+/* The key third of qkv.bias (rows C..2C-1) only has to stay near its start. Sets it to the golden values, so that the
+ * caller can compare the rest. */
 static void compare_qkv_bias(mx_exam *x, const mx_param *q, const char *name) {
     char start_name[128], row[160];
     snprintf(start_name, sizeof start_name, "param.%s", q->name);

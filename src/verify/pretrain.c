@@ -19,7 +19,7 @@ static void pass(mx_exam *x, mx_ctx *c) {
     mx_download(c, &x->loss, &x->loss, sizeof x->loss);
 }
 
-/* Dry run: whichever of the two needs more memory. */
+/* Dry run of both passes: the larger one decides the memory. */
 static void both(mx_ctx *c, void *user) {
     mx_exam *x = user;
     mx_pretrain_views v;
@@ -120,7 +120,7 @@ void mx_verify_pretrain(mx_report_card *card, const mx_compute *how) {
     mx_exam_close(&x);
 }
 
-/* One table or embedding: a square image of `channels` per side. */
+/* Checks one table or embedding: a square map of `channels`. */
 static void compare_resized(mx_report_card *card, const char *name, int64_t channels) {
     char to[160];
     int64_t n = 0, m = 0;
