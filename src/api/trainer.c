@@ -228,11 +228,12 @@ static mx_status check_isa(const mixmae_trainer *t, const char *path, mx_error *
     const mx_compute how = mx_settings_compute(&t->stepper.settings);
     const char *now = mx_compute_isa(&how);
     if (!*s.instruction_set || !strcmp(s.instruction_set, now)) return MX_OK;
-    mx_fail(e, MX_ERR_UNSUPPORTED,
-            "%s was computed with instruction set %s, this trainer computes with %s, which rounds otherwise: "
-            "the training would come to other bytes than without a stop",
-            path, s.instruction_set, now);
-    return mx_fail_way(e, "a trainer made with the option --other-machine goes on all the same");
+    mx_fail(
+        e, MX_ERR_UNSUPPORTED,
+        "%s was computed with instruction set %s, this trainer computes with %s, which rounds differently: "
+        "the training would come to other bytes than one that never stopped",
+        path, s.instruction_set, now);
+    return mx_fail_way(e, "a trainer made with the option --other-machine continues anyway");
 }
 
 mixmae_status mixmae_trainer_load_state(mixmae_trainer *t, const char *path, char *message, size_t size) {

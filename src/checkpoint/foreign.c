@@ -69,7 +69,7 @@ static mx_status check(const mx_foreign *f, const mx_param *q, const mx_foreign_
                 t->repeats ? " of repeated elements" : "");
     else
         mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing: expected shape [%s]%s%s", q->name, want,
-                *f->prefix ? ", behind " : "", f->prefix);
+                *f->prefix ? ", after the prefix " : "", f->prefix);
     return e->status;
 }
 

@@ -69,7 +69,7 @@ static mx_status read_image(mx_model_config *c, const mx_foreign *f, const mx_fo
         c->image_h = named.image_h, c->image_w = named.image_w;
     if (!c->image_h)
         return mx_fail(e, MX_ERR_FORMAT,
-                       pos ? "absolute_pos_embed has %" PRId64 " tokens, which is no square: "
+                       pos ? "absolute_pos_embed has %" PRId64 " tokens, which is not a square: "
                              "give the size of the images with --image-size HxW"
                            : "no absolute_pos_embed (%" PRId64 " tokens): give the size of the "
                              "images with --image-size",
@@ -95,7 +95,7 @@ static mx_status read_windows(mx_model_config *c, const mx_foreign *f, mx_error 
         for (c->windows[k] = 1; c->windows[k] < largest && table_rows(c, k) < t->dim[0];) c->windows[k]++;
         if (table_rows(c, k) != t->dim[0])
             return mx_fail(e, MX_ERR_SHAPE,
-                           "tensor %s: %" PRId64 " rows are those of no window on a map of %dx%d tokens; is "
+                           "tensor %s: %" PRId64 " rows fit no window on a map of %dx%d tokens; is "
                            "--image-size right?",
                            t->original, t->dim[0], mx_grid_h(c, k), mx_grid_w(c, k));
     }
@@ -161,7 +161,7 @@ static mx_status read_name(mx_model_config *c, const mx_foreign_hints *h, mx_err
                                                                       : MX_AUTHORS_DECODER;
     if (!h->decoder_heads)
         mx_foreign_note(
-            h, "%d heads in the decoder assumed: the tensors' shapes do not tell (--decoder-num-heads)",
+            h, "%d heads in the decoder assumed: the tensors' shapes do not show them (--decoder-num-heads)",
             c->decoder_heads);
     return MX_OK;
 }

@@ -179,7 +179,7 @@ static mx_status choose(mx_groups *groups, const char *weights, mx_error *e) {
     list_groups(all, groups);
     if (best < 0)
         return mx_fail(e, MX_ERR_ARGUMENT, "--weights %s: expected one of what the file holds: %s%s", weights,
-                       all, strcmp(weights, "ema") ? "" : "; none of them is named as a moving average");
+                       all, strcmp(weights, "ema") ? "" : "; none of them is named like a moving average");
     if (same > 1)
         return mx_fail(e, MX_ERR_ARGUMENT, "the file holds several models: %s; take one with --weights NAME",
                        all);

@@ -98,7 +98,7 @@ mx_status mx_foreign_refuse_kind(const mx_foreign *f, mx_error *e) {
     return mx_fail(
         e, MX_ERR_FORMAT,
         "this is not a MixMAE or MixMIM encoder: expected names that end in patch_embed.proj.weight, "
-        "layers.0.blocks.0.*, behind any prefix; found %d tensors, the first %.160s",
+        "layers.0.blocks.0.*, after any prefix; found %d tensors, the first %.160s",
         n, first);
 }
 
@@ -131,7 +131,7 @@ static mx_status refuse_swin(const mx_foreign *f, const char *why, mx_error *e) 
         e, MX_ERR_FORMAT,
         "this is a Swin Transformer (%s), not a MixMAE or MixMIM encoder, which has the same names%s%s "
         "but no shifted windows",
-        why, *f->prefix ? " behind " : "", f->prefix);
+        why, *f->prefix ? " after the prefix " : "", f->prefix);
 }
 
 static mx_status refuse_mask(const mx_foreign *f, const char *besides, mx_error *e) {
@@ -166,13 +166,14 @@ static mx_status check_embedding(mx_foreign *f, const mx_foreign_hints *h, mx_er
         return mx_fail(
             e, MX_ERR_FORMAT,
             "there is no %sabsolute_pos_embed, which every MixMAE encoder has: without it these are the "
-            "names of a Swin Transformer, whose windows are shifted. If it is a MixMAE encoder all the "
-            "same, --partial computes its embedding",
+            "names of a Swin Transformer, whose windows are shifted. If it is a MixMAE encoder "
+            "nevertheless, --partial computes its embedding",
             f->prefix);
     if (!pos || embedding_is_fixed(&fixed, f, pos, e) || fixed) return e->status;
     if (f->mask.original) return refuse_mask(f, "the position embedding is a learned one, and ", e);
-    mx_foreign_note(h, "warning: absolute_pos_embed is no table of sines and cosines, as MixMAE's is: a Swin "
-                       "Transformer with a learned embedding has the same names, and shifted windows");
+    mx_foreign_note(h,
+                    "warning: absolute_pos_embed is not a table of sines and cosines, as MixMAE's is: a Swin "
+                    "Transformer with a learned embedding has the same names, and shifted windows");
     return MX_OK;
 }
 
@@ -192,6 +193,6 @@ mx_status mx_foreign_check_kind(mx_foreign *f, const mx_foreign_hints *h, mx_err
         last++;
     if (last && has(f, "layers.%d.downsample.reduction.weight", last) &&
         !has(f, "layers.%d.downsample.reduction.weight", 0))
-        return refuse_swin(f, "patch merging stands before its stages, as timm has it", e);
+        return refuse_swin(f, "patch merging comes before its stages, as in timm", e);
     return check_embedding(f, h, e);
 }

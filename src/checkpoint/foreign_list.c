@@ -139,7 +139,7 @@ static mx_status list_group(mx_foreign *f, const mx_groups *groups, const mx_for
             return e->status;
     }
     if (others)
-        mx_foreign_note(h, "left aside: %d tensor%s beside the model's (%s%s)", others, others > 1 ? "s" : "",
+        mx_foreign_note(h, "left out: %d tensor%s next to the model's (%s%s)", others, others > 1 ? "s" : "",
                         first, others > 1 ? ", .." : "");
     return MX_OK;
 }

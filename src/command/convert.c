@@ -66,8 +66,8 @@ static mx_status refuse_hints(const mx_foreign_hints *h, const char *path, mx_er
     if (h->image_h && (h->image_h != c.image_h || h->image_w != c.image_w))
         return mx_fail(
             e, MX_ERR_ARGUMENT,
-            "--image-size %dx%d: %s is a model of %dx%d pixels, and stays one in whatever file (in ONNX "
-            "only the batch is free); finetune --init FILE --image-size makes one of another size",
+            "--image-size %dx%d: %s is a model of %dx%d pixels, and convert keeps that size (in ONNX only the "
+            "batch is free); finetune --init FILE --image-size makes one of another size",
             h->image_h, h->image_w, path, c.image_h, c.image_w);
     return mx_fail(
         e, MX_ERR_ARGUMENT,

@@ -44,8 +44,8 @@ static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_
         if (!name)
             mx_fail(e, MX_ERR_MEMORY, "out of memory");
         else if (((*map)[i] = class_by_name(m, name, i)) < 0)
-            mx_fail(e, MX_ERR_DATA, "class %s of the data is none of the model's %d classes (%s, ...)", name,
-                    m->config.classes, m->class_name[0]);
+            mx_fail(e, MX_ERR_DATA, "class %s of the data is not one of the model's %d classes (%s, ...)",
+                    name, m->config.classes, m->class_name[0]);
         free(name);
     }
     return e->status;

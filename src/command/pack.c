@@ -171,8 +171,7 @@ static mx_status pack_all(packing *p, int threads) {
         for (int64_t k = 0; k < n; k++) free(p->block[k].bytes);
         if (p->sink->stop && p->sink->stop(p->sink->user))
             mx_fail(p->e, MX_ERR_INTERRUPTED,
-                    "stopped after %" PRId64 " of %" PRId64 " images: nothing is left of them", p->written,
-                    count);
+                    "stopped after %" PRId64 " of %" PRId64 " images: nothing is written", p->written, count);
     }
     free(p->block);
     if (!p->e->status && p->written == 0)

@@ -31,7 +31,7 @@ static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const m
     mx_say(sink, "memory");
     say_bytes(sink, "arena", m->arena, "activations and scratch of a step, exact");
     say_bytes(sink, "state", m->state, "weights, gradients, AdamW's two moments, position tables");
-    say_bytes(sink, "tables", m->tables, "token order and decoder rows of a mask; targets and logits");
+    say_bytes(sink, "tables", m->tables, "token tables of a mask; targets and logits");
     say_bytes(sink, "loader", m->loader, loader);
     say_bytes(sink, "process", m->process, "program, libraries, threads");
     say_bytes(sink, "total", m->total,
@@ -47,10 +47,10 @@ static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const m
     if (available && m->total > available)
         mx_say(sink,
                "  warning: only %.1f MB are available on this machine; --memory or a smaller --batch-size "
-               "with more --accum-steps takes less",
+               "with more --accum-steps needs less",
                (double)available / 1e6);
     if (m->device_free && m->device > m->device_free)
-        mx_say(sink, "  warning: only %.1f MB are free on the device; --memory takes less",
+        mx_say(sink, "  warning: only %.1f MB are free on the device; --memory with a lower limit needs less",
                (double)m->device_free / 1e6);
 }
 
@@ -79,7 +79,7 @@ static mx_status time_steps(const mx_settings *s, int steps, const mixmae_sink *
     free(images);
     if (e->status) return e->status;
     double step = mx_median(seconds, steps);
-    mx_say(sink, "speed (median of %d steps, images at hand)", steps);
+    mx_say(sink, "speed (median of %d steps, images in memory)", steps);
     mx_say(sink, "  %.2f images/s, %.3f s a step", s->batch * s->accum / step, step);
     if (s->steps) say_duration(sink, step * (double)s->steps);
     return MX_OK;

@@ -50,7 +50,7 @@ static mx_status check_channels(const mx_run *run, const mx_dataset *d, const mx
     if (!first || !too_many(run, misfits, look->images)) return MX_OK;
     mx_fail(e, MX_ERR_DATA,
             "the model has %d channel%s, but %" PRId64 " of %" PRId64
-            " images cannot be read with so many: %s has %d",
+            " images cannot be read with that many: %s has %d",
             channels, channels > 1 ? "s" : "", misfits, look->images,
             mx_dataset_where(where, d, first->example[0]), first->channels);
     int all = channels_of_all(d, look, e);
@@ -61,7 +61,7 @@ static mx_status check_channels(const mx_run *run, const mx_dataset *d, const mx
     else if (d == run->held)
         mx_fail_way(e, "held-out images must have the channels of the training images");
     else
-        mx_fail_way(e, "no number of channels fits all of them: leave one kind out");
+        mx_fail_way(e, "no number of channels fits all of them: remove one kind");
     return e->status;
 }
 
@@ -80,7 +80,7 @@ static mx_status check_readable(const mx_run *run, const mx_dataset *d, const mx
     if (3 * look->unread < look->images)
         mx_fail_way(e, "--max-bad 1 trains on the others");
     else if (look->unread < look->images)
-        mx_fail_way(e, "take them away, or make them anew");
+        mx_fail_way(e, "remove them, or make them again");
     return e->status;
 }
 
@@ -153,8 +153,8 @@ static void say_marker(const mx_run *run, const mx_dataset *d, const mx_look_val
     bool least = low || -v->least > v->most;
     mx_notice(
         run->sink,
-        "warning: the value %.6g (%s) is far from all others, which lie between %.6g and %.6g: if it stands "
-        "for no data, put another in its place",
+        "warning: the value %.6g (%s) is far from all others, which lie between %.6g and %.6g: if it marks "
+        "missing data, replace it",
         (least ? v->least : v->most) * v->white, mx_dataset_where(where, d, least ? v->least_at : v->most_at),
         (least ? v->second : v->least) * v->white, (least ? v->most : v->last_but_one) * v->white);
 }
@@ -171,7 +171,7 @@ static void check_values(const mx_run *run, const mx_dataset *d, const mx_look_v
             mx_notice(
                 run->sink,
                 "warning: values of the images lie between %.6g and %.6g (%s), %.0f deviations from their "
-                "mean: if that stands for no data, --mean and --std can say those of the others",
+                "mean: if that marks missing data, give the statistics of the other values with --mean and --std",
                 v->least * v->white, v->most * v->white, mx_dataset_where(where, d, v->most_at), far);
     } else {
         unexpected(what, sizeof what, &run->pixels, run->settings.model.channels, v);
@@ -187,8 +187,8 @@ static mx_status look_at_values(const mx_run *run, mx_error *e) {
     if (v.not_finite && v.not_finite == v.images)
         return mx_fail(e, MX_ERR_DATA,
                        "all %" PRId64
-                       " images looked at hold NaN or infinity, the first: %s; put a number of "
-                       "their own in the place of these values",
+                       " images looked at hold NaN or infinity, the first: %s; replace these values by a "
+                       "finite number",
                        v.images, mx_dataset_where(where, run->data, v.first_not_finite));
     if (v.not_finite)
         mx_notice(run->sink,
@@ -203,8 +203,8 @@ static void say_grey(const mx_run *run, const mx_look *look) {
     for (int k = 0; k < look->kinds; k++)
         if (look->kind[k].channels > 2) return;
     if (look->kinds && run->settings.model.channels == 3 && !run->o.init)
-        mx_notice(run->sink, "grey      all images have one colour, which the model sees three times; "
-                             "--channels 1 sees it once");
+        mx_notice(run->sink, "grey      all images are grey, and the model sees that channel three times; "
+                             "--channels 1 uses it once");
 }
 
 mx_status mx_check_data(const mx_run *run, mx_error *e) {

@@ -190,7 +190,7 @@ static mx_status no_link(const char *path, mx_error *e) {
     struct stat st;
     if (lstat(path, &st) || !S_ISLNK(st.st_mode)) return MX_OK;
     return mx_fail(e, MX_ERR_IO,
-                   "%s is a symbolic link: what a run writes stays in its own folder (which may itself be a "
+                   "%s is a symbolic link: a run writes into its own folder only (the folder itself may be a "
                    "link); remove it",
                    path);
 }

@@ -103,7 +103,7 @@ mx_status mx_run_loop(mx_run *run, mx_error *e) {
     if (!files || !run->steps_here || run->unreported) return status;
     mx_error own = {0}; /* the failure above is the one to report */
     if (!take_results(run, &own) && !mx_run_save(run, &own))
-        mx_fail_way(e, "step %" PRId64 " is saved: --resume %s goes on from there", run->state.step,
+        mx_fail_way(e, "step %" PRId64 " is saved: --resume %s continues from there", run->state.step,
                     run->paths.root);
     return status;
 }

@@ -40,10 +40,10 @@ static mx_status check_isa(mx_run *run, mx_error *e) {
     snprintf(run->former_isa, sizeof run->former_isa, "%s", was);
     if (run->o.other_machine || run->paths.dtype_changed) return MX_OK;
     mx_fail(e, MX_ERR_UNSUPPORTED,
-            "%s was computed with instruction set %s, here it would be %s, which rounds otherwise: the run "
-            "would end in other bytes than without a stop",
+            "%s was computed with instruction set %s, here it would be %s, which rounds differently: the run "
+            "would end in other bytes than one that never stopped",
             run->paths.state, was, now);
-    return mx_fail_way(e, "--other-machine goes on all the same");
+    return mx_fail_way(e, "--other-machine continues anyway");
 }
 
 static void decoders_now(const mx_run *run, char text[MX_DECODERS]) {
@@ -62,9 +62,9 @@ static mx_status check_decoders(mx_run *run, mx_error *e) {
         return MX_OK;
     mx_fail(e, MX_ERR_UNSUPPORTED,
             "%s was computed from images decoded by %s: pixels may differ, and the run would end in other "
-            "bytes than without a stop",
+            "bytes than one that never stopped",
             run->paths.state, run->other_decoders);
-    return mx_fail_way(e, "--other-machine goes on all the same");
+    return mx_fail_way(e, "--other-machine continues anyway");
 }
 
 /* Records in the state what computes and decodes from now on. */
@@ -88,14 +88,14 @@ static void describe_warmup(const mx_run *run) {
     if (s->recipe_warmup > s->schedule.warmup_epochs)
         mx_notice(run->sink,
                   "warm-up   %g epochs, a fifth of this run, where the recipe has %g for a longer one; "
-                  "--warmup-epochs sets another",
+                  "--warmup-epochs changes it",
                   s->schedule.warmup_epochs, s->recipe_warmup);
     if (mx_warmup_long(&s->schedule))
         mx_notice(run->sink,
                   "warning: warm-up takes %g of %g epochs: the learning rate %s; --warmup-epochs %g would be "
                   "a fifth of the run",
                   s->schedule.warmup_epochs, s->epochs,
-                  s->schedule.warmup_epochs < s->epochs ? "falls for the rest only" : "only rises",
+                  s->schedule.warmup_epochs < s->epochs ? "falls only after that" : "only rises",
                   s->epochs / 5);
 }
 
@@ -104,7 +104,7 @@ static void describe_own(const mx_run *run) {
     const char *first;
     int64_t n = mx_dataset_passed_over(run->data, &first);
     if (n)
-        mx_notice(run->sink, "          passed over: %s%s, written by mixmae and no data", first,
+        mx_notice(run->sink, "          passed over: %s%s, written by mixmae, not data", first,
                   n > 1 ? " and others" : "");
 }
 
@@ -123,10 +123,12 @@ static void describe_memory(const mx_run *run) {
     mx_notice(sink, "memory    %.0f MB expected, %.0f MB available%s", (double)memory.total / 1e6,
               (double)available / 1e6, device);
     if (available && memory.total > available)
-        mx_notice(sink, "warning: that is more than there is; --memory or a smaller --batch-size with more "
-                        "--accum-steps takes less");
+        mx_notice(sink,
+                  "warning: that is more than is available; --memory or a smaller --batch-size with more "
+                  "--accum-steps needs less");
     if (memory.device_free && memory.device > memory.device_free)
-        mx_notice(sink, "warning: only %.0f MB are free on the device; --memory takes less",
+        mx_notice(sink,
+                  "warning: only %.0f MB are free on the device; --memory with a lower limit needs less",
                   (double)memory.device_free / 1e6);
 }
 
@@ -187,8 +189,8 @@ static mx_status load_everything(mx_run *run, mx_error *e) {
     mx_same_data_keep(run);
     if (mx_open_training_data(&run->data, &run->held, &run->o, run->paths.index, e)) {
         mx_same_data_drop(run, true);
-        return run->resumed ? mx_fail_way(e, "where it was moved to: --resume %s --data NEW%s",
-                                          run->paths.root, run->o.val_data ? " --val-data NEW" : "")
+        return run->resumed ? mx_fail_way(e, "if it was moved: --resume %s --data NEW%s", run->paths.root,
+                                          run->o.val_data ? " --val-data NEW" : "")
                             : e->status;
     }
     if (mx_check_data(run, e) || use_data(run, e) || mx_check_values(run, e) || check_same(run, e) ||

@@ -62,12 +62,12 @@ mx_status mx_same_data_check(const mx_run *run, mx_error *e) {
     if (run->held && !strcmp(run->state.held_out, "none"))
         return mx_fail(e, MX_ERR_DATA,
                        "%s: %lld held-out images, where the run was started without any; the run cannot be "
-                       "continued as if it had never stopped: take them away, or start another run",
+                       "continued as if it had never stopped: remove them, or start another run",
                        mx_dataset_root(run->held), (long long)mx_dataset_count(run->held));
     if (run->state.held_fingerprint && run->state.held_fingerprint != held)
         return mx_fail(e, MX_ERR_DATA,
                        "%s: its held-out images are not those that the run was started with (names or sizes "
-                       "differ); --val-data names others",
+                       "differ); --val-data selects others",
                        run->held ? mx_dataset_root(run->held) : mx_dataset_root(run->data));
     return MX_OK;
 }

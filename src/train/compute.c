@@ -9,10 +9,10 @@ static mx_status no_bf16_here(const mx_backend *b, mx_error *e) {
     if (mx_backend_check(b, e)) return e->status; /* MIXMAE_ISA asks for too much */
     return mx_fail(
         e, MX_ERR_UNSUPPORTED,
-        "the run began with --dtype auto, which chose bf16 for the bf16 products of instruction set "
-        "avx512bf16; here there are none (backend %s%s%s). With --dtype bf16 it goes on in the same mixed "
-        "precision, computed slower and rounded otherwise; with --dtype f32 it goes on in f32. Neither "
-        "ends in the bytes that the run would have come to where it began",
+        "the run began with --dtype auto, which chose bf16 because that machine has bf16 products (instruction set "
+        "avx512bf16); this one does not (backend %s%s%s). --dtype bf16 continues in the same mixed precision, "
+        "slower and with other rounding; --dtype f32 continues in f32. Either way the run ends in other bytes "
+        "than on the first machine",
         mx_backend_name(b), *isa ? ", instruction set " : "", isa);
 }
 
