@@ -141,8 +141,7 @@ MX_INLINE void multiply(const product *g, const fate what, int64_t m, int64_t n)
 
 /* Scratch. _t: transposed; the others, and values_t in forward, are by rows. */
 typedef struct {
-    mx_pair *keys_t, *values_t, *keys, *queries,
-        *douts;        /* _t: transposed, except that forward's values_t is by rows */
+    mx_pair *keys_t, *values_t, *keys, *queries, *douts;
     mx_pair *p, *ds;   /* [QUERIES/2][padded] */
     uint16_t *ds_rows; /* [QUERIES][padded] */
     float *s, *dp, *dk, *dv;
