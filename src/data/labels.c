@@ -13,7 +13,8 @@
 static mx_status say_folder(const mx_dataset *d, const char *root, mx_error *e) {
     const char *loose = NULL, *inside = NULL;
     char a[MX_QUOTE], b[MX_QUOTE];
-    int64_t count = 0, folders = d->source.files ? 2 : 1; /* folders in part/class/image or class/image */
+    int64_t count = 0,
+            folders = d->source.files ? 2 : 1; /* folders in the path part/class/image or class/image */
     for (int64_t i = 0; i < d->index.files; i++) {
         const char *path = mx_dataset_path(d, i);
         int64_t depth = 0;
