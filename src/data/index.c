@@ -272,7 +272,8 @@ bool mx_index_load(mx_index *x, int64_t *written, const char *path, const char *
     void *bytes = NULL;
     bool good = false;
     *x = (mx_index){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* do not wait for a writer, if it is a pipe */
+    int fd =
+        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not to wait for a writer, should it be a pipe */
     if (fd < 0) return false;
     if (mx_stat_fd(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > MX_INDEX_CACHE_MAX) goto done;
     size_t size = (size_t)st.st_size, have = 0;
