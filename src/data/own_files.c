@@ -32,7 +32,7 @@ bool mx_is_run_folder(int root_fd, const char *folder) {
         ssize_t got = mx_read_at(fd, begin, sizeof begin - 1, 0);
         close(fd);
         if (got == sizeof begin - 1 && !strcmp(begin, MX_RUN_MARK)) return true;
-    } /* a copied or renamed part of a run */
+    } /* otherwise two other files of a run show one */
     static const char *const kept[] = {"log.jsonl", "model.safetensors", "report.html", "index.cache"};
     int found = 0;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) found += has(root_fd, folder, kept[i]);
