@@ -19,7 +19,7 @@ typedef struct {
     int decoder_dim, decoder_depth, decoder_heads; /* decoder_dim 0: no decoder (a classifier) */
     int classes;                                   /* 0: no head */
     bool norm_pix;
-    const mx_encoder_kind *encoder; /* NULL: the default. Its check reads the fields above */
+    const mx_encoder_kind *encoder; /* NULL: the default */
     const mx_head_kind *head;       /* NULL: the default */
 } mx_model_config;
 
@@ -40,7 +40,7 @@ bool mx_model_named(const char *name, mx_model_config *config, mx_model_recipes 
 /* "base, large, ..." for messages. */
 const char *mx_model_names(void);
 
-/* Refuses sizes that do not divide; the message offers a number that works. */
+/* Rejects sizes that do not divide; the message offers sizes that work. */
 mx_status mx_model_check(const mx_model_config *config, mx_error *e);
 
 #endif

@@ -48,7 +48,7 @@ static mx_tensor G(const mx_decoder *de, mx_pid id) { return mx_grad(de->params,
 static mx_tensor token_of(mx_tensor t, int64_t d) { return mx_reshape(t, d, 0, 0, 0, 0); }
 static mx_tensor position_of(mx_tensor t, int64_t l, int64_t d) { return mx_reshape(t, l, d, 0, 0, 0); }
 
-/* stream [2B,L,D]: both sequences of every mixed image */
+/* Returns the stream [2B,L,D]: both sequences of every mixed image. */
 static mx_tensor split_forward(mx_ctx *c, const mx_decoder *de, const mx_token_tables *tables,
                                mx_decoder_saved *s) {
     int64_t batch = s->features.dim[0], units = tables->units, d = de->config->decoder_dim;
@@ -61,7 +61,7 @@ static mx_tensor split_forward(mx_ctx *c, const mx_decoder *de, const mx_token_t
     return stream;
 }
 
-/* The layout with which decoder attention runs: one segment, no groups. */
+/* The layout for the decoder's attention: one segment, no groups. */
 static mx_layout whole_map(const mx_token_tables *tables) {
     mx_layout lay = tables->decoder;
     lay.group = NULL;

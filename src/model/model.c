@@ -75,7 +75,7 @@ static void pretrain(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, c
     mx_tensor pred = mx_ok(c) ? mx_decoder_forward(c, &m->decoder, x.tokens, tables, false, &ds) : MX_ABSENT;
     const mx_targets targets = {tables->row_image, tables->row_patch, mx_model_stride(&m->config),
                                 m->config.norm_pix};
-    /* with backward, pred is overwritten by its own gradient */
+    /* With backward, pred's gradient overwrites pred. */
     if (mx_ok(c)) mx_pixel_loss(c, loss, backward ? pred : MX_ABSENT, pred, images, &targets, scale);
     if (mx_ok(c) && backward) {
         mx_decoder_backward(c, &m->decoder, &ds, tables, d.tokens, pred);

@@ -18,8 +18,7 @@ typedef struct {
     mx_block_saved *scratch; /* for passes without backward, which keep nothing */
 } mx_model;
 
-/* Checks the configuration and allocates zeroed buffers for `use`. Free with mx_model_free, also after a
- * failure. */
+/* Checks the configuration and allocates zeroed buffers for `use`. Free with mx_model_free, also after a failure. */
 mx_status mx_model_make(mx_model *m, const mx_model_config *config, mx_params_use use, mx_error *e);
 void mx_model_free(mx_model *m);
 
@@ -28,12 +27,12 @@ int mx_model_blocks(const mx_model *m);
 
 /* Copies the class names, escaped by mx_escape_utf8 because checkpoints hold them in JSON. NULL: no names. */
 mx_status mx_model_name_classes(mx_model *m, const char *const *names, mx_error *e);
-/* A fresh head for a pretrained encoder: weights N(0, std²) from the seed, bias 0 (docs/TRAINING.md "Starting
- * from a file"). The authors' std is 2e-5, the linear probe's 0.01. */
+/* Initialises the head for a pretrained encoder: weights N(0, std²) from the seed, bias 0 (docs/TRAINING.md "Starting
+ * from a file"). The authors' std is 2e-5; the linear probe's is 0.01. */
 void mx_head_init(mx_model *m, uint64_t seed, double std);
 
-/* The passes below take images and targets in host memory. loss, logits, drop-path factors and tables live in
- * device memory (device.h); their owners attach them. The passes upload the tables. */
+/* The passes below take images and targets in host memory. loss, logits, drop-path factors and tables are in device
+ * memory (ops/device.h), which their owners attach. The passes upload the tables. */
 
 /* One micro-batch of pretraining: forward, loss, backward.  images [B,Ch,H,W]; loss[0] += scale * mean
  * squared error; parameter gradients += scale * gradient. */
@@ -42,8 +41,8 @@ void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, 
 /* Forward and loss only, for held-out images. */
 void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
                       float scale);
-/* Results of forward, for pictures and verification. They stay on the arena until the caller releases it.
- * stage[k] and features are in layout order; stage k's output has the order of stage min(k+1, K-1). */
+/* Results of forward, for pictures and verification. They stay on the arena until the caller releases it. stage[k] and
+ * features are in layout order: stage[k] in that of stage min(k+1, K-1), since merging ends a stage. */
 typedef struct {
     mx_tensor stage[MX_MAX_STAGES], features, reconstruction;
 } mx_pretrain_views;
@@ -59,9 +58,9 @@ void mx_classify_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor logits, 
 void mx_classify_logits(mx_ctx *c, mx_model *m, mx_tensor logits, mx_tensor images,
                         const mx_token_tables *tables);
 
-/* Encodes whole images, forward only: no mask, nothing saved for backward, decoder and head not run. Fills
- * out->pooled too. images [B,Ch,H,W]; tables are made for B images, not masked. Results stay on the arena until
- * the caller releases it. */
+/* Encodes whole images, forward only: no mask, no decoder or head, nothing saved for backward. Fills out->pooled too.
+ * images [B,Ch,H,W]; tables must be made for B images, not masked. Results stay on the arena until the caller releases
+ * it. */
 void mx_encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images,
                const mx_token_tables *tables);
 /* Runs the head on the result of mx_encode: out [B,...]. */

@@ -1,4 +1,4 @@
-/* Planning and making a context, see session.h. */
+/* Plans and makes a context, see session.h. */
 #include "model/session.h"
 
 #include <string.h>

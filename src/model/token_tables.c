@@ -9,7 +9,7 @@
 typedef struct {
     char *next;
     size_t bytes;
-} carver; /* next NULL: only counts */
+} carver; /* next NULL: counts bytes only */
 
 static void *carve(carver *c, size_t bytes) {
     size_t need = (bytes + MX_ALIGN - 1) / MX_ALIGN * MX_ALIGN;
@@ -99,7 +99,7 @@ void mx_token_tables_free(mx_token_tables *m) {
     memset(m, 0, sizeof *m);
 }
 
-/* Mask value of the unit under token (r, c) of stage k: nearest-neighbour upsampling of the mask. */
+/* Mask value of the unit that contains token (r, c) of stage k: nearest-neighbour upsampling of the mask. */
 static uint8_t unit_mask(const mx_token_tables *m, int k, int r, int c) {
     int shift = m->stages - 1 - k;
     return m->mask[(r >> shift) * m->layout[m->stages - 1].grid_w + (c >> shift)];
@@ -153,7 +153,7 @@ static void fill_rows(mx_token_tables *m) {
             int z2 = s >= m->batch, row = s * m->units + t;
             int image = z2 ? m->batch - 1 - (s - m->batch) : s;
             m->all_image[row] = image, m->all_patch[row] = lay->raster[t];
-            if (m->mask[lay->raster[t]] == z2) continue; /* z1 wants mask 1, z2 mask 0 */
+            if (m->mask[lay->raster[t]] == z2) continue; /* z1 predicts mask 1, z2 mask 0 */
             m->rows[n] = row, m->row_image[n] = image, m->row_patch[n++] = lay->raster[t];
         }
 }
@@ -173,8 +173,8 @@ void mx_token_tables_set(mx_token_tables *m, const uint8_t *mask) {
     fill_rows(m);
 }
 
-/* Sorting L uniform numbers and taking the first `masked` draws a uniform subset of that size; so does
- * selection sampling (Knuth, TAOCP 2, 3.4.2 S), which needs no memory. */
+/* Selection sampling (Knuth, TAOCP 2, 3.4.2 S) draws a uniform subset of fixed size, as sorting L uniform numbers
+ * would, but without memory. */
 void mx_mask_draw(uint8_t *mask, int units, double ratio, double range, mx_rng *r) {
     double share = range > 0 ? ratio + range * mx_rng_uniform(r) : ratio;
     int left = (int)(units * share);

@@ -1,8 +1,8 @@
-/* Everything derived from a mask: the order of the tokens at every stage, the tokens that patch merging
- * joins, the masked decoder rows and the patches they predict.
+/* Everything derived from a mask: the order of the tokens at every stage, the tokens that patch merging joins, the
+ * masked decoder rows and the patches they predict.
  *
- * Sizes depend only on the model and the batch, contents on the mask: one object serves all steps, and a plan
- * needs no mask. It is made in host memory; each pass of the model uploads it to the device
+ * Sizes depend only on the model and the batch, contents on the mask. So one object serves all steps, and a plan needs
+ * no mask. It is built in host memory; each pass of the model uploads it to the device
  * (mx_token_tables_upload). Source: docs/MODEL.md "How it is computed here"; paper section 3.2. */
 #ifndef MX_MODEL_TOKEN_TABLES_H
 #define MX_MODEL_TOKEN_TABLES_H
@@ -38,8 +38,7 @@ void mx_token_tables_upload(mx_ctx *c, const mx_token_tables *m);
 /* mask [L] raster order, 1 = replaced by the paired image (B-1-i). */
 void mx_token_tables_set(mx_token_tables *m, const uint8_t *mask);
 
-/* Draws a mask: int(L·ratio) units, chosen uniformly, get 1. range > 0: U(0, range) is first added to the
- * ratio. */
+/* Draws a mask: int(L·ratio) units, chosen uniformly, get 1. range > 0: first adds U(0, range) to the ratio. */
 void mx_mask_draw(uint8_t *mask, int units, double ratio, double range, mx_rng *r);
 
 #endif

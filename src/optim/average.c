@@ -3,7 +3,7 @@
 
 #include "base/parallel.h"
 
-#define MX_AVERAGE_CHUNK 65536 /* elements a task: some 20 µs */
+#define MX_AVERAGE_CHUNK 65536 /* elements per task: some 20 µs */
 
 typedef struct {
     float *average;

@@ -1,5 +1,5 @@
-/* The kinds of encoder: one file and one row of a table each. A configuration names its kind; all other code
- * reaches it through this table.
+/* The kinds of encoder: each has one file and one row of a table. A configuration names its kind, and all other code
+ * calls it through the table.
  *
  * An encoder has config->stages stages. A stage is a map of tokens, half as high and wide as the previous one
  * (token_tables.h). Its blocks are those of model/block.h, numbered in forward order; the model's owner sets
@@ -11,8 +11,8 @@
 #include "model/config.h"
 #include "model/token_tables.h"
 
-/* A stage's map: the grid of tokens, their width, and the window that attention stays in. Windows divide the
- * grid; without windows, the window is the whole grid. */
+/* A stage's map: the grid of tokens, their width, and the window of attention. Windows divide the grid; without
+ * windows, the window is the whole grid. */
 typedef struct {
     int grid_h, grid_w, window_h, window_w, width;
 } mx_stage_shape;
@@ -39,13 +39,13 @@ struct mx_encoder_kind {
         *pixels; /* name of the tensor [width,channels,p,p] that reads pixels; --adapt-channels adapts it */
 
     /* ---- functions of a configuration */
-    /* Refuses sizes that do not divide; the message offers a number that works. */
+    /* Rejects sizes that do not divide; the message offers sizes that work. */
     mx_status (*check)(const mx_model_config *c, mx_error *e);
     mx_stage_shape (*stage)(const mx_model_config *c, int k);
     int (*stride)(const mx_model_config *c);  /* side of a last-stage token, in pixels */
-    double (*macs)(const mx_model_config *c); /* forward multiply-adds an image */
-    /* Sides of a tensor indexed by token position or window offset, [...,height*width,channels]. It is
-     * resized when its sides change. False for all other tensors. */
+    double (*macs)(const mx_model_config *c); /* forward multiply-adds per image */
+    /* Sides of a tensor indexed by token position or window offset, [...,height*width,channels], so that it can be
+     * resized when they change. False for all other tensors. */
     bool (*table)(const mx_model_config *c, const char *name, int *height, int *width);
 
     /* ---- functions of an encoder */

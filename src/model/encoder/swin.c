@@ -14,14 +14,14 @@ typedef struct {
 
 typedef struct {
     mx_tensor cells, mean, rstd, y;
-    size_t mark; /* of the arena, below all of it */
+    size_t mark; /* arena mark below these tensors */
 } merging_saved;
 
 /* What forward saves for backward, in addition to what the blocks save. */
 typedef struct {
     mx_tensor patches, embedded, mean, rstd; /* patch embedding */
     merging_saved merging[MX_MAX_STAGES];
-    mx_tensor gradient[MX_MAX_STAGES];      /* of stage k's output; on the arena below its blocks */
+    mx_tensor gradient[MX_MAX_STAGES];      /* gradient of stage k's output; on the arena below its blocks */
     mx_tensor last, final_mean, final_rstd; /* last: input of the final norm */
 } swin_saved;
 
@@ -32,7 +32,7 @@ typedef struct {
     mx_block *block;                            /* all blocks, stage after stage; owned */
     merging merging[MX_MAX_STAGES];
     mx_pid final_w, final_b;
-    swin_saved saved; /* of the pass that backward follows */
+    swin_saved saved; /* of the last forward pass with backward */
 } swin;
 
 static mx_pid add(mx_params *p, mx_init init, int layer, const char *name, int64_t a, int64_t b) {
@@ -111,7 +111,7 @@ static mx_tensor alloc3(mx_ctx *c, int64_t b, int64_t l, int64_t w) {
 
 static mx_tensor alloc1(mx_ctx *c, int64_t n) { return mx_alloc(c, MX_F32, 1, &n); }
 
-/* The convolution's weight as a linear one: [C, Ch*p*p]. */
+/* The convolution's weight as that of a linear layer: [C, Ch*p*p]. */
 static mx_tensor flat2(mx_tensor w) { return mx_reshape(w, w.dim[0], mx_count(w) / w.dim[0], 0, 0, 0); }
 
 /* Patch embedding: x [B,L0,C] = LN(conv(mix of the images)) + position. mx_patch_rows cuts each patch from the image or
@@ -148,7 +148,7 @@ static void merge_forward(mx_ctx *c, const swin *en, int k, mx_tensor out, mx_te
     mx_linear(c, out, s->y, W(en, g->reduction), MX_ABSENT);
 }
 
-/* d [B,L/4,2C] → dx [B,L,C], which lies below the merging's tensors; releases the arena down to it */
+/* d [B,L/4,2C] → dx [B,L,C]. Releases the merging's tensors; dx must be below them on the arena. */
 static void merge_backward(mx_ctx *c, const swin *en, int k, mx_tensor dx, mx_tensor d, const int32_t *index,
                            merging_saved *s) {
     const merging *g = &en->merging[k];
@@ -161,9 +161,9 @@ static void merge_backward(mx_ctx *c, const swin *en, int k, mx_tensor dx, mx_te
     mx_arena_release(c->arena, s->mark);
 }
 
-/* Stage k's blocks, x [B,L_k,C_k] → the same shape. The output is pushed first, below the blocks: merging is
- * the last to read it in forward, then the stage's gradient takes its place. The last stage's output is read
- * once more. */
+/* Stage k's blocks, x [B,L_k,C_k] → the same shape. The output is pushed first, below the blocks. After merging,
+ * nothing reads it, so backward reuses its memory for the stage's gradient; except the last stage's, which the final
+ * norm's backward reads. */
 static mx_tensor stage_forward(mx_ctx *c, const swin *en, int k, int first, mx_tensor x,
                                const mx_token_tables *tables, const mx_drop_scale *drop,
                                mx_block_saved *block, swin_saved *s) {
@@ -203,7 +203,7 @@ static void forward(mx_ctx *c, const mx_encoder *e, mx_encoded *out, mx_tensor i
     out->tokens = tokens;
 }
 
-/* Stage k: d, the gradient of its output → of its input, in place. Its blocks are numbered up to `end`. */
+/* Turns d from the gradient of stage k's output into that of its input. end: number of its last block, plus 1. */
 static void stage_backward(mx_ctx *c, const swin *en, int k, int end, mx_tensor d,
                            const mx_token_tables *tables, const mx_block_saved *block) {
     for (int n = end - 1; n >= end - en->config->depths[k]; n--)
@@ -217,7 +217,7 @@ static void embed_backward(mx_ctx *c, const swin *en, mx_tensor d, const swin_sa
                    flat2(W(en, en->proj_w)));
 }
 
-/* Fails when a stage's map has a gradient of its own: backward supports only that of the tokens. */
+/* Fails if a stage's map has a gradient: backward supports only that of the last tokens. */
 static void refuse_maps(mx_ctx *c, const mx_encoded *d, int stages) {
     for (int k = 0; k < stages; k++)
         if (mx_present(d->stage[k]) && mx_ok(c))
