@@ -119,10 +119,10 @@ typedef struct mixmae_model mixmae_model;
 
 /* 0 or NULL: the default. */
 typedef struct {
-    int max_batch;       /* images computed at once, 8; more are run in pieces. Memory grows with it */
-    int threads;         /* all processors this process may use */
-    const char *device;  /* "cpu" (fast) or "ref" (plain C, one thread), as --device; the best of this build */
-    const char *dtype;   /* "f32"; "bf16", mixed precision; or "auto": bf16 where the processor multiplies it
+    int max_batch;      /* images computed at once, 8; more are run in pieces. Memory grows with it */
+    int threads;        /* all processors this process may use */
+    const char *device; /* "cpu" (fast) or "ref" (plain C, one thread), as --device; the best of this build */
+    const char *dtype;  /* "f32"; "bf16", mixed precision; or "auto": bf16 where the processor multiplies it
                             faster than f32, else f32. "auto" */
 } mixmae_load_options;
 
@@ -236,7 +236,7 @@ mixmae_status mixmae_trainer_save(mixmae_trainer *trainer, const char *path, cha
  * that was made with the same options. What computes with another instruction set (another machine, or --dtype
  * auto, the default, which chose another type) comes to other bytes: MIXMAE_ERR_UNSUPPORTED, and the trainer is
  * as it was. The first one's mixmae_trainer_info.dtype, given as --dtype, keeps the type; a trainer made with
- * --other-machine goes on all the same. After any other failed load the trainer can only be freed. */
+ * --other-machine continues anyway. After any other failed load the trainer can only be freed. */
 mixmae_status mixmae_trainer_save_state(mixmae_trainer *trainer, const char *path, char *message,
                                         size_t size);
 mixmae_status mixmae_trainer_load_state(mixmae_trainer *trainer, const char *path, char *message,

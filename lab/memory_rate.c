@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
     mx_options o = {0};
     mx_error e = {0};
     mx_settings s, fit[CASES];
-    mx_trainer t;
+    mx_stepper t;
     mx_run_state state = {0};
     char name[CASES][32];
     double arena[CASES], seconds[CASES][64], ratio[CASES][64];
@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
     s.steps_per_epoch = s.steps = 1000, s.threads = 1;
     for (int level = 0; level < MX_RECOMPUTE_LEVELS; level++, cases++) {
         fit[cases] = s;
-        memset(fit[cases].save, level, MX_MAX_SAVED);
+        memset(fit[cases].recompute, level, MX_MAX_BLOCKS);
         snprintf(name[cases], sizeof name[0], "level %d", level);
     }
     for (int i = 4; i < argc && cases < CASES; i++, cases++) {
@@ -46,19 +46,19 @@ int main(int argc, char **argv) {
     }
     for (int i = 0; i < cases; i++) {
         mx_memory_plan m;
-        if (mx_trainer_make(&t, &fit[i], true, NULL, &e)) return fprintf(stderr, "%s\n", e.text), 1;
+        if (mx_stepper_make(&t, &fit[i], true, NULL, &e)) return fprintf(stderr, "%s\n", e.text), 1;
         mx_plan_memory(&m, &t, NULL, NULL);
         arena[i] = (double)m.total;
-        mx_trainer_free(&t);
+        mx_stepper_free(&t);
     }
-    if (mx_trainer_make(&t, &s, false, NULL, &e)) return fprintf(stderr, "%s\n", e.text), 1;
+    if (mx_stepper_make(&t, &s, false, NULL, &e)) return fprintf(stderr, "%s\n", e.text), 1;
     mx_params_init(&t.model.params, 1);
     float *images = mx_random_images(&s);
     mx_time_step(&t, &state, images);
     for (int r = 0; r < rounds; r++)
         for (int i = 0; i < cases; i++) {
             for (int b = 0; b < mx_model_blocks(&t.model); b++)
-                t.model.saved[b].recompute = (mx_recompute)fit[i].save[b];
+                t.model.saved[b].recompute = (mx_recompute)fit[i].recompute[b];
             double begun = processor_time();
             mx_time_step(&t, &state, images);
             seconds[i][r] = processor_time() - begun;
@@ -67,6 +67,6 @@ int main(int argc, char **argv) {
     for (int i = 0; i < cases; i++)
         printf("%-12s total %6.0f MB  step %7.3f s  %6.2f images/s  %+6.1f %% (planned %+.1f %%)\n", name[i],
                arena[i] / 1e6, mx_median(seconds[i], rounds), s.batch / mx_median(seconds[i], rounds),
-               100 * mx_median(ratio[i], rounds) - 100, 100 * fit[i].again);
+               100 * mx_median(ratio[i], rounds) - 100, 100 * fit[i].extra_work);
     return 0;
 }

@@ -17,7 +17,7 @@ mx_test(model/test_encode.c)
 mx_test(model/test_golden.sh ISAS ref ${MX_ISAS})
 mx_test(model/test_model_kinds.c)
 mx_test(model/test_recompute.c ISAS ref ${MX_ISAS})
-mx_test(model/test_token_order.c)
+mx_test(model/test_token_tables.c)
 
 mx_test(data/test_dataset.c LABELS threads)
 mx_test(data/test_image.c)

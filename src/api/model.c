@@ -61,9 +61,9 @@ static void map_out(mx_ctx *c, float *to, mx_tensor map, const mx_layout *lay) {
 }
 
 static void write_maps(mx_ctx *c, const piece *p, const mx_encoded *v) {
-    const mx_token_order *mix = &p->handle->mix;
-    for (int k = 0; k < mix->stages; k++) map_out(c, p->out.stage[k], v->stage[k], &mix->layout[k]);
-    map_out(c, p->out.tokens, v->tokens, &mix->layout[mix->stages - 1]);
+    const mx_token_tables *tables = &p->handle->tables;
+    for (int k = 0; k < tables->stages; k++) map_out(c, p->out.stage[k], v->stage[k], &tables->layout[k]);
+    map_out(c, p->out.tokens, v->tokens, &tables->layout[tables->stages - 1]);
 }
 
 static void forward(mx_ctx *c, void *user) {
@@ -74,7 +74,7 @@ static void forward(mx_ctx *c, void *user) {
     mx_encode(c, m, &v,
               mx_view((void *)(uintptr_t)p->images, MX_F32, p->n, config->channels, config->image_h,
                       config->image_w, 0),
-              &p->handle->mix);
+              &p->handle->tables);
     if (mx_ok(c)) write_maps(c, p, &v);
     if (p->out.features) copy_out(c, p->out.features, v.pooled);
     if (mx_ok(c) && (p->out.logits || p->out.probabilities)) {
@@ -175,12 +175,12 @@ static mx_status make_memory(mixmae_model *m, const mx_compute *how, mx_error *e
     for (int k = 0; k < m->model.config.stages; k++) all.out.stage[k] = fake;
     all.out.features = all.out.tokens = fake;
     if (m->model.config.classes) all.out.logits = all.out.probabilities = fake;
-    if (mx_token_order_make(&m->mix, &m->model.config, m->max_batch, false, e) ||
+    if (mx_token_tables_make(&m->tables, &m->model.config, m->max_batch, false, e) ||
         mx_session_make(&m->session, how, forward, &all, NULL, e))
         return e->status;
     mx_params_attach(&m->session.ctx, &m->model.params);
     mx_params_upload(&m->session.ctx, &m->model.params);
-    mx_token_order_attach(&m->session.ctx, &m->mix);
+    mx_token_tables_attach(&m->session.ctx, &m->tables);
     return mx_session_error(&m->session, e);
 }
 
@@ -221,7 +221,7 @@ mixmae_status mixmae_model_load(mixmae_model **out, const char *path, const mixm
 void mixmae_model_free(mixmae_model *m) {
     if (!m) return;
     mx_session_free(&m->session);
-    mx_token_order_free(&m->mix);
+    mx_token_tables_free(&m->tables);
     mx_model_free(&m->model);
     if (m->lock_made) pthread_mutex_destroy(&m->lock);
     free(m);
@@ -242,7 +242,7 @@ void mixmae_model_describe(const mixmae_model *m, mixmae_model_info *info) {
                                 .threads = m->session.ctx.threads,
                                 .dtype = mx_dtype_name(m->session.ctx.activations),
                                 .memory = m->model.params.bytes + m->session.planned +
-                                          mx_token_order_bytes(c, m->max_batch)};
+                                          mx_token_tables_bytes(c, m->max_batch)};
     memcpy(info->name, c->name, sizeof info->name);
     memcpy(info->mean, m->pixels.mean, sizeof(float) * (size_t)c->channels);
     memcpy(info->std, m->pixels.std, sizeof(float) * (size_t)c->channels);

@@ -11,7 +11,7 @@
 struct mixmae_model {
     mx_model model;
     mx_pixels pixels;
-    mx_token_order mix; /* without a mask; serves every batch up to max_batch */
+    mx_token_tables tables; /* without a mask; serves every batch up to max_batch */
     mx_session session;
     int max_batch;
     pthread_mutex_t lock;

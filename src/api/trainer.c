@@ -12,12 +12,12 @@
 #include "train/step.h"
 
 struct mixmae_trainer {
-    mx_trainer trainer;
+    mx_stepper stepper;
     mx_run_state state;
     mx_pixels pixels;
     pthread_mutex_t lock;
     bool lock_made, other_machine;
-    char place[32]; /* settings.backend */
+    char place[32]; /* settings.device */
 };
 
 static bool given(const mixmae_options *options, const char *name) {
@@ -96,15 +96,15 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
     if (make_settings(t, &s, o, options, o->init ? &init : NULL, steps_per_epoch, e)) goto done;
     mx_settings_use_pixels(&s, &t->pixels);
     t->other_machine = o->other_machine;
-    if (mx_memory_fit(&s, NULL, NULL, e) || mx_trainer_make(&t->trainer, &s, false, NULL, e)) goto done;
+    if (mx_memory_fit(&s, NULL, NULL, e) || mx_stepper_make(&t->stepper, &s, false, NULL, e)) goto done;
     /* pointers into the options and settings of a data set are not used after this */
-    snprintf(t->place, sizeof t->place, "%s", s.backend);
-    t->trainer.settings.backend = t->place;
-    mx_params_init(&t->trainer.model.params, s.seed);
-    if (o->init) take_weights(&t->trainer.model, &init, o->init, e);
-    mx_average_start(&t->trainer);
-    mx_trainer_upload(&t->trainer);
-    mx_session_error(&t->trainer.session, e);
+    snprintf(t->place, sizeof t->place, "%s", s.device);
+    t->stepper.settings.device = t->place;
+    mx_params_init(&t->stepper.model.params, s.seed);
+    if (o->init) take_weights(&t->stepper.model, &init, o->init, e);
+    mx_average_start(&t->stepper);
+    mx_stepper_upload(&t->stepper);
+    mx_session_error(&t->stepper.session, e);
 done:
     mx_model_free(&init);
     return e->status;
@@ -143,13 +143,13 @@ mixmae_status mixmae_trainer_make(mixmae_trainer **out, const mixmae_options *op
 
 void mixmae_trainer_free(mixmae_trainer *t) {
     if (!t) return;
-    mx_trainer_free(&t->trainer);
+    mx_stepper_free(&t->stepper);
     if (t->lock_made) pthread_mutex_destroy(&t->lock);
     free(t);
 }
 
 void mixmae_trainer_describe(mixmae_trainer *t, mixmae_trainer_info *info) {
-    const mx_settings *s = &t->trainer.settings;
+    const mx_settings *s = &t->stepper.settings;
     const mx_model_config *c = &s->model;
     pthread_mutex_lock(&t->lock);
     *info = (mixmae_trainer_info){.image_height = c->image_h,
@@ -158,8 +158,8 @@ void mixmae_trainer_describe(mixmae_trainer *t, mixmae_trainer_info *info) {
                                   .images_per_step = s->batch * s->accum,
                                   .step = t->state.step,
                                   .steps = s->steps,
-                                  .parameters = mx_params_trainable(&t->trainer.model.params),
-                                  .memory = t->trainer.model.params.bytes + t->trainer.session.planned,
+                                  .parameters = mx_params_trainable(&t->stepper.model.params),
+                                  .memory = t->stepper.model.params.bytes + t->stepper.session.planned,
                                   .dtype = mx_dtype_name(s->activations)};
     memcpy(info->name, c->name, sizeof info->name);
     memcpy(info->mean, t->pixels.mean, sizeof(float) * (size_t)c->channels);
@@ -168,16 +168,16 @@ void mixmae_trainer_describe(mixmae_trainer *t, mixmae_trainer_info *info) {
 }
 
 static mx_status step(mixmae_trainer *t, const float *images, mixmae_step *result, mx_error *e) {
-    const mx_settings *s = &t->trainer.settings;
+    const mx_settings *s = &t->stepper.settings;
     const mx_model_config *m = &s->model;
     size_t micro = (size_t)s->batch * (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
     for (int j = 0; j < s->accum; j++)
-        mx_step_micro(&t->trainer, t->state.step, j, (float *)images + (size_t)j * micro,
+        mx_step_micro(&t->stepper, t->state.step, j, (float *)images + (size_t)j * micro,
                       NULL); /* only read */
     mx_step_result r = {0};
-    mx_step_update(&t->trainer, &t->state);
-    mx_step_result_next(&t->trainer, &t->state, &r);
-    if (mx_session_error(&t->trainer.session, e)) return e->status;
+    mx_step_update(&t->stepper, &t->state);
+    mx_step_result_next(&t->stepper, &t->state, &r);
+    if (mx_session_error(&t->stepper.session, e)) return e->status;
     *result = (mixmae_step){t->state.step, r.loss, r.lr, r.norm, r.skipped};
     if (t->state.skipped_in_row < s->max_skipped) return MX_OK;
     return mx_fail(e, MX_ERR_NUMERIC,
@@ -202,9 +202,9 @@ mixmae_status mixmae_trainer_step(mixmae_trainer *t, const float *images, mixmae
 mixmae_status mixmae_trainer_save(mixmae_trainer *t, const char *path, char *message, size_t size) {
     mx_error e = {0};
     pthread_mutex_lock(&t->lock);
-    mx_trainer_download(&t->trainer);
-    if (!mx_session_error(&t->trainer.session, &e))
-        mx_checkpoint_write(path, &t->trainer.model, &t->pixels, &e);
+    mx_stepper_download(&t->stepper);
+    if (!mx_session_error(&t->stepper.session, &e))
+        mx_checkpoint_write(path, &t->stepper.model, &t->pixels, &e);
     pthread_mutex_unlock(&t->lock);
     return mx_public_status(&e, message, size);
 }
@@ -212,34 +212,35 @@ mixmae_status mixmae_trainer_save(mixmae_trainer *t, const char *path, char *mes
 mixmae_status mixmae_trainer_save_state(mixmae_trainer *t, const char *path, char *message, size_t size) {
     mx_error e = {0};
     pthread_mutex_lock(&t->lock);
-    mx_trainer_download(&t->trainer);
-    const mx_compute how = mx_settings_compute(&t->trainer.settings);
-    snprintf(t->state.instruction_set, sizeof t->state.instruction_set, "%s", mx_compute_bytes(&how));
-    if (!mx_session_error(&t->trainer.session, &e))
-        mx_state_write(path, &t->trainer.model, &t->state, &t->pixels, &e);
+    mx_stepper_download(&t->stepper);
+    const mx_compute how = mx_settings_compute(&t->stepper.settings);
+    snprintf(t->state.instruction_set, sizeof t->state.instruction_set, "%s", mx_compute_isa(&how));
+    if (!mx_session_error(&t->stepper.session, &e))
+        mx_state_write(path, &t->stepper.model, &t->state, &t->pixels, &e);
     pthread_mutex_unlock(&t->lock);
     return mx_public_status(&e, message, size);
 }
 
 /* Does what computes here go on to the bytes that the first trainer would have come to? */
-static mx_status check_set(const mixmae_trainer *t, const char *path, mx_error *e) {
+static mx_status check_isa(const mixmae_trainer *t, const char *path, mx_error *e) {
     mx_run_state s = {0};
     if (t->other_machine || mx_state_counters(&s, path, e)) return e->status;
-    const mx_compute how = mx_settings_compute(&t->trainer.settings);
-    const char *now = mx_compute_bytes(&how);
+    const mx_compute how = mx_settings_compute(&t->stepper.settings);
+    const char *now = mx_compute_isa(&how);
     if (!*s.instruction_set || !strcmp(s.instruction_set, now)) return MX_OK;
-    mx_fail(e, MX_ERR_UNSUPPORTED,
-            "%s was computed with instruction set %s, this trainer computes with %s, which rounds otherwise: "
-            "the training would come to other bytes than without a stop",
-            path, s.instruction_set, now);
-    return mx_fail_way(e, "a trainer made with the option --other-machine goes on all the same");
+    mx_fail(
+        e, MX_ERR_UNSUPPORTED,
+        "%s was computed with instruction set %s, this trainer computes with %s, which rounds differently: "
+        "the training would come to other bytes than one that never stopped",
+        path, s.instruction_set, now);
+    return mx_fail_way(e, "a trainer made with the option --other-machine continues anyway");
 }
 
 mixmae_status mixmae_trainer_load_state(mixmae_trainer *t, const char *path, char *message, size_t size) {
     mx_error e = {0};
     pthread_mutex_lock(&t->lock);
-    if (!check_set(t, path, &e) && !mx_state_read(&t->trainer.model, &t->state, &t->pixels, path, &e))
-        mx_trainer_upload(&t->trainer);
+    if (!check_isa(t, path, &e) && !mx_state_read(&t->stepper.model, &t->state, &t->pixels, path, &e))
+        mx_stepper_upload(&t->stepper);
     pthread_mutex_unlock(&t->lock);
     return mx_public_status(&e, message, size);
 }

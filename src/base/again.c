@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MX_FIRST_NAP 2000000 /* ns, each eight times the one before: 0.15 s in all */
+#define MX_FIRST_NAP 2000000 /* ns; each nap is eight times the last: 0.15 s in all */
 
 bool mx_error_scarce(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 

@@ -1,6 +1,6 @@
-/* System calls that are retried after a transient error, one that says nothing about the file: no memory or
- * file descriptors left, a short failure of a disk or network. Code that inspects a folder to decide how to
- * read it uses these, so that an error is not taken for an answer. */
+/* System calls with retries after a transient error, one that says nothing about the file: no memory or file
+ * descriptors left, a short failure of a disk or network. Code that inspects a folder to decide how to read it uses
+ * these, so that it does not mistake an error for an answer. */
 #ifndef MX_BASE_AGAIN_H
 #define MX_BASE_AGAIN_H
 
@@ -15,11 +15,11 @@
 bool mx_error_passes(int error);
 /* True for a transient errno that means a resource ran out (descriptors, memory). No single file is at fault. */
 bool mx_error_scarce(int error);
-/* Many questions about a folder return only yes or no. A transient error that outlasted all tries, or a lack
- * of memory, is therefore also recorded here, per thread: */
+/* Many checks of a folder return only yes or no. Therefore a transient error that outlasts all tries, or a lack of
+ * memory, is also recorded here, per thread. */
 void mx_met_none(void); /* clears the record */
-void mx_met(int error); /* records the first error */
-int mx_met_error(void); /* errno of the first error since, or 0 */
+void mx_met(int error); /* records the error if it is the first */
+int mx_met_error(void); /* errno of the first error since mx_met_none, or 0 */
 /* After a failure: sleeps (0.15 s over all tries) and returns true if another try may help. Keeps errno.
  * *tries starts at 0. */
 bool mx_again(int *tries);

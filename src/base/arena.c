@@ -1,4 +1,4 @@
-/* The stack of memory that a step lives on, see arena.h. */
+/* The stack of memory for a training step, see arena.h. */
 #include "base/arena.h"
 
 #include <assert.h>
@@ -17,7 +17,7 @@ void *mx_pages_alloc(size_t bytes) {
     size_t page = bytes >= 8 * MX_HUGE_PAGE ? MX_HUGE_PAGE : 4096, rounded = (bytes + page - 1) / page * page;
     void *p = rounded < bytes ? NULL : aligned_alloc(page, rounded ? rounded : page);
     if (p && page == MX_HUGE_PAGE)
-        madvise(p, rounded, MADV_HUGEPAGE); /* advice: nothing is lost without it */
+        madvise(p, rounded, MADV_HUGEPAGE); /* only advice, so failure is harmless */
     return p;
 }
 

@@ -12,11 +12,11 @@
 
 #define MX_ALIGN 64 /* bytes: a cache line, and one AVX-512 register */
 
-/* Allocates a large block, page aligned and untouched, in huge pages where the system has them: the first
- * pass over gigabytes of 4 KB pages took seconds. free() it. NULL: out of memory. */
+/* Allocates a large block, page aligned and untouched, in huge pages where the system has them, since the first pass
+ * over gigabytes of 4 KB pages takes seconds. free() it. NULL: out of memory. */
 void *mx_pages_alloc(size_t bytes);
-/* Maps zeroed pages. mx_pages_unmap returns them to the system, while malloc may keep and split a large freed
- * block, so that the next one of that size needs new memory. NULL: out of memory. */
+/* Maps zeroed pages, which mx_pages_unmap returns to the system. (malloc may keep and split a large freed block, so
+ * that the next of that size needs new memory.) NULL: out of memory. */
 void *mx_pages_map(size_t bytes);
 void mx_pages_unmap(void *pages, size_t bytes); /* pages may be NULL */
 
@@ -31,8 +31,7 @@ typedef struct {
 void mx_arena_plan(mx_arena *a);
 /* Makes a real arena of capacity bytes, page aligned and untouched. Free with mx_arena_free. */
 mx_status mx_arena_make(mx_arena *a, size_t capacity, mx_error *e);
-/* The same with addresses only, as handles of device memory (ops/device.h). Accessing them crashes the
- * program. */
+/* The same with addresses only, as handles of device memory (ops/device.h). Accessing them crashes the program. */
 mx_status mx_arena_reserve(mx_arena *a, size_t capacity, mx_error *e);
 void mx_arena_free(mx_arena *a);
 /* Pushes bytes, rounded up to MX_ALIGN. NULL and an error if they do not fit. While planning, returns a

@@ -1,6 +1,6 @@
-/* MX_CLONES before a function with plain integer loops compiles it for AVX2 too; the loader chooses the
- * better version. Results are the same, since integers have no rounding. Empty on other machines, C libraries
- * and compilers, and under sanitizers (the choice runs before they are ready). */
+/* MX_CLONES before a function with plain integer loops compiles it for AVX2 too, and the loader chooses the better
+ * version. Both give the same results, since integers are not rounded. Empty on other machines, C libraries and
+ * compilers, and under sanitizers, which start after the loader chooses. */
 #ifndef MX_BASE_CLONES_H
 #define MX_BASE_CLONES_H
 

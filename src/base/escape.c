@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of the character at p; 0: this byte begins none. Neither longer than needed, nor surrogates, nor
- * past U+10FFFF: what JSON readers refuse. */
+/* Bytes of the UTF-8 character at p, or 0 if p begins none. JSON readers reject overlong forms, surrogates and code
+ * points above U+10FFFF, so these return 0 too. */
 static size_t character(const unsigned char *p) {
     size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : 4;
     if (n == 4 && (*p < 0xf0 || *p > 0xf4)) return 0;
     for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0; /* also the text's end */
+        if ((p[i] & 0xc0) != 0x80) return 0; /* or the text ends */
     if (*p == 0xe0 && p[1] < 0xa0) return 0;
     if (*p == 0xed && p[1] > 0x9f) return 0;
     if (*p == 0xf0 && p[1] < 0x90) return 0;
@@ -28,7 +28,7 @@ static size_t plain(const unsigned char *p) { return mx_escape_plain((const char
 
 static const char hex[] = "0123456789abcdef";
 
-/* Copies text; where whole() says 0, a byte is written as \xNN. */
+/* Copies text. Where whole() returns 0, it writes one byte as \xNN. */
 static char *escape(const char *text, size_t whole(const unsigned char *)) {
     char *out = malloc(4 * strlen(text) + 1), *to = out;
     const unsigned char *p = (const unsigned char *)text;

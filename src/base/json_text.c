@@ -15,8 +15,8 @@ char *mx_json_text(const json_t *o, size_t flags) {
     return text;
 }
 
-/* jansson's own allocations, counted: out of memory, its reader drops a character or reports the text as
- * invalid. The previously set functions, the program's or the default ones, do the allocation. */
+/* Records failed allocations of jansson, whose reader then drops a character or reports the text as invalid. The
+ * functions that were set before (the program's or the default ones) still do the allocation. */
 static json_malloc_t real_malloc;
 static _Thread_local bool scarce;
 
@@ -26,7 +26,7 @@ static void *allocate(size_t size) {
     return memory;
 }
 
-/* Set each time: the program may have set others since. */
+/* Called before each parse, since the program may have set other functions since. */
 static void count_failures(void) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     json_malloc_t now;

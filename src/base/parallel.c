@@ -1,9 +1,9 @@
-/* The pool: job slots that callers fill and helpers look through.
+/* The pool: callers put jobs into slots, and helper threads scan the slots for work.
  *
- * A slot is used for one job after another; its epoch tells them apart. Both words that helpers change hold
- * the epoch and change by compare-and-swap, so a helper with an old epoch changes nothing. The other fields
- * are read only by threads that hold an unfinished task, while the job cannot end. (An epoch repeats after
- * 2^32 jobs of one slot; a helper would have to sleep through all of them.) */
+ * A slot serves one job after another; an epoch numbers them. Helpers change `seats` and `left` only by
+ * compare-and-swap, and both contain the epoch, so a helper with an old epoch changes nothing. Other fields are read
+ * only by threads with an unfinished task, during which the job cannot end. (An epoch repeats after 2^32 jobs of one
+ * slot; a helper would have to sleep through all of them.) */
 #include "base/parallel.h"
 
 #include <pthread.h>
@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#define SLOTS       16   /* calls at once; more run alone */
+#define SLOTS       16   /* calls at once; further calls get no helpers */
 #define MAX_HELPERS 255  /* 8 bits of `seats` */
-#define SPINS       1000 /* tens of microseconds of looking before sleep */
+#define SPINS       1000 /* polls before sleep: tens of microseconds */
 
 typedef struct {
     _Alignas(64) atomic_uint_fast64_t seats; /* epoch << 8 | helpers that may still join */
@@ -30,7 +30,7 @@ typedef struct {
 
 static struct {
     slot slot[SLOTS];
-    _Alignas(64) atomic_uint published; /* jobs, ever */
+    _Alignas(64) atomic_uint published; /* number of jobs so far */
     atomic_int sleepers, waiters;
     pthread_mutex_t lock;
     pthread_cond_t work, finished;
@@ -67,7 +67,7 @@ static void do_tasks(slot *s, uint32_t epoch, int thread) {
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* Joins some job that still has a seat. */
+/* Joins a job that still has a seat. False: there is none. */
 static bool help_someone(void) {
     for (int i = 0; i < SLOTS; i++) {
         slot *s = &pool.slot[i];
@@ -81,7 +81,7 @@ static bool help_someone(void) {
     return false;
 }
 
-/* Until a job is published after the `seen`-th. */
+/* Waits until more than `seen` jobs have been published. */
 static void wait_for_work(unsigned seen) {
     for (int i = 0; i < pool.spins; i++) {
         if (atomic_load_explicit(&pool.published, memory_order_acquire) != seen) return;
@@ -103,8 +103,8 @@ static void *helper(void *unused) {
     return NULL;
 }
 
-/* Starts helpers until there are `wanted`, or as many as the system allows. Signals stay with the program's
- * own threads. */
+/* Starts helpers until there are `wanted`, or as many as the system allows. Helpers block all signals, so that the
+ * program's own threads receive them. */
 static void start_helpers(int wanted) {
     sigset_t all, before;
     if (atomic_load_explicit(&pool.helpers, memory_order_acquire) >= wanted) return;

@@ -1,8 +1,8 @@
-/* Loops over independent tasks on several threads: the one pool of the process.
+/* Loops over independent tasks on several threads. The process has one pool of helper threads.
  *
- * The caller runs tasks too and returns when all are done. It waits only for tasks that helper threads have
- * begun, never for a helper to begin: one that wakes late, because another program has its core, finds no
- * tasks and delays nobody. Idle helpers look for work for some tens of microseconds and then sleep.
+ * The caller runs tasks too and returns when all are done. It waits only for tasks that helpers have begun: a helper
+ * that wakes late, because another program has its core, finds no tasks and delays nobody. Idle helpers poll for some
+ * tens of microseconds and then sleep.
  *
  * Any thread may call at any time: several at once, each with its own tasks, and also from inside a task. */
 #ifndef MX_BASE_PARALLEL_H

@@ -1,4 +1,4 @@
-/* Lines to the sink, see say.h. They contain names from files and command lines, so all are escaped here. */
+/* Lines to the sink, see say.h. Lines contain names from files and command lines, so this escapes them. */
 #include "base/say.h"
 
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #include "base/escape.h"
 
-/* Any length, because truncated JSON is invalid. */
+/* Lines have any length, because truncated JSON is invalid. */
 static void line(void (*to)(void *, const char *), void *user, const char *format, va_list ap) {
     char *text = NULL, *plain;
     if (!to) return;

@@ -1,4 +1,4 @@
-/* Error reporting: the first message stays, see status.h. */
+/* Error reporting, see status.h. */
 #include "base/status.h"
 
 #include <stdio.h>

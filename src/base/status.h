@@ -1,4 +1,4 @@
-/* Status codes and the one way to report an error.
+/* Status codes, and how functions report errors.
  *
  * Every function that can fail returns mx_status and fills an mx_error that the caller owns. The first error
  * stays: later calls of mx_fail change nothing, so the message names the cause, not its consequences. A
@@ -13,11 +13,11 @@ typedef enum {
     MX_OK = 0,
     MX_ERR_ARGUMENT,    /* an option or argument that cannot work */
     MX_ERR_SHAPE,       /* tensors that do not fit together */
-    MX_ERR_MEMORY,      /* allocation failed or a limit was passed */
-    MX_ERR_IO,          /* the system refused to read or write */
+    MX_ERR_MEMORY,      /* an allocation failed, or a limit is exceeded */
+    MX_ERR_IO,          /* the system failed to read or write */
     MX_ERR_FORMAT,      /* a file is not what it claims to be */
     MX_ERR_DATA,        /* the data set cannot be trained on */
-    MX_ERR_NUMERIC,     /* not-finite numbers several times in a row */
+    MX_ERR_NUMERIC,     /* non-finite numbers several times in a row */
     MX_ERR_MISMATCH,    /* a comparison exceeded its limit */
     MX_ERR_UNSUPPORTED, /* legal, but this build or machine cannot do it */
     MX_ERR_INTERRUPTED  /* stopped by a signal after saving */

@@ -1,4 +1,4 @@
-/* Temporaries that belong to this process alone, see temporary.h. */
+/* Temporary files that no other process writes, see temporary.h. */
 #include "base/temporary.h"
 
 #include <errno.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* The name may exist already: left by a killed process with the same PID (common in containers), or placed by
- * an attacker who guessed it. */
+/* The name may exist already: a killed process with the same PID left it (common in containers), or an attacker guessed
+ * and placed it. */
 int mx_temporary_open(char **name, const char *path) {
     static atomic_uint counter;
     int fd = -1;

@@ -169,31 +169,43 @@ mx_status mx_class_names_from_json(mx_model *m, const char *text, mx_error *e) {
 }
 
 /* One line for every counter of a run state, so that reader and writer cannot drift apart. */
+typedef enum { WHOLE, INT, REAL, BOOL, NEWER_WHOLE, NEWER_TEXT } field_kind; /* older files lack newer ones */
 typedef struct {
     const char *key;
-    int kind;
+    field_kind kind; /* int64_t, int, double, bool, int64_t, char[size] */
     size_t at, size;
-} state_field; /* kind: 0 int64, 1 int, 2 double, 3 bool, 4 int64 and 5 text that older files lack */
+} state_field;
 #define FIELD(name, kind)                                                                                    \
     { #name, kind, offsetof(mx_run_state, name), sizeof((mx_run_state *)0)->name }
-static const state_field fields[] = {
-    FIELD(step, 0),       FIELD(updates, 0),          FIELD(skipped, 0),         FIELD(skipped_in_row, 1),
-    FIELD(bad_seen, 0),   FIELD(bad_count, 0),        FIELD(loss_sum, 2),        FIELD(norm_sum, 2),
-    FIELD(loss_count, 0), FIELD(norm_count, 0),       FIELD(fingerprint, 0),     FIELD(finished, 3),
-    FIELD(best, 2),       FIELD(held_fingerprint, 4), FIELD(instruction_set, 5), FIELD(decoders, 5),
-    FIELD(held_out, 5)};
+static const state_field fields[] = {FIELD(step, WHOLE),
+                                     FIELD(updates, WHOLE),
+                                     FIELD(skipped, WHOLE),
+                                     FIELD(skipped_in_row, INT),
+                                     FIELD(bad_seen, WHOLE),
+                                     FIELD(bad_count, WHOLE),
+                                     FIELD(loss_sum, REAL),
+                                     FIELD(norm_sum, REAL),
+                                     FIELD(loss_count, WHOLE),
+                                     FIELD(norm_count, WHOLE),
+                                     FIELD(fingerprint, WHOLE),
+                                     FIELD(finished, BOOL),
+                                     FIELD(best, REAL),
+                                     FIELD(held_fingerprint, NEWER_WHOLE),
+                                     FIELD(instruction_set, NEWER_TEXT),
+                                     FIELD(decoders, NEWER_TEXT),
+                                     FIELD(held_out, NEWER_TEXT)};
 #define MX_STATE_TEXT 400 /* of a value, at most: the longest text of mx_run_state */
 #define FIELD_COUNT   (sizeof fields / sizeof *fields)
 
 static void field_print(const mx_run_state *s, const state_field *f, char text[MX_STATE_TEXT]) {
     const char *at = (const char *)s + f->at;
-    if (f->kind == 0 || f->kind == 4)
+    if (f->kind == WHOLE || f->kind == NEWER_WHOLE)
         snprintf(text, 40, "%" PRId64, *(const int64_t *)at);
-    else if (f->kind == 1)
+    else if (f->kind == INT)
         snprintf(text, 40, "%d", *(const int *)at);
-    else if (f->kind == 2)
+    else if (f->kind == REAL)
         snprintf(text, 40, "%.17g", *(const double *)at);
-    else if (f->kind == 5)
+    else if (f->kind == NEWER_TEXT)
         snprintf(text, MX_STATE_TEXT, "%s", at);
     else
         snprintf(text, 40, "%d", *(const bool *)at);
@@ -201,20 +213,20 @@ static void field_print(const mx_run_state *s, const state_field *f, char text[M
 
 static mx_status field_parse(mx_run_state *s, const state_field *f, const char *text, mx_error *e) {
     char *at = (char *)s + f->at, *end = NULL;
-    if (f->kind == 5) snprintf(at, f->size, "%s", text ? text : "");
-    if (f->kind == 5 || (!text && f->kind == 4)) return MX_OK;
+    if (f->kind == NEWER_TEXT) snprintf(at, f->size, "%s", text ? text : "");
+    if (f->kind == NEWER_TEXT || (!text && f->kind == NEWER_WHOLE)) return MX_OK;
     if (!text || !*text)
         return mx_fail(e, MX_ERR_FORMAT, "metadata \"%s\" of the run state is missing", f->key);
-    double number = f->kind == 2 ? strtod(text, &end) : 0;
-    int64_t whole = f->kind == 2 ? 0 : strtoll(text, &end, 10);
+    double number = f->kind == REAL ? strtod(text, &end) : 0;
+    int64_t whole = f->kind == REAL ? 0 : strtoll(text, &end, 10);
     if (*end)
         return mx_fail(e, MX_ERR_FORMAT, "metadata \"%s\" of the run state: %.40s is not a number", f->key,
                        text);
-    if (f->kind == 0 || f->kind == 4)
+    if (f->kind == WHOLE || f->kind == NEWER_WHOLE)
         *(int64_t *)at = whole;
-    else if (f->kind == 1)
+    else if (f->kind == INT)
         *(int *)at = (int)whole;
-    else if (f->kind == 2)
+    else if (f->kind == REAL)
         *(double *)at = number;
     else
         *(bool *)at = whole != 0;

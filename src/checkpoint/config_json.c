@@ -93,7 +93,7 @@ static mx_status get_size(const json_t *o, mx_model_config *c, mx_error *e) {
     return MX_OK;
 }
 
-/* Cuts the text to fit, between two characters: half a character could not be written again. */
+/* Cuts the text to fit, but never inside a UTF-8 character: JSON could not hold half of one. */
 static void set_name(mx_model_config *c, const char *name) {
     size_t n = strnlen(name, sizeof c->name);
     if (n == sizeof c->name)

@@ -1,4 +1,4 @@
-/* Pieces of a model's ONNX graph that encoders and heads are written of (export_swin.c, export_classifier.c).
+/* Pieces of a model's ONNX graph, from which encoders and heads are built (export_swin.c, export_classifier.c).
  *
  * Letters of shapes: N images, L tokens, C width. */
 #ifndef MX_CHECKPOINT_EXPORT_GRAPH_H
@@ -19,8 +19,8 @@ typedef struct {
     char text[256];
 } mx_graph_label;
 
-/* What an encoder makes of images, in raster order: maps after each stage [N,L_k,C_k], after the final norm
- * [N,L,C], and their mean [N,C], NULL until something needs it (mx_graph_mean). */
+/* An encoder's outputs in raster order: maps after each stage [N,L_k,C_k], after the final norm [N,L,C], and their
+ * mean [N,C], NULL until mx_graph_mean makes it. */
 typedef struct {
     mx_onnx_value stage[MX_MAX_STAGES], tokens, pooled;
 } mx_graph_encoded;
@@ -40,10 +40,10 @@ mx_onnx_value mx_graph_reshape(const mx_graph_scope *s, const char *name, mx_onn
 mx_onnx_value mx_graph_transpose(const mx_graph_scope *s, const char *name, mx_onnx_value x, int ndim,
                                  const int64_t *order);
 
-/* A parameter; absent, and a failure in s->e, when the model has none of that name. */
+/* A parameter. If the model has none of this name: absent, and an error in s->e. */
 mx_tensor mx_graph_find(const mx_graph_scope *s, const char *name);
 mx_onnx_value mx_graph_weight(const mx_graph_scope *s, const char *name);
-/* A linear layer's [out,in] as MatMul wants it, [in,out]. */
+/* A linear layer's weight [out,in], transposed to [in,out] for MatMul. */
 mx_onnx_value mx_graph_weight_transposed(const mx_graph_scope *s, const char *name);
 
 /* With name.weight and name.bias. x [...,C] */
@@ -51,7 +51,7 @@ mx_onnx_value mx_graph_layernorm(const mx_graph_scope *s, const char *name, mx_o
 /* x [...,in] → [...,out] */
 mx_onnx_value mx_graph_linear(const mx_graph_scope *s, const char *name, mx_onnx_value x);
 
-/* Fills x->pooled, named "features", unless it is there. */
+/* Computes x->pooled, named "features", if it is NULL. */
 void mx_graph_mean(const mx_graph_scope *s, mx_graph_encoded *x);
 
 #endif

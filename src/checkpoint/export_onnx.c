@@ -60,7 +60,7 @@ static void build(mx_graph_scope *s, const mx_model *m) {
 
 /* ---- metadata ---- */
 
-/* The shortest decimal that is this float again. */
+/* The shortest decimal that reads back as this float. */
 static void put_number(char *text, size_t size, float x) {
     for (int digits = 1; digits <= 9; digits++) {
         snprintf(text, size, "%.*g", digits, (double)x);

@@ -108,8 +108,7 @@ static value embed(mx_graph_scope *s, const mx_model_config *m, value images) {
     return mx_graph_op2(s, "embedded", "Add", normed, mx_graph_weight(s, "absolute_pos_embed"));
 }
 
-/* [N,HW,C] → [N,HW/4,2C]; of the four tokens of a cell the row is the faster index: (0,0) (1,0) (0,1) (1,1)
- */
+/* [N,HW,C] → [N,HW/4,2C]. Order of a cell's four tokens (row, column): (0,0) (1,0) (0,1) (1,1). */
 static value merge(const mx_graph_scope *s, const geometry *q, value x) {
     int64_t h = q->map_h / 2, w = q->map_w / 2, c = q->width;
     value cells = mx_graph_reshape(s, "cells", x, MX_SHAPE(-1, h, 2, w, 2, c));

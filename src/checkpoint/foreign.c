@@ -27,7 +27,7 @@ mx_status mx_unfold_columns(float *w, int64_t rows, int64_t columns, mx_error *e
     for (int64_t r = 0; r < rows; r++, w += columns) {
         memcpy(row, w, sizeof *row * (size_t)columns);
         for (int64_t c = 0; c < width; c++)
-            for (int64_t cell = 0; cell < 4; cell++) /* cell = 2·row + col there, 2·col + row here */
+            for (int64_t cell = 0; cell < 4; cell++) /* cell = 2·row + col in nn.Unfold, 2·col + row here */
                 w[(cell % 2 * 2 + cell / 2) * width + c] = row[4 * c + cell];
     }
     free(row);
@@ -51,7 +51,7 @@ static const mx_foreign_tensor *source_of(const mx_foreign *f, const mx_param *q
     return t && same_shape(q, t) ? t : NULL;
 }
 
-/* One parameter against the file: fine, or noted, or an error. */
+/* Compares a parameter with the file: it fits, or gets a note, or is an error. */
 static mx_status check(const mx_foreign *f, const mx_param *q, const mx_foreign_hints *h, mx_error *e) {
     const mx_foreign_tensor *t = mx_foreign_find(f, q->name);
     char want[128], have[128];
@@ -69,13 +69,11 @@ static mx_status check(const mx_foreign *f, const mx_param *q, const mx_foreign_
                 t->repeats ? " of repeated elements" : "");
     else
         mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing: expected shape [%s]%s%s", q->name, want,
-                *f->prefix ? ", behind " : "", f->prefix);
+                *f->prefix ? ", after the prefix " : "", f->prefix);
     return e->status;
 }
 
-/* The whole file against a planned model, before memory is taken: a small file must not ask for a large
- * model.
- */
+/* Compares the whole file with a planned model before allocating it: a small file must not ask for a large model. */
 static mx_status check_all(const mx_params *p, const mx_foreign *f, const mx_model_config *c,
                            const mx_foreign_hints *h, mx_error *e) {
     int64_t all = 0, found = 0;
@@ -121,7 +119,7 @@ static mx_status fill(mx_model *m, mx_foreign *f, const mx_model_config *c, mx_p
     return e->status;
 }
 
-/* ImageNet's, in which the authors trained; of other images nothing is known. */
+/* Without a hint: ImageNet's, which the authors trained on. */
 static mx_status fill_pixels(mx_pixels *px, const mx_foreign *f, const mx_model_config *c,
                              const mx_foreign_hints *h, mx_error *e) {
     char *text = f->pth ? mx_pth_text(f->pth, "pixels", e) : NULL;
@@ -156,7 +154,7 @@ static mx_status read_config(mx_model_config *c, mx_foreign *f, const mx_foreign
     return e->status;
 }
 
-/* Opening names the file already. */
+/* Names the file, unless the error already does. */
 static mx_status in_file(mx_error *e, const char *path) {
     return strstr(e->text, path) ? e->status : mx_fail_where(e, "%s", path);
 }

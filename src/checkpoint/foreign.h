@@ -8,17 +8,17 @@
 #include "io/pth.h"
 #include "checkpoint/checkpoint.h"
 
-/* What the caller knows; zeros and NULL: nothing. */
+/* What the caller knows about the file; 0 and NULL: nothing. */
 typedef struct {
     int image_h, image_w;
     const char *model; /* the configuration must be this named model's */
     int decoder_heads;
-    bool partial; /* missing or misshapen tensors keep their first values, others are left out; all are noted
-                   */
+    bool
+        partial; /* notes, instead of an error: missing and misshapen tensors keep first values, others are skipped */
     const char *weights; /* --weights: which of several models in the file, see foreign_groups.h */
     const mx_pixels *pixels;
-    int channels;                               /* that pixels holds */
-    void (*note)(void *user, const char *line); /* what was assumed or left out; or NULL */
+    int channels;                               /* of pixels */
+    void (*note)(void *user, const char *line); /* gets a line for each assumption or omission; or NULL */
     void *user;
 } mx_foreign_hints;
 
@@ -64,9 +64,7 @@ void mx_foreign_note(const mx_foreign_hints *hints, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* w [rows,4C], in place: columns from nn.Unfold's order to ours. Unfold flattens (channel, row, column) of a
- * 2×2 cell, column fastest: 4c + 2·row + col. Ours is (col, row, channel), channel fastest: (2·col + row)·C +
- * c.
- */
+ * 2×2 cell, column fastest: 4c + 2·row + col. Ours: (col, row, channel), channel fastest: (2·col + row)·C + c. */
 mx_status mx_unfold_columns(float *w, int64_t rows, int64_t columns, mx_error *e);
 
 #endif

@@ -15,7 +15,7 @@
 #define MX_AUTHORS_DECODER    16 /* heads, of every size */
 #define MX_LARGEST_MODEL_SIDE 16384
 
-/* The tensor, which must have ndim dimensions of sane size. */
+/* The tensor of this name, which must have ndim dimensions of reasonable size. */
 static const mx_foreign_tensor *need(const mx_foreign *f, const char *name, int ndim, mx_error *e) {
     const mx_foreign_tensor *t = mx_foreign_find(f, name);
     if (!t) {
@@ -69,7 +69,7 @@ static mx_status read_image(mx_model_config *c, const mx_foreign *f, const mx_fo
         c->image_h = named.image_h, c->image_w = named.image_w;
     if (!c->image_h)
         return mx_fail(e, MX_ERR_FORMAT,
-                       pos ? "absolute_pos_embed has %" PRId64 " tokens, which is no square: "
+                       pos ? "absolute_pos_embed has %" PRId64 " tokens, which is not a square: "
                              "give the size of the images with --image-size HxW"
                            : "no absolute_pos_embed (%" PRId64 " tokens): give the size of the "
                              "images with --image-size",
@@ -95,7 +95,7 @@ static mx_status read_windows(mx_model_config *c, const mx_foreign *f, mx_error 
         for (c->windows[k] = 1; c->windows[k] < largest && table_rows(c, k) < t->dim[0];) c->windows[k]++;
         if (table_rows(c, k) != t->dim[0])
             return mx_fail(e, MX_ERR_SHAPE,
-                           "tensor %s: %" PRId64 " rows are those of no window on a map of %dx%d tokens; is "
+                           "tensor %s: %" PRId64 " rows fit no window on a map of %dx%d tokens; is "
                            "--image-size right?",
                            t->original, t->dim[0], mx_grid_h(c, k), mx_grid_w(c, k));
     }
@@ -123,7 +123,7 @@ static mx_status read_rest(mx_model_config *c, const mx_foreign *f, mx_error *e)
     return MX_OK;
 }
 
-/* Do encoder and image of c equal the named model's? Windows as they act: cut to the grid. */
+/* Do encoder and image of c equal the named model's? Compares windows after they are cut to the grid. */
 static bool is_named(const mx_model_config *c, const mx_model_config *n) {
     bool same = c->image_h == n->image_h && c->image_w == n->image_w && c->patch == n->patch &&
                 c->stages == n->stages && c->embed_dim == n->embed_dim;
@@ -161,7 +161,7 @@ static mx_status read_name(mx_model_config *c, const mx_foreign_hints *h, mx_err
                                                                       : MX_AUTHORS_DECODER;
     if (!h->decoder_heads)
         mx_foreign_note(
-            h, "%d heads in the decoder assumed: the tensors' shapes do not tell (--decoder-num-heads)",
+            h, "%d heads in the decoder assumed: the tensors' shapes do not show them (--decoder-num-heads)",
             c->decoder_heads);
     return MX_OK;
 }

@@ -1,6 +1,6 @@
-/* Finding the model among a file's tensors, see foreign_groups.h. Every path that ends in the name of the
- * patch embedding (or, of a file without one, of the first bias table) identifies a group: the path before
- * that name is its prefix. */
+/* Finding the model among a file's tensors, see foreign_groups.h. Every path that ends in the name of the patch
+ * embedding identifies a group, and the path before that name is its prefix. In a file without a patch embedding the
+ * first bias table does. */
 #include "checkpoint/foreign_groups.h"
 
 #include <ctype.h>
@@ -21,7 +21,7 @@ const char *mx_foreign_file_path(const mx_foreign *f, int i, size_t *key) {
 static bool next_word(const char **at, const char *end, char word[24]) {
     size_t n = 0;
     while (*at < end && !isalpha((unsigned char)**at)) ++*at;
-    bool upper = true; /* of the letter before: "EMA" is one word, "Ema" too */
+    bool upper = true; /* was the last letter upper case? "EMA" is one word, "Ema" too */
     while (*at < end && isalpha((unsigned char)**at)) {
         bool now = isupper((unsigned char)**at) != 0;
         if (n && now && !upper) break;
@@ -78,7 +78,7 @@ bool mx_group_holds(const mx_group *g, const char *path, size_t key) {
 
 /* ---- finding ---- */
 
-/* Where `name` begins at the end of path, at a dot or the start; -1: path does not end in it. */
+/* Offset of `name` at the end of path, after a dot or at the start; -1: path does not end in it. */
 static long ends_in(const char *path, const char *name) {
     size_t n = strlen(path), m = strlen(name);
     if (n < m || strcmp(path + n - m, name) || (n > m && path[n - m - 1] != '.')) return -1;
@@ -113,8 +113,7 @@ static mx_status find_by(mx_groups *groups, const mx_foreign *f, const char *con
     return MX_OK;
 }
 
-/* A stray tensor of the name makes no model: groups of less than a quarter of the largest's tensors are none.
- */
+/* A stray tensor of that name is not a model: drops groups with less than a quarter of the largest one's tensors. */
 static void drop_small(mx_groups *groups) {
     int most = 0, kept = 0;
     for (int i = 0; i < groups->count; i++)
@@ -126,7 +125,7 @@ static void drop_small(mx_groups *groups) {
 
 /* ---- choosing ---- */
 
-/* Plain weights: 'model' as the authors save it, 'state_dict', 'module' and the top before all else. */
+/* Plain weights: 'model' (the authors' name), 'state_dict', 'module' and the top level come first. */
 static int rank_of(const mx_group *g) {
     static const char *const first[] = {"model.", "state_dict.", "module."};
     for (int i = 0; i < 3; i++)
@@ -142,7 +141,7 @@ static bool is_named(const mx_group *g, const char *name) {
     return strstr(dotted, part) != NULL;
 }
 
-/* May it be taken, and how gladly (the smallest first); -1: no. */
+/* Rank of a group that may be chosen, the best lowest; -1: it may not. */
 static int wish(const mx_group *g, const char *weights, bool exact) {
     char own[160];
     mx_group_name(own, g);
@@ -167,8 +166,7 @@ static void list_groups(char out[400], const mx_groups *groups) {
 static mx_status choose(mx_groups *groups, const char *weights, mx_error *e) {
     int best = -1, same = 0;
     char all[400] = "";
-    for (int exact = 1; exact >= 0 && best < 0;
-         exact--) { /* a name as it was printed wins over any meaning */
+    for (int exact = 1; exact >= 0 && best < 0; exact--) { /* a printed name comes before any meaning */
         if (exact && !weights) continue;
         for (int i = 0; i < groups->count; i++) {
             int w = wish(&groups->at[i], weights, exact != 0);
@@ -181,7 +179,7 @@ static mx_status choose(mx_groups *groups, const char *weights, mx_error *e) {
     list_groups(all, groups);
     if (best < 0)
         return mx_fail(e, MX_ERR_ARGUMENT, "--weights %s: expected one of what the file holds: %s%s", weights,
-                       all, strcmp(weights, "ema") ? "" : "; none of them is named as a moving average");
+                       all, strcmp(weights, "ema") ? "" : "; none of them is named like a moving average");
     if (same > 1)
         return mx_fail(e, MX_ERR_ARGUMENT, "the file holds several models: %s; take one with --weights NAME",
                        all);

@@ -13,23 +13,23 @@
 typedef struct {
     const char *path; /* of the tensor that identified the group */
     size_t prefix;    /* bytes of path before our names: "state_dict.module." */
-    size_t dict;      /* of these, those of dicts: the keys of its tensors begin here */
+    size_t dict;      /* bytes of the dicts' names in it; the keys of its tensors begin there */
     int tensors;
-    bool average; /* its name says: a moving average (ema, teacher, swa, ..) */
+    bool average; /* its name says so: ema, teacher, swa, .. */
 } mx_group;
 
 typedef struct {
     mx_group at[MX_MAX_GROUPS];
-    int count, chosen; /* chosen -1: none was found, and the file's kind explains it */
+    int count, chosen; /* chosen -1: none was found; foreign_kinds.h says what the file is */
 } mx_groups;
 
-/* Its name as it is printed and given: the prefix without its last dot; "the top" of a file without one. */
+/* Its name in messages and for --weights: the prefix without its last dot, or "the top" if there is none. */
 void mx_group_name(char out[160], const mx_group *g);
-/* Does the path name a tensor of the group? key: where its own key begins in it. */
+/* Does the path name a tensor of the group? key: offset of the tensor's own key in it. */
 bool mx_group_holds(const mx_group *g, const char *path, size_t key);
-/* The words of a prefix that name a moving average. */
+/* Does a word of the prefix name a moving average? */
 bool mx_group_is_average(const char *path, size_t prefix);
-/* Is this top-level key of a checkpoint one that holds a model? */
+/* Can this top-level key of a checkpoint hold a model? */
 bool mx_group_is_model(const char *key);
 /* Finds every group by the names after the prefix and chooses one. weights: NULL (plain weights, else an
  * average), "model" (plain weights only), "ema", or a group's name. Notes the choice if there were several

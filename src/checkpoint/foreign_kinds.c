@@ -11,7 +11,7 @@
 
 #include "checkpoint/foreign_groups.h"
 
-/* The names that identify a kind, each whole parts of a path; the first row that fits counts. */
+/* The names that identify a kind. Each must match whole parts of a path; the first row that fits counts. */
 static const struct {
     const char *kind, *name, *also;
 } kinds[] = {
@@ -56,7 +56,7 @@ static const struct {
     {"a language model", "embed_tokens.weight", NULL},
     {"an adapter (LoRA), not a whole model", "lora_A", NULL}};
 
-/* The file's path that holds `part`, beginning at a part of it and ending at one where part is no weight. */
+/* The first path of the file that holds `part` as whole parts of the path. */
 static const char *path_with(const mx_foreign *f, const char *part) {
     size_t n = strlen(part);
     for (int i = 0; i < mx_foreign_file_count(f); i++) {
@@ -70,7 +70,7 @@ static const char *path_with(const mx_foreign *f, const char *part) {
     return NULL;
 }
 
-/* A known kind: fails. MX_OK: none. */
+/* Fails if the file is of a known kind. */
 static mx_status name_kind(const mx_foreign *f, mx_error *e) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         const char *first = path_with(f, kinds[i].name);
@@ -98,13 +98,13 @@ mx_status mx_foreign_refuse_kind(const mx_foreign *f, mx_error *e) {
     return mx_fail(
         e, MX_ERR_FORMAT,
         "this is not a MixMAE or MixMIM encoder: expected names that end in patch_embed.proj.weight, "
-        "layers.0.blocks.0.*, behind any prefix; found %d tensors, the first %.160s",
+        "layers.0.blocks.0.*, after any prefix; found %d tensors, the first %.160s",
         n, first);
 }
 
 /* ---- Swin ---- */
 
-/* Does the mask of shifted windows hide anything? MX_OK and *any. */
+/* *any: does the mask of shifted windows hide anything? */
 static mx_status mask_hides(bool *any, mx_foreign *f, mx_error *e) {
     const mx_foreign_tensor *t = &f->mask;
     *any = false;
@@ -114,7 +114,7 @@ static mx_status mask_hides(bool *any, mx_foreign *f, mx_error *e) {
     if (!v) return mx_fail(e, MX_ERR_MEMORY, "out of memory for tensor %s", t->original);
     if (t->pth ? mx_pth_copy_f32(f->pth, t->pth, v, t->count, &own)
                : mx_st_copy_f32(t->st, v, t->count, &own))
-        *any = true; /* whole numbers or truth values: no mask of ours, and it was stored for some reason */
+        *any = true; /* integers or booleans: not a mask of ours; assume that it hides something */
     for (int64_t i = 0; i < t->count && !*any; i++) *any = !(v[i] == 0);
     free(v);
     return MX_OK;
@@ -131,7 +131,7 @@ static mx_status refuse_swin(const mx_foreign *f, const char *why, mx_error *e) 
         e, MX_ERR_FORMAT,
         "this is a Swin Transformer (%s), not a MixMAE or MixMIM encoder, which has the same names%s%s "
         "but no shifted windows",
-        why, *f->prefix ? " behind " : "", f->prefix);
+        why, *f->prefix ? " after the prefix " : "", f->prefix);
 }
 
 static mx_status refuse_mask(const mx_foreign *f, const char *besides, mx_error *e) {
@@ -140,12 +140,12 @@ static mx_status refuse_mask(const mx_foreign *f, const char *besides, mx_error 
     return refuse_swin(f, why, e);
 }
 
-/* The position embedding is a table of sines and cosines, whose squares sum to half; resizing keeps about
- * that. A learned one starts at deviation 0.02. */
+/* The squares of a table of sines and cosines average one half, and about so after resizing. A learned position
+ * embedding starts at deviation 0.02. */
 static mx_status embedding_is_fixed(bool *fixed, mx_foreign *f, const mx_foreign_tensor *t, mx_error *e) {
     *fixed = true;
     if (t->count < 1 || t->count > INT32_MAX || t->repeats)
-        return MX_OK; /* refused elsewhere, by its shape */
+        return MX_OK; /* another check refuses its shape */
     float *v = malloc(sizeof *v * (size_t)t->count);
     mx_error own = {0};
     double square = 0;
@@ -166,13 +166,14 @@ static mx_status check_embedding(mx_foreign *f, const mx_foreign_hints *h, mx_er
         return mx_fail(
             e, MX_ERR_FORMAT,
             "there is no %sabsolute_pos_embed, which every MixMAE encoder has: without it these are the "
-            "names of a Swin Transformer, whose windows are shifted. If it is a MixMAE encoder all the "
-            "same, --partial computes its embedding",
+            "names of a Swin Transformer, whose windows are shifted. If it is a MixMAE encoder "
+            "nevertheless, --partial computes its embedding",
             f->prefix);
     if (!pos || embedding_is_fixed(&fixed, f, pos, e) || fixed) return e->status;
     if (f->mask.original) return refuse_mask(f, "the position embedding is a learned one, and ", e);
-    mx_foreign_note(h, "warning: absolute_pos_embed is no table of sines and cosines, as MixMAE's is: a Swin "
-                       "Transformer with a learned embedding has the same names, and shifted windows");
+    mx_foreign_note(h,
+                    "warning: absolute_pos_embed is not a table of sines and cosines, as MixMAE's is: a Swin "
+                    "Transformer with a learned embedding has the same names, and shifted windows");
     return MX_OK;
 }
 
@@ -182,7 +183,7 @@ mx_status mx_foreign_check_kind(mx_foreign *f, const mx_foreign_hints *h, mx_err
     const mx_foreign_tensor *patch = mx_foreign_find(f, "patch_embed.proj.weight");
     bool windows = has(f, "layers.%d.blocks.0.attn.relative_position_bias_table", 0);
     if ((!windows || path_with(f, "attn.logit_scale")) && name_kind(f, e)) return e->status;
-    if (!windows) return MX_OK; /* the missing tensor is named elsewhere */
+    if (!windows) return MX_OK; /* another check names the missing tensor */
     if (patch && patch->ndim == 5) return refuse_swin(f, "of videos: its patches have three sides", e);
     if (mask_hides(&shifted, f, e)) return e->status;
     if (shifted) return refuse_mask(f, "", e);
@@ -192,6 +193,6 @@ mx_status mx_foreign_check_kind(mx_foreign *f, const mx_foreign_hints *h, mx_err
         last++;
     if (last && has(f, "layers.%d.downsample.reduction.weight", last) &&
         !has(f, "layers.%d.downsample.reduction.weight", 0))
-        return refuse_swin(f, "patch merging stands before its stages, as timm has it", e);
+        return refuse_swin(f, "patch merging comes before its stages, as in timm", e);
     return check_embedding(f, h, e);
 }

@@ -1,5 +1,5 @@
-/* Opening a foreign file and listing the tensors of its model under our names: see foreign.h. Where the model
- * is among all the file's tensors is decided in foreign_groups.c. */
+/* Opens a foreign file and lists the tensors of its model under our names, see foreign.h. foreign_groups.c finds the
+ * model among the file's tensors. */
 #include "checkpoint/foreign.h"
 
 #include <stdio.h>
@@ -45,7 +45,7 @@ static bool ignorable(const char *name) {
            strstr(name, "data_preprocessor.") || !strcmp(name, "n_averaged");
 }
 
-/* Names that only mmpretrain uses: its patch merging runs on nn.Unfold. */
+/* Names that only mmpretrain uses, whose patch merging uses nn.Unfold. */
 static bool of_mmpretrain(const char *original) {
     return strstr(original, ".ffn.layers.") || strstr(original, "patch_embed.projection.");
 }
@@ -62,7 +62,7 @@ static bool beside_encoder(const char *name) {
 
 /* ---- the list ---- */
 
-/* Tensor i of the file; its name without the first `cut` bytes of its path. */
+/* Adds tensor i of the file, named by its path after the first `cut` bytes. */
 static mx_foreign_tensor tensor_at(const mx_foreign *f, int i, size_t cut) {
     mx_foreign_tensor x = {.count = 1};
     if (f->pth) {
@@ -93,7 +93,7 @@ static mx_status add(mx_foreign *f, const mx_foreign_tensor *t, const char *name
     return MX_OK;
 }
 
-/* The part of the group's prefix that its neighbours share: up to the dot before its last. */
+/* The part of the group's prefix that its neighbours share: up to its last dot but one. */
 static size_t parent_of(const mx_group *g) {
     size_t at = g->prefix;
     if (at <= g->dict) return g->prefix;
@@ -101,8 +101,8 @@ static size_t parent_of(const mx_group *g) {
     return at;
 }
 
-/* A tensor outside of the group. Known neighbours are taken; others of its dict are counted, and the first is
- * kept for the note. */
+/* A tensor outside the group. Adds known neighbours; counts others of the same dict, and keeps the first for the
+ * note. */
 static mx_status add_neighbour(mx_foreign *f, const mx_group *g, int i, const char **first, int *others,
                                mx_error *e) {
     size_t key, parent = parent_of(g);
@@ -124,7 +124,7 @@ static mx_status list_group(mx_foreign *f, const mx_groups *groups, const mx_for
     const char *first = NULL;
     int others = 0;
     snprintf(f->prefix, sizeof f->prefix, "%.*s", (int)g->prefix, g->path);
-    for (int i = 0; i < mx_foreign_file_count(f); i++) { /* its own first: they win over a neighbour's */
+    for (int i = 0; i < mx_foreign_file_count(f); i++) { /* its own come first: they win over neighbours */
         size_t key;
         const char *path = mx_foreign_file_path(f, i, &key);
         if (mx_groups_owner(groups, path, key) != groups->chosen || mx_foreign_of_optimiser(path)) continue;
@@ -139,7 +139,7 @@ static mx_status list_group(mx_foreign *f, const mx_groups *groups, const mx_for
             return e->status;
     }
     if (others)
-        mx_foreign_note(h, "left aside: %d tensor%s beside the model's (%s%s)", others, others > 1 ? "s" : "",
+        mx_foreign_note(h, "left out: %d tensor%s next to the model's (%s%s)", others, others > 1 ? "s" : "",
                         first, others > 1 ? ", .." : "");
     return MX_OK;
 }
@@ -148,7 +148,7 @@ static mx_status list_group(mx_foreign *f, const mx_groups *groups, const mx_for
 static mx_status check_objects(const mx_foreign *f, const mx_group *g, mx_error *e) {
     for (int i = 0; f->pth && i < mx_pth_object_count(f->pth); i++) {
         const mx_pth_fact *o = mx_pth_object_at(f->pth, i);
-        bool tensor = strstr(o->value, " (a") != NULL; /* of a kind that is not read */
+        bool tensor = strstr(o->value, " (a") != NULL; /* a tensor of a kind that we do not read */
         bool inside = g && g->dict && o->key == g->dict && !strncmp(o->name, g->path, g->dict);
         bool instead = !g && (tensor || mx_group_is_model(o->name)) && !mx_foreign_of_optimiser(o->name);
         if (inside || instead)
@@ -164,7 +164,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const mx_foreign_tensor *)a)->name, ((const mx_foreign_tensor *)b)->name);
 }
 
-/* Neighbours whose name the group has itself are dropped; two of the group's own are an error. */
+/* Drops neighbours whose name the group has itself. Two equal names in the group are an error. */
 static mx_status sort(mx_foreign *f, mx_error *e) {
     int kept = f->own;
     qsort(f->at, (size_t)f->own, sizeof *f->at, by_name);

@@ -1,4 +1,4 @@
-/* Moving weights from one model into another, see init.h. */
+/* Copying weights from one model into another, see init.h. */
 #include "checkpoint/init.h"
 
 #include <inttypes.h>
@@ -15,14 +15,14 @@ typedef struct {
     int resized, kept; /* tables resized; tensors of `to` that kept their first values */
 } transfer;
 
-static void tell(const transfer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void tell(const transfer *t, const char *format, ...) {
+static void note(const transfer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void note(const transfer *t, const char *format, ...) {
     char line[512];
     va_list ap;
     va_start(ap, format);
     vsnprintf(line, sizeof line, format, ap);
     va_end(ap);
-    if (t->config->notice) t->config->notice(t->config->user, line);
+    if (t->config->note) t->config->note(t->config->user, line);
 }
 
 static void shape_text(char out[96], const mx_param *q) {
@@ -44,7 +44,7 @@ static bool same_shape(const mx_param *a, const mx_param *b) {
     return a->ndim == b->ndim && !memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->ndim);
 }
 
-/* A table whose channels agree and whose sides differ. */
+/* Resizes a table whose channels agree and whose sides differ. */
 static bool resizable(const transfer *t, const mx_param *to, const mx_param *from, int side[4]) {
     if (!table_sides(t->to, to->name, &side[0], &side[1]) ||
         !table_sides(t->from, from->name, &side[2], &side[3]))
@@ -59,7 +59,7 @@ static mx_status keep(transfer *t, const mx_param *q, mx_error *e, const char *f
     shape_text(want, q);
     if (!t->config->partial)
         return mx_fail(e, MX_ERR_SHAPE, "tensor %s: expected shape [%s], found %s", q->name, want, found);
-    tell(t, "left as first drawn: %s (expected shape [%s], found %s)", q->name, want, found);
+    note(t, "left as first drawn: %s (expected shape [%s], found %s)", q->name, want, found);
     t->kept++;
     return MX_OK;
 }
@@ -75,8 +75,8 @@ void mx_adapt_channels(float *to, const float *from, int64_t rows, int channels,
             }
 }
 
-/* The two tensors that depend on the number of channels, where it differs: the patches' projection is
- * adapted, the decoder's prediction of pixels starts anew. *done: nothing more is to do for q. */
+/* If the numbers of channels differ: adapts the projection of patches, and leaves the decoder's prediction of pixels
+ * as it was drawn. *done: q needs nothing more. */
 static mx_status change_channels(transfer *t, bool *done, const mx_param *q, const mx_param *f, mx_error *e) {
     int want = t->to->config.channels, have = t->from->config.channels;
     bool patches = !strcmp(q->name, t->to->encoder.kind->pixels),
@@ -91,7 +91,7 @@ static mx_status change_channels(transfer *t, bool *done, const mx_param *q, con
                                                         q->name, want, want == 1 ? "" : "s", have, have);
     *done = true;
     if (pixels) {
-        tell(t, "left as first drawn: %s, since the number of channels is another", q->name);
+        note(t, "left as first drawn: %s, since the number of channels is another", q->name);
         return MX_OK;
     }
     if (have != 3 || q->ndim != 4 || f->ndim != 4 || q->dim[0] != f->dim[0] || q->dim[2] != f->dim[2])
@@ -101,7 +101,7 @@ static mx_status change_channels(transfer *t, bool *done, const mx_param *q, con
             "%d channels, width %" PRId64 " and patches of %" PRId64,
             have, f->dim[0], f->dim[2]);
     mx_adapt_channels(values(t->to, q), values(t->from, f), q->dim[0], want, q->dim[2] * q->dim[3]);
-    tell(t, "adapted   %s from 3 channels to %d (%s)", q->name, want,
+    note(t, "adapted   %s from 3 channels to %d (%s)", q->name, want,
          want == 1 ? "their sum" : "repeated, times 3 / channels");
     return MX_OK;
 }
@@ -113,7 +113,7 @@ static mx_status move_tensor(transfer *t, const mx_param *q, mx_error *e) {
     int side[4] = {0};
     bool done = false;
     if (change_channels(t, &done, q, f, e) || done) return e->status;
-    /* A table of the same count may still be another rectangle: sides decide before the shape does. */
+    /* Compare sides first: a table of the same count may be another rectangle. */
     if (resizable(t, q, f, side) && (side[0] != side[2] || side[1] != side[3])) {
         mx_interpolate_bicubic(values(t->to, q), side[0], side[1], values(t->from, f), side[2], side[3],
                                (int)q->dim[q->ndim - 1]);
@@ -130,7 +130,7 @@ static mx_status move_tensor(transfer *t, const mx_param *q, mx_error *e) {
     return MX_OK;
 }
 
-/* A kept head must mean the same classes. */
+/* A kept head must have the classes of the data. */
 static mx_status check_head(const transfer *t, mx_error *e) {
     const mx_model *a = t->to, *b = t->from;
     if (!b->config.classes) return mx_fail(e, MX_ERR_DATA, "--keep-head: the checkpoint has no head");
@@ -144,7 +144,7 @@ static mx_status check_head(const transfer *t, mx_error *e) {
     return MX_OK;
 }
 
-/* Tensors of the file without a place in the model. */
+/* Notes tensors of the file without a place in the model; others are an error. */
 static mx_status leave_out(const transfer *t, mx_error *e) {
     const mx_params *p = &t->from->params;
     int decoder = 0, head = 0;
@@ -158,14 +158,14 @@ static mx_status leave_out(const transfer *t, mx_error *e) {
         else if (unused && !t->config->partial)
             return mx_fail(e, MX_ERR_SHAPE, "tensor %s of the checkpoint has no place in this model", name);
         else if (unused)
-            tell(t, "left out: %s", name);
+            note(t, "left out: %s", name);
     }
-    if (decoder) tell(t, "left out  the decoder and mask token of the checkpoint (%d tensors)", decoder);
+    if (decoder) note(t, "left out  the decoder and mask token of the checkpoint (%d tensors)", decoder);
     if (head && t->to->config.classes)
-        tell(t, "left out  the checkpoint's head of %d classes: a new one starts (--keep-head keeps it)",
+        note(t, "left out  the checkpoint's head of %d classes: a new one starts (--keep-head keeps it)",
              t->from->config.classes);
     else if (head)
-        tell(t, "left out  the checkpoint's head of %d classes", t->from->config.classes);
+        note(t, "left out  the checkpoint's head of %d classes", t->from->config.classes);
     return MX_OK;
 }
 
@@ -179,7 +179,7 @@ mx_status mx_init_from(mx_model *m, const mx_model *from, const mx_init_config *
     }
     if (leave_out(&t, e)) return e->status;
     if (t.resized)
-        tell(&t, "resized   %d tables (position embedding, relative-position biases) bicubically", t.resized);
-    if (t.kept) tell(&t, "warning: %d tensors were not in the checkpoint", t.kept);
+        note(&t, "resized   %d tables (position embedding, relative-position biases) bicubically", t.resized);
+    if (t.kept) note(&t, "warning: %d tensors were not in the checkpoint", t.kept);
     return MX_OK;
 }

@@ -1,4 +1,4 @@
-/* `mixmae inspect`: a safetensors file in words, see inspect.h. */
+/* `mixmae inspect` of a safetensors file, see inspect.h. */
 #include "checkpoint/inspect.h"
 #include "checkpoint/inspect_internal.h"
 
@@ -41,7 +41,7 @@ static mx_status name_other_kind(const char *path, mx_error *e) {
     return kind ? mx_fail(e, MX_ERR_FORMAT, "%s is %s", path, kind) : MX_OK;
 }
 
-/* Prefixes of a run state go first: m.layers... belongs to the encoder as well. */
+/* Cuts off a state's prefix first: m.layers... belongs to the encoder too. */
 static const char *bare_name(const char *name) {
     static const char *const prefix[] = {"param.", "ema.", "m.", "v.", "grad.", "after."};
     for (size_t i = 0; i < sizeof prefix / sizeof *prefix; i++)

@@ -1,4 +1,4 @@
-/* What is in a checkpoint, as lines of text. */
+/* Describes the content of a checkpoint in lines of text. */
 #ifndef MX_CHECKPOINT_INSPECT_H
 #define MX_CHECKPOINT_INSPECT_H
 

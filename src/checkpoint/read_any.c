@@ -1,5 +1,4 @@
-/* Models from files of any kind that we read, recognised by content; and the file for torch.load. See
- * read_any.h. */
+/* Reading models from files recognised by content, and writing for torch.load, see read_any.h. */
 #include "checkpoint/read_any.h"
 
 #include <stdlib.h>

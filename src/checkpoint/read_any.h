@@ -1,4 +1,4 @@
-/* Models from files of any kind we read, and written for PyTorch. */
+/* Reads models from files of every supported kind; writes them for PyTorch. */
 #ifndef MX_CHECKPOINT_READ_ANY_H
 #define MX_CHECKPOINT_READ_ANY_H
 
@@ -15,10 +15,10 @@ mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx
 /* The same; hints apply to files without our configuration; hints->weights to all. */
 mx_status mx_model_read_with(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
                              mx_params_use use, mx_error *e);
-/* Likewise mx_checkpoint_config. hints may be NULL. */
+/* Like mx_checkpoint_config, for the same kinds of file. hints may be NULL. */
 mx_status mx_model_config_any(mx_model_config *config, const char *path, const mx_foreign_hints *hints,
                               mx_error *e);
-/* --weights of o, and notes to the sink (which may be NULL). */
+/* Hints from --weights; notes go to the sink, which may be NULL. */
 mx_foreign_hints mx_weights_hints(const mx_options *o, const mixmae_sink *sink);
 
 /* {'model': tensors under the authors' names, 'config', 'pixels', 'classes': texts as in a safetensors file's

@@ -1,9 +1,9 @@
-/* `mixmae bench`: the training step against the machine's own matrix rate, interleaved in one run so that the
- * figures hold on a noisy machine.
+/* `mixmae bench`: the speed of the training step next to the machine's own matrix rate. Both are measured in turn,
+ * so that the figures hold on a noisy machine.
  *
  * (a) matrix rate: every distinct product of the step is timed alone on random matrices, weighted by how
  * often the step does it: Σ flops / Σ seconds. The faster of our blocks and oneDNN with its own threading
- * (where it is installed) counts, both in the run's precision. (b) useful rate: 6 × forward multiply-adds
+ * (if it is installed) counts, in the run's precision. (b) useful rate: 6 × forward multiply-adds
  * (docs/MODEL.md) of the step's images over the time of the whole step, optimiser included. What attention
  * inside groups saves and what is skipped counts as done. */
 #include <stdlib.h>
@@ -21,17 +21,17 @@
 #define MX_MAX_ROUNDS   100
 
 typedef struct {
-    mx_trainer trainer;
+    mx_stepper stepper;
     mx_products products;
     float *a, *b, *c;          /* large enough for any product of the step */
     uint16_t *half_a, *half_b; /* the same numbers in bf16 */
     float *images;
     mx_run_state state;
-    bool library;                /* oneDNN is there */
-    double flops, library_flops; /* of all products timed; of those where it was the faster */
+    bool library;                /* oneDNN is available */
+    double flops, library_flops; /* of all products timed; of those where oneDNN was faster */
 } bench;
 
-/* Numbers in [-0.5, 0.5) that bf16 holds. */
+/* Random numbers in [-0.5, 0.5), exact in bf16. */
 static void fill(float *x, uint16_t *half, int64_t n, uint32_t factor) {
     for (int64_t i = 0; i < n; i++) {
         uint32_t bits;
@@ -50,7 +50,7 @@ static mx_status make_matrices(bench *x, mx_error *e) {
         c = p->m * p->n > c ? p->m * p->n : c;
     }
     x->a = malloc(sizeof(float) * (size_t)a), x->b = malloc(sizeof(float) * (size_t)b);
-    x->c = malloc(sizeof(float) * (size_t)c), x->images = mx_random_images(&x->trainer.settings);
+    x->c = malloc(sizeof(float) * (size_t)c), x->images = mx_random_images(&x->stepper.settings);
     x->half_a = malloc(sizeof *x->half_a * (size_t)a), x->half_b = malloc(sizeof *x->half_b * (size_t)b);
     if (!x->a || !x->b || !x->c || !x->half_a || !x->half_b || !x->images)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the benchmark's matrices");
@@ -60,10 +60,10 @@ static mx_status make_matrices(bench *x, mx_error *e) {
     return MX_OK;
 }
 
-/* In the run's precision. bf16: our blocks read a weight in f32, as the step does, oneDNN is given it in
- * bf16; where that has no bf16 products, its f32 ones are the yardstick. */
+/* One product in the run's precision. In bf16 our blocks read the weight in f32, as the step does; oneDNN gets it in
+ * bf16. If oneDNN has no bf16 products, it multiplies in f32. */
 static bool multiply(bench *x, const mx_product *p, bool own) {
-    const mx_settings *s = &x->trainer.settings;
+    const mx_settings *s = &x->stepper.settings;
     if (s->activations == MX_BF16) {
         const void *b = own && !p->trans_a ? (const void *)x->b : x->half_b;
         if (mx_product_run(p, MX_BF16, x->c, x->half_a, b, s->threads, own)) return true;
@@ -71,7 +71,7 @@ static bool multiply(bench *x, const mx_product *p, bool own) {
     return mx_product_run(p, MX_F32, x->c, x->a, x->b, s->threads, own);
 }
 
-/* oneDNN makes its code for a shape at the first product of it, which is not to be timed. */
+/* oneDNN compiles its code for a shape at the first product, which must not be timed. */
 static void prepare_library(bench *x) {
     if (mx_backend_is_device(x->trainer.session.ctx.backend)) return;
     for (int i = 0; i < x->products.count; i++) x->library = multiply(x, &x->products.item[i], false);
@@ -79,7 +79,8 @@ static void prepare_library(bench *x) {
 
 static double product_flops(const mx_product *p) { return 2.0 * (double)p->m * (double)p->n * (double)p->k; }
 
-/* Seconds of one call of p, the faster of the two ways on host memory; small ones are repeated to be measurable. */
+/* Seconds of one call of p, the faster of the two ways on host memory. Small products are repeated to be measurable.
+ */
 static double time_product(bench *x, const mx_product *p) {
     const double flops = product_flops(p);
     mx_ctx *c = &x->trainer.session.ctx;
@@ -109,16 +110,16 @@ static double matrix_rate(bench *x) {
 }
 
 static void rounds(bench *x, int count, const mixmae_sink *sink) {
-    const mx_settings *s = &x->trainer.settings;
+    const mx_settings *s = &x->stepper.settings;
     double useful = 6 * mx_model_forward_macs(&s->model) * s->batch * s->accum;
     double matrix[MX_MAX_ROUNDS], step[MX_MAX_ROUNDS], ratio[MX_MAX_ROUNDS], images[MX_MAX_ROUNDS];
     mx_say(sink, "%5s %18s %18s %8s %10s", "round", "(a) matrix GFLOP/s", "(b) useful GFLOP/s", "b/a",
            "images/s");
     prepare_library(x);
-    mx_time_step(&x->trainer, &x->state, x->images); /* touches all memory */
+    mx_time_step(&x->stepper, &x->state, x->images); /* touches all memory */
     for (int i = 0; i < count; i++) {
         matrix[i] = matrix_rate(x) / 1e9;
-        double seconds = mx_time_step(&x->trainer, &x->state, x->images);
+        double seconds = mx_time_step(&x->stepper, &x->state, x->images);
         step[i] = useful / seconds / 1e9, images[i] = s->batch * s->accum / seconds,
         ratio[i] = step[i] / matrix[i];
         mx_say(sink, "%5d %18.1f %18.1f %7.1f%% %10.2f", i + 1, matrix[i], step[i], 100 * ratio[i],
@@ -139,23 +140,23 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     if (mx_settings_make(&s, &mx_mixmae, o, NULL, e)) goto done;
     s.steps_per_epoch = s.steps = 1000;
     if (mx_memory_fit(&s, NULL, NULL, e)) goto done;
-    if (mx_trainer_make(&x->trainer, &s, false, &x->products, e) || make_matrices(x, e)) goto done;
-    mx_params_init(&x->trainer.model.params, s.seed);
-    mx_trainer_upload(&x->trainer);
-    char again[256], machine[160];
+    if (mx_stepper_make(&x->stepper, &s, false, &x->products, e) || make_matrices(x, e)) goto done;
+    mx_params_init(&x->stepper.model.params, s.seed);
+    mx_stepper_upload(&x->stepper);
+    char recompute[256], machine[160];
     const mx_compute how = mx_settings_compute(&s);
     mx_compute_text(&how, machine, sizeof machine);
     mx_say(sink, "%s at %dx%d, batch %d x %d, %s", s.model.name, s.model.image_h, s.model.image_w, s.accum,
            s.batch, machine);
-    mx_memory_text(&s, mx_model_blocks(&x->trainer.model), again, sizeof again);
-    if (again[0]) mx_say(sink, "computed again: %s (counted in b as time only)", again);
+    mx_memory_text(&s, mx_model_blocks(&x->stepper.model), recompute, sizeof recompute);
+    if (recompute[0]) mx_say(sink, "computed again: %s (counted in b as time only)", recompute);
     int count = o->steps > 0 ? (int)o->steps : MX_BENCH_ROUNDS;
     if (count > MX_MAX_ROUNDS) count = MX_MAX_ROUNDS;
     rounds(x, count, sink);
-    if (o->profile) mx_bench_profile(&x->trainer, &x->state, x->images, count, sink);
-    mx_session_error(&x->trainer.session, e);
+    if (o->profile) mx_bench_profile(&x->stepper, &x->state, x->images, count, sink);
+    mx_session_error(&x->stepper.session, e);
 done:
-    mx_trainer_free(&x->trainer);
+    mx_stepper_free(&x->stepper);
     free(x->products.item);
     free(x->a), free(x->b), free(x->c), free(x->half_a), free(x->half_b), free(x->images);
     free(x);

@@ -1,6 +1,6 @@
 /* Where a step's time goes, see bench_profile.h. The ops measure themselves (mx_ctx.profile); backward begins
- * after the loss, which separates the phases. A forward op in backward is one whose output was not kept: its
- * work done again to save memory (model/block.h). */
+ * after the loss, which separates the phases. A forward op in backward recomputes an output that was not kept, to
+ * save memory (model/block.h). */
 #include "command/bench_profile.h"
 
 #include <stdio.h>
@@ -18,21 +18,21 @@ typedef struct {
     double wall;
 } measured;
 
-static double run(measured *m, mx_trainer *t, mx_run_state *state, float *images) {
+static double run(measured *m, mx_stepper *stepper, mx_run_state *state, float *images) {
     mx_profile *p = &m->profile;
     double start = mx_clock_now();
-    t->session.ctx.profile = p;
+    stepper->session.ctx.profile = p;
     for (int i = 0; i < m->steps; i++) {
-        for (int j = 0; j < t->settings.accum; j++) {
+        for (int j = 0; j < stepper->settings.accum; j++) {
             mx_profile_enter(p, MX_PHASE_FORWARD);
-            mx_step_micro(t, state->step, j, images, NULL);
+            mx_step_micro(stepper, state->step, j, images, NULL);
         }
         mx_profile_enter(p, MX_PHASE_UPDATE);
-        mx_step_update(t, state);
-        mx_step_result_next(t, state, &(mx_step_result){0});
+        mx_step_update(stepper, state);
+        mx_step_result_next(stepper, state, &(mx_step_result){0});
     }
     mx_profile_enter(p, MX_PHASE_FORWARD); /* ends the update */
-    t->session.ctx.profile = NULL;
+    stepper->session.ctx.profile = NULL;
     return mx_clock_now() - start;
 }
 
@@ -75,12 +75,13 @@ static double say_phase(const mixmae_sink *sink, const measured *m, int phase) {
     return ops;
 }
 
-void mx_bench_profile(mx_trainer *t, mx_run_state *state, float *images, int steps, const mixmae_sink *sink) {
+void mx_bench_profile(mx_stepper *stepper, mx_run_state *state, float *images, int steps,
+                      const mixmae_sink *sink) {
     measured m = {.steps = steps};
     double ops = 0;
-    m.wall = run(&m, t, state, images);
+    m.wall = run(&m, stepper, state, images);
     mx_say(sink, "where a step's time goes: mean of %d step%s, %d thread%s", steps, steps == 1 ? "" : "s",
-           t->settings.threads, t->settings.threads == 1 ? "" : "s");
+           stepper->settings.threads, stepper->settings.threads == 1 ? "" : "s");
     for (int phase = 0; phase < MX_PHASES; phase++) ops += say_phase(sink, &m, phase);
     mx_say(sink, "%-26s %7s %10s %7s", "step", "", "ms", "share");
     say_time(sink, &m, "all ops", ops);

@@ -8,6 +8,7 @@
 /* Does `steps` training steps on these images and prints a table to the sink: for forward, backward and
  * update each op with its calls, milliseconds a step, share of the step's wall time and rate, longest first;
  * then the phase's time outside ops, and the step's wall time, which all lines add up to. */
-void mx_bench_profile(mx_trainer *t, mx_run_state *state, float *images, int steps, const mixmae_sink *sink);
+void mx_bench_profile(mx_stepper *stepper, mx_run_state *state, float *images, int steps,
+                      const mixmae_sink *sink);
 
 #endif

@@ -1,4 +1,4 @@
-/* The commands, a file each: how it describes itself and what it does. The list is in options/commands.h. */
+/* The commands: each file holds one command's description and its work. The list is in options/commands.h. */
 #ifndef MX_COMMAND_COMMAND_H
 #define MX_COMMAND_COMMAND_H
 
@@ -9,7 +9,7 @@
 #define MX_DECLARE_ABOUT(A, NAME, name, takes) extern const mx_command_about mx_about_##name;
 MX_COMMANDS(MX_DECLARE_ABOUT, )
 
-/* All of them (table.c). */
+/* All commands (table.c). */
 extern const mx_command_list mx_commands;
 
 #endif

@@ -1,5 +1,5 @@
-/* `mixmae convert`: a model from PyTorch's files, safetensors or a run's state, written as another kind of
- * file. The content determines the kind of the input, the name's ending that of the output. */
+/* `mixmae convert`: reads a model from PyTorch's files, safetensors or a run's state and writes it as another kind of
+ * file. The input's kind is recognised by content, the output's by the ending of its name. */
 #include <string.h>
 #include <strings.h>
 
@@ -58,7 +58,7 @@ static mx_status read_hints(mx_foreign_hints *h, mx_pixels *px, const mixmae_opt
     return MX_OK;
 }
 
-/* Options must not contradict a file written by this program. */
+/* Refuses options that contradict a file written by this program. */
 static mx_status refuse_hints(const mx_foreign_hints *h, const char *path, mx_error *e) {
     mx_model_config c;
     if (!h->image_h && !h->model && !h->decoder_heads && !h->pixels && !h->partial) return MX_OK;
@@ -66,8 +66,8 @@ static mx_status refuse_hints(const mx_foreign_hints *h, const char *path, mx_er
     if (h->image_h && (h->image_h != c.image_h || h->image_w != c.image_w))
         return mx_fail(
             e, MX_ERR_ARGUMENT,
-            "--image-size %dx%d: %s is a model of %dx%d pixels, and stays one in whatever file (in ONNX "
-            "only the batch is free); finetune --init FILE --image-size makes one of another size",
+            "--image-size %dx%d: %s is a model of %dx%d pixels, and convert keeps that size (in ONNX only the "
+            "batch is free); finetune --init FILE --image-size makes one of another size",
             h->image_h, h->image_w, path, c.image_h, c.image_w);
     return mx_fail(
         e, MX_ERR_ARGUMENT,

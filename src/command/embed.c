@@ -1,5 +1,4 @@
-/* `mixmae embed`: features of images, in a file that NumPy or safetensors reads, with the images' names in a
- * second file.
+/* `mixmae embed`: writes features of images for NumPy or safetensors, and the images' names to a second file.
  *
  * A .npy is written as it is computed; a safetensors file needs its data in memory. An image that cannot be
  * read gets a row of NaN, so that rows and names stay in step. */
@@ -60,7 +59,7 @@ static const char *name_of(const embedder *m, int64_t i) {
 
 static mx_status put_name(embedder *m, int64_t i, mx_error *e) {
     const char *name = name_of(m, i);
-    for (const char *p = name; *p; p++) { /* one line each, whatever it contains */
+    for (const char *p = name; *p; p++) { /* one line, even for a name with line breaks */
         char quoted[8];
         bool plain = (unsigned char)*p >= 32 && *p != 127 && *p != '\\';
         int n = snprintf(quoted, sizeof quoted,
@@ -73,7 +72,7 @@ static mx_status put_name(embedder *m, int64_t i, mx_error *e) {
     return mx_file_put(m->names, "\n", 1, e);
 }
 
-/* Row i, from the batch's place k; whole: the image was read. */
+/* Writes row i from item k of the batch. whole: the image was read. */
 static mx_status put_row(embedder *m, int64_t i, int k, bool whole, mx_error *e) {
     size_t each = (size_t)m->f.each_out;
     float *row = m->f.out + (size_t)k * each;
@@ -93,12 +92,12 @@ static mx_status check_stop(const embedder *m, int64_t done, mx_error *e) {
                    "stopped after %" PRId64 " of %" PRId64 " images: nothing is written", done, m->count);
 }
 
-static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
+static void note(void *user, const char *line) { mx_notice(user, "%s", line); }
 
 static mx_status from_data(embedder *m, mx_error *e) {
     mx_loader_config config = mx_inference_loader(&m->f, m->data);
     mx_loader *loader = NULL;
-    config.log = tell, config.user = (void *)m->sink;
+    config.log = note, config.user = (void *)m->sink;
     if (mx_loader_open(&loader, &config, e)) return e->status;
     for (int64_t at = 0; at < m->count && !e->status; at += m->f.batch) {
         mx_batch b;
@@ -172,11 +171,11 @@ static char *class_names(const embedder *m) {
     return text;
 }
 
-/* A held-out part's labels are the training part's, whichever classes it has itself. */
+/* Labels of a held-out part use the training part's numbers, whichever classes it has itself. */
 static void number_as_training(embedder *m) {
     const char *split = m->o->split;
     mx_dataset *train = NULL;
-    mx_error none = {0}; /* no training part, or a class it lacks: the part's own numbers */
+    mx_error none = {0}; /* keep the part's own numbers if there is no training part, or it lacks a class */
     if (!m->data || !split || (strcmp(split, "val") && strcmp(split, "test"))) return;
     if (mx_dataset_classes(m->data) && !mx_open_spec(&train, m->o, m->o->data, MX_SPLIT_TRAIN, NULL, &none) &&
         train)

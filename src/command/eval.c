@@ -1,4 +1,4 @@
-/* `mixmae eval`: a classifier against labelled images. */
+/* `mixmae eval`: measures a classifier on labelled images. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -16,18 +16,18 @@
 #include "run/check_data.h"
 #include "train/open_data.h"
 
-/* The class of that name; `first` where it has it, as several may share one (ImageNet's two cranes). */
+/* The class with this name. Several may share it (ImageNet's two cranes): prefers `first`. */
 static int class_by_name(const mx_model *m, const char *name, int first) {
     if (first < m->config.classes && !strcmp(m->class_name[first], name)) return first;
     for (int i = 0; i < m->config.classes; i++)
         if (!strcmp(m->class_name[i], name)) return i;
-    for (int i = 0; i < m->config.classes; i++) /* the data may come from another system */
+    for (int i = 0; i < m->config.classes; i++) /* any class: the data may number them otherwise */
         if (mx_name_same(m->class_name[i], name)) return i;
     return -1;
 }
 
-/* map[label of the data] = class of the model; by name where the model knows its names. The caller frees
- * *map, NULL: they are the same. */
+/* (*map)[label of the data] = class of the model, matched by name if the model has names. Free *map; NULL: labels and
+ * classes are the same. */
 static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_t **map, mx_error *e) {
     int n = mx_dataset_classes(data);
     *map = NULL;
@@ -40,12 +40,12 @@ static mx_status match_classes(const mx_model *m, const mx_dataset *data, int32_
                        m->config.classes, n);
     if (!(*map = malloc(sizeof **map * (size_t)n))) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     for (int i = 0; i < n && !e->status; i++) {
-        char *name = mx_escape_utf8(mx_dataset_class_name(data, i)); /* as the model has it */
+        char *name = mx_escape_utf8(mx_dataset_class_name(data, i)); /* as models store names */
         if (!name)
             mx_fail(e, MX_ERR_MEMORY, "out of memory");
         else if (((*map)[i] = class_by_name(m, name, i)) < 0)
-            mx_fail(e, MX_ERR_DATA, "class %s of the data is none of the model's %d classes (%s, ...)", name,
-                    m->config.classes, m->class_name[0]);
+            mx_fail(e, MX_ERR_DATA, "class %s of the data is not one of the model's %d classes (%s, ...)",
+                    name, m->config.classes, m->class_name[0]);
         free(name);
     }
     return e->status;
@@ -86,7 +86,7 @@ static mx_status print(const mx_evaluation *v, bool as_json, const mixmae_sink *
     return MX_OK;
 }
 
-static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
+static void note(void *user, const char *line) { mx_notice(user, "%s", line); }
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
@@ -101,8 +101,8 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     mx_notice_data(sink, data, NULL);
     mx_check_used_data(sink, &f.pixels, f.model.config.channels, data);
     mx_loader_config config = mx_inference_loader(&f, data);
-    config.log = tell, config.user = (void *)sink;
-    if (mx_evaluate(&v, &f.session, &f.model, &f.mix, f.out, &config, map, e)) goto done;
+    config.log = note, config.user = (void *)sink;
+    if (mx_evaluate(&v, &f.session, &f.model, &f.tables, f.out, &config, map, e)) goto done;
     if (!print(&v, o->json, sink, e) && o->output && !write_report(&f, &v, data, o, e))
         mx_notice(sink, "wrote %s/report.html, confusion.csv, per_class.csv, predictions.csv", o->output);
 done:

@@ -1,9 +1,9 @@
-/* `mixmae finetune`: a run of fine-tuning, see run/run.h. */
+/* `mixmae finetune`: fine-tunes a classifier in a run, see run/run.h. */
 #include "command/command.h"
 #include "run/run.h"
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
-    return mx_training_run(&mx_finetune_task, options, sink, e);
+    return mx_run_train(&mx_finetune_run, options, sink, e);
 }
 
 const mx_command_about mx_about_finetune = {

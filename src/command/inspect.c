@@ -1,4 +1,4 @@
-/* `mixmae inspect`: what is in a file, see checkpoint/inspect.h. */
+/* `mixmae inspect`: describes the content of a file, see checkpoint/inspect.h. */
 #include "base/say.h"
 #include "command/command.h"
 #include "checkpoint/inspect.h"

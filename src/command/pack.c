@@ -1,5 +1,5 @@
-/* `mixmae pack`: any data set to tar shards of smaller pictures (docs/DATA.md), which are read nearly in
- * sequence and need no decoding of large originals in every epoch.
+/* `mixmae pack`: writes any data set as tar shards of smaller pictures (docs/DATA.md). Shards are read nearly in
+ * sequence, and no epoch decodes large originals.
  *
  * Samples are made on all processors, a block at a time, and written in order, so the same data and options
  * give the same bytes with any number of threads. Training samples are packed in a random order: readers
@@ -41,11 +41,11 @@ typedef struct {
     const char *part; /* "train" or "val" */
     const uint32_t *order;
     packed *block;
-    int64_t from;            /* place of the block's first sample */
+    int64_t from;            /* index of the block's first sample */
     int64_t written, broken; /* samples */
     int64_t in_shard, shards;
     double bytes;
-    mx_file *file;  /* the shard being written, NULL between two */
+    mx_file *file;  /* the shard being written; NULL between shards */
     size_t in_file; /* bytes so far */
     mx_error *e;
 } packing;
@@ -71,7 +71,7 @@ static mx_status begin_shard(packing *p) {
 
 /* Writes the end of the open shard, or drops it after an error. */
 static mx_status end_shard(packing *p) {
-    if (p->file && !p->e->status) { /* two empty blocks, and on to a whole record */
+    if (p->file && !p->e->status) { /* two empty blocks, then zeros up to a whole record */
         size_t end = (MX_TAR_RECORD - (p->in_file + 2 * MX_TAR_BLOCK) % MX_TAR_RECORD) % MX_TAR_RECORD;
         put(p, zeros, end + 2 * MX_TAR_BLOCK);
     }
@@ -84,13 +84,13 @@ static mx_status end_shard(packing *p) {
     return p->e->status;
 }
 
-/* POSIX's ustar header. Written here: libarchive ends the program where it finds no memory for a name. */
+/* POSIX's ustar header. Not by libarchive, which ends the program if it has no memory for a name. */
 typedef struct {
     char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[6],
         version[2], uname[32], gname[32], major[8], minor[8], prefix[155], end[12];
 } ustar;
 
-/* One member with nothing in its header that another run would not have. */
+/* Writes one member. Its header holds nothing that differs from run to run. */
 static mx_status add_member(packing *p, const char *key, const char *extension, const void *bytes,
                             size_t size) {
     ustar h = {.mode = "000644 ",
@@ -119,7 +119,7 @@ static mx_status add_member(packing *p, const char *key, const char *extension, 
     return p->e->status;
 }
 
-/* Fields in sorted order, as WebDataset's writer has them: cls is before every image's extension. */
+/* Fields in sorted order, like WebDataset's writer: cls sorts before every image's extension. */
 static mx_status add_sample(packing *p, const packed *s) {
     char key[128], stem[96], label[16];
     if (!p->file && begin_shard(p)) return p->e->status;
@@ -143,7 +143,7 @@ static void make_sample(void *user, int64_t k, int thread) {
                    &s->extension, &s->error);
 }
 
-/* Writes readable images and names the others. */
+/* Writes the readable images and names the others. */
 static mx_status write_block(packing *p, int64_t n) {
     for (int64_t k = 0; k < n && !p->e->status; k++) {
         const packed *s = &p->block[k];
@@ -171,8 +171,7 @@ static mx_status pack_all(packing *p, int threads) {
         for (int64_t k = 0; k < n; k++) free(p->block[k].bytes);
         if (p->sink->stop && p->sink->stop(p->sink->user))
             mx_fail(p->e, MX_ERR_INTERRUPTED,
-                    "stopped after %" PRId64 " of %" PRId64 " images: nothing is left of them", p->written,
-                    count);
+                    "stopped after %" PRId64 " of %" PRId64 " images: nothing is written", p->written, count);
     }
     free(p->block);
     if (!p->e->status && p->written == 0)
@@ -236,7 +235,7 @@ static mx_status check(const mx_options *o, mx_error *e) {
     return MX_OK;
 }
 
-/* Removes a partial data set: it would pass for a whole one and block the next attempt. */
+/* Removes a partial data set, which would look like a whole one and block the next attempt. */
 static void take_back(const char *folder, bool made) {
     static const char *const begins[] = {"train-", "val-", "classes.txt"};
     DIR *d = mx_open_folder(folder);

@@ -1,4 +1,4 @@
-/* `mixmae predict`: class names and probabilities of images. */
+/* `mixmae predict`: prints class names and probabilities of images. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static void softmax(double *p, const float *x, int n) {
     for (int i = 0; i < n; i++) p[i] /= sum;
 }
 
-/* A line, or none where memory runs out. */
+/* A line; NULL: out of memory. */
 static mx_status print_json(const predictor *p, const char *path, mx_error *e) {
     char number[16], *name = mx_escape_utf8(path);
     json_t *o = json_object(), *list = json_array();
@@ -86,8 +86,7 @@ static mx_status flush(predictor *p, mx_error *e) {
     return MX_OK;
 }
 
-/* Takes an image and its name; empties both. An image that could not be read (`broken`) is named; the others
- * are processed. */
+/* Takes over an image and its name. Names an image that could not be read (`broken`); the others go on. */
 static mx_status add_image(predictor *p, mx_image *im, const char *name, mx_error *broken, mx_error *e) {
     mx_inference *f = &p->f;
     float *chw = f->images + (size_t)p->waiting * (size_t)f->each_in;
@@ -107,7 +106,7 @@ static mx_status add_file(predictor *p, const char *path, mx_error *e) {
     return add_image(p, &im, path, &broken, e);
 }
 
-/* A folder, or any other data set stored in one. */
+/* All images of a folder, or of another data set stored in one. */
 static mx_status add_folder(predictor *p, const char *root, mx_error *e) {
     mx_dataset *d = NULL;
     mx_error unread = {0};

@@ -1,9 +1,9 @@
-/* `mixmae pretrain`: a run of pretraining, see run/run.h. */
+/* `mixmae pretrain`: pretrains a model in a run, see run/run.h. */
 #include "command/command.h"
 #include "run/run.h"
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
-    return mx_training_run(&mx_pretrain_task, options, sink, e);
+    return mx_run_train(&mx_pretrain_run, options, sink, e);
 }
 
 const mx_command_about mx_about_pretrain = {

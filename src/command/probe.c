@@ -1,4 +1,4 @@
-/* `mixmae probe`: the quality of frozen features, by nearest neighbours and by a linear layer. */
+/* `mixmae probe`: measures frozen features by nearest neighbours and by a linear layer. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -18,14 +18,14 @@ static const int neighbours[MX_PROBE_KS] = {10, 20, 100, 200}; /* docs/TRAINING.
 typedef struct {
     const mx_options *o;
     const mixmae_sink *sink;
-    bool warmup_told; /* --warmup-epochs was given */
+    bool warmup_given; /* by --warmup-epochs */
     mx_inference f;
     mx_dataset *train_data, *test_data;
     mx_features train, views, test; /* views: empty without --views */
     int classes;
 } prober;
 
-static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
+static void note(void *user, const char *line) { mx_notice(user, "%s", line); }
 
 static mx_status say(const prober *p, const char *what, int64_t k, const mx_accuracy *a, mx_error *e) {
     if (p->o->json) {
@@ -78,7 +78,7 @@ static mx_status nearest(const prober *p, mx_error *e) {
 
 static mx_status linear(const prober *p, mx_error *e) {
     double warmup = p->o->warmup_epochs;
-    if (!p->warmup_told) warmup = mx_warmup_bound(warmup, p->o->epochs);
+    if (!p->warmup_given) warmup = mx_warmup_bound(warmup, p->o->epochs);
     const mx_linear_probe_config config = {p->o->epochs, warmup, p->o->lr, (uint64_t)p->o->seed};
     mx_linear_probe_result r;
     const mx_features *from = p->views.x ? &p->views : &p->train;
@@ -96,11 +96,11 @@ static mx_status probe(prober *p, mx_error *e) {
     mx_machine_notice(&p->f.how, p->sink);
     mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, p->train_data);
     mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, p->test_data);
-    if (mx_features_make(&p->train, &p->f, p->train_data, 0, seed, tell, user, e) ||
-        mx_features_make(&p->test, &p->f, p->test_data, 0, seed, tell, user, e))
+    if (mx_features_make(&p->train, &p->f, p->train_data, 0, seed, note, user, e) ||
+        mx_features_make(&p->test, &p->f, p->test_data, 0, seed, note, user, e))
         return e->status;
     if (o->views > 0 && o->epochs > 0 &&
-        mx_features_make(&p->views, &p->f, p->train_data, o->views, seed, tell, user, e))
+        mx_features_make(&p->views, &p->f, p->train_data, o->views, seed, note, user, e))
         return e->status;
     mx_notice(p->sink,
               "features  %" PRId64 " training and %" PRId64 " held-out images, %" PRId64
@@ -112,7 +112,7 @@ static mx_status probe(prober *p, mx_error *e) {
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     int row = mx_option_find("warmup-epochs", MX_CMD_PROBE);
-    prober p = {.o = &options->o, .sink = sink, .warmup_told = options->given[row]};
+    prober p = {.o = &options->o, .sink = sink, .warmup_given = options->given[row]};
     probe(&p, e);
     mx_features_free(&p.train), mx_features_free(&p.views), mx_features_free(&p.test);
     mx_dataset_close(p.train_data), mx_dataset_close(p.test_data);

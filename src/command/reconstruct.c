@@ -1,4 +1,4 @@
-/* `mixmae reconstruct`: pictures of what a checkpoint rebuilds of images that are named, see objective/mixmae_view.h. */
+/* `mixmae reconstruct`: draws a checkpoint's reconstructions of given images, see objective/mixmae_view.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 
 typedef struct {
     mx_model model;
-    mx_token_order mix;
+    mx_token_tables tables;
     mx_session session;
     mx_pixels pixels;
     float *images;
@@ -22,8 +22,8 @@ static void view(mx_ctx *c, void *user) {
     const mx_model_config *m = &s->model.config;
     mx_pretrain_views views;
     mx_pretrain_view(c, &s->model, &views,
-                     mx_view(s->images, MX_F32, s->mix.batch, m->channels, m->image_h, m->image_w, 0),
-                     &s->mix);
+                     mx_view(s->images, MX_F32, s->tables.batch, m->channels, m->image_h, m->image_w, 0),
+                     &s->tables);
     mx_arena_release(c->arena, 0);
 }
 
@@ -57,20 +57,21 @@ static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, 
         return e->status;
     if (!s->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
-    if (read_images(s, o, e) || mx_token_order_make(&s->mix, &s->model.config, o->image_count, true, e))
+    if (read_images(s, o, e) || mx_token_tables_make(&s->tables, &s->model.config, o->image_count, true, e))
         return e->status;
-    if (!(mask = malloc((size_t)s->mix.units))) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
+    if (!(mask = malloc((size_t)s->tables.units)))
+        return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
     mx_rng r = mx_rng_make((uint64_t)o->seed, MX_RNG_HOLDOUT, UINT64_MAX, 0);
-    mx_mask_draw(mask, s->mix.units, o->mask_ratio, 0, &r);
-    mx_token_order_set(&s->mix, mask);
+    mx_mask_draw(mask, s->tables.units, o->mask_ratio, 0, &r);
+    mx_token_tables_set(&s->tables, mask);
     free(mask);
     if (mx_session_make(&s->session, &how, view, s, NULL, e)) return e->status;
     mx_machine_notice(&how, sink);
     mx_params_attach(&s->session.ctx, &s->model.params);
     mx_params_upload(&s->session.ctx, &s->model.params);
-    mx_token_order_attach(&s->session.ctx, &s->mix);
+    mx_token_tables_attach(&s->session.ctx, &s->tables);
     mx_panels panels;
-    if (!mx_mixmae_view(&s->session.ctx, &s->model, &s->mix, s->images, &panels, e))
+    if (!mx_mixmae_view(&s->session.ctx, &s->model, &s->tables, s->images, &panels, e))
         mx_panels_picture(grid, &panels, &s->model.config, &s->pixels, e);
     mx_panels_free(&panels);
     return e->status;
@@ -92,7 +93,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
         mx_notice(sink, "%s: %d images, %dx%d pixels", o->output, o->image_count, grid.width, grid.height);
     mx_image_free(&grid);
     mx_session_free(&s.session);
-    mx_token_order_free(&s.mix);
+    mx_token_tables_free(&s.tables);
     mx_model_free(&s.model);
     free(s.images);
     return e->status;

@@ -1,4 +1,4 @@
-/* `mixmae synth`: the built-in image set, see data/synth.h. */
+/* `mixmae synth`: draws the built-in image set, see data/synth.h. */
 #include "base/say.h"
 #include "command/command.h"
 #include "data/image.h"

@@ -1,4 +1,4 @@
-/* `mixmae verify`: golden files computed again, see verify/verify.h. */
+/* `mixmae verify`: recomputes golden files, see verify/verify.h. */
 #include "base/say.h"
 #include "command/command.h"
 #include "verify/verify.h"
@@ -37,7 +37,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     }
     if (!e->status && failed)
         mx_fail(e, MX_ERR_MISMATCH, "%d of %d comparisons are past their limit (backend %s, %s)", failed,
-                checked, how.backend, mx_dtype_name(how.activations));
+                checked, how.device, mx_dtype_name(how.activations));
     return e->status;
 }
 

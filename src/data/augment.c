@@ -1,12 +1,12 @@
-/* The random crop of pretraining, and the conversion of bytes to the model's input. The caller draws the
- * flip. See docs/AUGMENT.md, "The arithmetic of crop, resize and normalisation". */
+/* The random crop of pretraining, and the conversion of pixels to the model's input. The caller draws the flip. See
+ * docs/AUGMENT.md, "The arithmetic of crop, resize and normalisation". */
 #include "data/image_internal.h"
 
 #include <math.h>
 
-#define MX_CROP_TRIES 10 /* torchvision */
+#define MX_CROP_TRIES 10 /* as torchvision */
 
-/* Half to even, as Python's round: rint under the default rounding mode. */
+/* Rounds half to even, as Python's round; rint does so in the default rounding mode. */
 static int round_clamped(double x, int most) { return x < 1 ? 1 : x > most ? most : (int)rint(x); }
 
 static mx_box centred(int width, int height, double ratio_lo, double ratio_hi) {
@@ -47,8 +47,8 @@ mx_box mx_crop_draw_once(mx_rng *r, int width, int height, double scale_lo, doub
     return box;
 }
 
-/* One channel of one row; step is the distance of neighbouring samples, negative when mirrored. A byte has
- * 256 values, so their three roundings are looked up. */
+/* One channel of one row. step: distance of neighbouring samples, negative when mirrored. table: the result for each of
+ * the 256 values. */
 static void row8(float *chw, const uint8_t *p, ptrdiff_t step, int width, const float *table) {
     for (int x = 0; x < width; x++, p += step) chw[x] = table[*p];
 }

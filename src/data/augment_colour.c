@@ -1,5 +1,5 @@
-/* Operations on colours: look-up tables, and blends with a degenerate image. Pillow's arithmetic: tables in
- * double, blends in float32 with truncation. See docs/AUGMENT.md, "RandAugment". */
+/* Operations on colours: look-up tables, and blends with a degenerate image. Arithmetic as in Pillow: tables in double,
+ * blends in float32 with truncation. See docs/AUGMENT.md, "RandAugment". */
 #include "data/augment_ops.h"
 
 #include <string.h>
@@ -91,16 +91,15 @@ void mx_op_solarize_add(mx_image *im, int add, int threshold) {
     apply_everywhere(view_of(im), table);
 }
 
-/* ---- blends
- * ------------------------------------------------------------------------------------------------ */
+/* ---- blends ---- */
 
-/* Blends: from a value of the degenerate image towards the image's value. */
+/* From the degenerate image's value (factor 0) to the image's (factor 1) and beyond. */
 static inline uint8_t blend(int degenerate, int value, float factor) {
     float t = (float)degenerate + factor * (float)(value - degenerate);
     return (uint8_t)(t <= 0 ? 0 : t >= 255 ? 255 : (int)t);
 }
 
-/* Against one constant value the blend is a table. */
+/* If the degenerate image is constant, the blend is a table. */
 static void blend_constant(mx_image *im, int degenerate, float factor) {
     uint8_t table[256];
     for (int i = 0; i < 256; i++) table[i] = blend(degenerate, i, factor);
@@ -111,7 +110,7 @@ static inline int luma(const uint8_t *p) { return (19595 * p[0] + 38470 * p[1] +
 
 void mx_op_color(mx_image *im, float factor) {
     view v = view_of(im);
-    if (v.channels < 3 || factor == 1.0f) return; /* a grey image is its own degenerate */
+    if (v.channels < 3 || factor == 1.0f) return; /* a grey image equals its degenerate */
     for (size_t i = 0; i < v.pixels; i++) {
         uint8_t *p = v.p + 3 * i;
         int grey = luma(p);
@@ -128,7 +127,7 @@ void mx_op_contrast(mx_image *im, float factor) {
 
 void mx_op_brightness(mx_image *im, float factor) { blend_constant(im, 0, factor); }
 
-/* A row of the 3x3 smoothing, centre 5 and the rest 1, each over 13 as float32; sums in Pillow's order. */
+/* One row of the 3x3 smoothing: the centre has weight 5/13, the others 1/13, as float32. Sums in Pillow's order. */
 static inline float three(const uint8_t *p, ptrdiff_t step, float side, float centre) {
     return ((float)p[-step] * side + (float)p[0] * centre) + (float)p[step] * side;
 }
@@ -139,7 +138,7 @@ void mx_op_sharpness(mx_image *im, mx_image *spare, float factor) {
     if (factor == 1.0f) return;
     uint8_t *to = im->pixels, *from = spare->pixels;
     memcpy(from, to, (size_t)row * (size_t)im->height);
-    if (im->width < 3 || im->height < 3) return; /* the degenerate is the image itself */
+    if (im->width < 3 || im->height < 3) return; /* the image equals its degenerate */
     for (ptrdiff_t y = 1; y < im->height - 1; y++)
         for (ptrdiff_t x = channels; x < row - channels; x++) {
             const uint8_t *p = from + y * row + x;

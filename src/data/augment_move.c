@@ -1,6 +1,6 @@
-/* Operations that move pixels: affine maps with Pillow's bicubic filter (a = -1, results truncated, no
- * antialiasing). See docs/AUGMENT.md, "RandAugment". Shears and translations keep rows or columns: the
- * fraction in that direction is exactly 0, so only the row or column itself is read, not the other taps. */
+/* Operations that move pixels: affine maps with Pillow's bicubic filter (a = -1, results truncated, no antialiasing).
+ * See docs/AUGMENT.md, "RandAugment". Shears and translations move pixels along one axis only. On the other axis the
+ * fraction is exactly 0, so one tap is read instead of four. */
 #include "data/augment_ops.h"
 
 #include <math.h>
@@ -18,19 +18,19 @@ typedef struct {
     int width, height, channels;
 } source;
 
-/* Channel c of row y (clamped) at columns x (clamped, as offsets), fraction t. */
+/* Channel c of row y (clamped here), between columns x (clamped before, as offsets), at fraction t. */
 static inline double across(const source *s, int y, const int x[4], int c, double t) {
     const uint8_t *p = s->pixels + (size_t)clamp(y, s->height) * (size_t)s->width * (size_t)s->channels + c;
     return t == 0 ? p[x[1]] : cubic(p[x[0]], p[x[1]], p[x[2]], p[x[3]], t);
 }
 
-/* floor of a number above -1; the C library's is a call on machines without SSE 4.1. */
+/* floor for numbers above -1; without SSE 4.1, the C library's is a function call. */
 static inline int floor_small(double t) {
     int i = (int)t;
     return t < i ? i - 1 : i;
 }
 
-/* Rows y0-1 to y0+2 at column offset x, where columns fall on pixels: one pass down. */
+/* Interpolates rows y0-1 to y0+2 at column offset x, for points that fall on a column. */
 static inline void down(uint8_t *out, const source *s, int x, int y0, double ty) {
     const uint8_t *row[4];
     for (int i = 0; i < 4; i++)
@@ -42,7 +42,7 @@ static inline void down(uint8_t *out, const source *s, int x, int y0, double ty)
     }
 }
 
-/* All 16 taps are inside: no clamping. Callers pass channels as a constant. */
+/* Interpolates without clamping, if all 16 taps are inside. Callers pass channels as a constant. */
 static inline void inside(uint8_t *out, const source *s, int x0, int y0, double tx, double ty,
                           const int channels) {
     const size_t stride = (size_t)s->width * (size_t)channels;
@@ -58,7 +58,7 @@ static inline void inside(uint8_t *out, const source *s, int x0, int y0, double 
     }
 }
 
-/* The pixel at (X, Y), pixel centres at halves. */
+/* The pixel at (X, Y); pixel centres are at halves. */
 static inline void sample(uint8_t *out, const source *s, double X, double Y) {
     int x0 = floor_small(X - 0.5), y0 = floor_small(Y - 0.5), x[4];
     double tx = X - 0.5 - x0, ty = Y - 0.5 - y0;

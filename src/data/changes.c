@@ -1,5 +1,5 @@
-/* The difference between a data set and its earlier list (a cache file), reported when a run can no longer be
- * resumed. Both lists are walked together, sorted by name. */
+/* Describes the difference between a data set and its earlier list (a cache file), for the error when a run cannot be
+ * resumed. Merges both lists, sorted by name. */
 #include "data/index.h"
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const sample *)a)->name, ((const sample *)b)->name);
 }
 
-/* The caller frees it; NULL: out of memory. */
+/* The samples sorted by name. The caller frees them; NULL: out of memory. */
 static sample *sorted(const mx_index *x) {
     sample *s = malloc(((size_t)x->files + 1) * sizeof *s);
     for (int64_t i = 0; s && i < x->files; i++)

@@ -1,5 +1,5 @@
-/* Converts a decoded image's channels to those wanted: grey, RGB, or N unchanged; and CMYK to RGB. The
- * formulas equal Pillow's to the byte. See docs/DATA.md, "Images". */
+/* Converts a decoded image to the requested channels: grey, RGB, or N unchanged; and CMYK to RGB. Results equal
+ * Pillow's to the byte. See docs/DATA.md, "Images". */
 #include "data/image_internal.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@
 #define MX_LUMA_B    7471
 #define MX_LUMA_HALF 32768
 
-/* Also for 16 bits the sum stays below 2^32, since the weights make 65536. */
+/* The weights sum to 65536, so the sum stays below 2^32 for 16-bit values too. */
 #define LUMA(name, type)                                                                                     \
     static void name(type *out, const type *in, size_t n, size_t c) {                                        \
         for (size_t i = 0; i < n; i++, in += c)                                                              \
@@ -77,7 +77,7 @@ mx_status mx_image_convert(mx_image *im, int channels, int colours, mx_error *e)
     return MX_OK;
 }
 
-static int muldiv255(int a, int b) { /* a b / 255, rounded as Pillow's MULDIV255 */
+static int muldiv255(int a, int b) { /* a b / 255, rounded as in Pillow's MULDIV255 */
     int t = a * b + 128;
     return ((t >> 8) + t) >> 8;
 }

@@ -1,5 +1,5 @@
-/* Joins marks to their letters, see compose.h. Marks are taken in their given order: programs write them in
- * Unicode's order. */
+/* Joins marks to their letters, see compose.h. It does not reorder marks, since programs write them in Unicode's
+ * order. */
 #include "data/compose.h"
 #include "data/compose_table.h"
 
@@ -23,7 +23,7 @@ static int by_pair(const void *a, const void *b) {
     return x[0] != y[0] ? (x[0] > y[0]) - (x[0] < y[0]) : (x[1] > y[1]) - (x[1] < y[1]);
 }
 
-/* The character composed of both; 0: none. */
+/* The character composed of a and b; 0: none. */
 static uint32_t compose(uint32_t a, uint32_t b) {
     if (a >= L_BASE && a < L_BASE + L_COUNT && b >= V_BASE && b < V_BASE + V_COUNT)
         return S_BASE + ((a - L_BASE) * V_COUNT + b - V_BASE) * T_COUNT;
@@ -37,7 +37,7 @@ static uint32_t compose(uint32_t a, uint32_t b) {
     return found ? found[2] : 0;
 }
 
-/* The character of up to three bytes at p, and its length; 0 for anything else. */
+/* The UTF-8 character of up to three bytes at p, and its length; 0 for anything else. */
 static uint32_t read_character(const unsigned char *p, size_t *length) {
     *length = *p < 0x80 ? 1 : (*p & 0xe0) == 0xc0 ? 2 : (*p & 0xf0) == 0xe0 ? 3 : 0;
     uint32_t c = *length == 1 ? *p : *length == 2 ? *p & 0x1fu : *p & 0x0fu;
@@ -49,7 +49,7 @@ static uint32_t read_character(const unsigned char *p, size_t *length) {
     return c;
 }
 
-/* The result is never longer: a letter and a mark take at least two bytes each. */
+/* Writes c and returns its length. A composed character is never longer than the two that it replaces. */
 static size_t write_character(unsigned char *out, uint32_t c) {
     if (c < 0x80) return out[0] = (unsigned char)c, 1;
     if (c < 0x800)
@@ -61,7 +61,7 @@ static size_t write_character(unsigned char *out, uint32_t c) {
 
 char *mx_name_composed(const char *name) {
     unsigned char *text = (unsigned char *)strdup(name);
-    size_t out = 0, letter = 0; /* letter: where the last one begins */
+    size_t out = 0, letter = 0; /* letter: offset of the last letter */
     uint32_t last = 0;
     for (size_t at = 0, length; text && text[at]; at += length) {
         uint32_t c = read_character(text + at, &length), both = last && c ? compose(last, c) : 0;

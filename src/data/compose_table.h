@@ -1,6 +1,5 @@
-/* Letter, mark, letter with that mark: the canonical compositions of Unicode's basic plane, but for Hangul,
- * sorted. Made from the decompositions in UnicodeData.txt (Unicode 14), those of CompositionExclusions.txt
- * left out. */
+/* The canonical compositions of Unicode's basic plane except Hangul, sorted: letter, mark, letter with that mark. Made
+ * from the decompositions in UnicodeData.txt (Unicode 14) without those in CompositionExclusions.txt. */
 #ifndef MX_DATA_COMPOSE_TABLE_H
 #define MX_DATA_COMPOSE_TABLE_H
 

@@ -1,6 +1,5 @@
-/* A data set as a numbered list: opens the index of a source (from the cache, or by listing it) and serves
- * it. After opening and subset.c's changes everything is read-only and may be used from any thread. read.c
- * reads the samples. */
+/* A data set as a numbered list: opens the index of a source (from the cache, or by listing it) and serves it. After
+ * opening, only subset.c changes it, so any thread may use it. read.c reads the samples. */
 #include "base/escape.h"
 #include "base/parallel.h"
 #include "data/source.h"
@@ -16,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MX_HOLDERS_KEPT 256 /* at most this many files that hold samples are kept open */
+#define MX_HOLDERS_KEPT 256 /* most files with samples inside that stay open */
 
-/* Names and sizes; also labels, if they come from a list that may change while the files stay. */
+/* Hashes names and sizes; also labels if they come from a list, which may change while the files stay the same. */
 static uint64_t fingerprint_of(const mx_index *x) {
     uint64_t h = (uint64_t)x->files;
     for (int64_t i = 0; i < x->files; i++) {
@@ -31,7 +30,7 @@ static uint64_t fingerprint_of(const mx_index *x) {
     return h;
 }
 
-/* The start of each shard's samples, which are consecutive. */
+/* Finds the first sample of each shard; a shard's samples are consecutive. */
 static mx_status find_runs(mx_dataset *d, mx_error *e) {
     const mx_index *x = &d->index;
     free(d->run);
@@ -66,7 +65,7 @@ static mx_status open_root(mx_dataset *d, mx_error *e) {
                    mx_quote(quoted, root), strerror(error));
 }
 
-/* A list with none of its files present means a wrong path, not a set of broken images. */
+/* Fails if no file of a list exists: then the path is wrong, not each image broken. */
 static mx_status check_there(const mx_dataset *d, mx_error *e) {
     const mx_index *x = &d->index;
     char given[MX_QUOTE], path[MX_QUOTE], root[MX_QUOTE];
@@ -94,12 +93,12 @@ static mx_status list_and_probe(mx_dataset *d, const mx_index *old, mx_error *e)
                        cores < 4    ? 4
                        : cores > 16 ? 16
                                     : cores,
-                       e); /* waits more than it computes */
+                       e); /* more threads than cores: they wait for disks */
     if (s) return s;
     return check_there(d, e);
 }
 
-/* From the cache if that is current; otherwise lists the source and writes the cache. */
+/* Takes the index from the cache if that is current; otherwise lists the source and writes the cache. */
 static mx_status make_index(mx_dataset *d, const char *cache_path, mx_error *e) {
     mx_index old = {0};
     int64_t written;
@@ -124,7 +123,7 @@ done:
     return s;
 }
 
-/* A format that this build lacks is not damage: reported before anything counts as broken. */
+/* Fails if a file has a format that this build lacks. Otherwise such files would count as broken images later. */
 static mx_status check_formats(const mx_dataset *d, mx_error *e) {
     char where[MX_WHERE];
     if (mx_image_all_formats()) return MX_OK;
@@ -143,7 +142,7 @@ static mx_status keep_holders(mx_dataset *d, mx_error *e) {
     return MX_OK;
 }
 
-/* Takes ownership of the contents of source. */
+/* Opens the data set of a source, and takes ownership of the source's contents. */
 static mx_status open_source(mx_dataset **out, mx_source *source, const char *cache_path, mx_error *e) {
     *out = NULL;
     mx_dataset *d = calloc(1, sizeof *d);
@@ -166,7 +165,7 @@ static mx_status open_source(mx_dataset **out, mx_source *source, const char *ca
     return s;
 }
 
-/* A temporary system error must not decide which images there are. */
+/* Fails after a transient system error (base/again.h), which may have hidden images. */
 static void check_met(const mx_data_request *r, mx_error *e) {
     char quoted[MX_QUOTE];
     int error = mx_met_error();
@@ -236,7 +235,7 @@ mx_status mx_dataset_check_classes(const mx_dataset *d, bool training, mx_error 
             of[2 * x->file[i].label]++, of[2 * x->file[i].label + 1] += x->file[i].width > 0;
     for (int64_t i = 0; i < x->files; i++) readable += x->file[i].width > 0;
     for (int64_t i = 0; i < x->files && !e->status && readable;
-         i++) { /* nothing at all: reported on reading */
+         i++) { /* if no image is readable, reading reports it */
         int32_t label = x->file[i].label;
         if (label >= 0 && of[2 * label] && !of[2 * label + 1])
             mx_fail(e, MX_ERR_DATA, "none of the %lld images of the class %s can be read, as %s",
@@ -279,7 +278,7 @@ unsigned mx_dataset_formats(const mx_dataset *d) {
     unsigned all = 0;
     for (int64_t i = 0; i < d->index.files && !mx_dataset_raw(d); i++) {
         const mx_entry *f = &d->index.file[i];
-        all |= f->format ? 1u << f->format : f->width ? ~0u : 0; /* nothing reads what is of no format */
+        all |= f->format ? 1u << f->format : f->width ? ~0u : 0; /* a file without a format is not decoded */
     }
     return all;
 }
@@ -289,7 +288,7 @@ size_t mx_dataset_largest(const mx_dataset *d) {
     for (int64_t i = 0; i < d->index.files; i++) {
         const mx_entry *f = &d->index.file[i];
         size_t bytes =
-            (size_t)f->width * f->height * f->channels * f->depth; /* at most 4 << 30: checked when indexed */
+            (size_t)f->width * f->height * f->channels * f->depth; /* at most 4 << 30, checked by the index */
         if (bytes > most) most = bytes;
     }
     return most;
@@ -301,7 +300,7 @@ const char *mx_quote(char out[MX_QUOTE], const char *name) {
         if (at >= 96 && at < 100 && length - used > 140) { /* keep both ends */
             memcpy(out + at, "...", 3);
             at += 3, used = length - 100;
-            while ((name[used] & 0xc0) == 0x80) used++; /* not from the middle of a character */
+            while ((name[used] & 0xc0) == 0x80) used++; /* to the start of a character */
             continue;
         }
         size_t n = mx_escape_plain(name + used);

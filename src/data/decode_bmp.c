@@ -1,6 +1,6 @@
-/* BMP (Windows and OS/2 1.x), as Pillow reads it: 1, 4, 8, 16, 24 and 32 bits, RLE4 and RLE8, the usual bit
- * fields; alpha only if a mask names it. Our own reader, since Debian has no C library for BMP alone. The
- * header is wingdi.h's BITMAPINFOHEADER and its successors; all numbers are little-endian. */
+/* BMP (Windows and OS/2 1.x), as Pillow reads it: 1, 4, 8, 16, 24 and 32 bits, RLE4 and RLE8, the usual bit fields;
+ * alpha only if a mask names it. This is our own reader, since Debian has no C library for BMP alone. The header is
+ * wingdi.h's BITMAPINFOHEADER or a successor; all numbers are little-endian. */
 #include "data/image_internal.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #define MX_BMP_FILE_HEADER 14
 #define MX_BMP_MAX_EDGE    (1 << 30)
-#define MX_BMP_MAX_RATIO   1024 /* accepted pixels per byte of RLE: runs give 128, jumps more */
+#define MX_BMP_MAX_RATIO   1024 /* most pixels per byte of RLE: runs reach 128, jumps more */
 #define MX_BMP_MAX_PALETTE 65536
 
 enum { RAW, RLE8, RLE4, FIELDS };
@@ -16,7 +16,7 @@ enum { RAW, RLE8, RLE4, FIELDS };
 typedef struct {
     int width, height, bits, packing, channels;
     bool top_down;
-    int shift[4];           /* of red, green, blue, alpha in 16 and 32 bits; alpha -1: none */
+    int shift[4];           /* bit position of red, green, blue, alpha in 16 and 32 bits; alpha -1: none */
     int width_of[3];        /* bits of red, green, blue */
     uint8_t colour[256][3]; /* an index without an entry is black */
     size_t data;            /* offset of the samples */
@@ -35,7 +35,7 @@ bool mx_is_bmp(const unsigned char *b, size_t n) {
     return false;
 }
 
-/* The layouts that Pillow knows (for 32 bits with the alpha mask) and the positions of their bytes. */
+/* Accepts the layouts that Pillow knows, and sets the positions of their channels. */
 static mx_status parse_fields(bmp_header *h, const uint32_t mask[4], mx_error *e) {
     static const struct {
         int bits;
@@ -67,8 +67,8 @@ static mx_status parse_fields(bmp_header *h, const uint32_t mask[4], mx_error *e
 
 static mx_status cut_off(mx_error *e) { return mx_fail(e, MX_ERR_FORMAT, "the file ends in its header"); }
 
-/* The masks in the header, or after a header of 40 bytes; without masks the layout that the depth implies.
- * *at: end of the data read. */
+/* Reads the masks in the header, or after a header of 40 bytes; without masks the depth implies the layout. *at: end of
+ * what was read. */
 static mx_status parse_layout(bmp_header *h, const unsigned char *b, size_t size, size_t *at, mx_error *e) {
     uint32_t mask[4] = {0xff0000, 0xff00, 0xff, 0};
     size_t header = *at - MX_BMP_FILE_HEADER, fields = MX_BMP_FILE_HEADER + 40;
@@ -95,7 +95,7 @@ static mx_status parse_palette(bmp_header *h, const unsigned char *b, size_t siz
     return MX_OK;
 }
 
-/* The fields of the header of `header` bytes; OS/2's has 12 and fewer fields. *colours: 0: by depth. */
+/* Reads the fields of a header of `header` bytes; OS/2's has 12 bytes and fewer fields. *colours 0: by depth. */
 static void parse_numbers(bmp_header *h, const unsigned char *p, size_t header, uint32_t *colours) {
     int64_t height;
     uint32_t width, packing = 0;
@@ -125,7 +125,7 @@ static mx_status check_kind(const bmp_header *h, mx_error *e) {
 
 static mx_status parse_header(bmp_header *h, const unsigned char *b, size_t size, mx_error *e) {
     uint32_t given;
-    size_t header = u32(b + MX_BMP_FILE_HEADER), at = MX_BMP_FILE_HEADER + header; /* known by mx_is_bmp */
+    size_t header = u32(b + MX_BMP_FILE_HEADER), at = MX_BMP_FILE_HEADER + header; /* checked by mx_is_bmp */
     *h = (bmp_header){.shift = {0, 0, 0, -1}};
     if (size < at) return cut_off(e);
     parse_numbers(h, b + MX_BMP_FILE_HEADER, header, &given);
@@ -181,15 +181,15 @@ static mx_status read_raw(mx_image *im, const bmp_header *h, const unsigned char
 }
 
 typedef struct {
-    uint8_t *index; /* [height,width], the lowest row first where the file has it so */
+    uint8_t *index; /* [height,width], in the file's order of rows */
     size_t n, total, x, width;
 } drawing;
 
-static void append(drawing *d, unsigned index) { /* cuts off whatever follows the end */
+static void append(drawing *d, unsigned index) { /* ignores pixels past the end */
     if (d->n < d->total) d->index[d->n++] = (uint8_t)index;
 }
 
-/* count pixels of a run, cut at the row's end; of 4 bits two indices in turn */
+/* Draws count pixels of a run, up to the row's end; with 4 bits two indices alternate. */
 static void draw_run(drawing *d, unsigned count, unsigned what, bool four) {
     size_t left = d->x < d->width ? d->width - d->x : 0;
     if (count > left) count = (unsigned)left;
@@ -197,10 +197,10 @@ static void draw_run(drawing *d, unsigned count, unsigned what, bool four) {
     d->x += count;
 }
 
-/* Runs of two bytes each: a count and the repeated value; or 0 and a code. Code 0: fill up the row; 1: the
- * end; 2: a jump; n: n literal pixels, padded to an even offset in the file. Odd files are read as Pillow
- * reads them: of an odd number of literal 4-bit pixels it takes one less; a full row is not ended again; a
- * jump takes the two bytes after its two distances too. *end: the file says that nothing follows. */
+/* RLE: pairs of a count and the repeated value, or of 0 and a code. Code 0: fill up the row; 1: the end; 2: a jump; n:
+ * n literal pixels, padded to an even offset in the file. Unusual files are read as in Pillow: of an odd number of
+ * literal 4-bit pixels the last is dropped; a full row is not ended again; a jump also consumes the two bytes after its
+ * two distances. *end: the file had the code for the end. */
 static void draw_runs(drawing *d, const unsigned char *b, size_t size, size_t at, bool four, bool *end) {
     while (d->n < d->total && size - at >= 2) {
         unsigned count = b[at], what = b[at + 1];
@@ -215,7 +215,7 @@ static void draw_runs(drawing *d, const unsigned char *b, size_t size, size_t at
             return;
         } else if (what == 2) {
             if (size - at < 4) return;
-            size_t skip = b[at + 2] + b[at + 3] * d->width; /* the picture is zero */
+            size_t skip = b[at + 2] + b[at + 3] * d->width; /* the picture is zero already */
             d->n = skip < d->total - d->n ? d->n + skip : d->total;
             d->x = d->n % d->width;
             at += 4;

@@ -1,7 +1,7 @@
-/* GIF by giflib: the first frame, on a canvas of the file's size, as Pillow shows it. Outside the frame the
- * canvas has index 0 or the transparent index. An index that the palette lacks is a grey value; without a
- * palette all are. Read line by line, so giflib itself holds no picture. Sources: the GIF89a specification;
- * Pillow's GifImagePlugin for what it leaves open. */
+/* GIF by giflib: the first frame, on a canvas of the file's size, as Pillow shows it. Outside the frame the canvas has
+ * the transparent index, or 0. An index that the palette lacks is a grey value; so are all without a palette. It reads
+ * line by line, so giflib holds no whole picture. Sources: the GIF89a specification and, where that is silent, Pillow's
+ * GifImagePlugin. */
 #include "data/image_internal.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ static mx_status failed(const GifFileType *g, mx_error *e) {
 static mx_status describe_frame(GifFileType *g, mx_error *e) {
     const source *s = g->UserData;
     if (DGifGetImageDesc(g) != GIF_ERROR) return MX_OK;
-    if (g->Error != D_GIF_ERR_NOT_ENOUGH_MEM && s->next[-1] > 8) /* the last block read before it gave up */
+    if (g->Error != D_GIF_ERR_NOT_ENOUGH_MEM && s->next[-1] > 8) /* giflib failed on the block read last */
         return mx_fail(e, MX_ERR_UNSUPPORTED, "expected pixels of at most 8 bits, found %d", s->next[-1]);
     return failed(g, e);
 }
@@ -138,7 +138,7 @@ mx_status mx_probe_gif(int *width, int *height, int *channels, const unsigned ch
     return e->status;
 }
 
-/* giflib has no call that says it: the version of its header. */
+/* giflib has no function for its version, so this is the header's. */
 #define TEXT(x)       #x
 #define DOTS(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
 const char *mx_version_gif(void) { return DOTS(GIFLIB_MAJOR, GIFLIB_MINOR, GIFLIB_RELEASE); }

@@ -1,10 +1,10 @@
-/* JPEG by libjpeg-turbo, at full size, with its default (accurate integer) DCT and smooth upsampling, as in
- * Pillow. CMYK and YCCK by Adobe's convention. See docs/DATA.md, "Images".
+/* JPEG by libjpeg-turbo, at full size, with its default (accurate integer) DCT and smooth upsampling, as in Pillow.
+ * CMYK and YCCK by Adobe's convention. See docs/DATA.md, "Images".
  *
- * After damage libjpeg continues and fills the rest with grey. Here a warning that samples are missing or
- * guessed (early end, bad code, lost restart marker) is an error. Warnings about the file's form with
- * complete samples are ignored, as in Pillow: stray bytes before a marker, an unknown Adobe or JFIF version,
- * unusual scan parameters, a broken colour profile. */
+ * After damage libjpeg continues and fills the rest with grey. Here a warning that samples are missing or guessed
+ * (early end, bad code, lost restart marker) is an error. Warnings that leave the samples complete are ignored, as in
+ * Pillow: stray bytes before a marker, an unknown Adobe or JFIF version, unusual scan parameters, a broken colour
+ * profile. */
 #include "data/image_internal.h"
 
 #include <setjmp.h>
@@ -21,7 +21,7 @@ typedef struct {
     struct jpeg_error_mgr base;
     struct jpeg_progress_mgr progress;
     jmp_buf back;
-    bool memory; /* out of memory: not damage */
+    bool memory; /* out of memory, so not damage */
     char text[JMSG_LENGTH_MAX];
 } trap;
 
@@ -33,7 +33,7 @@ static void leave(j_common_ptr c) {
 }
 
 static void on_message(j_common_ptr c, int level) {
-    if (level >= 0) return; /* a trace */
+    if (level >= 0) return; /* not a warning */
     switch (c->err->msg_code) {
     case JWRN_EXTRANEOUS_DATA:
     case JWRN_ADOBE_XFORM:
@@ -65,9 +65,9 @@ static void begin(struct jpeg_decompress_struct *d, trap *t, const unsigned char
     jpeg_read_header(d, TRUE);
 }
 
-/* Every 8x8 block of the first component takes at least one bit, so a small file that claims a huge picture
- * must be cut off. Reported before memory is touched. The margin covers odd sampling factors; arithmetic
- * codes can be far shorter. */
+/* True if the file is too small for its picture: every 8x8 block of the first component takes at least one bit. Called
+ * before memory is allocated. The limit leaves a margin for odd sampling factors and for arithmetic codes, which can be
+ * far shorter. */
 static bool cut_off(const struct jpeg_decompress_struct *d, size_t size) {
     return (uint64_t)d->image_width * d->image_height / (d->arith_code ? 1 << 17 : 2048) > size;
 }
@@ -88,7 +88,7 @@ static void read_rows(struct jpeg_decompress_struct *d, mx_image *im) {
 }
 
 #ifdef LIBJPEG_TURBO_VERSION
-/* Luma at 1 or 2 times the size of chroma in each direction, or one component: the usual and tested files. */
+/* True for one component, or luma at 1 or 2 times the size of chroma in each direction. Only these are tested. */
 static bool usual_sampling(const struct jpeg_decompress_struct *d) {
     const jpeg_component_info *c = d->comp_info;
     if (d->num_components == 1) return true;
@@ -97,16 +97,15 @@ static bool usual_sampling(const struct jpeg_decompress_struct *d) {
            c[2].v_samp_factor == 1;
 }
 
-/* Entropy codes must be read up to the part's last row, but nothing outside the part is transformed,
- * upsampled or converted. Upsampling reads neighbours, so one more MCU is decoded on each side. Files that
- * need all of their data first (several scans), that may be cut off, or that are unusual are decoded
- * whole. */
+/* True if the file can be decoded in part. Entropy codes are read up to the part's last row, but only the part is
+ * transformed, upsampled and converted, with one more MCU on each side, since upsampling reads neighbours. Files with
+ * several scans (which need all data first), that may be truncated, or that are unusual are decoded whole. */
 static bool in_part(struct jpeg_decompress_struct *d, const unsigned char *bytes, size_t size) {
     return !jpeg_has_multiple_scans(d) && !d->arith_code && usual_sampling(d) && size > 2 &&
            bytes[size - 2] == 0xff && bytes[size - 1] == JPEG_EOI;
 }
 
-/* [*first, *end) of n samples grown to whole MCUs of `mcu` and one more on each side */
+/* Grows [*first, *end) of n samples to whole MCUs of `mcu` samples, plus one MCU on each side. */
 static void grow(int *first, int *end, int mcu, int n) {
     *first = *first / mcu * mcu - mcu;
     *end = (*end + mcu - 1) / mcu * mcu + mcu;
@@ -114,7 +113,7 @@ static void grow(int *first, int *end, int mcu, int n) {
     if (*end > n) *end = n;
 }
 
-/* Half, a quarter, an eighth: sizes for which the library has fast code. Chroma is repeated, not smoothed. */
+/* Decodes at 1/2, 1/4 or 1/8 of the size, for which the library has fast code. Repeats chroma instead of smoothing. */
 static void go_fast(struct jpeg_decompress_struct *d, mx_box *box, const mx_part *part) {
     int by = 1;
     while (by < 8 && box->width / (2 * by) >= part->out_w && box->height / (2 * by) >= part->out_h) by *= 2;
@@ -125,7 +124,7 @@ static void go_fast(struct jpeg_decompress_struct *d, mx_box *box, const mx_part
     box->left /= by, box->top /= by, box->width /= by, box->height /= by;
 }
 
-/* Rows of the part, and columns as wide as they had to be decoded: *box becomes the part's place in *im. */
+/* Reads the part's rows, in the columns that had to be decoded. *box becomes the position of the part in *im. */
 static mx_status read_part(struct jpeg_decompress_struct *d, mx_image *im, mx_box *box, mx_error *e) {
     const int mcu_w = d->max_h_samp_factor * DCTSIZE, mcu_h = d->max_v_samp_factor * DCTSIZE; /* or smaller */
     int x0 = box->left, x1 = box->left + box->width, y0 = box->top, y1 = box->top + box->height;
@@ -152,7 +151,7 @@ static mx_status read_part(struct jpeg_decompress_struct *d, mx_image *im, mx_bo
 }
 #endif
 
-/* part NULL: the whole */
+/* part NULL: the whole image. */
 static mx_status decode(struct jpeg_decompress_struct *d, mx_image *im, mx_box *box,
                         const unsigned char *bytes, size_t size, int channels, const mx_part *part,
                         mx_error *e) {
@@ -227,8 +226,7 @@ mx_status mx_probe_jpeg(int *width, int *height, int *channels, const unsigned c
 #define HEADER TEXT(JPEG_LIB_VERSION)
 #endif
 
-/* The library names the interface that it follows and the years of its copyright; a release of libjpeg-turbo
- * says itself in the header only. */
+/* The library reports its interface version and copyright years. Only its header has the release of libjpeg-turbo. */
 const char *mx_version_jpeg(void) {
     static _Thread_local char text[160];
     struct jpeg_error_mgr e;

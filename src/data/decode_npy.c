@@ -1,7 +1,7 @@
-/* .npy arrays [H,W] or [H,W,C] of integers and floats, in any byte order, in C or Fortran order. u1 and u2
- * stay, bool becomes 0 and 255 (as Pillow shows it), all other types become float. The header is a Python
- * literal of a fixed form; only its three keys are read. NumPy on Python 2 wrote an L after the shape's
- * numbers. Source: NumPy's description of the format, versions 1 to 3. */
+/* .npy arrays [H,W] or [H,W,C] of integers and floats, in any byte order, in C or Fortran order. u1 and u2 stay, bool
+ * becomes 0 and 255 (as in Pillow), all other types become float. The header is a Python literal of a fixed form with
+ * three keys. NumPy on Python 2 wrote an L after the shape's numbers. Source: NumPy's description of the format,
+ * versions 1 to 3. */
 #include "data/image_internal.h"
 
 #include <ctype.h>
@@ -14,12 +14,12 @@ typedef struct {
     int dim[3];
     mx_pixel type;
     char kind; /* NumPy's: b bool, u, i, f */
-    int bytes; /* of a stored sample */
+    int bytes; /* per stored sample */
     bool swapped, columns_first;
     size_t data; /* offset of the samples */
 } npy_header;
 
-/* Where the value of 'key' begins in the header [p, end); end when there is none. Any quotes will do. */
+/* Start of the value of 'key' (in any quotes) in the header [p, end); end if there is none. */
 static const char *value_of(const char *p, const char *end, const char *key) {
     size_t n = strlen(key);
     for (; (size_t)(end - p) > n + 1; p++) {
@@ -110,11 +110,11 @@ static float number_of(const npy_header *h, uint64_t bits) {
     if (h->kind == 'f' && h->bytes == 4) return memcpy(&f, &low, 4), f;
     if (h->kind == 'f') return memcpy(&d, &bits, 8), (float)d;
     if (h->kind == 'u') return (float)bits;
-    int unused = 64 - 8 * h->bytes; /* the sign moved to the top and back */
+    int unused = 64 - 8 * h->bytes; /* shifts the sign bit to the top and back */
     return (float)((int64_t)(bits << unused) >> unused);
 }
 
-/* Sample by sample: in Fortran order (y, x, c) is at y + H (x + W c). */
+/* Converts sample by sample. In Fortran order (y, x, c) is at y + H (x + W c). */
 static void convert(mx_image *im, const npy_header *h, const unsigned char *data) {
     size_t height = (size_t)im->height, width = (size_t)im->width, c = (size_t)im->channels;
     for (size_t i = 0; i < height * width * c; i++) {

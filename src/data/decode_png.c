@@ -1,6 +1,6 @@
-/* PNG by libpng: palettes are looked up, small grey depths scaled to 8 bits, 16 bits kept, alpha is the last
- * channel. Gamma and colour profiles are ignored. Damage in the picture's own chunks is an error, also after
- * the last row (the checksum of the last chunk covers it). See docs/DATA.md, "Images". */
+/* PNG by libpng: palettes are looked up, small grey depths scaled to 8 bits, 16 bits kept, alpha is the last channel.
+ * Gamma and colour profiles are ignored. Damage in the image data is an error, even after the last row, where the last
+ * chunk's checksum shows it. See docs/DATA.md, "Images". */
 #include "data/image_internal.h"
 
 #include <setjmp.h>
@@ -15,7 +15,7 @@
 typedef struct {
     const unsigned char *bytes, *next;
     size_t size, left;
-    bool memory; /* out of memory: not damage */
+    bool memory; /* out of memory, so not damage */
 } source;
 
 static void read_bytes(png_structp png, png_bytep out, size_t n) {
@@ -40,8 +40,8 @@ static void on_error(png_structp png, png_const_charp text) {
 
 static void on_warning(png_structp png, png_const_charp text) { (void)png, (void)text; }
 
-/* Everything but alpha becomes 1 or 3 channels of 8 or 16 bits in the machine's byte order. Returns how often
- * the rows are gone through: several times when interlaced. */
+/* Requests 1 or 3 channels, plus alpha if present, of 8 or 16 bits in the machine's byte order. Returns the number of
+ * passes over the rows: several if interlaced. */
 static int ask_conversions(png_structp png, png_infop info) {
     int depth = png_get_bit_depth(png, info), colour = png_get_color_type(png, info);
     if (colour == PNG_COLOR_TYPE_PALETTE)
@@ -61,8 +61,8 @@ static int32_t be31(const unsigned char *b) { /* 0 when too large for a PNG */
     return v > INT32_MAX ? 0 : (int32_t)v;
 }
 
-/* Does a chunk before the first one of type `until` claim more bytes than the file has? libpng would ask for the
- * memory before it reads them. */
+/* True if a chunk before the first one of type `until` claims more bytes than the file has. libpng would allocate them
+ * before it reads. */
 static bool claims_more(const unsigned char *bytes, size_t size, const char *until) {
     for (size_t at = 8; at + 8 <= size && memcmp(bytes + at + 4, until, 4);) {
         size_t length = (size_t)be31(bytes + at);
@@ -75,7 +75,7 @@ static bool claims_more(const unsigned char *bytes, size_t size, const char *unt
 static mx_status read_image(png_structp png, png_infop info, mx_image *im, int *colours, int wanted,
                             source *from, mx_error *e) {
     png_read_info(png, info);
-    /* Checked before memory is allocated. Stored rows have this length until conversions are requested. */
+    /* Before memory is allocated. libpng reports the length of stored rows until conversions are requested. */
     uint64_t stored = (uint64_t)png_get_image_height(png, info) * (png_get_rowbytes(png, info) + 1);
     if (stored / MX_PNG_MAX_RATIO > from->left)
         return mx_fail(e, MX_ERR_FORMAT, "%zu bytes cannot hold %ux%u pixels", from->left,

@@ -1,7 +1,7 @@
-/* PBM, PGM, PPM (plain and raw) and PFM, as Pillow reads them: bits become 0 and 255, samples of up to 8 bits
- * are scaled to 0..255 by the file's greatest value, larger ones to 0..65535 (Pillow keeps those of grey
- * only, here colour keeps them too). Our own reader: Debian's libnetpbm ends the process on damage, and the
- * format is a line of numbers before the samples. Source: netpbm's pbm(5), pgm(5), ppm(5), pfm(5). */
+/* PBM, PGM, PPM (plain and raw) and PFM, as Pillow reads them: bits become 0 and 255, samples of up to 8 bits are
+ * scaled from 0..maxval to 0..255, larger ones to 0..65535 (Pillow does the latter for grey only, here colour too).
+ * This is our own reader, since Debian's libnetpbm ends the process on damage, and the format is simple. Source:
+ * netpbm's pbm(5), pgm(5), ppm(5), pfm(5). */
 #include "data/image_internal.h"
 
 #include <math.h>
@@ -30,8 +30,7 @@ static void skip_comment(reading *r) {
     while (r->at < r->size && r->bytes[r->at] != '\n' && r->bytes[r->at] != '\r') r->at++;
 }
 
-/* The next word, without comments; also consumes the white space after it. Returns its length; 0: none, or
- * too long. */
+/* Reads the next word, without comments, and the white space after it. Returns its length; 0: none, or too long. */
 static size_t word(reading *r, char text[MX_PNM_MAX_TOKEN + 1]) {
     size_t n = 0;
     *text = 0;
@@ -52,7 +51,7 @@ static size_t word(reading *r, char text[MX_PNM_MAX_TOKEN + 1]) {
     return n;
 }
 
-/* -1: no number from 0 to most */
+/* Reads a number from 0 to most; -1: there is none. */
 static int number(reading *r, int most) {
     char text[MX_PNM_MAX_TOKEN + 1], *end;
     if (!word(r, text) || *text < '0' || *text > '9') return -1;
@@ -102,7 +101,7 @@ static size_t row_bytes(const pnm_header *h) {
                           : (size_t)h->width * (size_t)h->channels * mx_pixel_size(h->type);
 }
 
-/* Scales v from 0..greatest to 0..255 or 0..65535, rounding half to even like Python. */
+/* Stores v, scaled from 0..greatest to 0..255 or 0..65535 and rounded half to even, like Python. */
 static void put(mx_image *im, size_t at, int v, int greatest) {
     int top = im->type == MX_PIXEL_U8 ? 255 : 65535;
     double scaled = greatest == top ? v : rint((double)v / greatest * top);
@@ -113,7 +112,7 @@ static void put(mx_image *im, size_t at, int v, int greatest) {
         ((uint16_t *)im->pixels)[at] = (uint16_t)scaled;
 }
 
-/* Numbers in text; of PBM, digits that need nothing between them. */
+/* Reads samples in text; PBM's digits need no space between them. */
 static mx_status read_plain(mx_image *im, const pnm_header *h, reading *r, mx_error *e) {
     size_t n = (size_t)h->width * (size_t)h->height * (size_t)h->channels;
     for (size_t i = 0; i < n; i++) {
@@ -162,7 +161,7 @@ mx_status mx_decode_pnm(mx_image *im, int *colours, const unsigned char *bytes, 
     if (parse_header(&h, bytes, size, e) || mx_channels_check(h.channels, h.channels, channels, e))
         return e->status;
     size_t left = size - h.data;
-    /* a plain number takes two bytes, except the last; PBM's takes one */
+    /* Least size in text: a number takes two bytes, except the last; PBM's takes one. */
     uint64_t row = !h.plain        ? row_bytes(&h)
                    : h.kind == '1' ? (uint64_t)h.width
                                    : (uint64_t)h.width * (uint64_t)h.channels * 2;
@@ -173,7 +172,7 @@ mx_status mx_decode_pnm(mx_image *im, int *colours, const unsigned char *bytes, 
     *colours = h.channels;
     reading r = {bytes, size, h.data};
     if (h.plain) return read_plain(im, &h, &r, e);
-    for (size_t y = 0, rows = (size_t)h.height; y < rows; y++) /* PFM begins with the lowest row */
+    for (size_t y = 0, rows = (size_t)h.height; y < rows; y++) /* PFM starts with the lowest row */
         read_row(im, &h, h.type == MX_PIXEL_F32 ? rows - 1 - y : y, bytes + h.data + y * row);
     return MX_OK;
 }

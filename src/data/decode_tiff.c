@@ -1,9 +1,9 @@
-/* TIFF by libtiff, from memory: the samples and size of the first picture in the file. Strips and tiles,
- * chunky and planar, 1 to 64 bits, integers and floats, any number of samples. Other ways of storage are
- * refused by name. Orientation is applied, as in Pillow. See docs/DATA.md, "Images".
+/* TIFF by libtiff, from memory: the samples and size of the first picture in the file. Strips and tiles, chunky and
+ * planar, 1 to 64 bits, integers and floats, any number of samples. An error names storage that is not supported.
+ * Orientation is applied, as in Pillow. See docs/DATA.md, "Images".
  *
- * libtiff's own handlers are global and print. Each open file has its own here, so threads do not share them.
- * libtiff only warns about damage inside JPEG-compressed strips: such warnings are errors here. */
+ * libtiff's default error handlers are global and print, so each open file gets its own, which threads do not share.
+ * libtiff only warns about damage inside JPEG-compressed strips; such warnings are errors here. */
 #include "data/decode_tiff.h"
 
 #include <math.h>
@@ -16,7 +16,7 @@
 #define MX_TIFF_GEO_KEYS     34735 /* GeoTIFF's */
 #define MX_TIFF_GDAL_NODATA  42113
 
-/* Limit of one allocation inside libtiff: it holds stored bytes, or a strip of a rare compression, never the
+/* Limit of one allocation inside libtiff, which holds stored bytes, or a strip of a rare compression, but never the
  * picture. */
 #define MX_TIFF_ALLOCATION(size) (((tmsize_t)64 << 20) + 16 * (tmsize_t)(size))
 
@@ -44,13 +44,13 @@ static toff_t seek_to(thandle_t h, toff_t offset, int whence) {
 static int close_none(thandle_t h) { return (void)h, 0; }
 static toff_t size_of(thandle_t h) { return ((mx_tiff_memory *)h)->size; }
 
-/* Both keep libtiff's global, printing handlers from being called by returning 1. */
+/* Handlers of errors and warnings. They return 1, so that libtiff does not call its global handlers too. */
 static int on_error(TIFF *t, void *user, const char *module, const char *format, va_list ap) {
     mx_tiff_memory *f = user;
     (void)t, (void)module;
     vsnprintf(f->text, sizeof f->text, format, ap);
     if (strstr(f->text, "beyond the")) f->limit = true;
-    if (strstr(f->text, "(0 elements")) return 1; /* an empty directory, of which libtiff says the same */
+    if (strstr(f->text, "(0 elements")) return 1; /* libtiff says the same of an empty directory */
     if (strstr(f->text, "emory") || strstr(f->text, "No space") || strstr(f->text, "allocate"))
         f->memory = true;
     return 1;
@@ -70,7 +70,7 @@ static int on_warning(TIFF *t, void *user, const char *module, const char *forma
     return 1;
 }
 
-/* Running out of memory is not damage. libtiff shows the difference only in its messages, which begin with the name
+/* Separates lack of memory from damage. libtiff shows the difference only in its messages, which begin with the name
  * given to TIFFClientOpenExt. */
 static mx_status judge(const mx_tiff_memory *f, const mx_error *why, mx_error *e) {
     if (!why->status) return MX_OK;
@@ -123,7 +123,7 @@ static mx_status check_kind(const mx_tiff_info *i, mx_error *e) {
                    name_of(p), p, n, i->bits, i->compression);
 }
 
-/* A tag that libtiff does not know, as text; "" if there is none or it is not text. */
+/* Reads a tag that libtiff does not know, as text; "" if it is absent or not text. */
 static bool has_tag(TIFF *t, uint32_t tag, char text[64]) {
     const TIFFField *field = TIFFFindField(t, tag, TIFF_ANY);
     uint32_t count = 0;
@@ -136,7 +136,8 @@ static bool has_tag(TIFF *t, uint32_t tag, char text[64]) {
     return true;
 }
 
-/* What samples become. 8 bits with a sign are such only in a map's file: Pillow takes them for plain. */
+/* Sets the type that samples become. Signed 8-bit samples count as signed only in map files, since Pillow reads them as
+ * unsigned. False: no type fits. */
 static bool choose_type(mx_tiff_info *i, bool map) {
     unsigned bits = i->bits;
     bool wide = bits == 24 || bits == 32 || bits == 64;
@@ -196,11 +197,11 @@ static uint64_t most_ratio(const mx_tiff_info *i, bool absent) {
     case COMPRESSION_ADOBE_DEFLATE:
     case COMPRESSION_JPEG:
     case COMPRESSION_OJPEG: return 8192; /* Deflate reaches 1032, LZW 2731, JPEG some thousands */
-    default: return 65536; /* a line of CCITT's may be one bit, LZMA and Zstandard reach some thousands */
+    default: return 65536; /* a CCITT line may take one bit; LZMA and Zstandard reach some thousands */
     }
 }
 
-/* Checked before memory is allocated: the directory or the samples are past the end. */
+/* Fails if the directory or the samples extend past the end of the file. Called before memory is allocated. */
 static mx_status check_size(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *f, mx_error *e) {
     bool absent = false;
     uint32_t striles = TIFFIsTiled(t) ? TIFFNumberOfTiles(t) : TIFFNumberOfStrips(t);
@@ -225,7 +226,7 @@ static mx_status read_image(TIFF *t, const mx_tiff_memory *f, mx_image *im, int 
     return mx_image_turn(im, i.orientation, e);
 }
 
-/* Appends the colours of page to those of im, in one picture. The alpha of both is dropped. */
+/* Appends the colour channels of page to those of im, without alpha. */
 static mx_status join(mx_image *im, int *colours, const mx_image *page, int more, mx_error *e) {
     mx_image out;
     size_t size = mx_pixel_size(im->type), n = (size_t)im->width * (size_t)im->height;
@@ -242,17 +243,17 @@ static mx_status join(mx_image *im, int *colours, const mx_image *page, int more
     return MX_OK;
 }
 
-/* Are pages the channels, of which there are fewer so far than are wanted? */
+/* True if pages are channels, and fewer than wanted have been read. */
 static bool wants_page(int have, int channels) { return channels > 1 && channels != 3 && have < channels; }
 
-/* Stacks (microscopes, satellites): where more channels are wanted than the first page has, and neither grey
- * nor RGB, the pages are the channels. */
+/* Stacks (microscopes, satellites): if the caller wants neither grey nor RGB but more channels than the first page has,
+ * pages are channels. */
 static mx_status read_pages(TIFF *t, const mx_tiff_memory *f, mx_image *im, int *colours, int channels,
                             mx_error *e) {
     for (int number = 2; wants_page(im->channels, channels); number++) {
         mx_image page = {0};
         int more = 0;
-        if (!TIFFReadDirectory(t)) return MX_OK; /* what is missing is said where channels are compared */
+        if (!TIFFReadDirectory(t)) return MX_OK; /* mx_image_convert reports missing channels */
         if (!read_image(t, f, &page, &more, channels, e) &&
             (page.width != im->width || page.height != im->height || page.type != im->type))
             mx_fail(e, MX_ERR_FORMAT, "page %d: expected %dx%d samples like those of page 1, found %dx%d%s",
@@ -265,8 +266,8 @@ static mx_status read_pages(TIFF *t, const mx_tiff_memory *f, mx_image *im, int 
     return MX_OK;
 }
 
-/* From the directories alone, before samples are decoded: the channels of the first page, or of as many pages
- * as read_pages would join. Anything else is left to the decoding. */
+/* Checks the number of channels by the directories alone, before samples are decoded: those of the first page, or of as
+ * many pages as read_pages would join. Decoding reports all other errors. */
 static mx_status check_channels(TIFF *t, int channels, mx_error *e) {
     mx_tiff_info i;
     mx_error later = {0};
@@ -312,7 +313,7 @@ mx_status mx_probe_tiff(int *width, int *height, int *channels, const unsigned c
     return judge(&f, &why, e);
 }
 
-/* "LIBTIFF, Version 4.3.0", and lines on copyright. */
+/* TIFFGetVersion returns "LIBTIFF, Version 4.3.0" and lines on copyright. */
 const char *mx_version_tiff(void) {
     static _Thread_local char text[24];
     const char *all = TIFFGetVersion(), *number = strstr(all, "Version ");

@@ -1,5 +1,5 @@
-/* Shared by the parts of the TIFF reader: decode_tiff.c opens files and reads the directory,
- * decode_tiff_samples.c reads the samples, decode_tiff_colours.c converts colours. Private to these. */
+/* Shared by the files of the TIFF reader: decode_tiff.c opens files and reads the directory, decode_tiff_samples.c
+ * reads the samples, decode_tiff_colours.c converts colours. */
 #ifndef MX_DATA_DECODE_TIFF_H
 #define MX_DATA_DECODE_TIFF_H
 
@@ -29,14 +29,13 @@ typedef struct {
 
 mx_status mx_tiff_damaged(const mx_tiff_memory *f, mx_error *e);
 
-/* Reads into *im, which the caller has made with the shape and type of i. Writes every sample or returns an
- * error. */
+/* Reads into *im, which the caller has made with the shape and type of i. Writes every sample or returns an error. */
 mx_status mx_tiff_samples(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *f, mx_image *im, mx_error *e);
-/* Is this strip or tile missing from the file? (GDAL does not store empty ones.) */
+/* True if this strip or tile is missing from the file. (GDAL does not store empty ones.) */
 bool mx_tiff_absent(TIFF *t, uint32_t strile);
 
-/* Is the page converted to RGB? True for palettes, and for CMYK if 1 or 3 channels are wanted. colour_count:
- * a page's colour channels after that conversion, from the directory alone. */
+/* True if the page is converted to RGB: for palettes, and for CMYK if 1 or 3 channels are wanted. colour_count: a
+ * page's colour channels after that conversion, from the directory alone. */
 bool mx_tiff_becomes_rgb(const mx_tiff_info *i, int channels);
 int mx_tiff_colour_count(const mx_tiff_info *i, int channels);
 /* Inverts MinIsWhite, divides out associated alpha, converts palettes to RGB, and CMYK too for 1 or 3

@@ -1,6 +1,6 @@
-/* Colours of a TIFF from its samples, as Pillow makes them: MinIsWhite turned round up to 8 bits (deeper
- * samples are numbers, and stay), associated alpha divided out, palettes looked up (their 16 bits cut to 8),
- * CMYK by Pillow's formula (16 bits cut to 8 before it). */
+/* Colours of a TIFF from its samples, as in Pillow: MinIsWhite is inverted up to 8 bits (deeper samples are numbers,
+ * and stay), associated alpha is divided out, palettes are looked up (16 bits cut to 8), CMYK is converted by Pillow's
+ * formula (after cutting 16 bits to 8). */
 #include "data/decode_tiff.h"
 
 bool mx_tiff_becomes_rgb(const mx_tiff_info *i, int channels) {
@@ -8,8 +8,8 @@ bool mx_tiff_becomes_rgb(const mx_tiff_info *i, int channels) {
            (i->photometric == PHOTOMETRIC_SEPARATED && (channels == 1 || channels == 3));
 }
 
-/* How many of the samples are colour. Samples beyond RGB are extra by definition; beyond grey they may be
- * further bands, so only what is called alpha counts as such. */
+/* Number of samples that are colour. Samples beyond RGB are extra by definition. Beyond grey they may be further bands,
+ * so only those declared as alpha do not count. */
 int mx_tiff_colour_count(const mx_tiff_info *i, int channels) {
     if (i->converted || mx_tiff_becomes_rgb(i, channels)) return 3;
     if (i->photometric == PHOTOMETRIC_RGB) return 3;
@@ -41,7 +41,7 @@ static mx_status to_rgb(TIFF *t, const mx_tiff_info *i, mx_image *im, mx_error *
     return MX_OK;
 }
 
-/* MinIsWhite: the colours only, not alpha. */
+/* MinIsWhite: inverts the colours, not alpha. */
 static void turn_round(mx_image *im, size_t colours) {
     size_t n = (size_t)im->width * (size_t)im->height, c = (size_t)im->channels;
     uint8_t *p = im->pixels;
@@ -49,7 +49,7 @@ static void turn_round(mx_image *im, size_t colours) {
         for (size_t k = 0; k < colours; k++) p[i * c + k] = (uint8_t)~p[i * c + k];
 }
 
-/* Alpha comes after the colours. Fully transparent pixels become 0. */
+/* Divides the colours by the alpha that follows them. Fully transparent pixels become 0. */
 static void divide(mx_image *im, size_t colours) {
     size_t n = (size_t)im->width * (size_t)im->height, c = (size_t)im->channels;
     uint8_t *u8 = im->pixels;

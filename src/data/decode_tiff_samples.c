@@ -1,16 +1,15 @@
-/* The samples of a TIFF: strips or tiles, chunky or planar, of any depth, become U8, U16 or F32. Depths up to
- * 8 bits are scaled to 0..255 (palette indices are not), 9 to 16 bits are kept as numbers, deeper and signed
- * ones become float. libtiff returns samples of 16, 24, 32 and 64 bits in the machine's byte order and packs
- * all others from the highest bit on.
+/* The samples of a TIFF, in strips or tiles, chunky or planar, become U8, U16 or F32. Depths up to 8 bits are scaled to
+ * 0..255 (palette indices are not), 9 to 16 bits are kept as numbers, deeper and signed samples become float. libtiff
+ * returns samples of 16, 24, 32 and 64 bits in the machine's byte order, and packs all others from the highest bit on.
  *
- * Blocks are zeroed first: libtiff may report success with fewer samples than asked for, and old memory must
- * not appear in the picture. */
+ * Blocks are zeroed first: libtiff may report success with fewer samples than requested, and old memory must not appear
+ * in the picture. */
 #include "data/decode_tiff.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MX_TIFF_MAX_EDGE (1 << 20) /* of a tile: keeps products below 2^62, with samples below 2^12 */
+#define MX_TIFF_MAX_EDGE (1 << 20) /* of a tile; with fewer than 2^12 samples, products stay below 2^62 */
 
 bool mx_tiff_absent(TIFF *t, uint32_t strile) {
     return !TIFFGetStrileByteCount(t, strile) && !TIFFGetStrileOffset(t, strile);
@@ -52,7 +51,7 @@ static float number_at(const unsigned char *p, uint64_t k, unsigned bits, unsign
     }
 }
 
-/* n samples of a row to every step-th place. */
+/* Converts n samples of a row, and writes them `step` elements apart. */
 static void unpack(void *to, size_t step, const unsigned char *from, size_t n, const mx_tiff_info *i) {
     unsigned bits = i->bits, top = (1u << (bits < 16 ? bits : 16)) - 1;
     bool scaled = i->photometric != PHOTOMETRIC_PALETTE && bits < 8;
@@ -75,7 +74,7 @@ static void unpack(void *to, size_t step, const unsigned char *from, size_t n, c
     }
 }
 
-/* cols pixels of a stored row to (y, x); plane >= 0: that one sample of each pixel. */
+/* Converts cols pixels of a stored row to (y, x). plane >= 0: only that sample of each pixel. */
 static void put_row(mx_image *im, const mx_tiff_info *i, const unsigned char *row, size_t y, size_t x,
                     size_t cols, int plane) {
     size_t size = mx_pixel_size(im->type), c = (size_t)im->channels;
@@ -83,7 +82,7 @@ static void put_row(mx_image *im, const mx_tiff_info *i, const unsigned char *ro
     unpack((char *)im->pixels + at * size, plane < 0 ? 1 : c, row, plane < 0 ? cols * c : cols, i);
 }
 
-/* What the file does not hold. */
+/* The same for blocks that the file does not store: GDAL's value for missing data. */
 static void put_nothing(mx_image *im, const mx_tiff_info *i, size_t y, size_t x, size_t cols, int plane) {
     size_t c = (size_t)im->channels, n = plane < 0 ? cols * c : cols, step = plane < 0 ? 1 : c;
     size_t at = (y * (size_t)im->width + x) * c + (plane < 0 ? 0 : (size_t)plane);
@@ -146,7 +145,7 @@ static mx_status read_tiles(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory
     return e->status;
 }
 
-/* Row by row, so that at most one row is held in addition to the picture. */
+/* Reads row by row, with memory for one row in addition to the picture. */
 static mx_status read_rows(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *f, mx_image *im,
                            mx_error *e) {
     int planes = i->planar == PLANARCONFIG_SEPARATE ? i->samples : 1;
@@ -168,9 +167,9 @@ static mx_status read_rows(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory 
     return e->status;
 }
 
-/* Strips whose samples are stored as the picture holds them are decoded in place. per: rows of a strip, which
- * may exceed the rows of the picture. Data after the last row prevents some versions of libtiff from decoding
- * such a strip at once, so that strip is read by rows. */
+/* Decodes strips in place, if samples are stored as in the picture. per: rows per strip, which may exceed the
+ * picture's. Some versions of libtiff cannot decode a strip at once if data follow its last row, so that strip is read
+ * by rows. */
 static mx_status read_in_place(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *f, mx_image *im,
                                uint32_t per, mx_error *e) {
     size_t row = (size_t)row_bytes(i, i->width);
@@ -192,14 +191,14 @@ static mx_status read_in_place(TIFF *t, const mx_tiff_info *i, const mx_tiff_mem
     return e->status;
 }
 
-/* YCbCr with subsampling, and JPEG of TIFF 6.0's first kind: libtiff's own conversion, which Pillow uses. */
+/* YCbCr with subsampling, and TIFF 6.0's old-style JPEG: converted by libtiff, as in Pillow. */
 static mx_status read_converted(TIFF *t, const mx_tiff_info *i, const mx_tiff_memory *f, mx_image *im,
                                 mx_error *e) {
     size_t n = (size_t)i->width * i->height;
     uint32_t *raster = calloc(n, sizeof *raster);
     uint8_t *rgb = im->pixels;
     if (!raster) return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu pixels", n);
-    TIFFSetField(t, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT); /* turned later, as all others are */
+    TIFFSetField(t, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT); /* orientation is applied later */
     if (!TIFFReadRGBAImageOriented(t, i->width, i->height, raster, ORIENTATION_TOPLEFT, 1) || f->damaged)
         mx_tiff_damaged(f, e);
     for (size_t k = 0; k < n && !e->status; k++) {

@@ -1,5 +1,5 @@
-/* WebP by libwebp. Transparent files have a fourth channel. Of an animation the first frame is read, on a
- * black canvas if it is smaller than that, as Pillow shows it. See docs/DATA.md, "Images". */
+/* WebP by libwebp. Transparent files have a fourth channel. Reads the first frame of an animation, on a black canvas if
+ * it is smaller than that, as Pillow shows it. See docs/DATA.md, "Images". */
 #include "data/image_internal.h"
 
 #include <stdio.h>
@@ -8,8 +8,8 @@
 #include <webp/decode.h>
 #include <webp/demux.h>
 
-/* Pixels a byte that are believed: a flat picture takes 30 bytes whatever its size; an animation's canvas may
- * be far larger than a frame. */
+/* Most pixels per byte. A flat picture takes 30 bytes at any size; an animation's canvas may be far larger than a
+ * frame. */
 #define MX_WEBP_MAX_RATIO     ((uint64_t)1 << 20)
 #define MX_WEBP_MAX_RATIO_ANI ((uint64_t)1 << 16)
 
@@ -20,7 +20,7 @@ static mx_status features(WebPBitstreamFeatures *f, const unsigned char *bytes, 
     return MX_OK;
 }
 
-/* A picture of width x height into to, which holds rows of `stride` bytes. */
+/* Decodes a picture of width x height into `to`, with rows `stride` bytes apart. */
 static mx_status decode_into(uint8_t *to, int width, int height, int stride, int channels,
                              const unsigned char *bytes, size_t size, mx_error *e) {
     size_t room = (size_t)(height - 1) * (size_t)stride + (size_t)width * (size_t)channels;
@@ -40,7 +40,7 @@ static mx_status first_frame(mx_image *im, const unsigned char *bytes, size_t si
     WebPIterator frame;
     WebPBitstreamFeatures f;
     WebPDemuxer *d = WebPDemux(&data);
-    if (!d) d = WebPDemux(&data); /* which does not say whether it was memory that it lacked */
+    if (!d) d = WebPDemux(&data); /* again: it may have lacked memory, which it does not report */
     if (!d) return mx_fail(e, MX_ERR_FORMAT, "the animation is damaged or cut off");
     if (!WebPDemuxGetFrame(d, 1, &frame)) {
         WebPDemuxDelete(d);
@@ -67,7 +67,7 @@ mx_status mx_decode_webp(mx_image *im, int *colours, const unsigned char *bytes,
                          mx_error *e) {
     WebPBitstreamFeatures f;
     if (features(&f, bytes, size, e)) return e->status;
-    *colours = f.has_alpha && channels == 4 ? 4 : 3; /* alpha is decoded only when it is wanted */
+    *colours = f.has_alpha && channels == 4 ? 4 : 3; /* decodes alpha only if wanted */
     if ((uint64_t)f.width * (uint64_t)f.height /
             (f.has_animation ? MX_WEBP_MAX_RATIO_ANI : MX_WEBP_MAX_RATIO) >
         size)

@@ -1,4 +1,4 @@
-/* JPEG files of 8-bit grey or RGB images by libjpeg-turbo: what `pack` shrinks, and files for tests. */
+/* JPEG files of 8-bit grey or RGB images by libjpeg-turbo: for the pictures that `pack` shrinks, and for tests. */
 #include "data/image_internal.h"
 
 #include <setjmp.h>
@@ -38,8 +38,8 @@ static void compress(struct jpeg_compress_struct *c, const mx_image *im, int qua
     jpeg_finish_compress(c);
 }
 
-/* libjpeg stores the buffer's address only when it finishes and leaks it on the way out of an error, so the
- * buffer is ours, large enough for the worst case, and never grows. */
+/* libjpeg returns its own buffer only when it finishes, and leaks it after an error. So the buffer here is ours, large
+ * enough for the worst case, and never grows. */
 static mx_status jpeg_bytes(unsigned char *buffer, unsigned long *size, const mx_image *im, int quality,
                             mx_error *e) {
     struct jpeg_compress_struct c = {0};
@@ -59,8 +59,8 @@ static mx_status jpeg_bytes(unsigned char *buffer, unsigned long *size, const mx
 }
 
 mx_status mx_encode_jpeg(void **bytes, size_t *size, const mx_image *im, int quality, mx_error *e) {
-    /* A block of 64 samples takes at most 64 x (16 + 11) bits, doubled when every byte is 0xff; edges round
-     * up to 16. */
+    /* A block of 64 samples takes at most 64 x (16 + 11) bits, twice that if every byte is 0xff. Edges are rounded up
+     * to 16. */
     unsigned long room =
         ((unsigned long)im->width + 16) * ((unsigned long)im->height + 16) * (unsigned long)im->channels * 7 +
         65536;

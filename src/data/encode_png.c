@@ -1,5 +1,5 @@
-/* PNG files of 8-bit grey or RGB images by libpng: pictures for people (reconstructions, contact sheets), the
- * built-in image set, what `pack` makes of samples that have no file. */
+/* PNG files of 8-bit grey or RGB images by libpng: for reconstructions, contact sheets, the built-in image set, and
+ * samples without a file in `pack`. */
 #include "data/image_internal.h"
 
 #include <setjmp.h>

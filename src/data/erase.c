@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MX_ERASE_TRIES 10 /* timm */
+#define MX_ERASE_TRIES 10 /* as timm */
 
 typedef struct {
     int top, left, height, width;
 } box;
 
-/* A box that is smaller than the image on both axes; false when ten draws gave none. */
+/* Draws a box smaller than the image on both axes. False: no try gave one. */
 static bool draw_box(box *b, const mx_erase *c, int boxes, int height, int width, mx_rng *r) {
     double bound = log(c->aspect_lo), area = (double)height * width;
     for (int i = 0; i < MX_ERASE_TRIES; i++) {

@@ -1,5 +1,5 @@
-/* Random erasing: replaces boxes of the normalised image. See docs/AUGMENT.md, "Random erasing"; Zhong et
- * al., "Random Erasing Data Augmentation", 2017. */
+/* Random erasing: overwrites boxes of the normalised image. See docs/AUGMENT.md, "Random erasing"; Zhong et al.,
+ * "Random Erasing Data Augmentation", 2017. */
 #ifndef MX_DATA_ERASE_H
 #define MX_DATA_ERASE_H
 

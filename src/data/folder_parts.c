@@ -1,7 +1,7 @@
-/* Decides whether a folder is a set in parts (train, val, test) or a set of classes, one of which happens to
- * be called "train". Its siblings decide: parts hold class folders of the same names and have no other
- * siblings; a class is one among other classes. docs/DATA.md, "Parts or classes", has the table. Unclear
- * cases are refused with the prefixes that settle them. */
+/* Decides whether a folder is a set in parts (train, val, test) or a set of classes, one of which is called "train".
+ * The sibling folders decide: parts contain class folders of the same names and have no other siblings; a class is one
+ * among other classes. docs/DATA.md, "Parts or classes", has the table. Unclear cases are errors that name the prefixes
+ * that decide them. */
 #include "data/passed.h"
 #include "data/splits.h"
 #include "data/text.h"
@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MX_LOOK_MAX    10000 /* folders in which an image is looked for, should links make a web */
-#define MX_LOOK_DEPTH  8     /* levels below which no image is looked for */
-#define MX_WRAPPED_MAX 4     /* folders that hold nothing but one folder */
+#define MX_LOOK_MAX    10000 /* most folders to search for an image, in case links form a web */
+#define MX_LOOK_DEPTH  8     /* most levels to search for an image */
+#define MX_WRAPPED_MAX 4     /* most nested folders that contain only one folder each */
 
 typedef struct {
     char *name;
@@ -36,7 +36,7 @@ static bool is_folder(const char *path) {
     return !mx_stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-/* Of an entry of the folder `path`. */
+/* True if the entry f of the folder `path` is a folder, or a link to one. */
 static bool entry_is_folder(const char *path, const struct dirent *f) {
     if (f->d_type != DT_LNK && f->d_type != DT_UNKNOWN) return f->d_type == DT_DIR;
     char *whole = mx_text_make("%s/%s", path, f->d_name);
@@ -45,7 +45,7 @@ static bool entry_is_folder(const char *path, const struct dirent *f) {
     return yes;
 }
 
-/* A run of this program among the images: the walk passes it over, and so does what is decided here. */
+/* True for a folder with a run of this program. The walk skips those, so they decide nothing here. */
 static bool is_run(const char *path, const char *name) {
     char *whole = mx_text_make("%s/%s", path, name);
     bool yes = whole && mx_is_run_folder(AT_FDCWD, whole);
@@ -53,7 +53,7 @@ static bool is_run(const char *path, const char *name) {
     return yes;
 }
 
-/* Is there an image in path itself, or (nested) below a folder of it? Ends at the first of each. */
+/* Sets flat if path contains an image, nested if a folder below it does. Stops when both are set. */
 static void look(const char *path, int depth, int *left, bool *flat, bool *nested) {
     DIR *dir = mx_open_folder(path);
     for (const struct dirent *f; dir && !(*flat && *nested) && (f = mx_next_name(dir));) {
@@ -82,7 +82,7 @@ static void free_listing(listing *l) {
     *l = (listing){0};
 }
 
-/* Names only; a folder that cannot be listed is left to the walk, which says so. */
+/* Lists the folders in path. If path cannot be listed, the list is empty, and the walk reports the error later. */
 static mx_status list(listing *l, const char *path, mx_error *e) {
     *l = (listing){.path = path};
     DIR *dir = mx_open_folder(path);
@@ -123,8 +123,7 @@ static void look_into(listing *l) {
 
 static bool has_images(const child *c) { return c->flat || c->nested; }
 
-/* Do the two folders contain folders of the same name? b NULL: does a contain one named like a sibling of
- * a? */
+/* True if both folders contain folders of the same name. b NULL: if a contains one named like a sibling of a. */
 static bool share_names(const listing *l, const child *a, const child *b) {
     listing in = {0}, out = {0};
     char *pa = mx_text_make("%s/%s", l->path, a->name),
@@ -142,7 +141,7 @@ static bool share_names(const listing *l, const child *a, const child *b) {
 
 typedef enum { WHOLE, PARTS, NO_TRAIN, UNCLEAR, INSIDE } verdict; /* INSIDE: each class has its own parts */
 
-/* bottle/train, bottle/test, cable/train, cable/test, ... */
+/* True for bottle/train, bottle/test, cable/train, cable/test, ... */
 static bool parts_inside(const listing *l) {
     int64_t with = 0, all = 0;
     for (int64_t i = 0; i < l->count; i++) {
@@ -159,7 +158,7 @@ static bool parts_inside(const listing *l) {
     return with > 1;
 }
 
-/* A part called training next to folders that are not parts: is it one of the classes? */
+/* Decides for a training folder next to folders that are not parts: is it a part or one of the classes? */
 static verdict judge_train(const listing *l, const child *train) {
     bool held_nested = false, held = false, deep = false, shared = false;
     for (int64_t i = 0; i < l->count; i++) {
@@ -193,8 +192,8 @@ static verdict judge(listing *l, const child **train) {
     return shared ? UNCLEAR : WHOLE;
 }
 
-/* The folder that is meant: inside folders that hold nothing but one folder (archives unpack so), where that
- * is a set in parts. The caller frees it; NULL: no memory. */
+/* Archives often unpack into a folder that contains only one folder. Returns the first inner folder that contains more,
+ * if it is a set in parts; else path. The caller frees it; NULL: out of memory. */
 static char *unwrap(const char *path) {
     char *at = strdup(path);
     for (int depth = 0; at && depth < MX_WRAPPED_MAX; depth++) {
@@ -239,7 +238,7 @@ static mx_status refuse(const listing *l, verdict v, const child *train, mx_erro
                          : "; if it is a part, put the training images into a folder train beside it");
 }
 
-/* What is next to the parts and not used. */
+/* Notes that images next to the parts are not used. */
 static mx_status note_others(mx_source *s, const listing *l, mx_error *e) {
     char a[MX_QUOTE], folder[MX_QUOTE];
     int64_t n = 0;
@@ -251,7 +250,7 @@ static mx_status note_others(mx_source *s, const listing *l, mx_error *e) {
     return s->note ? MX_OK : mx_fail(e, MX_ERR_MEMORY, "out of memory");
 }
 
-/* The folder of one part becomes the root; of all parts their common folder does. */
+/* Makes the folder of the part the root; for all parts, their common folder. */
 static mx_status take_parts(mx_source *s, bool *found, const listing *l, mx_split split, mx_error *e) {
     char **names = calloc((size_t)l->count + 1, sizeof *names);
     int64_t at = -1;

@@ -1,6 +1,6 @@
-/* The image formats: how each is recognised, and which of them this build reads and writes. This is the only
- * file that depends on the libraries found at build time (MX_WITH_*, set by CMakeLists.txt). A format without
- * its library is still recognised, so that the error names it instead of reporting damage. */
+/* The image formats: how each is recognised, and which of them this build reads and writes. Only this file depends on
+ * the libraries found at build time (MX_WITH_*, set by CMakeLists.txt). A format without its library is still
+ * recognised, so that the error names it instead of reporting damage. */
 #include "data/image_internal.h"
 #include "data/passed.h"
 
@@ -21,7 +21,7 @@ bool mx_is_webp(const unsigned char *b, size_t n) {
 }
 
 bool mx_is_tiff(const unsigned char *b, size_t n) {
-    if (n >= 10 && !memcmp(b, "II*\0", 4) && !memcmp(b + 8, "CR", 2)) return false; /* a camera's raw file */
+    if (n >= 10 && !memcmp(b, "II*\0", 4) && !memcmp(b + 8, "CR", 2)) return false; /* Canon's raw files */
     return n >= 8 && (!memcmp(b, "II*\0", 4) || !memcmp(b, "MM\0*", 4) || !memcmp(b, "II+\0", 4) ||
                       !memcmp(b, "MM\0+", 4));
 }
@@ -161,7 +161,7 @@ void mx_image_decoders(unsigned numbers, char *text, size_t room) {
                                   formats[i].version());
 }
 
-/* The text after "LIBRARY " in a list of mx_image_decoders, and its length; NULL: it is not there. */
+/* The version after "LIBRARY " in a list of mx_image_decoders, and its length; NULL: the library is not in it. */
 static const char *version_in(const char *list, const char *library, size_t *length) {
     size_t name = strlen(library);
     while (*list) {

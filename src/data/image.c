@@ -1,5 +1,5 @@
-/* Images in memory: making, freeing, decoding. The first stage of the input pipeline: bytes of a file in,
- * samples out. Files may be malicious, so every size is checked before use. See docs/DATA.md, "Images". */
+/* Makes, frees and decodes images in memory. Decoding is the first stage of the input pipeline. Files may be malicious,
+ * so every size is checked before use. See docs/DATA.md, "Images". */
 #include "data/image_internal.h"
 
 #include <math.h>
@@ -39,7 +39,7 @@ mx_status mx_image_make(mx_image *im, int width, int height, int channels, mx_pi
     return MX_OK;
 }
 
-/* Decoders work with an error of their own: the caller's may be NULL. */
+/* Copies an error to the caller. Decoders use their own error, since the caller's may be NULL. */
 static mx_status hand_over(mx_error *e, const mx_error *own) {
     return own->status ? mx_fail(e, own->status, "%s", own->text) : MX_OK;
 }
@@ -58,7 +58,7 @@ mx_status mx_image_probe(int *width, int *height, int *channels, const void *byt
     return hand_over(e, &own);
 }
 
-/* part NULL: the whole */
+/* part NULL: the whole image. */
 static mx_status decode(mx_image *im, mx_box *box, const void *bytes, size_t size, int channels,
                         const mx_part *part, mx_error *e) {
     mx_error own = {0};

@@ -1,6 +1,6 @@
-/* Images in host memory: decoding, colour conversion, resizing exactly as Pillow, and the crop of
- * pretraining. See docs/AUGMENT.md, "The arithmetic of crop, resize and normalisation". Compiled with
- * -ffp-contract=off: bytes must equal Pillow's. */
+/* Images in host memory: decoding, colour conversion, Pillow's resize, and the crop of pretraining. See
+ * docs/AUGMENT.md, "The arithmetic of crop, resize and normalisation". Bytes must equal Pillow's, so it is compiled
+ * with -ffp-contract=off. */
 #ifndef MX_DATA_IMAGE_H
 #define MX_DATA_IMAGE_H
 
@@ -26,29 +26,29 @@ typedef struct {
 void mx_image_free(mx_image *im); /* leaves it empty; NULL and empty images are allowed */
 mx_status mx_image_make(mx_image *im, int width, int height, int channels, mx_pixel type, mx_error *e);
 
-/* Does the name end as image names do: .jpg .jpeg .jpe .jfif .jif .png .webp .tif .tiff .gif .bmp .dib .ppm
- * .pgm .pbm .pnm .pfm .npy, in any case? (The content decides the format.) */
+/* True if the name ends in .jpg .jpeg .jpe .jfif .jif .png .webp .tif .tiff .gif .bmp .dib .ppm .pgm .pbm .pnm .pfm
+ * .npy, in any case. (The content decides the format.) */
 bool mx_image_name_known(const char *name);
 
-/* A library that was missing at build time removes its format (formats.c). An error names the format that
- * belongs to the name's extension if this build lacks it. */
+/* Fails if this build lacks the format of the name's extension, because its library was missing (formats.c). The
+ * message names the format. */
 mx_status mx_image_name_check(const char *name, mx_error *e);
-bool mx_image_all_formats(void); /* is no format missing? */
-/* "JPEG, PNG": formats in this build (there) or missing from it (not there), cut to the room. */
+bool mx_image_all_formats(void); /* true if no format is missing */
+/* "JPEG, PNG": formats in this build (there) or missing from it (not there), cut to fit. */
 void mx_image_format_names(char *text, size_t room, bool there);
 
-/* The libraries that decode, with the versions that are running: "libpng 1.6.37; libwebp 1.2.2". numbers: a set
- * of bits 1 << mx_format_number (mx_dataset_formats). "" where none of them needs a library. */
+/* The libraries that decode these formats, with their run-time versions: "libpng 1.6.37; libwebp 1.2.2". numbers: bits
+ * 1 << mx_format_number (mx_dataset_formats). "" if none of them needs a library. */
 #define MX_DECODERS 400
 void mx_image_decoders(unsigned numbers, char *text, size_t room);
-/* Of libraries that both lists name: do versions differ? text: "libpng 1.6.37, here 1.6.40". */
+/* True if the version of a library in both lists differs. text: "libpng 1.6.37, here 1.6.40". */
 bool mx_image_decoders_differ(const char *was, const char *now, char *text, size_t room);
 
 /* Width and height from the header alone, for planning memory. */
 mx_status mx_image_probe(int *width, int *height, int *channels, const void *bytes, size_t size, mx_error *e);
 
-/* Decodes JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy ([H,W] or [H,W,C]); the content decides which. Of
- * several pictures in a file it takes the first (docs/DATA.md, "Images").
+/* Decodes JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy ([H,W] or [H,W,C]); the content decides which. Takes the first
+ * of several pictures in a file (docs/DATA.md, "Images").
  *
  * channels 1: grey (RGB → L as Pillow's convert: (19595R+38470G+7471B+32768)>>16, also for 16 bits; float
  * without the rounding). 3: RGB (grey replicated, palette looked up, alpha DROPPED not blended, CMYK
@@ -59,13 +59,13 @@ mx_status mx_image_probe(int *width, int *height, int *channels, const void *byt
  * and ICC profiles are ignored (TIFF's own orientation is applied). Truncated or corrupt data is an error. On
  * failure *im is empty; otherwise the caller frees it. */
 mx_status mx_image_decode(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e);
-/* The same, then turned as the file's EXIF data say (JPEG, PNG, WebP), like Pillow's exif_transpose. */
+/* The same, then applies EXIF orientation (JPEG, PNG, WebP), like Pillow's exif_transpose. */
 mx_status mx_image_decode_turned(mx_image *im, const void *bytes, size_t size, int channels, mx_error *e);
 typedef struct {
     int top, left, height, width;
 } mx_box;
 
-/* A part of a picture, chosen once its size is known and before its samples are decoded. */
+/* A part of a picture, chosen when its size is known and before its samples are decoded. */
 typedef struct {
     mx_box (*choose)(void *user, int width, int height); /* must return a box inside the picture, not empty */
     void *user;
@@ -73,20 +73,20 @@ typedef struct {
                   eighth of their size as long as the part stays larger than out_w x out_h */
     int out_w, out_h;
 } mx_part;
-/* As mx_image_decode, but *im need only hold the chosen part, which is at *box. Its samples equal those of
- * the whole decode (unless fast). Only a baseline JPEG that ends with its end marker is decoded in part;
- * damage outside the part is then not noticed. */
+/* As mx_image_decode, but *im may hold only the chosen part, which is at *box. Its samples equal those of a whole
+ * decode (unless fast). Only a baseline JPEG that ends with its end marker is decoded in part; damage outside the part
+ * then goes unnoticed. */
 mx_status mx_image_decode_part(mx_image *im, mx_box *box, const void *bytes, size_t size, int channels,
                                const mx_part *part, mx_error *e);
-/* Decodes a whole file, turned as its EXIF data say if `turn`. Messages name the file. */
+/* Decodes a whole file. turn: applies EXIF orientation. Messages name the file. */
 mx_status mx_image_read(mx_image *im, const char *path, int channels, bool turn, mx_error *e);
 
 /* Writes 8-bit RGB or grey as PNG or JPEG, into memory (free(*bytes)) or to disk (whole or not at all). */
 mx_status mx_image_encode_png(void **bytes, size_t *size, const mx_image *im, mx_error *e);
 mx_status mx_image_encode_jpeg(void **bytes, size_t *size, const mx_image *im, int quality, mx_error *e);
-mx_status mx_image_png_check(mx_error *e); /* can this build write PNG? */
+mx_status mx_image_png_check(mx_error *e); /* fails if this build cannot write PNG */
 mx_status mx_image_jpeg_check(mx_error *e);
-/* Can this build write the format of the name's ending (.png, .jpg or .jpeg)? */
+/* Fails if this build cannot write the format of the name's ending (.png, .jpg or .jpeg). */
 mx_status mx_image_write_check(const char *path, mx_error *e);
 mx_status mx_image_write(const mx_image *im, const char *path, mx_error *e);
 mx_status mx_image_write_png(const mx_image *im, const char *path, mx_error *e);
@@ -94,18 +94,18 @@ mx_status mx_image_write_jpeg(const mx_image *im, const char *path, int quality,
 
 typedef enum { MX_FILTER_BILINEAR, MX_FILTER_BICUBIC } mx_filter;
 
-/* Crops the box, then resizes that copy to the size of out, which is already made with the same channels and
- * type. The filter never sees pixels outside the box. U8: Pillow's fixed-point arithmetic to the byte
- * (horizontal pass first, rounded to 8 bits, then vertical). U16 and F32: the same weights in float, without
- * rounding between the passes; U16 results are rounded and clipped to 0..65535. */
+/* Crops the box and resizes it to the size of out, which is already made with the same channels and type. The filter
+ * never reads pixels outside the box. U8: Pillow's fixed-point arithmetic to the byte (horizontal pass first, rounded
+ * to 8 bits, then vertical). U16 and F32: the same weights in float, without rounding between the passes; U16 results
+ * are rounded and clipped to 0..65535. */
 mx_status mx_image_resize(mx_image *out, const mx_image *in, mx_box box, mx_filter filter, mx_error *e);
 
-/* torchvision's RandomResizedCrop: up to 10 tries, drawing area, ratio, top and left in this order, then the
- * centred fallback. */
+/* torchvision's RandomResizedCrop: up to 10 tries that draw area, ratio, top and left in this order, then a centred
+ * crop. */
 mx_box mx_crop_draw(mx_rng *r, int width, int height, double scale_lo, double scale_hi, double ratio_lo,
                     double ratio_hi);
 
-/* The linear probe's crop (docs/TRAINING.md, "The probes"): one draw, with sides cut to the image's. */
+/* The linear probe's crop (docs/TRAINING.md, "The probes"): one draw, with sides limited to the image's. */
 mx_box mx_crop_draw_once(mx_rng *r, int width, int height, double scale_lo, double scale_hi, double ratio_lo,
                          double ratio_hi);
 

@@ -1,5 +1,5 @@
-/* Images from and to files: reading with a limit; writing to a temporary file and renaming it, so that a
- * picture is there whole or not at all. Pictures can be made again, so there is no fsync. */
+/* Images from and to files. Reads up to a limit. Writes to a temporary file and renames it, so that a picture is either
+ * whole or absent; without fsync, since pictures can be made again. */
 #include "base/temporary.h"
 #include "data/image_internal.h"
 #include "base/again.h"
@@ -45,7 +45,7 @@ mx_status mx_image_read(mx_image *im, const char *path, int channels, bool turn,
     void *bytes = NULL;
     size_t size = 0;
     *im = (mx_image){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not block */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* do not wait on a pipe without a writer */
     if (fd < 0) return io_error(e, "open", path);
     if (!read_fd(fd, path, &bytes, &size, &own) &&
         (turn ? mx_image_decode_turned : mx_image_decode)(im, bytes, size, channels, &own))

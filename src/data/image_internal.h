@@ -4,17 +4,17 @@
 
 #include "data/image.h"
 
-/* Decodes at the stored depth with all channels of the file. *colours: how many leading channels are colour
- * or data; the channels after them are alpha or similar. channels: what the caller wants, for formats whose
- * colours can be read in two ways (CMYK). The decoder makes *im; the caller frees it, also on failure. e is
- * never NULL and holds no error yet. */
+/* Decodes at the stored depth with all channels of the file. *colours: number of leading channels that are colour or
+ * data; later channels are alpha or similar. channels: the number that the caller wants, for formats whose colours can
+ * be read in two ways (CMYK). The decoder makes *im; the caller frees it, also on failure. e is never NULL and holds no
+ * error yet. */
 typedef mx_status mx_decode_function(mx_image *im, int *colours, const unsigned char *bytes, size_t size,
                                      int channels, mx_error *e);
 /* The same numbers from the header. Palettes count as 3 channels. */
 typedef mx_status mx_probe_function(int *width, int *height, int *channels, const unsigned char *bytes,
                                     size_t size, mx_error *e);
 
-/* The library's version, as the library itself reports it now. Static, or owned by the library. */
+/* The library's run-time version. Static, or owned by the library. */
 typedef const char *mx_version_function(void);
 
 /* Encodes to *size bytes in memory, which the caller frees. im: 8-bit grey or RGB. quality: JPEG's 1..100. */
@@ -34,12 +34,12 @@ typedef struct {
     mx_decode_part_function *decode_part; /* NULL: decodes only whole images */
     mx_probe_function *probe;
     mx_encode_function *encode;   /* NULL: never written */
-    mx_version_function *version; /* NULL: without a library */
+    mx_version_function *version; /* NULL: needs no library */
 } mx_format;
 
 /* The format by the file's first bytes, even if this build lacks it. NULL: unknown. */
 const mx_format *mx_format_told(const unsigned char *bytes, size_t size);
-/* Its row in the table, from 1; 0: none. Index caches hold it: new formats go to the end of the table. */
+/* Its row in the table, from 1; 0: none. Index caches contain it, so append new formats to the table. */
 int mx_format_number(const unsigned char *bytes, size_t size);
 /* As mx_format_told, but only formats that this build has; else NULL and an error. */
 const mx_format *mx_format_find(const unsigned char *bytes, size_t size, mx_error *e);
@@ -66,15 +66,15 @@ mx_version_function mx_version_jpeg, mx_version_png, mx_version_webp, mx_version
 size_t mx_pixel_size(mx_pixel type); /* bytes of a sample */
 float mx_half(uint16_t bits);        /* a 16-bit float as f32 */
 
-/* Turns and mirrors as an EXIF or TIFF orientation of 1..8 says (others: 1), like Pillow's exif_transpose. On
- * failure *im is unchanged. */
+/* Applies an EXIF or TIFF orientation of 1..8 (others count as 1), like Pillow's exif_transpose. On failure *im is
+ * unchanged. */
 mx_status mx_image_turn(mx_image *im, int orientation, mx_error *e);
-bool mx_orientation_swaps(int orientation); /* are width and height exchanged? */
+bool mx_orientation_swaps(int orientation); /* true if it exchanges width and height */
 /* The orientation in the EXIF data of a JPEG, PNG or WebP file; 1 if there is none. */
 int mx_exif_orientation(const unsigned char *bytes, size_t size);
 
-/* Can an image with `stored` channels, of which the first `colours` are colour or data, be converted to
- * `channels`? Decoders ask this after the header, before they allocate memory and decode samples. */
+/* Fails if an image with `stored` channels, of which the first `colours` are colour or data, cannot be converted to
+ * `channels`. Decoders call it after the header, before they allocate memory and decode samples. */
 mx_status mx_channels_check(int stored, int colours, int channels, mx_error *e);
 /* Converts to 1, 3 or N channels by the rules of mx_image_decode. */
 mx_status mx_image_convert(mx_image *im, int channels, int colours, mx_error *e);

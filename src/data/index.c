@@ -1,9 +1,9 @@
 /* The index in memory and in its cache file.
  *
- * Cache: header, folders, files, classes, names, identity of the source; little-endian, lengths in the
- * header. It is read as if an enemy had written it: lengths must add up to the file, the checksum must hold
- * (against accidents; it proves nothing about intent), every path must be one the walk could have made, in
- * order, and every size possible. Anything else is no cache, and the folder is listed again. */
+ * The cache: header, folders, files, classes, names, identity of the source; little-endian, with lengths in the header.
+ * It may be malicious, so reading checks everything: lengths must add up to the file's, the checksum must match (which
+ * only shows accidents), every path must be one that the walk could have made, in order, and every size possible.
+ * Otherwise the folder is listed again. */
 #include "data/source.h"
 #include "base/again.h"
 
@@ -22,8 +22,8 @@
 
 typedef struct {
     char magic[8];
-    uint64_t total, sum; /* bytes of the file; checksum of all of it but this field */
-    int64_t written;     /* ns since 1970: when the walk began */
+    uint64_t total, sum; /* bytes of the file; checksum of all bytes except this field */
+    int64_t written;     /* start of the walk, in ns since 1970 */
     uint64_t folders, files, names_size, root_size, classes, kind, unread, lost;
 } header;
 
@@ -34,7 +34,7 @@ void mx_index_free(mx_index *x) {
     *x = (mx_index){0};
 }
 
-/* Room for one more of `size` bytes at *array. */
+/* Makes room for one more element of `size` bytes in *array. */
 static bool grow(void **array, int64_t *room, int64_t used, size_t size) {
     if (used < *room) return true;
     int64_t want = *room ? *room + *room / 2 : 256;
@@ -143,7 +143,7 @@ const mx_entry *mx_index_find(const mx_index *x, const char *path) {
     return NULL;
 }
 
-/* Sum over 8-byte words, each mixed with the one before (the finaliser of SplitMix64). */
+/* Sum over 8-byte words, each mixed with the sum so far (finaliser of SplitMix64). */
 static uint64_t checksum(uint64_t h, const void *bytes, size_t size) {
     for (const char *p = bytes; size; p += 8) {
         uint64_t word = 0;
@@ -173,7 +173,7 @@ void mx_index_seal(void *bytes, size_t size) {
     memcpy(bytes, &h, sizeof h);
 }
 
-/* Lengths that add up without overflow. */
+/* True if the lengths add up to the file's, without overflow. */
 static bool header_good(const header *h, size_t size) {
     if (memcmp(h->magic, MX_INDEX_MAGIC, sizeof h->magic) || h->total != size || h->written < 0) return false;
     if (!h->files || h->files > MX_INDEX_MAX || !h->folders || h->folders > size || h->names_size > size ||
@@ -184,7 +184,7 @@ static bool header_good(const header *h, size_t size) {
            size;
 }
 
-/* A path the walk could have made: relative, no empty, hidden or climbing component. */
+/* True for paths that the walk could have made: relative, without empty, hidden or ".." components. */
 static bool path_good(const char *path, bool folder) {
     size_t n = strlen(path);
     if (n >= 4096 || (folder && n && path[n - 1] != '/')) return false;
@@ -201,7 +201,7 @@ static bool entry_good(const mx_index *x, const mx_entry *f) {
     if (f->size < 0 || f->zero || f->format >= 32 || f->label < -1 || f->label >= x->classes ||
         f->name >= x->names_size)
         return false;
-    if (f->holder) { /* inside a file, which had that size when it was looked at */
+    if (f->holder) { /* inside a file; size is that of the holder when it was checked */
         if (f->holder > x->folders || f->offset < 0) return false;
         int64_t size = x->folder[f->holder - 1].size;
         if (f->size > size || f->offset > size - f->size) return false;
@@ -212,11 +212,11 @@ static bool entry_good(const mx_index *x, const mx_entry *f) {
     return (int64_t)f->width * f->height <= MX_IMAGE_MAX_SAMPLES / f->channels;
 }
 
-/* Folders hold sorted files of their own with paths that the walk could have made; CIFAR's samples are whole
- * records. The paths of the other sources are whatever their lists say. */
+/* Checks the content. Samples of folders have their own files, sorted, with paths that the walk could have made.
+ * CIFAR's samples are whole records. Other sources may have any path, since their lists name them. */
 static bool content_good(const mx_index *x) {
     bool folder = x->kind == MX_SOURCE_FOLDER;
-    if (!x->names_size || x->names[x->names_size - 1]) return false; /* so every string inside it ends */
+    if (!x->names_size || x->names[x->names_size - 1]) return false; /* so every string ends */
     if (x->unread >= x->names_size || x->lost >= x->names_size) return false;
     for (int64_t i = 0; i < x->folders; i++) {
         const mx_folder *f = &x->folder[i];
@@ -311,7 +311,7 @@ bool mx_index_save(const mx_index *x, int64_t written, const char *path, const c
     if (classes) p = mempcpy(p, x->class_name, classes);
     memcpy(mempcpy(p, x->names, h.names_size), root, h.root_size);
     mx_index_seal(bytes, size);
-    int fd = mx_temporary_open(&temporary, path); /* of a name that the run's folder is swept of */
+    int fd = mx_temporary_open(&temporary, path); /* leftovers are cleaned up by this name */
     if (fd < 0) goto done;
     size_t put = 0;
     for (ssize_t n; put < size && (n = write(fd, bytes + put, size - put)) > 0;) put += (size_t)n;

@@ -1,21 +1,20 @@
-/* The index of a data set, private to src/data: its samples, where their bytes are, and what headers and
- * labels say of them.
+/* The index of a data set: its samples, where their bytes are, their sizes and labels. Private to src/data.
  *
- * One string block and flat arrays: 48 bytes per sample plus its path, so ten million samples take about a
- * gigabyte. A source (source.h) lists the samples, probe.c adds sizes and headers, index.c keeps all of it in
- * a cache file, dataset.c serves it. */
+ * One string block and flat arrays: 48 bytes per sample plus its path, so ten million samples take about a gigabyte. A
+ * source (source.h) lists the samples, probe.c adds sizes and headers, index.c writes and reads the cache file,
+ * dataset.c serves the index. */
 #ifndef MX_DATA_INDEX_H
 #define MX_DATA_INDEX_H
 
 #include "data/dataset.h"
 
-/* The cache file holds these two structs as they are, little-endian. Change its magic when they change. */
+/* The cache file contains these two structs as they are, little-endian. Change its magic when they change. */
 typedef struct {
     uint64_t name; /* where the path starts in names; relative to root, ends with 0 */
     int64_t size;  /* bytes; 0 with mtime 0: missing, or not a plain file */
     union {
-        int64_t mtime;  /* of a sample with its own file: ns since 1970 */
-        int64_t offset; /* inside its holder */
+        int64_t mtime;  /* sample with its own file: ns since 1970 */
+        int64_t offset; /* other samples: position in the holder */
     };
     uint32_t width, height; /* 0: the header could not be read */
     uint16_t channels;
@@ -26,8 +25,8 @@ typedef struct {
     uint16_t zero;
 } mx_entry;
 
-/* What must be unchanged for the list to be valid: a folder that was listed, or a file that was read for the
- * list or holds samples. */
+/* A folder that was listed, or a file that was read for the list or that holds samples. The list is valid while these
+ * are unchanged. */
 typedef struct {
     uint64_t name; /* "" is the root */
     int64_t mtime;
@@ -43,9 +42,9 @@ typedef struct {
     int64_t file_room, folder_room, class_room;
     size_t names_size, names_room;
     int64_t others;           /* files that are not images, for the message */
-    int64_t own;              /* this program's own files (own_files.c), skipped by the listing */
+    int64_t own;              /* this program's own files (own_files.c), which the listing skips */
     uint64_t own_name;        /* the first of them, in names */
-    struct mx_passed *passed; /* while listing: files that are not read (passed.h); owned */
+    struct mx_passed *passed; /* while listing: counts files that are not read (passed.h); owned */
     uint64_t unread,
         lost;   /* in names: text about files not read; text about class folders without a readable file; 0:
                    none */
@@ -60,8 +59,8 @@ typedef struct {
 void mx_index_free(mx_index *x); /* leaves it empty */
 mx_status mx_index_add_file(mx_index *x, const char *path, mx_error *e);
 mx_status mx_index_add_folder(mx_index *x, const char *path, int64_t mtime, mx_error *e);
-/* Checks a file (path as for openat(root_fd)) and adds it to the watched ones. It may hold samples: their
- * holder is then x->folders. *size may be NULL. */
+/* Checks a file (path as for openat(root_fd)) and adds it to those that must stay unchanged. It may hold samples; their
+ * holder is then x->folders. size may be NULL. */
 mx_status mx_index_add_holder(mx_index *x, int root_fd, const char *path, int64_t *size, mx_error *e);
 /* Adds a sentence to x->note. */
 mx_status mx_index_note(mx_index *x, mx_error *e, const char *format, ...)
@@ -76,24 +75,24 @@ const mx_entry *mx_index_find(const mx_index *x, const char *path);
 
 /* The first bytes of a run's options.ini. */
 #define MX_RUN_MARK "; mixmae "
-/* Does the folder (path as for openat(root_fd); "" is the root) hold a run of this program? */
+/* True if the folder (path as for openat(root_fd); "" is the root) contains a run of this program. */
 bool mx_is_run_folder(int root_fd, const char *folder);
-/* Was this .npy in the open folder written by embed, with names in NAME.npy.txt? */
+/* True if embed wrote this .npy in the open folder, with names in NAME.npy.txt. */
 bool mx_is_features(int folder_fd, const char *name);
-/* Records that something of this program's own was skipped. */
+/* Records that a file or folder of this program's own was skipped. */
 mx_status mx_index_pass_over(mx_index *x, const char *path, mx_error *e);
 
 /* Lists every image below the open folder, sorted (see mx_dataset_open). Sizes and headers stay empty. */
 mx_status mx_index_walk(mx_index *x, int root_fd, const char *root, mx_error *e);
 
-/* Fills in size, mtime and header of every file. For unchanged files they are taken from `old` (may be NULL).
- * MX_ERR_IO: the system refused access to a file, also on the second try. */
+/* Fills in size, mtime and header of every file. For unchanged files it takes them from `old` (may be NULL). MX_ERR_IO:
+ * the system failed to access a file, also on the second try. */
 mx_status mx_index_probe(mx_index *x, const mx_index *old, int root_fd, int threads, mx_error *e);
-/* Is the folder unchanged since x was made at time `written`? probe.c says what is compared. */
+/* True if the data are unchanged since x was made at time `written`, as far as probe.c compares them. */
 bool mx_index_current(const mx_index *x, int64_t written, int root_fd, int threads);
 
-/* The cache. Nothing in it is trusted: false on any doubt, and x is then empty. `root`: the folder that the
- * cache must belong to; NULL: any. */
+/* Reads a cache. It trusts nothing in it: anything invalid returns false with x empty. root: the folder that the cache
+ * must belong to; NULL: any. */
 bool mx_index_parse(mx_index *x, int64_t *written, const void *bytes, size_t size, const char *root);
 bool mx_index_load(mx_index *x, int64_t *written, const char *path, const char *root);
 /* Writes the whole file or nothing; false on failure. */
@@ -101,9 +100,8 @@ bool mx_index_save(const mx_index *x, int64_t written, const char *path, const c
 /* Writes the length and checksum into the header of a cache image (for saving and for the fuzzer). */
 void mx_index_seal(void *bytes, size_t size);
 
-/* Reads the bytes of sample i into *buffer, which grows as needed. *room: its size; the caller frees it at
- * the end. A file whose size differs from the index is an error: memory was planned for the size in the
- * index. */
+/* Reads the bytes of sample i into *buffer, which grows as needed. *room: its size; the caller frees it at the end. A
+ * file whose size differs from the index is an error, since memory was planned for the size in the index. */
 mx_status mx_dataset_bytes(const mx_dataset *d, int64_t i, void **buffer, size_t *room, size_t *size,
                            mx_error *e);
 /* Decodes the result of mx_dataset_bytes. Most samples are image files; records of CIFAR's files are bare
@@ -112,7 +110,7 @@ mx_status mx_dataset_decode_part(const mx_dataset *d, int64_t i, int channels, c
                                  const mx_part *part, mx_image *im, mx_box *box, mx_error *e);
 mx_status mx_dataset_decode(const mx_dataset *d, int64_t i, int channels, const void *bytes, size_t size,
                             mx_image *im, mx_error *e);
-/* Are the samples bare planes, without a file format? */
+/* True if the samples are bare planes, without a file format. */
 bool mx_dataset_raw(const mx_dataset *d);
 /* order = the permutation of an epoch, a function of d, seed and epoch only (order.c). order must have room
  * for mx_dataset_order_room numbers; the first mx_dataset_count are the result. */
@@ -125,7 +123,8 @@ int64_t mx_dataset_balanced_room(const mx_dataset *d);
 /* The index, for planning memory. */
 const mx_index *mx_dataset_index(const mx_dataset *d);
 
-/* name for one line of a message: control characters as \xNN, a long middle left out. Returns out. */
+/* Writes name for one line of a message: control characters as \xNN, the middle of a long name as "...". Returns
+ * out. */
 #define MX_QUOTE 256
 const char *mx_quote(char out[MX_QUOTE], const char *name);
 
@@ -143,13 +142,13 @@ void mx_scratch_free(mx_scratch *s);
  * flip, then what RandAugment (or colour jitter) and erasing need. */
 mx_status mx_transform_file(const mx_dataset *d, const mx_transform *t, int64_t i, mx_rng r, mx_scratch *s,
                             float *chw, mx_error *e);
-/* Are all numbers of t valid? */
+/* Fails if a number of t is invalid. */
 mx_status mx_transform_check(const mx_transform *t, mx_error *e);
-/* Bytes that a worker needs for the most demanding file. SIZE_MAX: more than a size_t holds. */
+/* Bytes that a worker needs for the most demanding file. SIZE_MAX: more than fits a size_t. */
 size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t);
-/* range, or if it is 0: 255, 65535 or 1 by type. */
+/* Returns range or, if it is 0, the type's: 255, 65535 or 1. */
 float mx_value_range(const mx_image *im, float range);
-/* Are all values of the image finite? (Integers always are.) */
+/* True if all values of the image are finite. (Integers always are.) */
 bool mx_image_finite(const mx_image *im);
 
 #endif

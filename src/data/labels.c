@@ -1,4 +1,4 @@
-/* What keeps a data set from having classes, said in the terms of its source. See dataset.h. */
+/* Explains why a data set has no classes, by its kind of source. See mx_dataset_need_classes. */
 #include "data/compose.h"
 #include "data/list_layout.h"
 #include "data/source.h"
@@ -9,12 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Images that lie in no class folder take the labels from all: the first of them, and a class folder. */
+/* One image outside the class folders removes all labels. The message names the first such image and a class folder. */
 static mx_status say_folder(const mx_dataset *d, const char *root, mx_error *e) {
     const char *loose = NULL, *inside = NULL;
     char a[MX_QUOTE], b[MX_QUOTE];
     int64_t count = 0,
-            folders = d->source.files ? 2 : 1; /* of a path with a class folder: part/class/image */
+            folders = d->source.files ? 2 : 1; /* folders in the path part/class/image or class/image */
     for (int64_t i = 0; i < d->index.files; i++) {
         const char *path = mx_dataset_path(d, i);
         int64_t depth = 0;
@@ -42,7 +42,7 @@ static mx_status say_list(const mx_dataset *d, const char *root, mx_error *e) {
     char *bytes = NULL, have[MX_QUOTE] = "";
     size_t size, length;
     mx_list_layout o = {0};
-    mx_error ignored = {0}; /* it was read before */
+    mx_error ignored = {0}; /* opening has read it without error */
     const mx_list_how how = {d->root_fd, d->source.image_column, d->source.label_column, MX_SPLIT_ALL};
     if (!mx_text_read(&bytes, &size, d->root_fd, d->source.file[0], &ignored)) {
         mx_lines l = mx_lines_of(bytes, size);
@@ -82,8 +82,7 @@ mx_status mx_dataset_need_classes(const mx_dataset *d, int least, mx_error *e) {
     }
 }
 
-/* ---- classes whose names are one in two forms
- * --------------------------------------------------------------- */
+/* ---- joins classes whose names are equal in two Unicode forms ---- */
 
 typedef struct {
     char *name; /* composed */
@@ -96,7 +95,8 @@ static int by_form(const void *a, const void *b) {
     return order ? order : (x->label > y->label) - (x->label < y->label);
 }
 
-/* Classes keep their order without those that join an earlier one; to[label] is its new label. */
+/* Removes the classes that join an earlier one; the others keep their order. to[label]: in, the class that it joins;
+ * out, its new label. */
 static void renumber(mx_index *x, int32_t *to) {
     int32_t kept = 0;
     for (int32_t c = 0; c < x->classes; c++) {

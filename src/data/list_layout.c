@@ -1,6 +1,5 @@
-/* Finds the layout of a list. The first line is a header if it has known column names, or if it names no
- * image but the next line does. The column of the images is found by name or by its content. See
- * list_layout.h. */
+/* Finds the layout of a list. The first line is a header if it has known column names, or if it contains no image but
+ * the next line does. The column of the images is found by name or by content. See list_layout.h. */
 #include "data/list_layout.h"
 #include "data/text.h"
 
@@ -9,8 +8,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-/* Column names in small letters, with words joined by _. Those after the gap are used only if none before it
- * is found. */
+/* Column names in lower case, with words joined by _. Those after the "" count only if none before it occurs. */
 static const char *const paths[] = {
     "path",       "file",      "filename",   "file_name",  "filepath",       "image",
     "image_path", "img",       "name",       "",           "paths",          "files",
@@ -28,7 +26,7 @@ static const char *const labels[] = {"label",     "class",         "class_name",
 static const char *const parts[] = {"split",    "subset", "partition", "data_split", "dataset_split",
                                     "data_set", "set",    "dataset",   "phase",      NULL};
 
-/* 2: one of the names before the gap, 1: after it, 0: none. "Image Path" is image_path. */
+/* 2: name is in the list before the "", 1: after it, 0: neither. "Image Path" is image_path. */
 static int known(const char *name, const char *const *list) {
     char plain[32];
     size_t n = strlen(name);
@@ -52,7 +50,7 @@ static bool is_image(const char *name, const mx_list_how *how) {
            (how->root_fd >= 0 && !fstatat(how->root_fd, name, &st, 0) && S_ISREG(st.st_mode));
 }
 
-/* The end of the quoted field that begins at p (its first quote): its last quote. NULL: it does not end. */
+/* The closing quote of the field whose first quote is at p. NULL: it does not end. */
 static const char *closing(const char *p) {
     for (p++; *p; p++) {
         if (*p != '"') continue;
@@ -62,7 +60,7 @@ static const char *closing(const char *p) {
     return NULL;
 }
 
-/* Is the field at p quoted? Between tabs quotes are letters unless they enclose the whole field. */
+/* True if the field at p is quoted. Between tabs, quotes are plain characters unless they enclose the whole field. */
 static bool is_quoted(const char *p, char separator) {
     if (*p != '"') return false;
     const char *end = closing(p);
@@ -80,7 +78,7 @@ static int cut_at_space(char *line, char **field) {
     return 2;
 }
 
-/* Removes the quotes of the field at p. Returns what follows it, or NULL if the last quote is missing. */
+/* Removes the quotes of the field at p. Returns the end of the field, or NULL if the last quote is missing. */
 static char *unquote(char *p) {
     char *out = p, *last = (char *)(uintptr_t)closing(p);
     if (!last) return NULL;
@@ -128,7 +126,7 @@ bool mx_list_open_quote(const char *line, char separator) {
     }
 }
 
-/* A tab, or what there is most of outside quotes; a line that is a file's name as a whole has none. */
+/* A tab, or the most frequent separator outside quotes. A line that as a whole is a file's name has none. */
 static char find_separator(const char *line, const mx_list_how *how) {
     int commas = 0, others[2] = {0};
     bool quoted = false;
@@ -161,14 +159,13 @@ const char *mx_list_columns(char out[MX_QUOTE], const char *first, char separato
     return out;
 }
 
-/* The two lines, cut. */
+/* The first two lines, split into fields. */
 typedef struct {
     const mx_list_how *how;
     const char *line;
     char separator;
     char *first[MX_FIELDS], *second[MX_FIELDS];
-    int n, behind; /* fields of each line; behind (the second line) 0: there is no second line of that
-                      width */
+    int n, behind; /* fields in the first and the second line; behind is 0 if they differ */
 } lines;
 
 /* The column that an option names, -1 after an error. */
@@ -185,7 +182,7 @@ static int named(const lines *l, const char *option, const char *name, bool head
     return -1;
 }
 
-/* The best column by name, except `not`; images: by content too. -1: none. */
+/* The best column by name, except `not`; with images, by content too. -1: none. */
 static int by_name(const lines *l, const char *const *list, int not, bool images) {
     int best = -1, most = 0;
     for (int i = 0; i < l->n; i++) {
@@ -204,8 +201,8 @@ static int by_content(const lines *l, char *const *field, int n) {
     return at;
 }
 
-/* Is the first line a header although none of its names is known? Yes if it has no image where the next line
- * has one. ",1" is not a header: an image's name is missing. */
+/* True if the first line is a header with unknown names: it has words, and no image where the next line has one. ",1"
+ * is not a header, but lacks the name of an image. */
 static bool unknown_header(const lines *l) {
     int at = by_content(l, l->second, l->behind);
     int64_t number;
@@ -222,7 +219,7 @@ static mx_status no_images(const lines *l, mx_error *e) {
                    mx_list_columns(have, l->line, l->separator));
 }
 
-/* With a header: by names, then by content. */
+/* Finds the columns of a list with a header: by name, then by content. */
 static mx_status header_columns(mx_list_layout *o, const lines *l, mx_error *e) {
     int told = by_name(l, paths, -1, true), seen = by_content(l, l->second, l->behind);
     bool fits = told >= 0 && told < l->behind && is_image(l->second[told], l->how);
@@ -233,7 +230,7 @@ static mx_status header_columns(mx_list_layout *o, const lines *l, mx_error *e) 
     return o->path >= 0 ? MX_OK : no_images(l, e);
 }
 
-/* Without: "path", "path,label" or "label,path". */
+/* Finds the columns of a list without a header: "path", "path,label" or "label,path". */
 static mx_status bare_columns(mx_list_layout *o, const lines *l, mx_error *e) {
     int seen = by_content(l, l->first, l->n);
     char have[MX_QUOTE];
@@ -249,7 +246,7 @@ static mx_status bare_columns(mx_list_layout *o, const lines *l, mx_error *e) {
 
 static mx_status find_columns(mx_list_layout *o, const lines *l, mx_error *e) {
     const mx_list_how *how = l->how;
-    bool data = by_content(l, l->first, l->n) != -1; /* then it is no header */
+    bool data = by_content(l, l->first, l->n) != -1; /* an image in it: not a header */
     bool names = by_name(l, paths, -1, false) >= 0 || by_name(l, labels, -1, false) >= 0;
     o->columns = l->n, o->path = o->label = o->part = -1;
     o->header = !data && (names || unknown_header(l));

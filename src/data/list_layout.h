@@ -16,11 +16,11 @@ typedef struct {
 /* Finds the layout from the first two lines (second: "" if there is none). */
 mx_status mx_list_layout_find(mx_list_layout *o, const char *first, const char *second,
                               const mx_list_how *how, mx_error *e);
-/* Splits a line into fields and changes it: quotes are removed ("" inside them is one quote), spaces around
- * fields too. -1: a quote without end, or too many fields. With a space as separator only the last space
- * separates, since paths may hold spaces. */
+/* Splits a line into fields and returns their number. Changes the line: removes quotes ("" inside them is one quote)
+ * and spaces around fields. -1: a quote without end, or too many fields. With a space as separator only the last space
+ * separates, since paths may contain spaces. */
 int mx_list_cut(char *line, char separator, char **field);
-/* Does a quoted field of the line continue on the next line? */
+/* True if a quoted field of the line continues on the next line. */
 bool mx_list_open_quote(const char *line, char separator);
 /* The names of the columns in one line, for a message. */
 const char *mx_list_columns(char out[MX_QUOTE], const char *first, char separator);

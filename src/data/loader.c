@@ -1,11 +1,10 @@
-/* The loader: turns files into an ordered stream of batches, with threads that work ahead of training.
+/* The loader: turns files into an ordered stream of batches, with worker threads that work ahead of training.
  *
- * Workers take single samples, in order, from one counter ("ticket") and decode each into its place in a ring
- * of batches. The consumer waits for the batch at the head. A sample is a function of its ticket, so neither
- * the number of workers nor their timing can change a byte. Only the consumer handles broken files, in sample
- * order. Tickets are drawn in order under the lock, so one permutation (4 bytes per image) serves all
- * workers: the worker that draws the first ticket of an epoch makes it, and each ticket carries its file's
- * number.
+ * A worker draws a ticket, the number of one sample, and decodes that sample into its place in a ring of batches. The
+ * consumer waits for the batch at the head. A sample is a function of its ticket, so neither the number of workers nor
+ * their timing can change a byte. Only the consumer handles broken files, in sample order. Tickets are drawn in order
+ * under the lock, so one permutation (4 bytes per image) serves all workers: the worker that draws the first ticket of
+ * an epoch makes it, and each ticket contains its file's number.
  *
  * The last batch returned stays in the ring until the next call, so the ring has ahead + 1 batches. */
 #include "base/arena.h"
@@ -22,16 +21,16 @@
 #define MX_ATTEMPTS   16
 #define MX_BAD_LISTED 20
 #define MX_BAD_GRACE                                                                                         \
-    1000 /* the share is judged as of at least so many images: two in the first ten prove nothing */
+    1000 /* the share counts of at least so many images, since two in the first ten prove nothing */
 #define MX_WORKERS_MAX 1024
 
-/* What went wrong with one sample; read by the consumer only. */
+/* The broken files of one sample; only the consumer reads it. */
 typedef struct {
     int count;     /* broken files met */
-    bool empty;    /* no file of the attempts could be used */
-    bool short_of; /* the last of them for want of memory or file numbers: no file's fault, the run ends */
+    bool empty;    /* no attempt gave a usable file */
+    bool short_of; /* the last attempt lacked memory or file descriptors, so the run ends */
     int64_t file[MX_ATTEMPTS];
-    char *text[MX_ATTEMPTS]; /* NULL: no memory for the message */
+    char *text[MX_ATTEMPTS]; /* NULL: out of memory for the message */
 } trouble;
 
 typedef struct {
@@ -39,11 +38,11 @@ typedef struct {
     int64_t *index;
     int32_t *label;
     trouble *trouble; /* [batch] */
-    int done;         /* samples finished, under the lock */
+    int done;         /* samples finished; under the lock */
 } slot;
 
 typedef struct {
-    int64_t sample; /* of the run */
+    int64_t sample; /* number in the run */
     int64_t epoch, k, file;
 } ticket;
 
@@ -58,17 +57,17 @@ struct mx_loader {
     pthread_cond_t room, ready; /* workers wait for a free slot, the consumer for a full one */
     atomic_bool stop;
     int64_t next;        /* sample of the next ticket; under the lock, as is the permutation */
-    int64_t order_epoch; /* -1: none made yet */
+    int64_t order_epoch; /* epoch of the permutation; -1: none made yet */
     uint32_t *order;
-    int64_t head; /* batch that the consumer gets next; head - 1 is in its hands */
+    int64_t head; /* batch that the consumer gets next; it still uses head - 1 */
 
     pthread_t *worker;
     int workers;
-    mx_scratch scratch; /* of the caller, without workers */
+    mx_scratch scratch; /* for the caller's thread, if there are no workers */
     int64_t seen, bad;
     int64_t listed[MX_BAD_LISTED];
     int listed_count;
-    mx_error error; /* once ended, always ended */
+    mx_error error; /* returned by every later call */
 };
 
 static int64_t order_room(const mx_loader_config *c) {
@@ -82,7 +81,7 @@ static void make_order(mx_loader *l, int64_t epoch) {
         mx_dataset_order(l->c.data, l->c.seed, epoch, l->order);
 }
 
-/* The next sample; under the lock (or without workers). */
+/* Draws the next ticket. Call it under the lock, or without workers. */
 static ticket draw(mx_loader *l) {
     ticket t = {.sample = l->next++};
     t.epoch = t.sample / l->epoch_samples;
@@ -91,7 +90,7 @@ static ticket draw(mx_loader *l) {
         t.file = t.sample % l->count;
     else {
         if (t.epoch != l->order_epoch) make_order(l, l->order_epoch = t.epoch);
-        t.file = l->order[t.k % l->count]; /* an epoch longer than the list goes round it */
+        t.file = l->order[t.k % l->count]; /* a longer epoch repeats the list */
     }
     return t;
 }
@@ -109,7 +108,7 @@ static bool tried(const trouble *w, int64_t file) {
     return false;
 }
 
-/* Decodes the ticket's file, or its first readable replacement, into its place. */
+/* Decodes the ticket's file, or the first readable replacement, into its place in the ring. */
 static void produce(mx_loader *l, const ticket *t, mx_scratch *scratch) {
     int place = (int)(t->sample % l->c.batch);
     slot *s = slot_of(l, t->sample / l->c.batch);
@@ -120,7 +119,7 @@ static void produce(mx_loader *l, const ticket *t, mx_scratch *scratch) {
     for (int attempt = 0; attempt < MX_ATTEMPTS && !atomic_load(&l->stop); attempt++) {
         mx_error e = {0};
         mx_rng r = mx_rng_make(l->c.seed, MX_RNG_AUGMENT, (uint64_t)t->epoch, (uint32_t)t->k);
-        if (!tried(w, file)) { /* drawn again: still broken, and one file is counted once a sample */
+        if (!tried(w, file)) { /* a broken file counts once per sample */
             if (!mx_transform_file(l->c.data, &l->c.transform, file, r, scratch, chw, &e)) {
                 s->index[place] = file;
                 s->label[place] = mx_dataset_label(l->c.data, file);
@@ -144,8 +143,7 @@ static void *work(void *p) {
     mx_scratch scratch = {0};
     pthread_mutex_lock(&l->lock);
     for (;;) {
-        /* The slot of batch b is free once b - slots has left the consumer's hands, that is head > b - slots
-         * + 1. */
+        /* The slot of batch b is free when the consumer no longer uses b - slots, that is head > b - slots + 1. */
         while (!atomic_load(&l->stop) && l->next / l->c.batch - l->slots + 1 >= l->head)
             pthread_cond_wait(&l->room, &l->lock);
         if (atomic_load(&l->stop)) break;
@@ -168,9 +166,7 @@ static void clear_trouble(slot *s, int batch) {
     }
 }
 
-/* May this many broken files have been met among so many images? More than the share may not, but one a pass
- * over the folder always may, and the first images are judged as if there had been MX_BAD_GRACE (or one
- * pass). */
+/* True if more files are broken than mx_loader_config.bad_share allows. */
 static bool too_many(const mx_loader *l) {
     int64_t passes = l->seen ? (l->seen - 1) / l->count + 1 : 1;
     int64_t judged = l->count < MX_BAD_GRACE ? l->count : MX_BAD_GRACE;
@@ -196,7 +192,7 @@ static void say(mx_loader *l, const trouble *w, int i, int64_t used) {
     l->c.log(l->c.user, line);
 }
 
-/* The message that ends the run: counts and the files, as many as fit. */
+/* Fails with the message that ends the run: the counts, and as many files as fit. */
 static mx_status give_up(mx_loader *l, const char *why) {
     char names[900] = "", quoted[MX_QUOTE], root[MX_QUOTE];
     size_t used = 0;
@@ -219,11 +215,11 @@ static mx_status scarce(mx_loader *l, const trouble *w) {
                    mx_dataset_where(where, l->c.data, w->file[w->count - 1]), text ? text : "out of memory");
 }
 
-/* Counts and logs what was broken in a finished batch, in sample order. */
+/* Counts and logs the broken files of a finished batch, in sample order. */
 static mx_status settle(mx_loader *l, slot *s) {
     for (int i = 0; i < l->c.batch; i++) {
         const trouble *w = &s->trouble[i];
-        /* the rest of a last batch goes round the list: no image counts twice */
+        /* The last batch repeats images at its end; these do not count again. */
         if (l->c.no_replacement && (l->head - 1) * l->c.batch + i >= l->count) break;
         if (w->short_of) return scarce(l, w);
         l->seen++;
@@ -240,7 +236,7 @@ static mx_status settle(mx_loader *l, slot *s) {
 
 static size_t images_bytes(const mx_loader *l) { return (size_t)l->c.batch * l->image_size * sizeof(float); }
 
-/* A loader is opened anew for each measure of held-out images: its batches are pages of their own. */
+/* Each evaluation opens a loader of its own, so batches are mapped pages, which return to the system (arena.h). */
 static bool make_slot(slot *s, const mx_loader *l) {
     size_t batch = (size_t)l->c.batch;
     s->images = mx_pages_map(images_bytes(l));
@@ -250,7 +246,8 @@ static bool make_slot(slot *s, const mx_loader *l) {
     return s->images && s->index && s->label && s->trouble;
 }
 
-/* A policy for bytes meets other images: said at once, not image by image as broken files. */
+/* Fails if RandAugment or colour jitter, which need 8-bit images, would meet others. Otherwise each such image would
+ * count as a broken file. */
 static mx_status check_depth(const mx_loader_config *c, mx_error *e) {
     const mx_transform *t = &c->transform;
     const mx_index *x = mx_dataset_index(c->data);
@@ -293,7 +290,7 @@ static mx_status check(const mx_loader_config *c, mx_error *e) {
 }
 
 static mx_status start(mx_loader *l, mx_error *e) {
-    sigset_t all, before; /* signals are for the program's own threads */
+    sigset_t all, before; /* workers block signals, so that the program's own threads receive them */
     int failed = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -341,7 +338,7 @@ mx_status mx_loader_open(mx_loader **out, const mx_loader_config *config, mx_err
     return s;
 }
 
-/* Gives back the batch in the caller's hands and waits for the one at the head. */
+/* Waits for the batch at the head. Without workers, decodes it here. */
 static void await(mx_loader *l, slot *s) {
     if (!l->workers) {
         while (s->done < l->c.batch) {
@@ -363,7 +360,7 @@ mx_status mx_loader_next(mx_loader *l, mx_batch *out, mx_error *e) {
     pthread_mutex_lock(&l->lock);
     int64_t batch = l->head++;
     slot *s = slot_of(l, batch);
-    if (batch > l->c.first_batch) { /* the one before is done with */
+    if (batch > l->c.first_batch) { /* the caller no longer uses the last batch */
         slot *old = slot_of(l, batch - 1);
         clear_trouble(old, l->c.batch);
         old->done = 0;

@@ -1,6 +1,5 @@
-/* Checks a few images before a run starts: can they be decoded with the requested channels, and which values
- * do they hold? It tries every kind (number of channels) in the index, since one image of a kind represents
- * all others. Nothing is kept; run/check_data.c reports the findings. */
+/* Checks a few images before a run starts: can they be decoded with the requested channels, and which values do they
+ * contain? It tries each kind (number of channels) in the index, since one image of a kind represents the others. */
 #include "data/look.h"
 
 #include <math.h>
@@ -8,8 +7,8 @@
 
 #include "data/index.h"
 
-#define MX_LOOK_TRIES   3  /* images of a kind that may be damaged before the kind is given up */
-#define MX_LOOK_IMAGES  16 /* whose values are looked at */
+#define MX_LOOK_TRIES   3  /* images tried per kind, in case some are damaged */
+#define MX_LOOK_IMAGES  16 /* images whose values are read */
 #define MX_LOOK_SAMPLES ((int64_t)1 << 26)
 
 static mx_look_kind *kind_of(mx_look *look, int channels) {
@@ -20,8 +19,8 @@ static mx_look_kind *kind_of(mx_look *look, int channels) {
     return &look->kind[look->kinds++];
 }
 
-/* Want of memory says nothing about the image: then e says so, and what is made of the answer does not count.
- */
+/* True if image i can be decoded. Sets e if memory ran out, which says nothing about the image; ignore the result
+ * then. */
 static bool decodes(const mx_dataset *d, int64_t i, int channels, mx_error *e) {
     mx_image im = {0};
     mx_error why = {0};
@@ -32,7 +31,7 @@ static bool decodes(const mx_dataset *d, int64_t i, int channels, mx_error *e) {
 }
 
 bool mx_look_fits(const mx_dataset *d, const mx_look_kind *k, int channels, mx_error *e) {
-    bool whole = false; /* one that is not damaged was among those tried */
+    bool whole = false; /* an image that is not damaged was tried */
     for (int t = 0; t < k->tries; t++) {
         if (decodes(d, k->example[t], channels, e)) return true;
         whole = whole || decodes(d, k->example[t], k->channels, e);
@@ -51,7 +50,7 @@ mx_status mx_look_kinds(mx_look *look, const mx_dataset *d, mx_error *e) {
         if (!look->unread++) look->first_unread = i;
     }
     for (int64_t i = look->first_unread; i >= 0 && i < x->files;
-         i++) { /* a header may be all that was not read */
+         i++) { /* the rest may be readable without the header */
         if (x->file[i].width) continue;
         if (decodes(d, i, 1, e) || decodes(d, i, 3, e)) look->unread = 0;
         break;
@@ -86,7 +85,7 @@ static void look_at(mx_look_values *v, const mx_image *im, float range, int64_t 
     v->whole = im->type != MX_PIXEL_F32;
 }
 
-/* Of d, or where that is NULL of files. */
+/* Reads images of d or, if d is NULL, of files. */
 static mx_status look_at_all(mx_look_values *v, const mx_dataset *d, char *const *files, int64_t count,
                              int channels, float range, mx_error *e) {
     int64_t tries = count < MX_LOOK_IMAGES ? count : MX_LOOK_IMAGES, seen = 0;

@@ -1,4 +1,4 @@
-/* Mixing a batch with its own reverse, see mixup.h. */
+/* Mixes a batch with its reverse, see mixup.h. */
 #include "data/mixup.h"
 
 #include <math.h>
@@ -9,8 +9,7 @@ bool mx_mixup_on(const mx_mixup *m) {
     return m->probability > 0 && (m->mixup > 0 || m->cutmix > 0 || m->cutmix_minmax[1] > 0);
 }
 
-/* ---- draws
- * ------------------------------------------------------------------------------------------------- */
+/* ---- draws ---- */
 
 /* Gamma(shape, 1) by Marsaglia and Tsang, "A simple method for generating gamma variables", 2000. */
 static double gamma_draw(double shape, mx_rng *r) {
@@ -28,12 +27,12 @@ static double beta_draw(double alpha, mx_rng *r) {
     double a = gamma_draw(alpha, r), b = gamma_draw(alpha, r);
     return a + b > 0                 ? a / (a + b)
            : mx_rng_uniform(r) < 0.5 ? 0
-                                     : 1; /* both underflow: the two ends are left */
+                                     : 1; /* both underflow, so that 0 and 1 are left */
 }
 
 static int clip(int i, int n) { return i < 0 ? 0 : i > n ? n : i; }
 
-/* The box of a lambda, cut off at the edges; the real area then is what counts. */
+/* Draws the box for a lambda, cut off at the edges, and sets lambda to the box's real area. */
 static void draw_box(mx_mix_draw *d, const mx_mixup *m, int height, int width, mx_rng *r) {
     if (m->cutmix_minmax[1] > 0) {
         int side[2] = {height, width}, cut[2], start[2];
@@ -64,10 +63,9 @@ mx_mix_draw mx_mixup_draw(const mx_mixup *m, int height, int width, mx_rng *r) {
     return d;
 }
 
-/* ---- images and targets
- * ------------------------------------------------------------------------------------ */
+/* ---- images and targets ---- */
 
-/* to: an image that still is itself; partner: the unmixed other one. */
+/* Mixes `to` with partner, both unmixed before. */
 static void mix_image(float *to, const float *partner, const mx_mix_draw *d, int channels, int height,
                       int width) {
     size_t n = (size_t)channels * (size_t)height * (size_t)width;
@@ -84,7 +82,8 @@ static void mix_image(float *to, const float *partner, const mx_mix_draw *d, int
         }
 }
 
-/* on for the right class, off for all; lambda of the own label and the rest of the partner's. */
+/* Smoothed targets: `on` for the right class, `off` for others; lambda times those of the own label, plus (1 - lambda)
+ * times those of the partner's. */
 static void put_targets(float *row, int classes, int own, int partner, double lambda, double smoothing) {
     double off = smoothing / classes, on = 1 - smoothing + off;
     for (int c = 0; c < classes; c++)
@@ -109,7 +108,7 @@ mx_status mx_mixup_apply(const mx_mixup *m, float *images, const int32_t *labels
     mx_status s = check(m, labels, batch, classes, e);
     if (s) return s;
     bool on = mx_mixup_on(m);
-    float *kept = on ? malloc(sizeof *kept * n) : NULL; /* image i before it was mixed */
+    float *kept = on ? malloc(sizeof *kept * n) : NULL; /* image i before mixing */
     if (on && !kept) return mx_fail(e, MX_ERR_MEMORY, "out of memory for mixing images");
     mx_mix_draw a = {.lambda = 1}, b;
     if (m->mode == MX_MIXUP_BATCH) a = mx_mixup_draw(m, height, width, &r);

@@ -19,21 +19,20 @@ typedef struct {
     double mixup, cutmix; /* alpha of Beta(alpha, alpha); 0: off */
     double
         cutmix_minmax[2]; /* side of the box as a share of the image's, replaces cutmix's alpha; 0,0: off */
-    double probability;   /* that an image is mixed at all */
-    double switch_probability; /* of cutmix, if both are on */
+    double probability;   /* probability that an image is mixed */
+    double switch_probability; /* probability of cutmix, if both are on */
     double smoothing;
     mx_mixup_mode mode;
 } mx_mixup;
 
-/* The result of one draw. The image keeps weight lambda. cut: the box comes from the partner; else the two
- * are blended. */
+/* The result of one draw. The image keeps weight lambda. cut: the box comes from the partner; else both are blended. */
 typedef struct {
     double lambda;
     bool cut;
-    int top, bottom, left, right; /* of the box, end excluded */
+    int top, bottom, left, right; /* the box; bottom and right are excluded */
 } mx_mix_draw;
 
-/* Does m mix images at all? If so, batches must be even. */
+/* True if m mixes images; batches must then be even. */
 bool mx_mixup_on(const mx_mixup *m);
 mx_mix_draw mx_mixup_draw(const mx_mixup *m, int height, int width, mx_rng *r);
 /* Mixes images [B,Ch,H,W] in place, image i with image B-1-i. labels: [B]; targets [B,classes] is the output.

@@ -1,10 +1,10 @@
-/* The order of an epoch: a permutation of the data set that is a function of (seed, epoch) only. So the
- * stream is the same for any number of workers, and a resumed run needs only its step.
+/* The order of an epoch: a permutation of the data set that is a function of (seed, epoch) only. So the stream is the
+ * same for any number of workers, and a resumed run needs only its step.
  *
- * Most sources are fully shuffled. Reading tar shards at random would seek for every image, so the shards are
- * shuffled and their samples pass through WebDataset's shuffle buffer (docs/DATA.md). The buffer needs no
- * extra memory: slots t..t+B-1 of the sequence are the buffer after t samples have left it, and the sample
- * that leaves is swapped with slot t. */
+ * Most sources are fully shuffled. Reading tar shards at random would seek for every image, so instead the shards are
+ * shuffled and their samples pass through WebDataset's shuffle buffer (docs/DATA.md). The buffer needs no extra memory:
+ * after t samples have left it, slots t..t+B-1 of the sequence are the buffer; the next sample to leave is swapped with
+ * slot t. */
 #include "data/source.h"
 
 #include <math.h>
@@ -20,7 +20,7 @@ static void shuffle(uint32_t *a, int64_t n, mx_rng *r) { /* Fisher-Yates from th
     }
 }
 
-/* The stream (seed, ORDER, epoch) is part of the reproducibility promise. */
+/* The order is a function of the stream (seed, MX_RNG_ORDER, epoch). Do not change it: runs must stay reproducible. */
 void mx_dataset_order(const mx_dataset *d, uint64_t seed, int64_t epoch, uint32_t *order) {
     int64_t n = d->index.files, at = 0;
     mx_rng r = mx_rng_make(seed, MX_RNG_ORDER, (uint64_t)epoch, 0);
@@ -49,22 +49,22 @@ static int64_t class_of(const mx_dataset *d, int64_t i) {
     return label < 0 ? d->index.classes : label;
 }
 
-/* order[0,n): the result; [n,2n): the images, class by class; then where each class begins. */
+/* order[0,n): the result; order[n,2n): the images, class by class; then the start of each class. */
 int64_t mx_dataset_balanced_room(const mx_dataset *d) { return 2 * d->index.files + d->index.classes + 2; }
 
-/* Images by class, by counting; begin [classes + 2]. */
+/* Sorts images by class, with a counting sort; begin [classes + 2]. */
 static void sort_by_class(const mx_dataset *d, uint32_t *image, uint32_t *begin) {
     int64_t n = d->index.files, classes = d->index.classes + 1;
     memset(begin, 0, ((size_t)classes + 1) * sizeof *begin);
     for (int64_t i = 0; i < n; i++) begin[class_of(d, i) + 1]++;
     for (int64_t c = 0; c < classes; c++) begin[c + 1] += begin[c];
     for (int64_t i = n; i-- > 0;) image[--begin[class_of(d, i) + 1]] = (uint32_t)i;
-    for (int64_t c = 0; c < classes; c++) begin[c] = begin[c + 1]; /* each was counted down to its begin */
+    for (int64_t c = 0; c < classes; c++) begin[c] = begin[c + 1]; /* now the start of class c */
     begin[classes] = (uint32_t)n;
 }
 
-/* A class's part of the epoch is the rounded difference of running sums, so the parts add up to n. Within a
- * class its images come round in a random order: those that come once more than others are drawn. */
+/* A class's share of the epoch is the rounded difference of running sums, so the shares add up to n. Within a class the
+ * images repeat in a random order, which decides those that are drawn once more than others. */
 void mx_dataset_order_balanced(const mx_dataset *d, double balance, uint64_t seed, int64_t epoch,
                                uint32_t *order) {
     int64_t n = d->index.files, classes = d->index.classes + 1, at = 0;
@@ -80,7 +80,7 @@ void mx_dataset_order_balanced(const mx_dataset *d, double balance, uint64_t see
         shuffle(image + begin[c], count, &r);
         sum += pow((double)count, 1 - balance);
         int64_t end =
-            sum < all ? (int64_t)((double)n * (sum / all) + 0.5) : n; /* the last sum is `all` itself */
+            sum < all ? (int64_t)((double)n * (sum / all) + 0.5) : n; /* exactly n for the last class */
         for (int64_t k = 0; at < end && at < n; k++) order[at++] = image[begin[c] + k % count];
     }
     mx_rng r = mx_rng_make(seed, MX_RNG_ORDER, (uint64_t)epoch, 0);

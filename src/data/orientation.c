@@ -1,6 +1,5 @@
-/* Turns pictures as EXIF's orientation says. TIFF's own orientation is always applied (as Pillow does on
- * loading). That of JPEG, PNG and WebP files is applied only on request (--exif-orientation), since
- * torchvision ignores it.
+/* Applies EXIF orientation. TIFF's own orientation is always applied (as Pillow does on loading). That of JPEG, PNG and
+ * WebP files is applied only on request (--exif-orientation), since torchvision ignores it.
  *
  * The tag is in a small TIFF directory inside the file: JPEG's APP1 segment "Exif", PNG's chunk eXIf, WebP's
  * chunk EXIF. A damaged tag counts as no orientation. Source: CIPA DC-008 (Exif 2.32), 4.6.4. */
@@ -13,7 +12,7 @@
 
 bool mx_orientation_swaps(int orientation) { return orientation >= 5 && orientation <= 8; }
 
-/* Pixel (y, x) of the turned picture is pixel base + y*down + x*right of the stored one. */
+/* Pixel (y, x) of the result is pixel base + y*down + x*right of the stored picture. */
 mx_status mx_image_turn(mx_image *im, int orientation, mx_error *e) {
     if (orientation < 2 || orientation > 8) return MX_OK;
     ptrdiff_t w = im->width, h = im->height;
@@ -39,14 +38,14 @@ mx_status mx_image_turn(mx_image *im, int orientation, mx_error *e) {
     return MX_OK;
 }
 
-/* n bytes at p as a number; big: the highest first. */
+/* n bytes at p as a number; big: the highest byte first. */
 static uint32_t number(const unsigned char *p, int n, bool big) {
     uint32_t v = 0;
     for (int i = 0; i < n; i++) v = v << 8 | p[big ? i : n - 1 - i];
     return v;
 }
 
-/* The first directory of EXIF's TIFF: 12 bytes an entry, tag, type, count, value. */
+/* The orientation in the first directory of EXIF's TIFF. An entry has 12 bytes: tag, type, count, value. */
 static int in_directory(const unsigned char *p, size_t n) {
     if (n >= 6 && !memcmp(p, "Exif\0\0", 6)) p += 6, n -= 6;
     if (n < 8 || (memcmp(p, "II*\0", 4) && memcmp(p, "MM\0*", 4))) return 1;
@@ -62,7 +61,7 @@ static int in_directory(const unsigned char *p, size_t n) {
     return 1;
 }
 
-/* Segments up to the first scan: 0xff, kind, length (2 bytes, itself included). */
+/* Searches a JPEG's segments up to the first scan: 0xff, kind, length (2 bytes, which count too). */
 static int in_jpeg(const unsigned char *p, size_t n) {
     for (size_t at = 2; at + 4 <= n;) {
         if (p[at] != 0xff) return 1;
@@ -81,7 +80,7 @@ static int in_jpeg(const unsigned char *p, size_t n) {
     return 1;
 }
 
-/* Chunks: PNG's length, name, data, checksum; RIFF's name, length, data of an even length. */
+/* Searches chunks. PNG: length, name, data, checksum; RIFF: name, length, data padded to an even length. */
 static int in_chunks(const unsigned char *p, size_t n, bool png) {
     for (size_t at = png ? 8 : 12; at + 8 <= n;) {
         size_t length = number(p + at + (png ? 0 : 4), 4, png);

@@ -1,6 +1,6 @@
-/* Finds what this program itself leaves in a folder of images: a run's folder (its pictures are not data) and
- * features written by embed. `cd photos; mixmae pretrain --data . --output run` must find the same images on
- * resuming, and no class "run" later. */
+/* Recognises this program's own output in a folder of images: a run's folder, and features written by embed. After `cd
+ * photos; mixmae pretrain --data . --output run`, resuming must find the same images, and later runs must not find a
+ * class "run". */
 #include "data/index.h"
 #include "base/again.h"
 
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* folder/name opened for reading, or -1. */
+/* Opens folder/name for reading; -1 on failure. */
 static int open_in(int root_fd, const char *folder, const char *name) {
     char path[4096];
     int n = snprintf(path, sizeof path, "%s%s%s", folder,
@@ -32,7 +32,7 @@ bool mx_is_run_folder(int root_fd, const char *folder) {
         ssize_t got = mx_read_at(fd, begin, sizeof begin - 1, 0);
         close(fd);
         if (got == sizeof begin - 1 && !strcmp(begin, MX_RUN_MARK)) return true;
-    } /* what somebody kept of a run */
+    } /* otherwise two other files of a run show one */
     static const char *const kept[] = {"log.jsonl", "model.safetensors", "report.html", "index.cache"};
     int found = 0;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) found += has(root_fd, folder, kept[i]);

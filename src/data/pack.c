@@ -1,6 +1,4 @@
-/* One sample of any source as an image file for a tar shard: shrunk when it is a plain picture, else as it
- * is.
- */
+/* One sample of any source as an image file for a tar shard, see pack.h. */
 #include "data/pack.h"
 #include "data/image_internal.h"
 #include "data/index.h"
@@ -8,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Channels to decode with: colour for what has an alpha or ink channel more, else as many as there are. */
+/* Number of channels to decode: pictures lose alpha and ink channels; other files keep all. */
 static int channels_of(const unsigned char *b, size_t n, int stored) {
     bool picture = mx_is_jpeg(b, n) || mx_is_png(b, n) || mx_is_webp(b, n);
     return !picture ? stored : stored <= 2 ? 1 : 3;
 }
 
-/* im with its shorter side made `shorter`; the longer one as torchvision's Resize has it. */
+/* Resizes im so that its shorter side is `shorter`; the longer one as in torchvision's Resize. */
 static mx_status shrink(mx_image *im, int shorter, mx_error *e) {
     mx_image small = {0};
     mx_box whole = {0, 0, im->height, im->width};
@@ -47,7 +45,7 @@ mx_status mx_pack_sample(const mx_dataset *d, int64_t i, int shorter, int qualit
         s = mx_image_probe(&width, &height, &channels, file, n, &own);
         if (!s) channels = channels_of(file, n, channels);
     }
-    if (!s) s = mx_dataset_decode(d, i, channels, file, n, &im, &own); /* broken ones are found here */
+    if (!s) s = mx_dataset_decode(d, i, channels, file, n, &im, &own); /* fails for broken files */
     bool plain = im.type == MX_PIXEL_U8 && (channels == 1 || channels == 3);
     bool large = !s && plain && shorter > 0 && im.width > shorter && im.height > shorter;
     if (large) s = shrink(&im, shorter, &own);
@@ -58,7 +56,7 @@ mx_status mx_pack_sample(const mx_dataset *d, int64_t i, int shorter, int qualit
         *extension = "jpg";
         if (!s) s = mx_image_encode_jpeg(bytes, size, &im, quality, &own);
     } else if (!s) {
-        *extension = mx_format_told(file, n)->extension[0]; /* it was decoded */
+        *extension = mx_format_told(file, n)->extension[0]; /* not NULL, since it was decoded */
         *bytes = file, *size = n, file = NULL;
     }
     mx_image_free(&im);

@@ -1,6 +1,6 @@
-/* Counts files of a data set's folder that are not images, see passed.h. Nothing is skipped without a word.
- * Kinds are detected by content, so a HEIC called .jpg is reported as HEIC. Magic numbers are from the
- * formats' own descriptions. */
+/* Counts files of a data set's folder that are not images, see passed.h, so that no file is skipped silently. Kinds are
+ * detected by content, so a HEIC called .jpg is reported as HEIC. Magic numbers are from the formats'
+ * specifications. */
 #include "data/passed.h"
 
 #include "data/image_internal.h"
@@ -48,7 +48,7 @@ static const magic foreign[] = {
     {"camera raw", 0, 4, "MMOR"},
     {"camera raw", 0, 4, "IIU\0"},
     {"camera raw", 0, 4, "FOVb"},
-    {"camera raw", 8, 2, "CR"}, /* after a TIFF header, see below */
+    {"camera raw", 8, 2, "CR"}, /* after a TIFF header, checked below */
     {"OpenEXR", 0, 4, "\x76\x2f\x31\x01"},
     {"Radiance HDR", 0, 10, "#?RADIANCE"},
     {"Radiance HDR", 0, 6, "#?RGBE"},
@@ -73,14 +73,14 @@ static const magic foreign[] = {
 
 const char *mx_foreign_format(const unsigned char *head, size_t n) {
     for (const magic *m = foreign; m->bytes; m++) {
-        bool raw = m->at == 8 && m->n == 2; /* "CR" alone says nothing */
+        bool raw = m->at == 8 && m->n == 2; /* "CR" counts only after a TIFF header */
         if (raw && (n < 4 || memcmp(head, "II*\0", 4))) continue;
         if ((size_t)(m->at + m->n) <= n && !memcmp(head + m->at, m->bytes, (size_t)m->n)) return m->name;
     }
     return NULL;
 }
 
-/* Not pictures, but not text either. */
+/* Kinds of binary files that are not pictures. */
 static const char *other_content(const unsigned char *head, size_t n) {
     static const magic kinds[] = {{"PDF", 0, 5, "%PDF-"},
                                   {"PostScript", 0, 4, "%!PS"},
@@ -117,7 +117,7 @@ bool mx_is_side_file(const char *name) {
     return is_in(ending(name), side) || is_in(slash ? slash + 1 : name, whole);
 }
 
-/* Cameras' own files, most of which look like TIFF and hold a small picture first. */
+/* Camera raw files. Most look like TIFF, and start with a small picture. */
 static bool is_raw_name(const char *name) {
     static const char *const raw[] = {"dng", "nef", "nrw", "arw", "srf", "sr2", "cr2", "cr3", "crw",
                                       "orf", "rw2", "raf", "pef", "srw", "3fr", "fff", "iiq", "erf",
@@ -125,7 +125,7 @@ static bool is_raw_name(const char *name) {
     return is_in(ending(name), raw);
 }
 
-/* Formats that only the name shows, or whose files may be damaged. */
+/* Formats by the name's ending, for files whose content does not show the format, or that are damaged. */
 static const char *by_ending(const char *ext) {
     static const char *const known[][2] = {{"heic", "HEIC"},     {"heif", "HEIF"},     {"avif", "AVIF"},
                                            {"jp2", "JPEG 2000"}, {"j2k", "JPEG 2000"}, {"jpx", "JPEG 2000"},
@@ -171,7 +171,7 @@ void mx_passed_count(mx_passed *p, const char *kind, const char *path) {
     p->of[i].count++;
 }
 
-/* The first bytes of a regular file; 0: none to be had. */
+/* Reads the first bytes of a regular file and returns their number; 0: not a regular file, or unreadable. */
 static size_t read_head(unsigned char head[MX_PASSED_HEAD], int dir_fd, const char *name) {
     struct stat st;
     ssize_t n = 0;

@@ -4,7 +4,7 @@
 
 #include "data/index.h"
 
-#define MX_PASSED_KINDS 12 /* kinds counted separately; all others together */
+#define MX_PASSED_KINDS 12 /* kinds counted separately; others are counted together */
 #define MX_PASSED_NAME  24
 #define MX_PASSED_HEAD  160 /* first bytes of a file that show its kind */
 
@@ -17,21 +17,20 @@ typedef struct mx_passed {
     int kinds;
     char last[MX_PASSED_NAME]; /* the kind counted last */
     int64_t files;             /* all files */
-    /* class folders without a readable file: the first, the kind of its first file; and the first empty
-     * one */
+    /* Class folders without a readable file: the first of them and the kind of its first file; the first empty one. */
     char lost[MX_QUOTE], lost_kind[MX_PASSED_NAME], empty[MX_QUOTE];
     int64_t lost_folders, empty_folders;
 } mx_passed;
 
-/* The kind of a file that is not an image for us: "HEIC", "camera raw", ".txt". By its first bytes, else by
- * its name. */
+/* The kind of a file that this program cannot read as an image: "HEIC", "camera raw", ".txt". By its first bytes, else
+ * by its name. */
 void mx_file_kind(char kind[MX_PASSED_NAME], const unsigned char *head, size_t n, const char *name);
-/* The name of a known picture format that is not read, by a file's first bytes; NULL: none. */
+/* The name of a known but unsupported picture format, by a file's first bytes; NULL: none. */
 const char *mx_foreign_format(const unsigned char *head, size_t n);
-/* Does the name end as files that accompany images do (.txt, .json, .xml, ...)? */
+/* True if the name ends like those of files that accompany images (.txt, .json, .xml, ...). */
 bool mx_is_side_file(const char *name);
 
-/* By its name or else by its content. */
+/* True by the file's name, or else by its content. */
 bool mx_file_is_image(int dir_fd, const char *name);
 /* Checks the content of a file whose name is not an image's. True: an image; else the file is counted. */
 bool mx_passed_is_image(mx_passed *p, int dir_fd, const char *name, const char *path);

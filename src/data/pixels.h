@@ -1,5 +1,4 @@
-/* How pixels become numbers: (value / range - mean) / std per channel. Belongs to a model like its
- * weights. */
+/* How pixels become numbers: (value / range - mean) / std per channel. Stored with a model, like its weights. */
 #ifndef MX_DATA_PIXELS_H
 #define MX_DATA_PIXELS_H
 

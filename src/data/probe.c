@@ -1,14 +1,12 @@
-/* Looks up the files of an index: size, time, and the header's width, height and channels; and checks whether
- * all of that is still current. Runs on threads, since it waits for disks. Results have fixed places, so
- * threads change nothing.
+/* Finds size, time, width, height and channels of the files of an index, and checks whether they are current. Runs on
+ * several threads, since it waits for disks. Each result has its own place, so the number of threads changes nothing.
  *
- * When is a cached index current? Every folder must have its old modification time: adding, removing or
- * renaming a file changes that. Rewriting a file in place does not, so files are checked too: all of them up
- * to MX_CHECK_ALL (a second or so), above that MX_CHECK_SOME spread evenly, because checking millions on a
- * network disk would take too long; mx_dataset_bytes finds other changes on reading. A folder changed less
- * than MX_RACY before the listing may have changed again within the same tick of the file system's clock: not
- * current. Times ahead of this machine's clock (from a server) count the same. If the index is not current,
- * the folder is listed again, and only new and changed files are opened. */
+ * A cached index is current if every folder has its old modification time, which changes when a file is added, removed
+ * or renamed. Rewriting a file in place does not change it, so files are checked too: all of them up to MX_CHECK_ALL
+ * (about a second); above that, MX_CHECK_SOME spread evenly, since checking millions on a network disk takes too long.
+ * mx_dataset_bytes finds other changes on reading. A folder changed less than MX_RACY before the listing, or in the
+ * future by a server's clock, is not current: it may have changed again within the same tick of the file system's
+ * clock. If the index is not current, the folder is listed again, and only new and changed files are opened. */
 #include "base/again.h"
 #include "base/parallel.h"
 #include "data/image_internal.h"
@@ -26,16 +24,16 @@
 #define MX_CHECK_ALL   200000
 #define MX_CHECK_SOME  8192
 #define MX_RACY        2000000000 /* ns: the coarsest file system clock (FAT) */
-#define MX_PROBE_FIRST 4096       /* bytes tried first: of most pictures enough */
-#define MX_PROBE_HEAD  65536      /* and then */
+#define MX_PROBE_FIRST 4096       /* bytes to try first, enough for most pictures */
+#define MX_PROBE_HEAD  65536      /* bytes to try next */
 #define MX_PROBE_BIG   ((size_t)64 << 20)
 
 typedef struct {
     mx_index *x;
     const mx_index *old;
     int root_fd;
-    pthread_mutex_t big; /* one whole large file in memory at a time */
-    atomic_int error;    /* errno of the first file that the system would not let be looked at, or 0 */
+    pthread_mutex_t big; /* only one large file is in memory at a time */
+    atomic_int error;    /* errno of the first file that the system could not access, or 0 */
     atomic_int_fast64_t at;
 } probe;
 
@@ -44,7 +42,7 @@ static void give_up(probe *p, int64_t file, int error) {
     if (atomic_compare_exchange_strong(&p->error, &none, error)) atomic_store(&p->at, file);
 }
 
-/* Size and time; 0 of what is no file. An error of the system: its errno. */
+/* Gets size and time, both 0 if path is no regular file. Returns errno after a system error, else 0. */
 static int file_stat(int root_fd, const char *path, int64_t *size, int64_t *mtime) {
     struct stat st;
     *size = *mtime = 0;
@@ -55,7 +53,7 @@ static int file_stat(int root_fd, const char *path, int64_t *size, int64_t *mtim
     return 0;
 }
 
-/* Bytes a sample once decoded; TIFF may be anything up to float, so the most. */
+/* Bytes of a decoded sample. TIFF may have any type, so it returns the largest. */
 static uint16_t depth_of(const void *bytes, size_t size) {
     const unsigned char *b = bytes;
     if (mx_is_png(b, size)) return size > 24 && b[24] == 16 ? 2 : 1;
@@ -74,7 +72,7 @@ static bool try_header(probe *p, int fd, char *buffer, size_t want, mx_entry *f)
         have += (size_t)n;
     if (n < 0 && mx_error_scarce(errno)) give_up(p, f - p->x->file, errno);
     int width, height, channels;
-    mx_error ignored = {0}; /* not NULL: the decoders look at it */
+    mx_error ignored = {0}; /* not NULL, since decoders read it */
     if (have < want) return false;
     f->format = (uint16_t)mx_format_number((const unsigned char *)buffer, have);
     if (mx_image_probe(&width, &height, &channels, buffer, have, &ignored)) {
@@ -89,8 +87,8 @@ static bool try_header(probe *p, int fd, char *buffer, size_t want, mx_entry *f)
     return true;
 }
 
-/* Most headers are in the first 4 KiB, nearly all in the first 64. TIFF may have its directory at the end,
- * and a JPEG may start with a long profile. */
+/* Most headers are in the first 4 KiB, nearly all in the first 64 KiB. TIFF may have its directory at the end, and a
+ * JPEG may start with a long profile. */
 static void read_header(probe *p, const char *path, mx_entry *f) {
     if (!f->size || f->size > MX_INDEX_FILE_MAX) return;
     size_t size = (size_t)f->size, head = size < MX_PROBE_HEAD ? size : MX_PROBE_HEAD;
@@ -149,7 +147,7 @@ mx_status mx_index_probe(mx_index *x, const mx_index *old, int root_fd, int thre
 
 typedef struct {
     const mx_index *x;
-    int64_t written, checked; /* files looked at */
+    int64_t written, checked; /* checked: number of files to check */
     int root_fd;
     atomic_bool changed;
 } check;
@@ -173,7 +171,7 @@ static void check_file(void *user, int64_t i, int thread) {
     if (atomic_load(&c->changed)) return;
     const mx_entry *f = &c->x->file[i * c->x->files / c->checked];
     int64_t size, mtime;
-    if (f->holder) return; /* the holder was looked at */
+    if (f->holder) return; /* check_folder checks the holder */
     if (file_stat(c->root_fd, c->x->names + f->name, &size, &mtime))
         return; /* listing again would not help */
     if (size != f->size || mtime != f->mtime) atomic_store(&c->changed, true);

@@ -1,4 +1,4 @@
-/* RandAugment: which operations, how strong, in which order. See randaugment.h, and docs/AUGMENT.md,
+/* RandAugment: draws the operations and their strength, and applies them. See randaugment.h, and docs/AUGMENT.md,
  * "RandAugment", for the arguments by level. Runs in the loader's workers on the cropped 8-bit image. */
 #include "data/randaugment.h"
 
@@ -11,8 +11,7 @@
 #define MX_LEVELS   10.0
 #define MX_MOST_OPS 64
 
-/* ---- the policy string
- * ------------------------------------------------------------------------------------- */
+/* ---- the policy string ---- */
 
 static mx_status set_key(mx_randaugment *a, const char *item, const char *text, mx_error *e) {
     size_t letters = strcspn(item, "0123456789.-");
@@ -35,7 +34,7 @@ static mx_status set_key(mx_randaugment *a, const char *item, const char *text, 
         a->ops = (int)v;
         return MX_OK;
     }
-    if (number && letters == 3 && !strncmp(item, "inc", 3)) { /* any digits switch it on, as in timm */
+    if (number && letters == 3 && !strncmp(item, "inc", 3)) { /* any number turns it on, as in timm */
         a->increasing = true;
         return MX_OK;
     }
@@ -65,8 +64,7 @@ mx_status mx_randaugment_parse(mx_randaugment *a, const char *text, mx_error *e)
     return s;
 }
 
-/* ---- one operation
- * ----------------------------------------------------------------------------------------- */
+/* ---- one operation ---- */
 
 static double signed_(double v, mx_rng *r) { return mx_rng_uniform(r) < 0.5 ? -v : v; }
 
@@ -103,7 +101,7 @@ static mx_status make_spare(mx_image *spare, const mx_image *im, mx_error *e) {
     return mx_image_make(spare, im->width, im->height, im->channels, im->type, e);
 }
 
-/* Moves the pixels into spare and lets the two change places. */
+/* Moves the pixels into spare, and swaps the two images. */
 static void move(mx_image *im, mx_image *spare, const double m[6], const uint8_t *fill) {
     mx_op_affine(spare, im, m, fill);
     mx_image other = *im;
@@ -152,8 +150,7 @@ mx_status mx_augment_op(mx_augment_kind kind, double argument, mx_image *im, mx_
     return MX_OK;
 }
 
-/* ---- all of them
- * ------------------------------------------------------------------------------------------- */
+/* ---- the whole policy ---- */
 
 static double draw_level(const mx_randaugment *a, mx_rng *r) {
     double level = a->magnitude;
@@ -168,7 +165,7 @@ mx_status mx_randaugment_apply(const mx_randaugment *a, mx_image *im, mx_image *
                                mx_rng *r, mx_error *e) {
     uint8_t kind[MX_MOST_OPS];
     const int side[2] = {im->height, im->width};
-    if (check_image(im, e)) return MX_ERR_UNSUPPORTED; /* whatever is drawn */
+    if (check_image(im, e)) return MX_ERR_UNSUPPORTED; /* even if no operation is drawn */
     for (int i = 0; i < a->ops; i++) kind[i] = (uint8_t)mx_rng_below(r, MX_OPS);
     for (int i = 0; i < a->ops; i++) {
         if (mx_rng_uniform(r) >= a->probability) continue;

@@ -27,7 +27,7 @@ typedef enum {
 typedef struct {
     bool on;
     double magnitude, magnitude_std, magnitude_max; /* out of 10 */
-    double probability;                             /* of each drawn operation */
+    double probability;                             /* that a drawn operation is applied */
     int ops;                                        /* operations drawn per image */
     bool increasing;                                /* a higher magnitude always changes more (timm's
                                                        "inc1") */
@@ -36,12 +36,11 @@ typedef struct {
 /* Parses "rand-m9-mstd0.5-inc1" and similar: m magnitude, n operations, p probability, mstd, mmax, inc. NULL,
  * "" and "none": off. */
 mx_status mx_randaugment_parse(mx_randaugment *a, const char *text, mx_error *e);
-/* Draws operations and applies them to im (8-bit, 1 or 3 channels) in place. spare: a work image, made as
- * needed, which the caller frees. fill [channels]: colour of pixels from outside the image. */
+/* Draws operations and applies them to im (8-bit, 1 or 3 channels) in place. spare: a work image, allocated as needed,
+ * which the caller frees. fill [channels]: colour of pixels from outside the image. */
 mx_status mx_randaugment_apply(const mx_randaugment *a, mx_image *im, mx_image *spare, const uint8_t *fill,
                                mx_rng *r, mx_error *e);
-/* The argument of an operation at a level of 0 to 10; draws a sign if the operation has one. side: [height,
- * width]. */
+/* The argument of an operation at a level of 0 to 10; draws a sign if the operation has one. side: [height, width]. */
 double mx_augment_argument(mx_augment_kind kind, double level, bool increasing, const int side[2], mx_rng *r);
 /* Applies one operation in place; spare as above. */
 mx_status mx_augment_op(mx_augment_kind kind, double argument, mx_image *im, mx_image *spare,

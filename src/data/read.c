@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where the system has run short of what every file needs, no file is at fault. */
+/* Fails with errno. If memory or descriptors ran out, the status is MX_ERR_MEMORY, since the file is not at fault. */
 static mx_status cannot(mx_error *e, const char *what) {
     return mx_fail(e, mx_error_scarce(errno) ? MX_ERR_MEMORY : MX_ERR_IO, "cannot %s: %s", what,
                    strerror(errno));
@@ -21,7 +21,7 @@ static mx_status cannot(mx_error *e, const char *what) {
 /* Reads exactly size bytes of fd from offset into *buffer. */
 static mx_status read_at(int fd, int64_t offset, void **buffer, size_t *room, size_t size, mx_error *e) {
     if (size > *room) {
-        free(*buffer); /* its content is of the file before: nothing to copy */
+        free(*buffer); /* its content is not needed: no realloc */
         *buffer = malloc(size), *room = *buffer ? size : 0;
         if (!*buffer) return mx_fail(e, MX_ERR_MEMORY, "out of memory for the file's %zu bytes", size);
     }
@@ -34,13 +34,13 @@ static mx_status read_at(int fd, int64_t offset, void **buffer, size_t *room, si
     return MX_OK;
 }
 
-/* Opens path; of a kept file, the one that is open already. *keep: not to be closed. -1 with errno. */
+/* Opens path, or returns its descriptor if it stays open. *keep: do not close it. -1: see errno. */
 static int open_file(const mx_dataset *d, const mx_entry *f, const char *path, bool *keep) {
     _Atomic int *kept = f->holder && d->holder_fd ? &d->holder_fd[f->holder - 1] : NULL;
     int fd = kept ? atomic_load(kept) : -1, none = -1;
     *keep = kept != NULL;
     if (fd >= 0) return fd;
-    fd = mx_open_read(d->root_fd, path, O_NONBLOCK); /* a pipe must not hang it */
+    fd = mx_open_read(d->root_fd, path, O_NONBLOCK); /* do not wait on a pipe */
     if (fd < 0 || !kept || atomic_compare_exchange_strong(kept, &none, fd)) return fd;
     close(fd); /* another worker was faster */
     return none;
@@ -77,7 +77,7 @@ mx_status mx_dataset_bytes(const mx_dataset *d, int64_t i, void **buffer, size_t
 
 bool mx_dataset_raw(const mx_dataset *d) { return d->index.kind == MX_SOURCE_CIFAR; }
 
-/* CIFAR's record without its label: planes of red, green and blue, row by row. */
+/* Makes an image of a CIFAR record without its label: planes of red, green and blue, row by row. */
 static mx_status from_planes(mx_image *im, const unsigned char *planes, size_t size, int channels,
                              mx_error *e) {
     mx_error own = {0};
@@ -95,7 +95,7 @@ static mx_status from_planes(mx_image *im, const unsigned char *planes, size_t s
 
 mx_status mx_dataset_decode(const mx_dataset *d, int64_t i, int channels, const void *bytes, size_t size,
                             mx_image *im, mx_error *e) {
-    (void)i; /* all samples of a source are of one kind */
+    (void)i; /* all samples of a source have one format */
     *im = (mx_image){0};
     if (mx_dataset_raw(d)) return from_planes(im, bytes, size, channels, e);
     return d->turn ? mx_image_decode_turned(im, bytes, size, channels, e)

@@ -1,10 +1,9 @@
-/* Pillow's resize: separable, antialiased, horizontal pass first. Bytes use Pillow's fixed-point arithmetic
- * and equal its result; 16-bit and float samples use the same weights in float. Optimised for one photograph
- * of about 500x375 to 224x224 at a time in each of the loader's workers. See docs/AUGMENT.md, "The arithmetic
- * of crop, resize and normalisation".
+/* Pillow's resize: separable, antialiased, horizontal pass first. Bytes use Pillow's fixed-point arithmetic and equal
+ * its result; 16-bit and float samples use the same weights in float. Optimised for the loader's workers, each of which
+ * resizes one photograph of about 500x375 to 224x224 at a time. See docs/AUGMENT.md, "The arithmetic of crop, resize
+ * and normalisation".
  *
- * The box is a pointer and a row length into the source. That equals a copy, since the weights are made for
- * the box alone and never reach outside it. */
+ * It reads the box in place. The result equals that of a cropped copy, since no weight reaches outside the box. */
 #include "data/image_internal.h"
 #include "data/resize.h"
 
@@ -14,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MX_LANES       64 /* rows that the horizontal pass takes together; 16 and fewer GCC unrolls to scalars */
+#define MX_LANES       64 /* rows that the horizontal pass takes together; GCC turns 16 or fewer into scalar code */
 #define MX_RESIZE_HALF (1 << (MX_RESIZE_BITS - 1))
 
 static double bilinear(double x) { return fabs(x) < 1 ? 1 - fabs(x) : 0; }
@@ -38,7 +37,7 @@ static void axis_free(axis *a) {
 
 static int clamp_edge(double x, int n) { return x < 0 ? 0 : x > n ? n : (int)x; }
 
-/* The weights of result i, normalised, in w; their number is returned. */
+/* Computes the normalised weights w of result i, and returns their number. */
 static int weigh(double *w, int *first, int i, int in, double scale, double support,
                  double (*filter)(double)) {
     double centre = (i + 0.5) * scale, stretch = 1 / (scale > 1 ? scale : 1), sum = 0;
@@ -88,7 +87,7 @@ static uint8_t clip8(int32_t acc) {
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-/* turned [n][MX_LANES] from MX_LANES rows of n samples; rows >= have repeat the last one */
+/* turned [n][MX_LANES] = MX_LANES rows of n samples, transposed. Only `have` rows exist; the last is repeated. */
 static void turn(uint8_t *restrict turned, const uint8_t *in, size_t stride, size_t n, int have) {
     for (int r = 0; r < MX_LANES; r++) {
         const uint8_t *row = in + (size_t)(r < have ? r : have - 1) * stride;
@@ -96,7 +95,7 @@ static void turn(uint8_t *restrict turned, const uint8_t *in, size_t stride, siz
     }
 }
 
-/* One result sample of MX_LANES rows; taps are c samples apart */
+/* One result sample for MX_LANES rows; taps are c samples apart. */
 static inline void lanes8(uint8_t *restrict out, const uint8_t *restrict p, size_t c, const int32_t *w,
                           int n) {
     int32_t acc[MX_LANES];
@@ -106,8 +105,8 @@ static inline void lanes8(uint8_t *restrict out, const uint8_t *restrict p, size
     for (int r = 0; r < MX_LANES; r++) out[r] = clip8(acc[r]);
 }
 
-/* out [rows][a->out][c] from in, rows of stride samples. Neighbours of a row are too few to fill a vector, so
- * MX_LANES rows are turned and go together. turned [MX_LANES][n samples] */
+/* Horizontal pass: out [rows][a->out][c] from in, with rows `stride` samples apart. The taps of one row are too few to
+ * fill a vector, so MX_LANES rows are transposed and computed together. turned: scratch [n samples][MX_LANES]. */
 MX_CLONES static void across8(uint8_t *out, const uint8_t *in, size_t stride, int rows, size_t n, size_t c,
                               const axis *a, uint8_t *turned) {
     size_t width = (size_t)a->out * c;
@@ -124,8 +123,8 @@ MX_CLONES static void across8(uint8_t *out, const uint8_t *in, size_t stride, in
     }
 }
 
-/* out [a->out][width] from in, rows of stride samples. Samples of a row are independent, so the inner loops
- * run along it, whatever the channels; acc [width] stays in the nearest cache. */
+/* Vertical pass: out [a->out][width] from in, with rows `stride` samples apart. Samples of a row are independent, so
+ * the inner loops run along the row, for any number of channels; acc [width] stays in L1. */
 MX_CLONES static void down8(uint8_t *restrict out, const uint8_t *restrict in, size_t stride, size_t width,
                             const axis *a, int32_t *restrict acc) {
     for (int y = 0; y < a->out; y++, out += width) {
@@ -165,7 +164,7 @@ done:
 
 /* ---- 16 bits and float ---- */
 
-/* Row y of the source in float: itself, or a copy in line. */
+/* Row y of the source in float: the row itself, or a converted copy in `line`. */
 static const float *float_row(float *line, const mx_image *in, mx_box box, int y) {
     size_t c = (size_t)in->channels,
            start = ((size_t)(box.top + y) * (size_t)in->width + (size_t)box.left) * c;
@@ -235,7 +234,7 @@ static mx_status resize_wide(mx_image *out, const mx_image *in, mx_box box, cons
     return st;
 }
 
-/* ---- the front ---- */
+/* ---- entry points ---- */
 
 static mx_status check(const mx_image *out, const mx_image *in, mx_box b, mx_error *e) {
     if (b.left < 0 || b.top < 0 || b.width < 1 || b.height < 1 || b.width > in->width ||

@@ -10,16 +10,16 @@
 
 /* The weights of one axis. */
 typedef struct {
-    int out;        /* 0: this axis keeps its size */
+    int out;        /* size of the result; 0: the axis keeps its size */
     int taps;       /* most weights of any result */
     int *first, *n; /* [out] first source sample and number of weights */
     int32_t *fixed; /* for bytes: [out][taps] weight * 2^22, rounded half away from zero */
     float *real;    /* for the other types: [out][taps] */
 } mx_axis;
 
-/* Horizontal pass of resize.c, to the byte: out [rows][a->out][3] from in [rows][columns][3], with rows
- * `stride` bytes apart. Returns false and writes nothing if this machine or these weights do not suit it.
- * Rows may be followed by `stride` - 3 * columns readable bytes. It reads nothing past the last row. */
+/* Horizontal pass with the bytes of resize.c: out [rows][a->out][3] from in [rows][columns][3], with rows `stride`
+ * bytes apart. It may read the bytes between two rows, but nothing past the last row. Returns false and writes nothing
+ * if it cannot run on this machine or with these weights. */
 bool mx_resize_rgb_across(uint8_t *out, const uint8_t *in, size_t stride, int rows, int columns,
                           const mx_axis *a);
 

@@ -1,9 +1,9 @@
-/* The passes of resize.c for bytes on x86 with AVX2, taps in pairs: across for RGB, two rows at a time, and
- * down.
+/* The passes of resize.c for bytes, on x86 with AVX2: across for RGB, two rows at a time, and down. Both take taps in
+ * pairs.
  *
- * The same integers as the plain code. A 23-bit weight is two numbers of 16 bits, w = 2^15 high + low with 0
- * <= low < 2^15, so that one instruction multiplies and adds two taps of 16 bits; low sums stay below 2^31
- * for up to 256 taps, and the rest of the arithmetic is modulo 2^32 as in the plain code. */
+ * The results are the same integers. A 23-bit weight is split into two numbers of 16 bits, w = 2^15 high + low with
+ * 0 <= low < 2^15, so that one instruction multiplies and adds two taps of 16 bits. The low sums stay below 2^31 for up
+ * to 256 taps; all other arithmetic is modulo 2^32, as in resize.c. */
 #include "data/resize.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define MX_PAD 32 /* bytes that may be read after a row */
+#define MX_PAD 32 /* bytes that the code may read after a row */
 
 typedef struct {
     int16_t *low, *high; /* [out][taps], taps a multiple of 4, 0 after the last */
@@ -34,14 +34,14 @@ static bool split(halves *s, const mx_axis *a) {
     return true;
 }
 
-/* The weights of taps j, j+1 as every 32 bits of a register. */
+/* A register with the weights w[0], w[1] in every 32 bits. */
 __attribute__((target("avx2"))) static inline __m256i pair(const int16_t *w) {
     int32_t both;
     memcpy(&both, w, sizeof both);
     return _mm256_set1_epi32(both);
 }
 
-/* One pixel of two rows: bytes r g b of the first in the lowest 32 bits, of the second in bits 128 and up. */
+/* One result pixel of two rows: bytes r g b of the first row in the lowest 32 bits, of the second from bit 128. */
 __attribute__((target("avx2"))) static inline __m256i pixel(const uint8_t *a, const uint8_t *b,
                                                             const int16_t *low, const int16_t *high, int n) {
     const __m256i first = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 0, -1, 3,
@@ -77,7 +77,7 @@ __attribute__((target("avx2"))) static void two_rows(uint8_t *to_a, uint8_t *to_
 
 static bool usable(const mx_axis *a) { return __builtin_cpu_supports("avx2") && a->taps <= 250; }
 
-/* Row y, followed by MX_PAD readable bytes: in place if the next rows are long enough, else copied. */
+/* Row y, followed by MX_PAD readable bytes: in place if enough bytes follow in the image, else a copy. */
 static const uint8_t *padded_row(uint8_t *copy, const uint8_t *in, size_t stride, int rows, size_t bytes,
                                  int y) {
     if ((size_t)(rows - 1 - y) * stride >= MX_PAD) return in + (size_t)y * stride;
@@ -104,7 +104,7 @@ bool mx_resize_rgb_across(uint8_t *out, const uint8_t *in, size_t stride, int ro
     return done;
 }
 
-/* 8 columns of two rows with their two weights */
+/* Adds 8 columns of two rows, times the rows' weights. */
 __attribute__((target("avx2"))) static inline void add_pair(__m256i *lows, __m256i *highs, __m128i both,
                                                             __m256i low, __m256i high) {
     const __m256i p = _mm256_cvtepu8_epi16(both);
@@ -116,7 +116,7 @@ __attribute__((target("avx2"))) static inline __m256i shifted(__m256i lows, __m2
     return _mm256_srai_epi32(_mm256_add_epi32(lows, _mm256_slli_epi32(highs, 15)), MX_RESIZE_BITS);
 }
 
-/* 16 columns of one result row; n is even: the last weight may be 0, and then its row is not read. */
+/* 16 columns of one result row. n is even; if the last weight is 0, its row is not read. */
 __attribute__((target("avx2"))) static inline void sixteen(uint8_t *out, const uint8_t *in, size_t stride,
                                                            const int16_t *low, const int16_t *high, int n) {
     const __m256i half = _mm256_set1_epi32(1 << (MX_RESIZE_BITS - 1));
@@ -129,7 +129,7 @@ __attribute__((target("avx2"))) static inline void sixteen(uint8_t *out, const u
         add_pair(&lows[1], &highs[1], _mm_unpackhi_epi8(a, b), wl, wh);
     }
     __m256i v = _mm256_packs_epi32(shifted(lows[0], highs[0]), shifted(lows[1], highs[1]));
-    v = _mm256_permute4x64_epi64(v, 0xd8); /* packing works inside halves */
+    v = _mm256_permute4x64_epi64(v, 0xd8); /* packs works on each half of the register */
     _mm_storeu_si128((__m128i *)(void *)out,
                      _mm_packus_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
 }
@@ -140,7 +140,7 @@ __attribute__((target("avx2"))) static void down_rows(uint8_t *out, const uint8_
         const uint8_t *from = in + (size_t)a->first[y] * stride;
         const size_t w = (size_t)y * (size_t)s->taps;
         for (size_t x = 0; x < width; x += 16) {
-            if (x + 16 > width) x = width - 16; /* some columns twice */
+            if (x + 16 > width) x = width - 16; /* computes some columns twice */
             sixteen(out + x, from + x, stride, s->low + w, s->high + w, a->n[y]);
         }
     }

@@ -1,5 +1,4 @@
-/* Names of tar shards: WebDataset's patterns (docs/DATA.md), folders of shards, and which of them are for
- * training. */
+/* Names of tar shards: WebDataset's patterns (docs/DATA.md) and folders of shards. */
 #include "data/shards.h"
 #include "data/source.h"
 #include "data/text.h"
@@ -33,7 +32,7 @@ mx_status mx_names_take(mx_names *n, char *name, mx_error *e) {
         else
             free(name), name = NULL;
     }
-    if (!name) mx_met(ENOMEM); /* for those who ask without e */
+    if (!name) mx_met(ENOMEM); /* for callers without e */
     if (!name)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory after the names of %lld shards", (long long)n->count);
     n->bytes += strlen(name) + 1;
@@ -45,7 +44,7 @@ mx_status mx_names_take(mx_names *n, char *name, mx_error *e) {
     return MX_OK;
 }
 
-/* The brace that closes the one at p; NULL: none. */
+/* The brace that closes the one at p; NULL: there is none. */
 static const char *closing(const char *p) {
     int depth = 0;
     for (; *p; p++) {
@@ -55,7 +54,7 @@ static const char *closing(const char *p) {
     return NULL;
 }
 
-/* "000000..000146" or "0..90..10": every number, as wide as the first is written when that begins with 0. */
+/* Expands "000000..000146" or "0..90..10". If the first number begins with 0, all are as wide as it is. */
 static mx_status add_range(mx_names *n, int before, const char *pattern, const char *body, const char *close,
                            bool *range, mx_error *e) {
     char text[64];
@@ -83,7 +82,7 @@ static mx_status add_range(mx_names *n, int before, const char *pattern, const c
     return s;
 }
 
-/* Replaces the first group of pattern. Alternatives are split at the commas of the same level. */
+/* Expands the first group of pattern, whose alternatives are separated by commas of the same level. */
 static mx_status expand_first(mx_names *n, const char *pattern, mx_error *e) {
     const char *open = strchr(pattern, '{'), *close = open ? closing(open) : NULL;
     if (!open) return mx_names_take(n, strdup(pattern), e);
@@ -127,7 +126,7 @@ mx_status mx_shards_expand(mx_names *out, const char *pattern, mx_error *e) {
     return s;
 }
 
-/* Compressed ones too: opening them says what to do. */
+/* Includes compressed shards; opening one fails with a message that says what to do. */
 bool mx_shard_name(const char *name) {
     static const char *const ends[] = {".tar",    ".tar.gz",  ".tgz",     ".tar.bz2",
                                        ".tar.xz", ".tar.zst", ".tar.lz4", NULL};

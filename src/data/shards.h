@@ -17,12 +17,11 @@ void mx_names_free(mx_names *n);
 /* Appends name and takes ownership. NULL (from a failed allocation) is reported as out of memory. */
 mx_status mx_names_take(mx_names *n, char *name, mx_error *e);
 
-/* Appends the names that a pattern stands for: {000000..000146}, {0..90..10}, {a,b}, nested, in order. */
+/* Appends the names that a pattern expands to: {000000..000146}, {0..90..10}, {a,b}, nested, in order. */
 mx_status mx_shards_expand(mx_names *out, const char *pattern, mx_error *e);
-/* Appends prefix + name of every tar file in the folder, sorted bytewise. None if the folder cannot be
- * listed. */
+/* Appends prefix + name of every tar file in the folder, sorted bytewise. Nothing if the folder cannot be listed. */
 mx_status mx_shards_in(mx_names *out, const char *folder, const char *prefix, mx_error *e);
-/* Does the name end in .tar, .tar.gz or similar? */
+/* True if the name ends in .tar, .tar.gz or similar. */
 bool mx_shard_name(const char *name);
 
 #endif

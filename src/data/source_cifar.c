@@ -1,6 +1,5 @@
-/* CIFAR-10 and CIFAR-100 in their binary files: records of a label (CIFAR-100: a coarse and a fine one;
- * the fine one is used) and 3072 bytes of planes. The labels are read once; the planes stay in the file
- * (read.c). */
+/* CIFAR-10 and CIFAR-100 in their binary files. A record is a label (CIFAR-100: a coarse and a fine label, of which the
+ * fine one counts) and 3072 bytes of planes. Labels are read once; read.c reads the planes from the file. */
 #include "data/source.h"
 #include "data/text.h"
 #include "base/again.h"
@@ -64,7 +63,7 @@ mx_status mx_find_cifar(mx_source *s, bool *found, const char *path, mx_split sp
     return st;
 }
 
-/* One record, whose label is its byte `at`. */
+/* Adds one record. labels: number of its labels; the last one counts. */
 static mx_status add_record(mx_index *x, const char *name, const unsigned char *record, int labels,
                             int64_t number, mx_error *e) {
     char path[64];

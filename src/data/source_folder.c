@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A class folder: its files follow each other in the sorted list, since their paths share a prefix. */
+/* A class folder. Its files are consecutive in the sorted list, since their paths share a prefix. */
 typedef struct {
-    char *name; /* the folder's, its own copy */
+    char *name; /* of the folder; owned */
     int64_t first, end;
 } group;
 
@@ -20,7 +20,7 @@ static void free_groups(group *g, int64_t n) {
     free(g);
 }
 
-/* If s->file names parts: the path after its part, NULL if it is in none. Else path. */
+/* If s->file names parts: the path inside its part, or NULL if it is in none. Else path. */
 static const char *inside_part(const mx_source *s, const char *path) {
     size_t n = strcspn(path, "/");
     for (int64_t k = 0; k < s->files; k++)
@@ -28,15 +28,15 @@ static const char *inside_part(const mx_source *s, const char *path) {
     return s->files ? NULL : path;
 }
 
-/* The class folder in path, NULL when there is none. */
+/* The class folder in path; NULL: there is none. */
 static const char *class_folder(const char *path, size_t *length) {
     const char *slash = strchr(path, '/');
     if (slash) *length = (size_t)(slash - path);
     return slash ? path : NULL;
 }
 
-/* The class folders in path order, part by part. None if a file is directly in the root or in a part. False:
- * out of memory. */
+/* Finds the class folders in path order, part by part. There are none if a file is directly in the root or in a part.
+ * False: out of memory. */
 static bool find_groups(const mx_index *x, const mx_source *s, group **out, int64_t *count) {
     group *g = NULL;
     int64_t n = 0, room = 0;
@@ -44,7 +44,7 @@ static bool find_groups(const mx_index *x, const mx_source *s, group **out, int6
     for (int64_t i = 0; i < x->files; i++) {
         size_t length = 0;
         const char *path = inside_part(s, x->names + x->file[i].name);
-        if (!path) continue; /* next to the parts: no label */
+        if (!path) continue; /* outside the parts: no label */
         if (!(path = class_folder(path, &length))) {
             free_groups(g, n);
             return true;
@@ -65,8 +65,8 @@ static bool find_groups(const mx_index *x, const mx_source *s, group **out, int6
     return true;
 }
 
-/* Labels are ranks of folder names, not of paths: "a" comes before "a-b", though "a-b/x" comes before "a/x".
- * Folders without images are no classes. */
+/* Labels are ranks of folder names, not of paths: "a" comes before "a-b", although "a-b/x" comes before "a/x". Folders
+ * without images are no classes. */
 static mx_status find_classes(mx_index *x, const mx_source *src, mx_error *e) {
     group *g;
     int64_t n;
@@ -75,7 +75,7 @@ static mx_status find_classes(mx_index *x, const mx_source *src, mx_error *e) {
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the labels of %lld images", (long long)x->files);
     if (n) qsort(g, (size_t)n, sizeof *g, by_folder);
     for (int64_t c = 0; c < n && !s; c++) {
-        bool known = c && !strcmp(g[c].name, g[c - 1].name); /* in another part */
+        bool known = c && !strcmp(g[c].name, g[c - 1].name); /* the same class in another part */
         if (!known) s = mx_index_add_class(x, g[c].name, strlen(g[c].name), e);
         for (int64_t i = g[c].first; i < g[c].end; i++) x->file[i].label = (int32_t)x->classes - 1;
     }

@@ -1,9 +1,9 @@
-/* iNaturalist 2018 and 2019: train20YY.json and val20YY.json in the root. Annotations are joined to images by
- * id, in any order; the class is category_id.
+/* iNaturalist 2018 and 2019: train20YY.json and val20YY.json in the root. Annotations are joined to images by id, in
+ * any order; the class is category_id.
  *
- * A training file is well over 100 MB, and a jansson tree of it would take several times that. So this file
- * walks only the outermost object and its arrays, and jansson reads one element at a time. In addition to the
- * file (at most 2 GiB) a reader holds 16 bytes per image and per annotation. */
+ * A training file is well over 100 MB, and a jansson tree of it takes several times that. So this code parses only the
+ * outermost object and its arrays, and jansson parses one element at a time. In addition to the file (at most 2 GiB) it
+ * needs 16 bytes per image and per annotation. */
 #include "data/source.h"
 #include "data/text.h"
 #include "base/again.h"
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 typedef struct {
-    int64_t id, value; /* image: sample; annotation: category */
+    int64_t id, value; /* value: an image's sample, an annotation's category */
 } pair;
 
 typedef struct {
@@ -54,7 +54,7 @@ static void skip_space(reading *r) {
     while (r->at < r->size && strchr(" \t\r\n", r->bytes[r->at]) && r->bytes[r->at]) r->at++;
 }
 
-/* Is the next character c? Then it is passed. */
+/* If the next character is c, skips it and returns true. */
 static bool pass(reading *r, char c) {
     skip_space(r);
     if (r->at == r->size || r->bytes[r->at] != c) return false;
@@ -62,15 +62,15 @@ static bool pass(reading *r, char c) {
     return true;
 }
 
-/* Passes a string, whatever its characters and escapes are. False: it does not end. */
+/* Skips a string with any characters and escapes. False: it does not end. */
 static bool skip_string(reading *r) {
     for (r->at++; r->at < r->size && r->bytes[r->at] != '"'; r->at++)
         if (r->bytes[r->at] == '\\' && r->at + 1 < r->size) r->at++;
     return r->at < r->size && r->bytes[r->at++] == '"';
 }
 
-/* Passes a value that nobody reads, and is not choosy: Python writes NaN and Infinity, others numbers that no
- * type holds. Only strings and brackets must end. */
+/* Skips a value that is not needed. Checks only that strings and brackets end, since Python writes NaN and Infinity,
+ * and other programs write numbers that fit no type. */
 static mx_status skip_value(reading *r) {
     int64_t depth = 0;
     skip_space(r);
@@ -86,7 +86,7 @@ static mx_status skip_value(reading *r) {
     return depth || r->at == from || r->at == r->size ? wrong(r, "a value that ends") : MX_OK;
 }
 
-/* The next value, NULL after an error. */
+/* The next value; NULL after an error. */
 static json_t *next_value(reading *r) {
     json_error_t error;
     char quoted[MX_QUOTE];
@@ -123,7 +123,7 @@ static const char *string(reading *r, const json_t *object, const char *key) {
     return NULL;
 }
 
-/* Relative, and never above the root. */
+/* True for relative paths that stay below the root. */
 static bool path_good(const char *path) {
     if (!*path || *path == '/') return false;
     for (const char *p = path; p; p = strchr(p, '/'), p = p ? p + 1 : NULL)
@@ -159,7 +159,7 @@ static mx_status take_category(reading *r, const json_t *v) {
     if (id < 0 || id >= MX_CLASSES_MAX)
         return mx_fail(r->e, MX_ERR_FORMAT, "byte %zu: expected a category's id from 0 to %d, found %lld",
                        r->at, MX_CLASSES_MAX - 1, (long long)id);
-    mx_status s = mx_index_add_class(r->x, name, strlen(name), r->e); /* in its place: settle_categories */
+    mx_status s = mx_index_add_class(r->x, name, strlen(name), r->e); /* settle_categories sorts them */
     return s ? s : add_pair(&r->categories, id, (int64_t)r->x->class_name[r->x->classes - 1], r->e);
 }
 
@@ -175,7 +175,7 @@ static json_t *next_key(reading *r) {
     return NULL;
 }
 
-/* The fields a and b of the next object; NULL after an error. */
+/* An object with the fields a and b of the next object; NULL after an error. */
 static json_t *next_object(reading *r, const char *a, const char *b) {
     json_t *object = json_object();
     if (!object) mx_fail(r->e, MX_ERR_MEMORY, "out of memory");
@@ -232,7 +232,7 @@ static int by_id(const void *a, const void *b) {
     return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Labels from annotations. */
+/* Sets the labels from the annotations. */
 static mx_status join(reading *r) {
     pairs *p = &r->images;
     mx_entry *file = r->x->file;
@@ -260,7 +260,7 @@ static mx_status join(reading *r) {
     return MX_OK;
 }
 
-/* Class names in the order of their ids, numbers where there is no name. */
+/* Sorts class names by id. A class without a name gets its number as a name. */
 static mx_status settle_categories(reading *r) {
     mx_index *x = r->x;
     pairs *p = &r->categories;
@@ -279,7 +279,7 @@ static mx_status settle_categories(reading *r) {
                            (long long)p->at[i].id);
         next = p->at[i].id;
         if (mx_text_numbered(x, next - 1, r->e)) return r->e->status;
-        char *name = strdup(x->names + p->at[i].value); /* the block may move */
+        char *name = strdup(x->names + p->at[i].value); /* a copy, since names may move */
         if (!name) return mx_fail(r->e, MX_ERR_MEMORY, "out of memory");
         mx_status s = mx_index_add_class(x, name, strlen(name), r->e);
         free(name);
@@ -305,12 +305,12 @@ mx_status mx_inat_parse(mx_index *x, const char *bytes, size_t size, mx_error *e
     return s;
 }
 
-/* "train2018.json": train, four digits beginning with 20. */
+/* "train2018.json": train, then four digits that begin with 20. */
 static bool is_train(const char *name) {
     return !strncmp(name, "train20", 7) && strspn(name + 7, "0123456789") == 2 && !strcmp(name + 9, ".json");
 }
 
-/* The training file of a folder; *several when there is more than one. The caller frees it. */
+/* The training file of a folder, which the caller frees. *several: there is more than one. */
 static char *train_file(const char *folder, bool *several) {
     char *name = NULL;
     DIR *dir = mx_open_folder(folder);

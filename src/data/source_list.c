@@ -1,5 +1,5 @@
-/* A list with labels: CSV, tab or space separated, with a header or without (docs/DATA.md). Each line names
- * an image, relative to the list's folder, and perhaps its label: a number, or a class name. */
+/* A list of images: CSV, tab or space separated, with or without a header (docs/DATA.md). Each line names an image,
+ * relative to the list's folder, and perhaps its label: a number, or a class name. */
 #include "data/list_layout.h"
 #include "data/source.h"
 #include "data/splits.h"
@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MX_RECORD_LINES 1000 /* lines that a quoted field may go over */
+#define MX_RECORD_LINES 1000 /* most lines of a quoted field */
 
-/* Labels that are names, until all of them are known: the sample's label is then its rank. */
+/* A label that is a name. When all are known, the sample's label becomes the name's rank. */
 typedef struct {
     char *name; /* in the list's text */
     int64_t sample;
@@ -22,10 +22,10 @@ typedef struct {
 typedef struct {
     mx_index *x;
     mx_list_layout layout;
-    named *name;                /* [names] when labels are names */
-    int64_t names, room, most;  /* most: the largest number */
-    bool first, numbers, given; /* given: class names were there before */
-    unsigned wanted;            /* parts that are read, bits of mx_part_name; 0: all lines */
+    named *name;                /* [names], if labels are names */
+    int64_t names, room, most;  /* most: the largest label */
+    bool first, numbers, given; /* given: classes.txt gave the class names */
+    unsigned wanted;            /* parts to read, as bits 1 << mx_part_name; 0: all lines */
 } reading;
 
 static mx_status add_name(reading *r, char *name, mx_error *e) {
@@ -69,7 +69,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const named *)a)->name, ((const named *)b)->name);
 }
 
-/* Names to labels: their rank among the names that occur or, with a classes.txt, their line in it. */
+/* Turns names into labels: their rank among the names that occur or, with a classes.txt, their line in it. */
 static mx_status settle_names(reading *r, mx_error *e) {
     mx_index *x = r->x;
     char quoted[MX_QUOTE];
@@ -98,14 +98,14 @@ static mx_status settle_names(reading *r, mx_error *e) {
     return s;
 }
 
-/* The next line, joined with the lines on which a quoted field continues. *number: of the first of them. */
+/* The next line, joined with those on which a quoted field continues. *number: the number of the first line. */
 static char *next_record(mx_lines *l, char separator, size_t *length, int64_t *number) {
     char *line = mx_lines_next(l, length);
     *number = l->number;
     for (int k = 0; line && k < MX_RECORD_LINES && l->at < l->end; k++) {
         if (strlen(line) != *length || !mx_list_open_quote(line, separator)) return line;
         for (char *p = line + *length; p < l->at; p++)
-            if (!*p) *p = '\n'; /* the line's end, which was cut off */
+            if (!*p) *p = '\n'; /* restores the line's end */
         char *end = memchr(l->at, '\n', (size_t)(l->end - l->at));
         if (!end) end = l->end;
         l->at = end + 1, l->number++;
@@ -116,7 +116,7 @@ static char *next_record(mx_lines *l, char separator, size_t *length, int64_t *n
     return line;
 }
 
-/* What separates the fields, and where they are: from the first two lines, which are read again. */
+/* Finds the layout from copies of the first two lines. */
 static mx_status find_layout(mx_list_layout *o, const char *bytes, size_t size, const mx_list_how *how,
                              mx_error *e) {
     size_t head = 0, length;
@@ -131,8 +131,8 @@ static mx_status find_layout(mx_list_layout *o, const char *bytes, size_t size, 
     return s ? mx_fail_where(e, "line 1") : MX_OK;
 }
 
-/* How many lines are of each part, by the layout's column; false: it says something else in one of them, or
- * there is no training part, so it is a column like any other. bytes are changed. */
+/* Counts the lines of each part by the layout's column. False: the column also contains other values, or no training
+ * part, so it is an ordinary column. Changes bytes. */
 static bool count_parts(int64_t count[4], const mx_list_layout *o, char *bytes, size_t size) {
     char *field[MX_FIELDS];
     mx_lines lines = mx_lines_of(bytes, size);
@@ -147,7 +147,7 @@ static bool count_parts(int64_t count[4], const mx_list_layout *o, char *bytes, 
     return !count[MX_PART_NONE] && count[MX_PART_TRAIN] && (count[MX_PART_VAL] || count[MX_PART_TEST]);
 }
 
-/* The parts whose lines make up the split, 0: the list has no parts. */
+/* Finds the parts that make up the split; 0: the list has no parts. */
 static mx_status find_wanted(unsigned *wanted, const mx_list_layout *o, const char *bytes, size_t size,
                              mx_split rows, mx_error *e) {
     int64_t count[4];
@@ -185,7 +185,7 @@ mx_status mx_list_parse(mx_index *x, char *bytes, size_t size, const mx_list_how
     return s;
 }
 
-/* Does the list itself contain lines of such a held-out part? */
+/* True if the list itself contains lines of this held-out part. */
 static bool has_rows(const mx_source *s, const char *name, mx_split split) {
     const mx_list_how how = {-1, s->image_column, s->label_column, split};
     mx_list_layout o = {.part = -1};
@@ -202,8 +202,8 @@ static bool has_rows(const mx_source *s, const char *name, mx_split split) {
     return yes;
 }
 
-/* FILE itself; and next to a list of the training part ("train.csv", "Training_labels.csv") the list of
- * another part with a similar name. */
+/* For training: the file itself. For another part: the file whose name differs from that of a training list
+ * ("train.csv", "Training_labels.csv") only in the word for the part. */
 mx_status mx_find_list(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     s->root = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");

@@ -18,7 +18,7 @@ static bool there(const char *folder, const char *name) {
     return yes;
 }
 
-/* The first of names (ended by NULL) that exists. */
+/* The first of names (which end with NULL) that exists. */
 static const char *first_there(const char *folder, const char *const *names) {
     for (; *names; names++)
         if (there(folder, *names)) return *names;
@@ -34,7 +34,7 @@ char *mx_sign_places(const char *folder) {
     return list ? mx_text_make("%s", list) : NULL;
 }
 
-/* Where the images of a list are; the small ones go before the large ones. */
+/* The folder of a list's images; small images are preferred to large ones. */
 static const char *image_folder(const char *root, const char *list) {
     static const char *const train[] = {"data_256_standard/", "data_256/", "data_large_standard/",
                                         "data_large/", NULL};
@@ -88,7 +88,7 @@ static mx_status cut(char *line, size_t length, char **path, int64_t *label, mx_
     return MX_OK;
 }
 
-/* Lines "name number", with every number from 0 once and in order. */
+/* Reads lines "name number", with every number from 0 once and in order. */
 static mx_status parse_categories(mx_index *x, char *bytes, size_t size, mx_error *e) {
     mx_lines lines = mx_lines_of(bytes, size);
     mx_status s = MX_OK;
@@ -105,7 +105,7 @@ static mx_status parse_categories(mx_index *x, char *bytes, size_t size, mx_erro
     return s;
 }
 
-/* Without a file of names: the folder of a class's first image is its name. */
+/* Without a file of names, names each class by the folder of its first image. */
 static mx_status name_classes(mx_index *x, size_t prefix, int64_t most, mx_error *e) {
     mx_status s = mx_text_plausible(x, most, e);
     if (s) return s;

@@ -1,7 +1,6 @@
-/* Tar shards in WebDataset's layout (docs/DATA.md): a sample is a run of members with the same name up to the
- * first dot of the base name. libarchive reads each shard once and finds the positions of the images (it
- * handles long names, PAX headers and large sizes). After that they are read in place, so compressed shards
- * cannot be used: nothing can be read from their middle. */
+/* Tar shards in WebDataset's layout (docs/DATA.md): a sample is a run of members with the same name up to the first dot
+ * of the base name. libarchive reads each shard once and finds the positions of the images (it handles long names, PAX
+ * headers and large sizes). After that, images are read at their position, which is impossible in compressed shards. */
 #include "data/passed.h"
 #include "data/shards.h"
 #include "data/source.h"
@@ -23,16 +22,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MX_TAR_BLOCK  4096 /* read at a time: headers are far apart */
-#define MX_TAR_FIELDS 1024 /* bytes of the extensions of one sample */
+#define MX_TAR_BLOCK  4096 /* bytes per read; small, since headers are far apart */
+#define MX_TAR_FIELDS 1024 /* bytes for the extensions of one sample */
 
-/* The shard being read, and the names of the sample being gathered. */
+/* The shard being read, and the names of the open sample. */
 typedef struct {
     mx_tar_samples samples;
-    int64_t shard_size, given; /* classes named in advance, 0: none */
+    int64_t shard_size, given; /* given: classes named by a file, or 0 */
     bool open;
     char key[PATH_MAX], name[PATH_MAX]; /* of the sample's first member */
-    char fields[MX_TAR_FIELDS];         /* extensions found, each after a '/' */
+    char fields[MX_TAR_FIELDS];         /* extensions so far, each after a '/' */
     mx_error *e;
 } gathering;
 
@@ -42,7 +41,7 @@ static mx_status flush(gathering *g) {
     return was ? mx_tar_close(&g->samples, g->name) : MX_OK;
 }
 
-/* Records the extension; false: this sample has it already. */
+/* Records the extension. False: the sample has it already. */
 static bool new_field(gathering *g, const char *ext) {
     size_t used = strlen(g->fields), n = strlen(ext);
     for (const char *p = g->fields; *p;) {
@@ -50,13 +49,13 @@ static bool new_field(gathering *g, const char *ext) {
         if ((size_t)(end - p - 1) == n && !memcmp(p + 1, ext, n)) return false;
         p = end;
     }
-    if (used + n + 2 > sizeof g->fields) return true; /* a hundred fields: further ones are not compared */
+    if (used + n + 2 > sizeof g->fields) return true; /* after about a hundred fields, compares no more */
     g->fields[used] = '/';
     memcpy(g->fields + used + 1, ext, n + 1);
     return true;
 }
 
-/* The cls field: a decimal number, white space around it. */
+/* Reads the .cls field: a decimal number, with white space around it. */
 static mx_status read_label(gathering *g, struct archive *a, int64_t size, int64_t *label, mx_error *e) {
     char text[64] = "", quoted[MX_QUOTE];
     la_ssize_t n = size < (int64_t)sizeof text ? archive_read_data(a, text, sizeof text - 1) : -1;
@@ -72,9 +71,9 @@ static mx_status read_label(gathering *g, struct archive *a, int64_t size, int64
                    n < 0 ? "" : mx_quote(quoted, text), n < 0 ? "" : "\"");
 }
 
-/* An image or a label: what the samples are made of. */
+/* Adds an image or a label to the open sample; counts other members. */
 static mx_status take_field(gathering *g, struct archive *a, mx_tar_member m, const char *name) {
-    mx_error not_ours = {0}; /* "fine.cls" may hold anything */
+    mx_error not_ours = {0}; /* "fine.cls" may contain anything */
     char tried[80] = "x";
     if (!strcasecmp(name + m.stem, ".cls")) {
         bool own = m.key == m.stem;
@@ -90,11 +89,11 @@ static mx_status take_field(gathering *g, struct archive *a, mx_tar_member m, co
     return mx_tar_add(&g->samples, &m, name);
 }
 
-/* One regular member. */
+/* Takes one regular member. */
 static mx_status take_member(gathering *g, struct archive *a, const char *name, int64_t size) {
     const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strchr(base, '.');
     char ext[64];
-    if (!strncmp(name, "__", 2)) { /* "__x__" or below: the library's own */
+    if (!strncmp(name, "__", 2)) { /* "__x__" or below: WebDataset's metadata */
         size_t n = strcspn(name, "/");
         if (n >= 4 && !memcmp(name + n - 2, "__", 2)) return MX_OK;
     }
@@ -135,7 +134,7 @@ static mx_status take_entry(gathering *g, struct archive *a, struct archive_entr
     return g->e->status;
 }
 
-/* NULL, or the compression that the first bytes show. */
+/* The compression that the first bytes show; NULL: none. */
 static const char *compressed(int fd) {
     static const struct {
         const char *name, *magic;
@@ -155,7 +154,7 @@ static const char *compressed(int fd) {
     return NULL;
 }
 
-/* A shard as libarchive reads it. A system error is kept, since libarchive replaces its message. */
+/* A shard for libarchive to read. Keeps a system error, since libarchive replaces its message. */
 typedef struct {
     int fd, error; /* errno of a read that failed, or 0 */
     int64_t at;
@@ -186,7 +185,7 @@ static mx_status read_failed(const reading *r, struct archive *a, mx_error *e) {
     return memory ? mx_fail(e, MX_ERR_MEMORY, "out of memory") : e->status;
 }
 
-/* All members of the archive, to its end. */
+/* Reads all members of the archive. */
 static mx_status read_members(gathering *g, struct archive *a, struct archive_entry *entry) {
     for (;;) {
         int got = archive_read_next_header2(a, entry);
@@ -242,7 +241,7 @@ mx_status mx_tar_shard(mx_index *x, int fd, const char *shard, int64_t size, mx_
     return s ? mx_fail_where(e, "%s", mx_quote(quoted, shard)) : MX_OK;
 }
 
-/* One line for each kind of thing that is not used. */
+/* Adds one note for each kind of member that is not used. */
 static mx_status note_unused(mx_index *x, const mx_source *s, const mx_tar_counts *c, mx_error *e) {
     const struct {
         int64_t n;
@@ -277,7 +276,7 @@ mx_status mx_list_tar(mx_index *x, const mx_source *s, int root_fd, mx_error *e)
     if (!st) st = note_unused(x, s, &counts, e);
     if (!st) st = mx_passed_note(x->passed, x, e);
     if (st) return st;
-    if (given && counts.most < 0) x->classes = 0; /* names, but no labels */
+    if (given && counts.most < 0) x->classes = 0; /* class names, but no labels */
     return given ? MX_OK : mx_text_numbered(x, counts.most, e);
 }
 
@@ -286,7 +285,7 @@ static bool is_folder(const char *path) {
     return !mx_stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-/* Are there shards in folder/part? */
+/* True if folder/part contains shards. */
 static bool has_shards(const char *folder, const char *part) {
     char *path = mx_text_make("%s/%s", folder, part);
     mx_names n = {0};
@@ -315,8 +314,8 @@ char *mx_sign_tar(const char *folder) {
     return sign ? sign : has_shards(folder, "") ? mx_text_make("*.tar") : NULL;
 }
 
-/* Shards of one folder, divided by their names. Shards whose names say no part are for training if no other
- * name says train. A test part is held out only if there is no other. */
+/* Divides the shards of one folder by their names. Shards whose names contain no part are for training, if no other
+ * name contains train. A test part is held out only if there is no other. */
 static mx_status choose(mx_source *s, const mx_names *n, mx_split split, mx_error *e) {
     int64_t parts[4] = {0};
     char quoted[MX_QUOTE];
@@ -340,7 +339,7 @@ static mx_status choose(mx_source *s, const mx_names *n, mx_split split, mx_erro
     return st;
 }
 
-/* Every shard of one folder, which is a part. */
+/* Takes every shard of a folder that is a part. */
 static mx_status take_folder(mx_source *s, const char *path, const char *part, mx_error *e) {
     mx_names n = {0};
     char *folder = mx_text_make("%s/%s", path, part), *prefix = mx_text_make("%s/", part);
@@ -376,7 +375,7 @@ static mx_status find_in_folder(mx_source *s, const char *path, mx_split split, 
     return st;
 }
 
-/* "a-{000..009}.tar::b.tar::folder": files as they are written, relative to the current folder. */
+/* Takes the files of "a-{000..009}.tar::b.tar::folder", relative to the current folder. */
 static mx_status find_pattern(mx_source *s, const char *pattern, mx_error *e) {
     mx_status st = (s->root = strdup(".")) ? MX_OK : mx_fail(e, MX_ERR_MEMORY, "out of memory");
     char quoted[MX_QUOTE];

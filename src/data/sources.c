@@ -56,7 +56,7 @@ static const struct {
     [MX_SOURCE_TAR] = {"tar:", mx_sign_tar, mx_find_tar, "tar shards"},
 };
 
-/* Folders: class folders, which next to shards only a plain source would have. */
+/* True if path contains folders. Next to shards, only a folder of images has those. */
 static bool has_folders(const char *path) {
     DIR *dir = mx_open_folder(path);
     bool yes = false;
@@ -69,8 +69,8 @@ static bool has_folders(const char *path) {
     return yes;
 }
 
-/* A folder: decided by a file that shows its kind. If there are two such files, or shards next to folders
- * that may hold images, the user must decide. */
+/* Detects the kind of a folder by a file that shows it. Two such files, or shards next to folders that may contain
+ * images, are an error: the user must decide. */
 static mx_status tell_folder(mx_source_kind *kind, const char *path, mx_error *e) {
     char *sign[MX_SOURCE_KINDS] = {0}, quoted[MX_QUOTE];
     mx_source_kind other = MX_SOURCE_FOLDER;
@@ -99,7 +99,7 @@ static bool ends_with(const char *text, const char *const *ends) {
     return false;
 }
 
-/* Without a prefix: detect the kind. */
+/* Detects the kind of a path without a prefix. */
 static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
     static const char *const lists[] = {".csv", ".tsv", ".txt", ".lst", NULL}, *const json[] = {".json",
                                                                                                 NULL};
@@ -134,7 +134,7 @@ static mx_status tell(mx_source_kind *kind, const char *path, mx_error *e) {
     return MX_OK;
 }
 
-/* The whole of a source that has no held-out part. */
+/* Finds a whole source, which must have no held-out part. */
 static mx_status find_undivided(mx_source *s, bool *found, const char *path, mx_error *e) {
     mx_source held = {.kind = s->kind, .reading = s->reading};
     char quoted[MX_QUOTE];
@@ -150,7 +150,7 @@ static mx_status find_undivided(mx_source *s, bool *found, const char *path, mx_
     return st;
 }
 
-/* The path in spec. *kind is MX_SOURCE_KINDS without a prefix. */
+/* The path after spec's prefix. *kind is MX_SOURCE_KINDS if there is no prefix. */
 static const char *behind_prefix(mx_source_kind *kind, mx_reading *reading, const char *spec) {
     *reading = !strncmp(spec, "split:", 6)     ? MX_READ_PARTS
                : !strncmp(spec, "classes:", 8) ? MX_READ_CLASSES
@@ -166,13 +166,13 @@ static const char *behind_prefix(mx_source_kind *kind, mx_reading *reading, cons
     return spec;
 }
 
-/* For a file only its folder's links are resolved: the paths in a list are relative to the list's given
- * place. */
+/* The absolute path. For a file it resolves the links of its folder only, since a list's paths are relative to the
+ * place where the user found the list. */
 static char *absolute(const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     bool there = mx_there(path), whole = is_folder(path);
     if (!there && (*path == '/' || !strchr(path, '{'))) return strdup(path);
-    if (!there) name = path, slash = NULL; /* a pattern, which may have its braces in a folder's name */
+    if (!there) name = path, slash = NULL; /* a pattern, with braces perhaps in a folder's name */
     char *folder = whole ? strdup(path) : slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     char *real = folder ? realpath(folder, NULL) : NULL;
     if (!real && errno == ENOMEM) {
@@ -195,7 +195,7 @@ char *mx_dataset_absolute(const char *spec) {
     for (const char *p = path; p && out;) {
         const char *end = several ? strstr(p, "::") : NULL;
         char *part = end ? strndup(p, (size_t)(end - p)) : strdup(p), *full = part ? absolute(part) : NULL;
-        bool cut = several && full && strstr(full, "::"); /* of a folder's name: it would end the path */
+        bool cut = several && full && strstr(full, "::"); /* a folder's name would end the path */
         char *longer = full ? mx_text_make("%s%s%s", out, cut ? part : full, end ? "::" : "") : NULL;
         free(part), free(full), free(out);
         out = longer;
@@ -204,7 +204,7 @@ char *mx_dataset_absolute(const char *spec) {
     return out;
 }
 
-/* The source at path, whose kind is known now. */
+/* Finds the split of the source at path, whose kind is known. */
 static mx_status find_part(mx_source *s, bool *found, const char *path, mx_split split, mx_error *e) {
     bool one_held = s->kind == MX_SOURCE_INAT || s->kind == MX_SOURCE_PLACES || s->kind == MX_SOURCE_CIFAR;
     if (split == MX_SPLIT_TEST && one_held) split = MX_SPLIT_VAL;

@@ -17,7 +17,7 @@ static const struct {
              {"test", MX_PART_TEST},      {"testing", MX_PART_TEST},   {"eval", MX_PART_TEST},
              {"evaluation", MX_PART_TEST}};
 
-/* What may follow such a name: "training_set", "Train Images", "testset". */
+/* Suffixes that may follow a part's name: "training_set", "Train Images", "testset". */
 static bool is_suffix(const char *s, size_t n) {
     static const char *const ends[] = {"set", "data", "dataset", "images", "split"};
     if (!n) return true;
@@ -36,7 +36,7 @@ mx_part_name mx_part_of(const char *name, size_t length) {
     return MX_PART_NONE;
 }
 
-/* How well a name suits a split: 0 not at all, 2 a test, 4 the requested one; plus 1 for the plain name. */
+/* How well a name fits a split: 0 not at all, 2 a test part, 4 the requested part; plus 1 for the plain name. */
 static int fitness(const char *name, mx_split split) {
     static const char *const plain[] = {NULL, "train", "val", "test"};
     mx_part_name part = mx_part_of(name, strlen(name));
@@ -76,8 +76,8 @@ mx_part_name mx_part_in(const char *text, size_t *from, size_t *length) {
     return best;
 }
 
-/* Is it named as `name` is, except for the word at from, and which word does it have there? The caller frees
- * it. */
+/* If `other` equals `name` except for the word at `from`, returns other's word there. The caller frees it. NULL: it
+ * does not. */
 static char *word_instead(const char *other, const char *name, size_t from, size_t length) {
     size_t n = strlen(other), behind = strlen(name) - from - length;
     if (n <= from + behind || strncmp(other, name, from) || strcmp(other + n - behind, name + from + length))

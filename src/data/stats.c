@@ -1,9 +1,8 @@
-/* Mean and standard deviation of a data set's channels, for normalisation (the paper uses ImageNet's; other
- * data needs its own).
+/* Mean and standard deviation of a data set's channels, for normalisation. (The paper uses ImageNet's; other data need
+ * their own.)
  *
- * Each image has the same weight, whatever its size, as in training, where each becomes one crop. Sums are
- * doubles, taken image by image in blocks of fixed extent that are added in order, so the thread count
- * changes nothing. */
+ * Each image has the same weight, whatever its size, as in training, where it becomes one crop. Sums are doubles, in
+ * fixed blocks of images that are added in order, so the number of threads changes nothing. */
 #include "base/parallel.h"
 #include "data/index.h"
 
@@ -18,9 +17,9 @@ typedef struct {
     const mx_dataset *data;
     int channels;
     float range;
-    int64_t images;       /* looked at, spread evenly */
+    int64_t images;       /* images to read, spread evenly */
     double *sum;          /* [blocks][1 + 2 channels]: images read, sums of means, sums of mean squares */
-    atomic_bool short_of; /* of memory, for an image */
+    atomic_bool short_of; /* memory ran out for an image */
 } stats;
 
 float mx_value_range(const mx_image *im, float range) {
@@ -100,8 +99,7 @@ mx_status mx_dataset_stats(const mx_dataset *d, int channels, float value_range,
     for (size_t k = 0; n > 0 && k < (size_t)channels; k++) {
         double m = s.sum[1 + k] / n, variance = s.sum[1 + (size_t)channels + k] / n - m * m;
         mean[k] = (float)m;
-        /* A constant channel (variance only from rounding) is only centred: division by about 0 would amplify
-         * it. */
+        /* A constant channel gets std 1: dividing by its std, which is only rounding noise, would amplify noise. */
         std[k] = variance > 1e-12 * (1 + m * m) ? (float)sqrt(variance) : 1.0f;
     }
     free(s.sum);

@@ -13,15 +13,14 @@ static int64_t class_of(const mx_dataset *d, int64_t i) {
     return label < 0 ? d->index.classes : label;
 }
 
-/* One class: the samples still to come, and how many of them to keep. Selection sampling (Knuth, The Art of
- * Computer Programming 2, 3.4.2, algorithm S) keeps every subset of that size with equal probability, in
- * listing order. */
+/* One class: the number of samples still to come, and of those to keep. Selection sampling (Knuth, The Art of Computer
+ * Programming 2, 3.4.2, algorithm S) keeps every subset of that size with equal probability, in listing order. */
 typedef struct {
     int64_t left, want;
     mx_rng rng;
 } quota;
 
-/* Number of images of each class in q[].left (class_of); the caller frees q. NULL: out of memory. */
+/* Counts the images of each class in q[class_of].left. The caller frees q; NULL: out of memory. */
 static quota *count_classes(const mx_dataset *d, mx_error *e) {
     quota *q = calloc((size_t)d->index.classes + 1, sizeof *q);
     if (!q) mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)d->index.classes);
@@ -29,7 +28,7 @@ static quota *count_classes(const mx_dataset *d, mx_error *e) {
     return q;
 }
 
-/* Keeps the samples that the quotas choose, or (rest) the others. Frees q. */
+/* Keeps the samples that the quotas choose or, with rest, the others. Frees q. */
 static mx_status keep(mx_dataset *d, quota *q, bool rest, mx_error *e) {
     mx_index *x = &d->index;
     int64_t kept = 0;
@@ -90,7 +89,7 @@ mx_status mx_dataset_drop(mx_dataset *d, const bool *out, mx_error *e) {
 }
 
 typedef struct {
-    char *name; /* composed (compose.h): the parts may come from different systems */
+    char *name; /* composed (compose.h), since the parts may come from different systems */
     int32_t label;
 } named;
 
@@ -100,7 +99,7 @@ static int by_name(const void *a, const void *b) {
     return order ? order : (x->label > y->label) - (x->label < y->label);
 }
 
-/* The label of a name in the sorted table, the lowest of several; -1: none. */
+/* The label of a name in the sorted table, the lowest if there are several; -1: none. */
 static int32_t look_up(const named *table, int64_t n, const char *name) {
     int32_t label = -1;
     for (int64_t lo = 0, hi = n; lo < hi;) {
@@ -138,7 +137,7 @@ static bool match(const mx_index *train, const mx_index *val, int32_t *to) {
     return good;
 }
 
-/* val's table of classes becomes a copy of train's. */
+/* Makes val's table of classes a copy of train's. */
 static mx_status take_classes(mx_index *val, const mx_index *train, mx_error *e) {
     mx_status s = MX_OK;
     val->classes = 0;
@@ -161,7 +160,7 @@ mx_status mx_dataset_same_classes(const mx_dataset *train, mx_dataset *val, mx_e
         free(to);
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for %lld classes", (long long)v->classes);
     }
-    for (int64_t i = 0; i < v->files && !s; i++) { /* nothing changes when there is an error */
+    for (int64_t i = 0; i < v->files && !s; i++) { /* before any change */
         int32_t label = v->file[i].label;
         if (label >= 0 && to[label] < 0)
             s = mx_fail(e, MX_ERR_DATA,

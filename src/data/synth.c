@@ -14,9 +14,9 @@
 #include "data/synth_families.h"
 #include "base/again.h"
 
-#define MX_MOST_DETAIL 12 /* levels; later ones differ in their random numbers only */
+#define MX_MOST_DETAIL 12 /* levels of detail; later levels differ only in their random numbers */
 
-/* Points per pixel: first four on a rotated square; if they differ, at an edge, all 16 of a 4x4 grid. */
+/* Points per pixel: first four on a rotated square; if they differ, as at an edge, all 16 of a 4x4 grid. */
 #define MX_FINE        4
 #define MX_FLAT        0.1 /* largest difference of the four, in any colour, that counts as flat */
 #define MX_SUBPIXEL(k) (((k) + 0.5) / MX_FINE)
@@ -40,8 +40,8 @@ static mx_colour hsv(double h, double s, double v) {
     return (mx_colour){c[0], c[1], c[2]};
 }
 
-/* Five colours, alternately dark and light, by one of four schemes: neighbouring hues, two opposite hues,
- * earth and sky, all hues. Most are as muted as photographs, some as loud as posters. */
+/* Five colours, alternately dark and light, by one of four schemes: neighbouring hues, two opposite hues, earth and
+ * sky, all hues. Most are as muted as photographs, some as bright as posters. */
 static void set_palette(mx_scene *s, mx_rng *r) {
     static const double turn[4] = {0.06, 0.5, 0.47, 0.21};
     int scheme = (int)mx_rng_below(r, 4);
@@ -67,7 +67,7 @@ static void set_scene(mx_scene *s, mx_rng *r, const mx_family *family, int level
 typedef struct {
     const mx_scene *scene;
     mx_family_function *colour;
-    double step; /* of a pixel */
+    double step; /* width of a pixel */
 } brush;
 
 static mx_colour look(const brush *b, double px, double py) {
@@ -128,8 +128,7 @@ mx_status mx_synth_draw(mx_image *out, int class_index, int index, int size, uin
     return MX_OK;
 }
 
-/* ---- the folder
- * --------------------------------------------------------------------------------------------- */
+/* ---- the folder ---- */
 
 typedef struct {
     const char *folder;
@@ -183,7 +182,7 @@ static mx_status check_empty(const char *folder, mx_error *e) {
     return mx_fail(e, MX_ERR_IO, "--output %s is not empty: choose another folder", folder);
 }
 
-/* Every parent of path too. */
+/* Makes every parent folder of path. */
 static mx_status make_parents(const char *path, mx_error *e) {
     char *copy = strdup(path);
     if (!copy) return mx_fail(e, MX_ERR_MEMORY, "out of memory");

@@ -1,18 +1,18 @@
-/* The built-in labelled image set: procedural pictures of 27 families (fractals, textures, patterns, shapes,
- * scenes). Position, scale, colours and light of each picture come from a seed. Nothing to download or
- * license. The bytes depend on the seed and on the C library's sin, exp and so on, not on threads. */
+/* The built-in labelled image set: procedural pictures of 27 families (fractals, textures, patterns, shapes, scenes).
+ * It needs no download and no licence. A seed determines position, scale, colours and light of each picture. The bytes
+ * depend on the seed and on the C library's sin, exp and so on, not on threads. */
 #ifndef MX_DATA_SYNTH_H
 #define MX_DATA_SYNTH_H
 
 #include "data/image.h"
 
-/* Draws one picture: RGB, size x size. A function of its arguments only. Classes beyond the number of
- * families repeat them from farther away, with finer detail: "-2", "-3" and so on. Makes *out. */
+/* Makes *out: RGB, size x size, a function of the arguments only. Classes beyond the number of families repeat them
+ * from farther away, with finer detail: "-2", "-3" and so on. */
 mx_status mx_synth_draw(mx_image *out, int class_index, int index, int size, uint64_t seed, bool val,
                         mx_error *e);
 
-/* Writes folder/train/CLASS/00000.png ... with `images` of each class, and folder/val/CLASS with max(1,
- * images / 5) other pictures. The folder must be new or empty. Uses all processors. */
+/* Writes folder/train/CLASS/00000.png ... with `images` pictures of each class, and folder/val/CLASS with max(1,
+ * images / 5) others. The folder must be new or empty. Uses all processors. */
 mx_status mx_synth_write(const char *folder, int classes, int images, int size, uint64_t seed,
                          void (*notice)(void *user, const char *line), void *user, mx_error *e);
 

@@ -1,6 +1,5 @@
-/* Noise, palettes and the list of picture families, see synth_families.h. Each family should have edges,
- * shading and middle-sized structure that can be guessed from its surroundings: that is what a masked
- * autoencoder learns. */
+/* Noise, palettes and the list of picture families, see synth_families.h. Each family should have edges, shading and
+ * middle-sized structure that can be inferred from its surroundings, since a masked autoencoder learns that. */
 #include "data/synth_families.h"
 
 double mx_synth_lattice(uint32_t salt, int x, int y) {
@@ -18,7 +17,7 @@ double mx_synth_noise(const mx_scene *s, double x, double y) {
     return (a + (b - a) * fx) * (1 - fy) + (c + (d - c) * fx) * fy;
 }
 
-/* Each octave is turned by the angle of a 3-4-5 triangle, so that no lattice shows. */
+/* Each octave is rotated by the angle of a 3-4-5 triangle, so that the lattice is not visible. */
 double mx_synth_fbm(const mx_scene *s, double x, double y, int octaves) {
     double sum = 0, weight = 0, k = 1;
     for (int i = 0; i < octaves; i++, k *= 0.5) {

@@ -1,5 +1,4 @@
-/* The picture families of the built-in image set. Each is a function from a point to a colour. Private to
- * src/data. */
+/* The picture families of the built-in image set. Each is a function from a point to a colour. Private to src/data. */
 #ifndef MX_DATA_SYNTH_FAMILIES_H
 #define MX_DATA_SYNTH_FAMILIES_H
 
@@ -22,7 +21,7 @@ typedef struct {
     double x0, y0, zoom, cosine, sine; /* the frame: the view of the picture */
     mx_colour palette[5];              /* neighbours differ in brightness: even ones are dark, odd ones
                                           light */
-    uint32_t salt;                     /* of the lattice noise */
+    uint32_t salt;                     /* seed of the lattice noise */
     int level;
 } mx_scene;
 
@@ -31,11 +30,11 @@ typedef mx_colour mx_family_function(const mx_scene *s, double x, double y);
 typedef struct {
     const char *name;
     mx_family_function *colour;
-    bool upright; /* has an up and a down: the frame is tilted only slightly */
-    bool whole;   /* shows a whole subject; otherwise the frame is close, so that structures are large */
+    bool upright; /* has an up and a down, so the frame is tilted only slightly */
+    bool whole;   /* shows a whole subject; others are seen from close, so that structures are large */
 } mx_family;
 
-/* Class k < mx_family_count is family k: the order is part of what a seed means, so append only. */
+/* Class k < mx_family_count is family k. The pictures of a seed depend on this order: append only. */
 extern const mx_family mx_families[];
 extern const int mx_family_count;
 
@@ -67,7 +66,7 @@ static inline double mx_step_up(double a, double b, double v) {
     return t * t * (3 - 2 * t);
 }
 static inline mx_colour mx_shade(mx_colour c, double k) { return (mx_colour){c.r * k, c.g * k, c.b * k}; }
-/* floor and hypot without calls (values are far from the limits of both). */
+/* floor and hypot without function calls, for values far from the limits of both. */
 static inline double mx_floor(double v) {
     double t = (double)(int64_t)v;
     return t > v ? t - 1 : t;

@@ -2,8 +2,8 @@
  * tree, a fern. See synth_families.h. */
 #include "data/synth_families.h"
 
-/* z ← z² + c for one c near the edge of the Mandelbrot set, where Julia sets are richest; the inside is
- * shaded by how near the orbit came to 0. */
+/* z ← z² + c for one c near the edge of the Mandelbrot set, where Julia sets have most structure. Inside, the shade is
+ * the orbit's least distance to 0. */
 mx_colour mx_synth_julia(const mx_scene *s, double x, double y) {
     double angle = MX_TAU * s->u[0], r = 0.5 * (1 - cos(angle)),
            k = 1.02 + 0.06 * s->u[1]; /* the main cardioid */
@@ -34,7 +34,7 @@ mx_colour mx_synth_mandelbrot(const mx_scene *s, double x, double y) {
     return mx_synth_cycle(s, 0.16 * sqrt(n + 1 - log2(0.5 * log2(a * a + b * b))) + s->u[1]);
 }
 
-/* Which root of zⁿ = 1 Newton's method finds, and how soon. */
+/* Coloured by the root of zⁿ = 1 that Newton's method finds, and by the number of steps. */
 mx_colour mx_synth_newton(const mx_scene *s, double x, double y) {
     int degree = 3 + (int)(3 * s->u[0]), n = 0;
     for (x *= 1.3, y *= 1.3; n < 24; n++) {
@@ -50,11 +50,11 @@ mx_colour mx_synth_newton(const mx_scene *s, double x, double y) {
     return mx_shade(s->palette[root % 5], 1.25 * exp(-0.075 * n) + 0.15);
 }
 
-/* A branching tree: the nearest of a few generations of strokes, before a sky. */
+/* A branching tree before a sky: the nearest of a few generations of strokes. */
 mx_colour mx_synth_tree(const mx_scene *s, double x, double y) {
     mx_colour c = mx_synth_mix(s->palette[3], s->palette[4], 0.5 - 0.5 * y);
     double px = 0, py = 1, angle = -MX_TAU / 4, length = 0.75, spread = 0.3 + 0.4 * s->u[0], width = 0.07;
-    for (int g = 0; g < 7; g++) { /* at each fork the stroke nearer to the point is followed */
+    for (int g = 0; g < 7; g++) { /* at each fork, follows the stroke nearer to the point */
         double dx = cos(angle), dy = sin(angle), t = (x - px) * dx + (y - py) * dy,
                side = (x - px) * dy - (y - py) * dx;
         double along = t < 0 ? 0 : t > length ? length : t;

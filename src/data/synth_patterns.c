@@ -2,8 +2,7 @@
  * synth_families.h. */
 #include "data/synth_families.h"
 
-/* A binary-tree maze: each cell has a wall to its west or to its north. Walls throw a shadow to the lower
- * right. */
+/* A binary-tree maze: each cell has a wall to its west or to its north. Walls cast a shadow to the lower right. */
 mx_colour mx_synth_maze(const mx_scene *s, double x, double y) {
     double px = 3.4 * x + 20, py = 3.4 * y + 20, fx = mx_wrap(px), fy = mx_wrap(py), w = 0.2 + 0.15 * s->u[0];
     bool west = mx_synth_lattice(s->salt, (int)mx_floor(px), (int)mx_floor(py)) < 0.5;
@@ -15,7 +14,7 @@ mx_colour mx_synth_maze(const mx_scene *s, double x, double y) {
     return mx_shade(way, (west ? fx - w : fy - w) < 0.14 ? 0.7 : 1);
 }
 
-/* Warp and weft of the same sequence of stripes, woven as twill. */
+/* Warp and weft with the same stripes, woven as twill. */
 mx_colour mx_synth_plaid(const mx_scene *s, double x, double y) {
     double threads = 5 + mx_floor(4 * s->u[0]), a = 2.2 * (x + 4), b = 2.2 * (y + 4);
     mx_colour stripe[2];
@@ -56,7 +55,7 @@ mx_colour mx_synth_mandala(const mx_scene *s, double x, double y) {
     return mx_shade(c, edge < 0.06 ? 0.45 : 1.05 - 0.2 * r);
 }
 
-/* Drops that flow together, over a gradient: the level set of a sum of fields, with a light rim. */
+/* Drops that merge, over a gradient: the level set of a sum of fields, with a light rim. */
 mx_colour mx_synth_blobs(const mx_scene *s, double x, double y) {
     mx_colour back =
         mx_synth_mix(s->palette[3], s->palette[4], 0.5 + 0.4 * (x * s->u[60] + y * (1 - s->u[60])));

@@ -2,12 +2,12 @@
  * has learnt which parts belong together can infer hidden ones from the rest. See synth_families.h. */
 #include "data/synth_families.h"
 
-/* 1 inside the ellipse around (cx, cy), below 1 the nearer to its middle. */
+/* Distance from (cx, cy), scaled so that it is 1 on the ellipse. */
 static double ellipse(double x, double y, double cx, double cy, double rx, double ry) {
     return mx_length((x - cx) / rx, (y - cy) / ry);
 }
 
-/* Eyes, brows, nose and mouth, in a head's own coordinates; `skin` where there is none of them. */
+/* Eyes, brows, nose and mouth, in a head's own coordinates; `skin` elsewhere. */
 static mx_colour features(const mx_scene *s, double x, double y, mx_colour skin) {
     double gap = 0.2 + 0.07 * s->u[8], eye_y = -0.08, open = 0.07 + 0.05 * s->u[9],
            smile = 0.5 * (s->u[10] - 0.35);
@@ -80,7 +80,7 @@ mx_colour mx_synth_flowers(const mx_scene *s, double x, double y) {
     return c;
 }
 
-/* A globe with bands or continents, lit from one side, perhaps ringed; stars behind. */
+/* A globe with bands or continents, lit from one side, perhaps with a ring, before stars. */
 mx_colour mx_synth_planet(const mx_scene *s, double x, double y) {
     double radius = 0.5 + 0.2 * s->u[0], px = x / radius, py = y / radius, d = px * px + py * py;
     double star = mx_synth_lattice(s->salt, (int)mx_floor(9 * x + 99), (int)mx_floor(9 * y + 99));

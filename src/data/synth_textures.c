@@ -2,7 +2,7 @@
  * floor, Truchet tiles. See synth_families.h. */
 #include "data/synth_families.h"
 
-/* Noise whose place is bent by noise: clouds, smoke, camouflage, by what the palette holds. */
+/* Noise at positions that are bent by noise: clouds, smoke or camouflage, depending on the palette. */
 mx_colour mx_synth_clouds(const mx_scene *s, double x, double y) {
     double bend = 0.3 + 1.2 * s->u[0], a = mx_synth_fbm(s, 1.3 * x + 31, 1.3 * y, 2),
            b = mx_synth_fbm(s, 1.3 * x, 1.3 * y + 47, 2);
@@ -16,7 +16,7 @@ mx_colour mx_synth_marble(const mx_scene *s, double x, double y) {
     return mx_synth_mix(s->palette[0], stone, pow(v, 0.35 + 0.3 * s->u[2]));
 }
 
-/* Year rings cut lengthwise, bent around a knot. */
+/* Growth rings cut lengthwise, bent around a knot. */
 mx_colour mx_synth_wood(const mx_scene *s, double x, double y) {
     double kx = 1.6 * s->u[2] - 0.8, ky = 1.6 * s->u[3] - 0.8,
            knot = exp(-5 * ((x - kx) * (x - kx) + 0.5 * (y - ky) * (y - ky)));

@@ -1,7 +1,7 @@
-/* WebDataset's rule: consecutive members that share their name up to its first dot are one sample. Two common
- * ways of packing break it: names with dots ("v1.2.jpg", whose field is then "2.jpg"), and unsorted shards
- * with all labels after all images. Both are read as meant if only one reading is possible. Anything not used
- * is counted and named. See tar_samples.h. */
+/* WebDataset's rule: consecutive members that share their name up to the first dot are one sample. Two common ways of
+ * packing break it: names with dots ("v1.2.jpg", whose field is then "2.jpg"), and unsorted shards with all labels
+ * after all images. Both are read as intended if only one interpretation is possible. Members that are not used are
+ * counted and reported. See tar_samples.h. */
 #include "data/tar_samples.h"
 #include "data/text.h"
 
@@ -45,7 +45,8 @@ static int by_stem(const void *a, const void *b) {
     return order ? order : (x->stem > y->stem) - (x->stem < y->stem);
 }
 
-/* The sample's labels, sorted: a shard of "film.0001.jpg" and so on is one sample by its dots. */
+/* The sample's labels, sorted, since there may be many: by its dots, a shard of "film.0001.jpg" and so on is one
+ * sample. */
 typedef struct {
     const mx_tar_member **at;
     int64_t count;
@@ -59,7 +60,7 @@ static bool sort_labels(labels *l, const mx_tar_samples *t) {
     return l->at;
 }
 
-/* The label of the member itself, by its whole name: v1.2.cls of v1.2.jpg. NULL: none. */
+/* A member's own label, by its whole name: v1.2.cls for v1.2.jpg. NULL: none. */
 static const mx_tar_member *own_label(const labels *l, const mx_tar_member *of) {
     const mx_tar_member **found =
         l->count ? bsearch(&of, l->at, (size_t)l->count, sizeof *l->at, by_stem) : NULL;
@@ -91,7 +92,8 @@ static mx_status set_apart(mx_tar_samples *t, const mx_tar_member *m) {
     return MX_OK;
 }
 
-/* An image whose field has a dot: a sample by itself, the only image of the sample, or an additional one? */
+/* Decides for an image whose field has a dot: is it a sample of its own, the only image of the sample, or an additional
+ * one? */
 static mx_status close_dotted(mx_tar_samples *t, const mx_tar_member *m, const mx_tar_member *own,
                               bool has_plain, int64_t dotted, int64_t label) {
     char quoted[MX_QUOTE];
@@ -137,7 +139,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const mx_tar_label *)a)->name, ((const mx_tar_label *)b)->name);
 }
 
-/* The label stored apart under the first `length` characters of name. */
+/* The label stored apart for the first `length` characters of name; NULL: none. */
 static mx_tar_label *find_apart(const mx_tar_samples *t, const char *name, size_t length) {
     char *key = strndup(name, length);
     mx_tar_label want = {.name = key};
@@ -147,7 +149,7 @@ static mx_tar_label *find_apart(const mx_tar_samples *t, const char *name, size_
     return found;
 }
 
-/* By the whole name, then by the name up to its first dot. */
+/* Joins a label stored apart: by the image's whole name, else by its name up to the first dot. */
 static void find_label(mx_tar_samples *t, mx_entry *f) {
     const char *name = t->x->names + f->name + strlen(t->shard) + 1, *slash = strrchr(name, '/');
     const char *base = slash ? slash + 1 : name;

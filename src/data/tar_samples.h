@@ -1,5 +1,5 @@
-/* Turns members of a tar shard into samples: finds the members that belong together, the image and the label.
- * Private to src/data. */
+/* Turns members of a tar shard into samples: finds members that belong together, their image and label. Private to
+ * src/data. */
 #ifndef MX_DATA_TAR_SAMPLES_H
 #define MX_DATA_TAR_SAMPLES_H
 
@@ -7,7 +7,7 @@
 
 typedef struct {
     char *name;       /* as in the shard */
-    size_t key, stem; /* length up to the first dot of the base name; up to its last dot */
+    size_t key, stem; /* length of the name up to the first, the last dot of its base name */
     bool image;       /* false: a label */
     int64_t offset, size, label;
 } mx_tar_member;
@@ -33,10 +33,10 @@ typedef struct {
 
 /* Adds a member to the open sample. name is copied. */
 mx_status mx_tar_add(mx_tar_samples *t, const mx_tar_member *m, const char *name);
-/* Ends the open sample: all members with its key were added. any: a member that names a sample without
- * image. */
+/* Ends the open sample, when all members with its key were added. any: a member's name, for a message about a sample
+ * without image. */
 mx_status mx_tar_close(mx_tar_samples *t, const char *any);
-/* Ends the shard: gives labels stored apart to their images. Either all samples have labels or none. */
+/* Ends the shard: joins labels stored apart to their images. Either all samples have labels or none. */
 mx_status mx_tar_join(mx_tar_samples *t);
 void mx_tar_samples_free(mx_tar_samples *t);
 

@@ -1,5 +1,5 @@
-/* Text files that describe data sets: lists, class names. Nothing in them is trusted: at most 2 GiB, no
- * zeros, every line is checked. */
+/* Text files that describe data sets: lists, class names. They are not trusted: at most 2 GiB, no zeros, every line is
+ * checked. */
 #include "base/again.h"
 #include "data/text.h"
 

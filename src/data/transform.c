@@ -1,11 +1,11 @@
-/* Turns one image file into one normalised tensor: read, decode, crop, resize, mirror, normalise. Runs in the
- * loader's workers. Its result is a function of the file and the random stream only.
+/* Turns one image file into one normalised tensor: read, decode, crop, resize, mirror, normalise. Runs in the loader's
+ * workers. Its result is a function of the file and the random stream only.
  *
- * Evaluation (docs/AUGMENT.md, "Evaluation"): shorter side to int(S/crop_pct), crop_pct 0.875 up to 224 and 1
- * above, bicubic, then the centre, rounded half to even. For a crop that is not square the picture is scaled
- * to cover it, by the larger of the two ratios of the crop's edges to its own, times the same margin of the
- * longer edge. Pictures much longer than the crop first lose their ends, which the centre does not show:
- * otherwise a line of a million pixels would grow to gigabytes. */
+ * Evaluation (docs/AUGMENT.md, "Evaluation"): resizes the shorter side to int(S/crop_pct), bicubic, with crop_pct 0.875
+ * up to S = 224 and 1 above; then cuts out the centre, rounded half to even. For a crop that is not square, the picture
+ * is scaled to cover it: by the larger ratio of the crop's edges to its own, times the same margin for the longer edge.
+ * Very long pictures first lose their ends, which are not in the centre; otherwise a line of a million pixels would
+ * grow to gigabytes. */
 #include "data/index.h"
 
 #include <math.h>
@@ -21,7 +21,7 @@ void mx_scratch_free(mx_scratch *s) {
     *s = (mx_scratch){0};
 }
 
-/* Makes s->small an image of this shape, only if the shape differs. */
+/* Makes s->small an image of this shape, unless it is one already. */
 static mx_status make_small(mx_scratch *s, int width, int height, const mx_image *like, mx_error *e) {
     mx_image *m = &s->small;
     if (m->pixels && m->width == width && m->height == height && m->channels == like->channels &&
@@ -36,7 +36,7 @@ static int eval_short(const mx_transform *t) {
     return edge <= 224 ? (int)(edge / 0.875) : edge;
 }
 
-/* Moves the window [top, top+height) x [left, left+width) of m to its start and makes it the whole of m. */
+/* Crops m in place to the window [top, top+height) x [left, left+width). */
 static void cut_window(mx_image *m, mx_box box) {
     size_t sample = m->type == MX_PIXEL_U8 ? 1 : m->type == MX_PIXEL_U16 ? 2 : 4;
     size_t pixel = sample * (size_t)m->channels, row = pixel * (size_t)box.width;
@@ -47,12 +47,12 @@ static void cut_window(mx_image *m, mx_box box) {
     m->width = box.width, m->height = box.height;
 }
 
-/* Cuts off the ends of a long picture, which a centre crop never shows. For a square crop a picture is long
- * beyond MX_EVAL_ASPECT times its other side. */
+/* Cuts off the ends of a long picture, which a centre crop never shows. For a square crop, a picture is long if one
+ * side is more than MX_EVAL_ASPECT times the other. */
 static mx_box cut_ends(const mx_transform *t, int width, int height) {
     mx_box whole = {0, 0, height, width};
     int64_t w = width, h = height, most_w = h * MX_EVAL_ASPECT, most_h = w * MX_EVAL_ASPECT;
-    if (t->height != t->width) { /* as long against the crop as a square crop allows */
+    if (t->height != t->width) { /* the same limit, relative to the crop's aspect */
         most_w = h * MX_EVAL_ASPECT * t->width / t->height,
         most_h = w * MX_EVAL_ASPECT * t->height / t->width;
         if (most_w < 1) most_w = 1;
@@ -64,7 +64,7 @@ static mx_box cut_ends(const mx_transform *t, int width, int height) {
     return whole;
 }
 
-/* The size to which width x height is resized before the centre is cut out. */
+/* The size to which evaluation resizes width x height before it cuts out the centre. */
 static void eval_size(const mx_transform *t, double width, double height, double *to_w, double *to_h) {
     double edge = eval_short(t);
     if (t->height == t->width) {
@@ -77,7 +77,7 @@ static void eval_size(const mx_transform *t, double width, double height, double
     double across = t->width / width, down = t->height / height;
     double scale = (across > down ? across : down) * edge / longer;
     *to_w = floor(scale * width), *to_h = floor(scale * height);
-    if (*to_w < t->width) *to_w = t->width; /* rounding */
+    if (*to_w < t->width) *to_w = t->width; /* after rounding down */
     if (*to_h < t->height) *to_h = t->height;
 }
 
@@ -91,11 +91,11 @@ static mx_status evaluate(const mx_transform *t, const mx_image *im, mx_scratch 
     if (st) return st;
     mx_box centre = {(int)rint((height - t->height) / 2.0), (int)rint((width - t->width) / 2.0), t->height,
                      t->width};
-    cut_window(&s->small, centre); /* make_small notices the changed size and makes it again */
+    cut_window(&s->small, centre); /* changes its size, so make_small allocates it again */
     return MX_OK;
 }
 
-/* Mirrors the columns of an 8-bit image in place: augmentation then sees the same image as training. */
+/* Mirrors an 8-bit image in place, left to right. */
 static void mirror(mx_image *m) {
     size_t channels = (size_t)m->channels, row = channels * (size_t)m->width;
     for (int y = 0; y < m->height; y++) {
@@ -108,21 +108,22 @@ static void mirror(mx_image *m) {
     }
 }
 
-/* The policy of fine-tuning on the cropped image: RandAugment, or colour jitter. *flip is done here. */
+/* Applies RandAugment or colour jitter to the cropped image. These act on the mirrored image, so it mirrors first, and
+ * clears *flip. */
 static mx_status recolour(const mx_transform *t, mx_scratch *s, bool *flip, mx_rng *r, mx_error *e) {
     uint8_t fill[MX_MAX_CHANNELS];
     mx_image *m = &s->small;
     if (!t->randaugment.on && !(t->color_jitter > 0)) return MX_OK;
     if (m->type == MX_PIXEL_U8 && *flip) mirror(m), *flip = false;
     if (!t->randaugment.on) return mx_color_jitter(t->color_jitter, m, &s->spare, r, e);
-    for (int c = 0; c < t->channels; c++) { /* the mean colour, in bytes */
+    for (int c = 0; c < t->channels; c++) { /* the mean colour as bytes */
         double v = rint((double)t->mean[c] * (double)mx_value_range(m, t->value_range));
         fill[c] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
     return mx_randaugment_apply(&t->randaugment, m, &s->spare, fill, r, e);
 }
 
-/* The random draws for one image, made before its samples are known. */
+/* The random draws for one image, before its samples are decoded. */
 typedef struct {
     const mx_transform *t;
     mx_rng *r;
@@ -141,7 +142,7 @@ static mx_box draw(void *user, int width, int height) {
     return box;
 }
 
-/* box: position of the crop in im */
+/* Crops, resizes and augments; the result is in s->small. box: position of the crop in im. */
 static mx_status augment(const mx_transform *t, const mx_image *im, mx_box box, mx_rng *r, mx_scratch *s,
                          bool *flip, mx_error *e) {
     if (make_small(s, t->width, t->height, im, e) ||
@@ -228,8 +229,8 @@ mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
     return MX_OK;
 }
 
-/* One file: the decoded image, and either the decoder's own memory (a progressive JPEG keeps 2 bytes per
- * sample, a TIFF one more copy) or the crop's copy and the resize's first pass in float. Doubles: no
+/* Bytes for one file: the decoded image, and either the decoder's own memory (a progressive JPEG keeps 2 bytes per
+ * sample, a TIFF one more copy) or the crop's copy and the first pass of the resize in float. As a double, which cannot
  * overflow. */
 static double file_memory(const mx_entry *f, const mx_transform *t, double out_w, double out_h) {
     double channels = f->channels > t->channels ? f->channels : t->channels;
@@ -240,7 +241,7 @@ static double file_memory(const mx_entry *f, const mx_transform *t, double out_w
     return decoded + (decoder > decoded + pass ? decoder : decoded + pass);
 }
 
-/* The whole picture, resized: the larger of unturned and turned. */
+/* The size of the resized picture in evaluation: the larger of those with and without EXIF orientation. */
 static void largest_eval(const mx_transform *t, const mx_entry *f, double *w, double *h) {
     double other_w, other_h;
     mx_box lying = cut_ends(t, f->width, f->height), turned = cut_ends(t, f->height, f->width);

@@ -1,9 +1,9 @@
-/* Lists a folder of images: the first step with a data set, done once (the result is cached).
+/* Lists a folder of images: the first step with a data set. The result is cached.
  *
- * It collects only names. If the file system distinguishes files from folders in its listing, no file is
- * opened or queried. Symbolic links are followed. A folder that is its own ancestor is skipped, which ends
- * every cycle. The two caps end a web of links that is not a cycle but has too many paths. This program's own
- * files (own_files.c) are skipped and counted. */
+ * It collects only names. If the file system's listing distinguishes files from folders, no image file is opened or
+ * queried. Symbolic links are followed. A folder that is its own ancestor is skipped, which ends every cycle. Limits of
+ * depth and number stop webs of links that are no cycles but have too many paths. This program's own files
+ * (own_files.c) are skipped and counted. */
 #include "data/passed.h"
 #include "base/again.h"
 
@@ -33,14 +33,14 @@ typedef struct {
     char
         path[PATH_MAX]; /* of the folder being listed, relative to root, with a trailing slash unless empty */
     size_t length;
-    bool root_is_run; /* the requested folder is a run's: only the run's pictures are skipped */
+    bool root_is_run; /* the requested folder is a run itself; then only its folder pictures is skipped */
     mx_passed passed;
     char kind[MX_PASSED_NAME]; /* of the first file skipped in this class folder; "": none, or only files that
                                   accompany images */
     mx_error *e;
 } walk;
 
-static int64_t nanoseconds(struct timespec t) { /* wraps for years past 2262: compared for equality only */
+static int64_t nanoseconds(struct timespec t) { /* wraps after 2262; only compared for equality */
     return (int64_t)((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec);
 }
 
@@ -67,7 +67,7 @@ static mx_status enter(walk *w, const ancestor *up) {
     return cannot(w, "open", errno);
 }
 
-/* Checks by content whether a file without an image's name is one. */
+/* True for an image, by its name or else by its content. Counts other files. */
 static bool is_image(walk *w, int fd, const char *name) {
     if (mx_image_name_known(name)) return true;
     int64_t before = w->passed.files;
@@ -77,30 +77,30 @@ static bool is_image(walk *w, int fd, const char *name) {
     return false;
 }
 
-/* A first-level folder may be a class, so it must not be skipped silently. */
+/* Enters a first-level folder. It may be a class, so if it has no images, mx_passed_folder reports it. */
 static mx_status enter_class(walk *w, const char *name, const ancestor *up) {
     int64_t images = w->x->files, others = w->x->others, own = w->x->own;
     *w->kind = 0;
     mx_status s = enter(w, up);
     if (w->x->own > own && w->x->files == images && w->x->others == others)
-        return s; /* a run, reported elsewhere */
+        return s; /* a run, which is counted already */
     mx_passed_folder(&w->passed, name, w->x->files - images, w->x->others - others,
                      *w->kind ? w->kind : NULL);
     return s;
 }
 
-/* One name of the folder at w->path. */
+/* Takes one entry of the folder at w->path. */
 static mx_status visit(walk *w, int fd, const struct dirent *entry, const ancestor *up) {
     const char *name = entry->d_name;
     if (name[0] == '.' || !strcmp(name, "lost+found"))
-        return MX_OK; /* the latter is root's, on every ext4 disk */
+        return MX_OK; /* every ext4 disk has a lost+found, which only root can read */
     size_t before = w->length, n = strlen(name);
     bool folder = entry->d_type == DT_DIR;
     if (entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN) {
         struct stat st;
         folder = mx_stat_at(fd, name, &st) == 0 && S_ISDIR(st.st_mode);
     }
-    bool drawn = w->root_is_run && !before && folder && !strcmp(name, "pictures"); /* by that run */
+    bool drawn = w->root_is_run && !before && folder && !strcmp(name, "pictures"); /* pictures of that run */
     bool own = drawn || (!folder && mx_is_features(fd, name));
     if (before + n + 2 > sizeof w->path) return cannot(w, "follow", ENAMETOOLONG);
     memcpy(w->path + before, name, n);
@@ -117,13 +117,13 @@ static mx_status visit(walk *w, int fd, const struct dirent *entry, const ancest
     return s;
 }
 
-/* Owns fd. */
+/* Lists the open folder fd, and closes it. */
 static mx_status walk_folder(walk *w, int fd, const ancestor *up) {
     struct stat st;
     char quoted[MX_QUOTE];
     DIR *dir = NULL;
     mx_status s = MX_OK;
-    if (mx_stat_fd(fd, &st)) { /* before listing, so that a change during it shows later */
+    if (mx_stat_fd(fd, &st)) { /* before listing, so that a later check finds changes made meanwhile */
         s = cannot(w, "look at", errno);
         goto done;
     }

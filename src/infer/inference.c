@@ -20,14 +20,14 @@ static void work(mx_ctx *c, void *user) {
     mx_tensor images = mx_view(f->images, MX_F32, f->now, m->channels, m->image_h, m->image_w, 0);
     mx_tensor out = mx_view(f->out, MX_F32, f->now, f->each_out, 0, 0, 0);
     if (f->output == MX_OUT_LOGITS)
-        mx_classify_logits(c, &f->model, out, images, &f->mix);
+        mx_classify_logits(c, &f->model, out, images, &f->tables);
     else {
-        mx_encode(c, &f->model, &views, images, &f->mix);
+        mx_encode(c, &f->model, &views, images, &f->tables);
         if (f->output == MX_OUT_POOLED && mx_ok(c))
             mx_copy(c, out, views.pooled);
         else if (mx_ok(c))
             mx_map_to_raster(c, out, f->output == MX_OUT_TOKENS ? views.tokens : views.stage[f->stage],
-                             &f->mix.layout[f->stage]);
+                             &f->tables.layout[f->stage]);
     }
     mx_arena_release(c->arena, mark);
 }
@@ -97,13 +97,13 @@ mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output outp
     if (!f->images || !f->out)
         return mx_fail(e, MX_ERR_MEMORY,
                        "out of memory for a batch of %d images: a smaller --batch-size takes less", f->batch);
-    if (mx_token_order_make(&f->mix, m, f->batch, false, e)) return e->status;
+    if (mx_token_tables_make(&f->tables, m, f->batch, false, e)) return e->status;
     f->now = f->batch;
     if (mx_session_make(&f->session, &f->how, work, f, NULL, e)) return e->status;
     mx_ctx *c = &f->session.ctx;
     mx_params_attach(c, &f->model.params);
     mx_params_upload(c, &f->model.params);
-    mx_token_order_attach(c, &f->mix);
+    mx_token_tables_attach(c, &f->tables);
     mx_attach(c, f->out, sizeof *f->out * (size_t)f->batch * (size_t)f->each_out);
     return mx_session_error(&f->session, e);
 }
@@ -117,7 +117,7 @@ void mx_machine_notice(const mx_compute *how, const mixmae_sink *sink) {
 void mx_inference_free(mx_inference *f) {
     if (!f) return;
     mx_session_free(&f->session);
-    mx_token_order_free(&f->mix);
+    mx_token_tables_free(&f->tables);
     mx_model_free(&f->model);
     free(f->images), free(f->out);
 }

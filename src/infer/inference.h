@@ -17,7 +17,7 @@ typedef enum {
 typedef struct {
     mx_model model;
     mx_pixels pixels;
-    mx_token_order mix;
+    mx_token_tables tables;
     mx_compute how;
     mx_session session;
     mx_transform transform; /* evaluation */

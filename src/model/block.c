@@ -85,8 +85,8 @@ static void norm2(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     mx_layernorm(c, s->norm2.y, s->norm2.mean, s->norm2.rstd, s->mid, W(b, b->norm2_w), W(b, b->norm2_b));
 }
 
-/* mid [N,C] = x + drop · proj(Attention(LN1(x))), for the selected rows. Pushes the tensors that have no
- * memory yet; releases the norm's. */
+/* mid [N,C] = x + drop · proj(Attention(LN1(x))), for the selected rows. Pushes the tensors that have no memory yet,
+ * and releases the norm's again. */
 static void attention_forward(mx_ctx *c, const mx_block *b, const mx_layout *lay, mx_block_saved *s) {
     attention_room(c, b, s);
     size_t mark = c->arena->used;
@@ -149,15 +149,14 @@ mx_tensor mx_block_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_tenso
     room(c, &out, rows_shape(saved), b->width, MX_F32);
     if (!mx_ok(c)) return MX_ABSENT;
     size_t mark = c->arena->used;
-    mx_block_saved s = *saved; /* includes unsaved tensors, above the mark; released after the block */
+    mx_block_saved s = *saved; /* also takes the unsaved tensors, released after the block */
     attention_forward(c, b, lay, &s);
     mlp_forward(c, b, out, &s);
     mx_arena_release(c->arena, mark);
     return out;
 }
 
-/* The gradient of a residual branch: d itself, or d scaled by the samples' scales (pushed on the
- * arena). */
+/* The gradient of a residual branch: d itself or, with drop path, d times each sample's scale (on the arena). */
 static mx_tensor branch_gradient(mx_ctx *c, mx_tensor d, mx_tensor scale) {
     if (!mx_present(scale)) return d;
     mx_tensor scaled = mx_alloc_like(c, d);
@@ -165,8 +164,7 @@ static mx_tensor branch_gradient(mx_ctx *c, mx_tensor d, mx_tensor scale) {
     return scaled;
 }
 
-/* Recomputes hidden and act if they were not saved. Returns the arena mark below act, to release it if
- * temporary. */
+/* Recomputes hidden and act if they were not saved. Returns the arena mark below a recomputed act. */
 static size_t mlp_again(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     bool again = !mx_present(s->hidden);
     if (again) {
@@ -183,8 +181,7 @@ static size_t mlp_again(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
     return mark;
 }
 
-/* d [N,C] += the MLP branch's gradient. hidden is overwritten by its gradient; pushed tensors stay on the
- * arena. */
+/* d [N,C] += the MLP branch's gradient. Overwrites hidden with its gradient; what it pushes stays on the arena. */
 static void mlp_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, mx_tensor d) {
     size_t mark = mlp_again(c, b, s);
     mx_tensor dout = branch_gradient(c, d, s->drop.mlp), dhidden = s->hidden;
@@ -213,7 +210,7 @@ static void qkv_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, const 
                       W(b, b->norm1_w), true);
 }
 
-/* drows [N,C]: gradient of mid; d [B,L,C]: of x (the same tensor when all rows are selected) */
+/* drows [N,C]: gradient of mid. d [B,L,C]: gradient of x (the same tensor when all rows are selected). */
 static void attention_backward(mx_ctx *c, const mx_block *b, mx_block_saved *s, const mx_layout *lay,
                                mx_tensor d, mx_tensor drows) {
     bool partial = s->rows.count > 0;
@@ -246,7 +243,7 @@ void mx_block_backward(mx_ctx *c, const mx_block *b, const mx_block_saved *saved
     mx_arena_release(c->arena, saved->mark);
 }
 
-/* linear layers per token 12 C², attention 2 n C with n tokens attended to */
+/* Per token: 12 C² in the linear layers, 2 n C in attention to n tokens. */
 double mx_block_macs(double tokens, double width, double attended) {
     return tokens * (12 * width * width + 2 * attended * width);
 }

@@ -1,4 +1,4 @@
-/* One transformer block, forward and backward; the encoder's and the decoder's are the same code.
+/* One transformer block, forward and backward, for encoder and decoder.
  *
  *   x ← x + drop.attention · proj(Attention(LN1(x)));   x ← x + drop.mlp · fc2(GELU(fc1(LN2(x))))
  *
@@ -10,9 +10,8 @@
 #include "model/params.h"
 #include "ops/ops.h"
 
-/* What a block recomputes in backward instead of saving it in forward. The same ops run on the same bytes, so
- * the gradients are the same. In brackets: floats saved per token of width C, in addition to the block's
- * input. */
+/* What a block recomputes in backward instead of saving it in forward. The same ops run on the same bytes, so gradients
+ * do not change. In brackets: floats saved per token of width C, in addition to the block's input. */
 typedef enum {
     MX_RECOMPUTE_NOTHING,   /* 15 C */
     MX_RECOMPUTE_POINTWISE, /* norms and GELU (9 C: outputs of products and attention) */
@@ -45,9 +44,9 @@ typedef struct {
     mx_tensor mean, rstd, y;
 } mx_norm_saved;
 
-/* Saved by forward for backward, on the arena. Recomputed tensors are absent. Tensors that backward needs
- * longest lie lowest: attention's start at `mark`, the MLP's at `mlp_mark`. Above `top` is only the block's
- * output, which backward does not need. */
+/* Saved by forward for backward, on the arena. Recomputed tensors are absent. The lowest tensors are those that
+ * backward needs longest: attention's start at `mark`, the MLP's at `mlp_mark`. Above `top` is only the block's output,
+ * which backward does not need. */
 typedef struct {
     mx_recompute recompute;          /* set by the owner before forward */
     mx_tensor x, qkv, attended, lse; /* x, attended [B,L,C], qkv [B,L,3C], lse [B,heads,L] */
@@ -70,7 +69,7 @@ mx_tensor mx_block_forward(mx_ctx *c, const mx_block *b, mx_tensor out, mx_tenso
                            mx_drop_scale drop, mx_selected_rows rows, mx_block_saved *saved);
 /* All rows: d [B,L,C] holds the gradient of the block's output and receives that of its input; dy is absent.
  * Selected rows: dy [count,C] is the gradient of the output, d is overwritten. Parameter gradients add.
- * Releases the arena down to saved->mark, so d and dy must lie below it. */
+ * Releases the arena down to saved->mark, so d and dy must be below it. */
 void mx_block_backward(mx_ctx *c, const mx_block *b, const mx_block_saved *saved, const mx_layout *lay,
                        mx_tensor d, mx_tensor dy);
 

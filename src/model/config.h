@@ -19,33 +19,28 @@ typedef struct {
     int decoder_dim, decoder_depth, decoder_heads; /* decoder_dim 0: no decoder (a classifier) */
     int classes;                                   /* 0: no head */
     bool norm_pix;
-    const mx_encoder_kind *encoder; /* NULL: the default. Its check reads the fields above */
+    const mx_encoder_kind *encoder; /* NULL: the default */
     const mx_head_kind *head;       /* NULL: the default */
 } mx_model_config;
 
-/* Default training settings of a named model. The paper's models use the authors' values (docs/TRAINING.md
+/* Default training settings of one command. The paper's models use the authors' values (docs/TRAINING.md
  * "The authors' recipes"). */
-typedef struct {
-    float blr;
-    float warmup_epochs;
-    int epochs, batch;
-} mx_pretrain_recipe;
 typedef struct {
     double blr, warmup_epochs;
     int epochs, batch;
-    double layer_decay, drop_path;
-} mx_finetune_recipe;
+    double layer_decay, drop_path; /* fine-tuning's */
+} mx_recipe;
+/* Those of a named model. */
 typedef struct {
-    mx_pretrain_recipe pretrain;
-    mx_finetune_recipe finetune;
-} mx_model_recipe;
+    mx_recipe pretrain, finetune;
+} mx_model_recipes;
 
-/* Fills *config and, unless NULL, *recipe. False: no model has this name. */
-bool mx_model_named(const char *name, mx_model_config *config, mx_model_recipe *recipe);
+/* Fills *config and, unless NULL, *recipes. False: no model has this name. */
+bool mx_model_named(const char *name, mx_model_config *config, mx_model_recipes *recipes);
 /* "base, large, ..." for messages. */
 const char *mx_model_names(void);
 
-/* Refuses sizes that do not divide; the message offers a number that works. */
+/* Rejects sizes that do not divide; the message offers sizes that work. */
 mx_status mx_model_check(const mx_model_config *config, mx_error *e);
 
 #endif

@@ -48,40 +48,40 @@ static mx_tensor G(const mx_decoder *de, mx_pid id) { return mx_grad(de->params,
 static mx_tensor token_of(mx_tensor t, int64_t d) { return mx_reshape(t, d, 0, 0, 0, 0); }
 static mx_tensor position_of(mx_tensor t, int64_t l, int64_t d) { return mx_reshape(t, l, d, 0, 0, 0); }
 
-/* stream [2B,L,D]: both sequences of every mixed image */
-static mx_tensor split_forward(mx_ctx *c, const mx_decoder *de, const mx_token_order *order,
+/* Returns the stream [2B,L,D]: both sequences of every mixed image. */
+static mx_tensor split_forward(mx_ctx *c, const mx_decoder *de, const mx_token_tables *tables,
                                mx_decoder_saved *s) {
-    int64_t batch = s->features.dim[0], units = order->units, d = de->config->decoder_dim;
+    int64_t batch = s->features.dim[0], units = tables->units, d = de->config->decoder_dim;
     s->embedded = mx_alloc(c, MX_F32, 3, (int64_t[]){batch, units, d});
     mx_tensor stream = mx_alloc(c, MX_F32, 3, (int64_t[]){2 * batch, units, d});
     if (!mx_ok(c)) return MX_ABSENT;
     mx_linear(c, s->embedded, s->features, W(de, de->embed_w), W(de, de->embed_b));
     mx_unmix(c, stream, s->embedded, token_of(W(de, de->token), d), position_of(W(de, de->pos), units, d),
-             &order->decoder);
+             &tables->decoder);
     return stream;
 }
 
-/* The layout with which decoder attention runs: one segment, no groups. */
-static mx_layout whole_map(const mx_token_order *order) {
-    mx_layout lay = order->decoder;
+/* The layout for the decoder's attention: one segment, no groups. */
+static mx_layout whole_map(const mx_token_tables *tables) {
+    mx_layout lay = tables->decoder;
     lay.group = NULL;
     return lay;
 }
 
-mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features, const mx_token_order *order,
-                             bool every_row, mx_decoder_saved *s) {
-    const mx_layout lay = whole_map(order);
+mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features,
+                             const mx_token_tables *tables, bool every_row, mx_decoder_saved *s) {
+    const mx_layout lay = whole_map(tables);
     s->features = features;
-    mx_tensor x = split_forward(c, de, order, s);
+    mx_tensor x = split_forward(c, de, tables, s);
     int depth = de->config->decoder_depth;
     if (!every_row) {
         s->d = mx_alloc_like(c, x);
-        s->drows = mx_alloc(c, MX_F32, 3, (int64_t[]){1, features.dim[0] * order->units, mx_width(x)});
+        s->drows = mx_alloc(c, MX_F32, 3, (int64_t[]){1, features.dim[0] * tables->units, mx_width(x)});
     }
     for (int j = 0; j < depth && mx_ok(c); j++) {
         mx_selected_rows rows = {0};
         if (j == depth - 1 && !every_row)
-            rows = (mx_selected_rows){order->rows, features.dim[0] * order->units};
+            rows = (mx_selected_rows){tables->rows, features.dim[0] * tables->units};
         x = mx_block_forward(c, &de->block[j], MX_ABSENT, x, &lay, (mx_drop_scale){0}, rows, &s->block[j]);
     }
     if (!mx_ok(c)) return MX_ABSENT;
@@ -95,10 +95,10 @@ mx_tensor mx_decoder_forward(mx_ctx *c, const mx_decoder *de, mx_tensor features
     return s->pred;
 }
 
-void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *s, const mx_token_order *order,
+void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *s, const mx_token_tables *tables,
                          mx_tensor dfeatures, mx_tensor dpred) {
     if (!mx_ok(c)) return;
-    const mx_layout lay = whole_map(order);
+    const mx_layout lay = whole_map(tables);
     mx_tensor dy = s->drows, d = s->d;
     mx_linear_back(c, dy, G(de, de->pred_w), G(de, de->pred_b), dpred, s->y, W(de, de->pred_w));
     mx_layernorm_back(c, dy, G(de, de->norm_w), G(de, de->norm_b), dy, s->stream, s->mean, s->rstd,
@@ -108,7 +108,7 @@ void mx_decoder_backward(mx_ctx *c, const mx_decoder *de, mx_decoder_saved *s, c
         mx_block_backward(c, &de->block[j], &s->block[j], &lay, d, last ? dy : MX_ABSENT);
     }
     mx_tensor dz = mx_alloc_like(c, s->embedded);
-    mx_unmix_back(c, dz, token_of(G(de, de->token), de->config->decoder_dim), d, &order->decoder);
+    mx_unmix_back(c, dz, token_of(G(de, de->token), de->config->decoder_dim), d, &tables->decoder);
     mx_linear_back(c, dfeatures, G(de, de->embed_w), G(de, de->embed_b), dz, s->features, W(de, de->embed_w));
 }
 

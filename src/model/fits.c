@@ -1,4 +1,4 @@
-/* Checks of the numbers of a model, see fits.h. */
+/* Checks of a model's sizes, see fits.h. */
 #include "model/fits.h"
 
 #include <stdio.h>
@@ -14,7 +14,7 @@ mx_status mx_offer_size(const char *refused, int below, int above, mx_error *e) 
     return mx_fail(e, MX_ERR_ARGUMENT, "%s: %d works", refused, below ? below : above);
 }
 
-/* The sine-cosine tables need a quarter of the width to be whole. */
+/* Sine and cosine of two axes each take a quarter of the width. */
 mx_status mx_check_quarter(const mx_model_config *c, const char *what, int width, int most,
                            bool (*fits)(const mx_model_config *c, int width), mx_error *e) {
     char refused[160];

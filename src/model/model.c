@@ -15,10 +15,10 @@ mx_status mx_model_make(mx_model *m, const mx_model_config *config, mx_params_us
         return e->status;
     int blocks = mx_model_blocks(m);
     m->saved = calloc((size_t)blocks, sizeof *m->saved);
-    m->passing = calloc((size_t)blocks, sizeof *m->passing);
-    if (!m->saved || !m->passing)
+    m->scratch = calloc((size_t)blocks, sizeof *m->scratch);
+    if (!m->saved || !m->scratch)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory while building a model of %d blocks", blocks);
-    for (int i = 0; i < blocks; i++) m->passing[i].recompute = MX_RECOMPUTE_BLOCK;
+    for (int i = 0; i < blocks; i++) m->scratch[i].recompute = MX_RECOMPUTE_BLOCK;
     return mx_params_allocate(&m->params, use, e);
 }
 
@@ -48,67 +48,69 @@ void mx_model_free(mx_model *m) {
     mx_decoder_free(&m->decoder);
     mx_head_free(&m->head);
     mx_params_free(&m->params);
-    free(m->saved), free(m->passing);
-    m->saved = m->passing = NULL;
+    free(m->saved), free(m->scratch);
+    m->saved = m->scratch = NULL;
 }
 
 static void encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images,
-                   const mx_token_order *order, const mx_drop_scale *drop, mx_block_saved *saved) {
+                   const mx_token_tables *tables, const mx_drop_scale *drop, mx_block_saved *saved) {
     *out = (mx_encoded){0};
-    m->encoder.kind->forward(c, &m->encoder, out, images, order, drop, saved);
+    m->encoder.kind->forward(c, &m->encoder, out, images, tables, drop, saved);
 }
 
-static void encode_backward(mx_ctx *c, const mx_model *m, const mx_encoded *d, const mx_token_order *order) {
-    m->encoder.kind->backward(c, &m->encoder, d, order, m->saved);
+static void encode_backward(mx_ctx *c, const mx_model *m, const mx_encoded *d,
+                            const mx_token_tables *tables) {
+    m->encoder.kind->backward(c, &m->encoder, d, tables, m->saved);
 }
 
-static void pretrain(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_order *order,
+static void pretrain(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
                      float scale, bool backward) {
     size_t mark = c->arena->used;
     mx_encoded x, d = {0};
-    mx_decoder_saved ds = {.block = (backward ? m->saved : m->passing) + m->encoder.blocks};
-    mx_token_order_upload(c, order);
+    mx_decoder_saved ds = {.block = (backward ? m->saved : m->scratch) + m->encoder.blocks};
+    mx_token_tables_upload(c, tables);
     images = mx_stage(c, images);
-    encode(c, m, &x, images, order, NULL, backward ? m->saved : NULL);
+    encode(c, m, &x, images, tables, NULL, backward ? m->saved : NULL);
     if (mx_ok(c) && backward) d.tokens = mx_alloc_like(c, x.tokens);
-    mx_tensor pred = mx_ok(c) ? mx_decoder_forward(c, &m->decoder, x.tokens, order, false, &ds) : MX_ABSENT;
-    const mx_targets targets = {order->row_image, order->row_patch, mx_model_stride(&m->config),
+    mx_tensor pred = mx_ok(c) ? mx_decoder_forward(c, &m->decoder, x.tokens, tables, false, &ds) : MX_ABSENT;
+    const mx_targets targets = {tables->row_image, tables->row_patch, mx_model_stride(&m->config),
                                 m->config.norm_pix};
-    /* with backward, pred is overwritten by its own gradient */
+    /* With backward, pred's gradient overwrites pred. */
     if (mx_ok(c)) mx_pixel_loss(c, loss, backward ? pred : MX_ABSENT, pred, images, &targets, scale);
     if (mx_ok(c) && backward) {
-        mx_decoder_backward(c, &m->decoder, &ds, order, d.tokens, pred);
-        encode_backward(c, m, &d, order);
+        mx_decoder_backward(c, &m->decoder, &ds, tables, d.tokens, pred);
+        encode_backward(c, m, &d, tables);
     }
     mx_arena_release(c->arena, mark);
 }
 
-void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_order *order,
+void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
                       float scale) {
-    pretrain(c, m, loss, images, order, scale, true);
+    pretrain(c, m, loss, images, tables, scale, true);
 }
 
-void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_order *order,
+void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
                       float scale) {
-    pretrain(c, m, loss, images, order, scale, false);
+    pretrain(c, m, loss, images, tables, scale, false);
 }
 
 void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images,
-                      const mx_token_order *order) {
+                      const mx_token_tables *tables) {
     mx_encoded x;
-    mx_decoder_saved ds = {.block = m->passing + m->encoder.blocks};
-    mx_token_order_upload(c, order);
+    mx_decoder_saved ds = {.block = m->scratch + m->encoder.blocks};
+    mx_token_tables_upload(c, tables);
     images = mx_stage(c, images);
-    encode(c, m, &x, images, order, NULL, m->passing);
+    encode(c, m, &x, images, tables, NULL, m->scratch);
     out->features = x.tokens;
     if (!mx_ok(c)) return;
-    out->reconstruction = mx_decoder_forward(c, &m->decoder, out->features, order, true, &ds);
+    out->reconstruction = mx_decoder_forward(c, &m->decoder, out->features, tables, true, &ds);
     memcpy(out->stage, x.merged, sizeof out->stage);
 }
 
-void mx_encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images, const mx_token_order *order) {
-    mx_token_order_upload(c, order);
-    encode(c, m, out, mx_stage(c, images), order, NULL, NULL);
+void mx_encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images,
+               const mx_token_tables *tables) {
+    mx_token_tables_upload(c, tables);
+    encode(c, m, out, mx_stage(c, images), tables, NULL, NULL);
     mx_encoded_mean(c, out);
 }
 
@@ -122,29 +124,29 @@ void mx_map_to_raster(mx_ctx *c, mx_tensor raster, mx_tensor map, const mx_layou
 }
 
 void mx_classify_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor logits, mx_tensor images,
-                      mx_tensor targets, const mx_token_order *order, const mx_drop_scale *drop,
+                      mx_tensor targets, const mx_token_tables *tables, const mx_drop_scale *drop,
                       float scale) {
     size_t mark = c->arena->used;
     const mx_head *head = &m->head;
     mx_encoded x, d = {0};
-    mx_token_order_upload(c, order);
-    encode(c, m, &x, mx_stage(c, images), order, drop, m->saved);
+    mx_token_tables_upload(c, tables);
+    encode(c, m, &x, mx_stage(c, images), tables, drop, m->saved);
     if (mx_ok(c)) head->kind->forward(c, head, logits, &x, true);
     if (mx_ok(c)) {
         mx_tensor dlogits = mx_alloc_like(c, logits);
         mx_soft_cross_entropy(c, loss, dlogits, logits, mx_stage(c, targets), scale);
         head->kind->backward(c, head, &d, dlogits, &x);
-        encode_backward(c, m, &d, order);
+        encode_backward(c, m, &d, tables);
     }
     mx_arena_release(c->arena, mark);
 }
 
 void mx_classify_logits(mx_ctx *c, mx_model *m, mx_tensor logits, mx_tensor images,
-                        const mx_token_order *order) {
+                        const mx_token_tables *tables) {
     size_t mark = c->arena->used;
     mx_encoded x;
-    mx_token_order_upload(c, order);
-    encode(c, m, &x, mx_stage(c, images), order, NULL, NULL);
+    mx_token_tables_upload(c, tables);
+    encode(c, m, &x, mx_stage(c, images), tables, NULL, NULL);
     mx_head_forward(c, m, logits, &x);
     mx_arena_release(c->arena, mark);
 }

@@ -15,11 +15,10 @@ typedef struct {
     mx_head head;            /* when config.classes > 0 */
     char **class_name;       /* [classes], owned; NULL: the classes have no names */
     mx_block_saved *saved;   /* [encoder blocks + decoder blocks]; the owner sets each one's `recompute` */
-    mx_block_saved *passing; /* the same for passes without backward: saves nothing */
+    mx_block_saved *scratch; /* for passes without backward, which keep nothing */
 } mx_model;
 
-/* Checks the configuration and allocates zeroed buffers for `use`. Free with mx_model_free, also after a
- * failure. */
+/* Checks the configuration and allocates zeroed buffers for `use`. Free with mx_model_free, also after a failure. */
 mx_status mx_model_make(mx_model *m, const mx_model_config *config, mx_params_use use, mx_error *e);
 void mx_model_free(mx_model *m);
 
@@ -28,40 +27,42 @@ int mx_model_blocks(const mx_model *m);
 
 /* Copies the class names, escaped by mx_escape_utf8 because checkpoints hold them in JSON. NULL: no names. */
 mx_status mx_model_name_classes(mx_model *m, const char *const *names, mx_error *e);
-/* A fresh head for a pretrained encoder: weights N(0, std²) from the seed, bias 0 (docs/TRAINING.md "Starting
- * from a file"). The authors' std is 2e-5, the linear probe's 0.01. */
+/* Initialises the head for a pretrained encoder: weights N(0, std²) from the seed, bias 0 (docs/TRAINING.md "Starting
+ * from a file"). The authors' std is 2e-5; the linear probe's is 0.01. */
 void mx_head_init(mx_model *m, uint64_t seed, double std);
 
-/* The passes below take images and targets in host memory. loss, logits, drop-path factors and order live in
- * device memory (device.h); their owners attach them. The passes upload order. */
+/* The passes below take images and targets in host memory. loss, logits, drop-path factors and tables are in device
+ * memory (ops/device.h), which their owners attach. The passes upload the tables. */
 
 /* One micro-batch of pretraining: forward, loss, backward.  images [B,Ch,H,W]; loss[0] += scale * mean
  * squared error; parameter gradients += scale * gradient. */
-void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_order *order,
+void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
                       float scale);
 /* Forward and loss only, for held-out images. */
-void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_order *order,
+void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
                       float scale);
-/* Results of forward, for pictures and verification. They stay on the arena until the caller releases it.
- * stage[k] and features are in layout order; stage k's output has the order of stage min(k+1, K-1). */
+/* Results of forward, for pictures and verification. They stay on the arena until the caller releases it. stage[k] and
+ * features are in layout order: stage[k] in that of stage min(k+1, K-1), since merging ends a stage. */
 typedef struct {
     mx_tensor stage[MX_MAX_STAGES], features, reconstruction;
 } mx_pretrain_views;
 void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images,
-                      const mx_token_order *order);
+                      const mx_token_tables *tables);
 
 /* One micro-batch of the classifier: forward, loss, backward. Writes logits [B,classes]; targets [B,classes]
  * are soft labels; drop [blocks] or NULL. */
 void mx_classify_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor logits, mx_tensor images,
-                      mx_tensor targets, const mx_token_order *order, const mx_drop_scale *drop, float scale);
+                      mx_tensor targets, const mx_token_tables *tables, const mx_drop_scale *drop,
+                      float scale);
 /* Forward only. */
 void mx_classify_logits(mx_ctx *c, mx_model *m, mx_tensor logits, mx_tensor images,
-                        const mx_token_order *order);
+                        const mx_token_tables *tables);
 
-/* Encodes whole images, forward only: no mask, nothing saved for backward, decoder and head not run. Fills
- * out->pooled too. images [B,Ch,H,W]; order is made for B images, not masked. Results stay on the arena until
- * the caller releases it. */
-void mx_encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images, const mx_token_order *order);
+/* Encodes whole images, forward only: no mask, no decoder or head, nothing saved for backward. Fills out->pooled too.
+ * images [B,Ch,H,W]; tables must be made for B images, not masked. Results stay on the arena until the caller releases
+ * it. */
+void mx_encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images,
+               const mx_token_tables *tables);
 /* Runs the head on the result of mx_encode: out [B,...]. */
 void mx_head_forward(mx_ctx *c, const mx_model *m, mx_tensor out, mx_encoded *x);
 /* map [B,L,C] in layout order → raster [B,H,W,C], or any shape of that count, in row-major order. */

@@ -49,7 +49,7 @@ mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e) {
     if (p->capacity < 0) return mx_fail(e, MX_ERR_MEMORY, "out of memory while listing a model's parameters");
     p->bytes = use == MX_PARAMS_PLAN ? 0 : mx_params_bytes(p, use);
     if (use == MX_PARAMS_MAPPED) return MX_OK;
-    char *base = (char *)((uintptr_t)1 << 42); /* never read: a plan needs only addresses */
+    char *base = (char *)((uintptr_t)1 << 42); /* a plan needs addresses that nothing reads */
     if (use != MX_PARAMS_PLAN) {
         if (!(base = p->memory = mx_pages_alloc(p->bytes)))
             return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu bytes for a model's state", p->bytes);
@@ -91,7 +91,7 @@ static void fill_trunc_normal(float *w, int64_t n, double std, mx_rng *r) {
     for (int64_t i = 0; i < n; i++) {
         double x;
         do x = std * mx_rng_normal(r);
-        while (fabs(x) > 2.0); /* absolute bounds, as timm's function has them */
+        while (fabs(x) > 2.0); /* absolute bounds, as in timm */
         w[i] = (float)x;
     }
 }
@@ -147,7 +147,7 @@ static mx_tensor view(const mx_param *q, float *base) {
 mx_tensor mx_weight(const mx_params *p, mx_pid id) {
     if (id < 0) return MX_ABSENT;
     const mx_param *q = &p->item[id];
-    if (q->mapped) /* only read: the ops' inputs */
+    if (q->mapped) /* the cast is safe: ops only read weights */
         return mx_view((void *)(uintptr_t)q->mapped, MX_F32, q->dim[0], q->dim[1], q->dim[2], q->dim[3], 0);
     return view(q, q->fixed ? p->fixed : p->weight);
 }

@@ -43,8 +43,8 @@ typedef struct {
     float *fixed;                 /* [fixed_total] */
     void *memory;                 /* the allocation that holds the six buffers */
     size_t bytes;
-    void *file;                /* the mapped file; mx_params_free closes it with ... */
-    void (*close)(void *file); /* ... this; NULL: nothing is mapped */
+    void *file;                /* the mapped file */
+    void (*close)(void *file); /* called by mx_params_free; NULL: nothing is mapped */
 } mx_params;
 
 /* Registers a tensor and returns its id. Dimensions of 0 are dropped. Out of memory is a sticky failure that
@@ -55,15 +55,15 @@ mx_pid mx_params_add(mx_params *p, mx_init init, int fan, const char *name, int6
 /* Which buffers to allocate. Readers of checkpoints need no memory for gradients and moments. */
 typedef enum {
     MX_PARAMS_PLAN,
-    MX_PARAMS_MAPPED, /* read-only weights, mapped from a file: nothing is allocated or copied. Callers that
-                         cannot map the file may use MX_PARAMS_WEIGHTS */
+    /* Read-only weights, mapped from a file: nothing is allocated or copied. Callers that cannot map the file may use
+     * MX_PARAMS_WEIGHTS. */
+    MX_PARAMS_MAPPED,
     MX_PARAMS_WEIGHTS,
     MX_PARAMS_GRADS,
     MX_PARAMS_TRAIN,
     MX_PARAMS_AVERAGE /* MX_PARAMS_TRAIN and the moving average */
 } mx_params_use;
-/* Allocates zeroed buffers. MX_PARAMS_PLAN only sets addresses, which must not be read; MX_PARAMS_MAPPED sets
- * none. */
+/* Allocates zeroed buffers. MX_PARAMS_PLAN only sets addresses, which must not be read; MX_PARAMS_MAPPED sets none. */
 mx_status mx_params_allocate(mx_params *p, mx_params_use use, mx_error *e);
 /* Bytes that mx_params_allocate would allocate. */
 size_t mx_params_bytes(const mx_params *p, mx_params_use use);

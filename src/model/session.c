@@ -1,20 +1,18 @@
-/* Planning and making a context, see session.h. */
+/* Plans and makes a context, see session.h. */
 #include "model/session.h"
 
 #include <string.h>
 
 #include "base/parallel.h"
 
-const char *mx_session_backend(const char *name) {
-    return name ? name : mx_backend_default();
-}
+const char *mx_session_device(const char *name) { return name ? name : mx_backend_default(); }
 
 int mx_session_threads(int number) { return number > 0 ? number : mx_cores(); }
 
 mx_status mx_session_plan(mx_session *s, const mx_compute *how, mx_session_work *work, void *user,
                           mx_products *products, mx_error *e) {
     memset(s, 0, sizeof *s);
-    if (mx_backend_open(&s->ctx, mx_session_backend(how->backend), e)) return e->status;
+    if (mx_backend_open(&s->ctx, mx_session_device(how->device), e)) return e->status;
     s->ctx.threads = mx_session_threads(how->threads);
     s->ctx.activations = how->activations;
     s->ctx.arena = &s->arena;

@@ -13,20 +13,20 @@ typedef struct {
 
 typedef void mx_session_work(mx_ctx *c, void *user);
 
-/* Which backend computes, and in which precision. The strings must outlive every user. */
+/* Which device computes, and in which precision. The strings must outlive every user. */
 typedef struct {
-    const char *backend;  /* "cpu" or "ref"; NULL: mx_session_backend's */
-    int threads;          /* 0: mx_session_threads' */
+    const char *device;   /* a backend or one of its devices, "cpu", "mock:1"; NULL: the default one */
+    int threads;          /* 0: see mx_session_threads */
     mx_dtype activations; /* MX_F32; MX_BF16: mixed precision */
-    const char *chosen;   /* why "auto" chose this type, for messages; NULL: the user named it */
+    const char *chosen;   /* why "auto" chose this type, for messages; NULL: the user chose it */
 } mx_compute;
 
-/* name or, if NULL, the default backend: cpu if this build has it. */
-const char *mx_session_backend(const char *name);
+/* name or, if NULL, the default device: cpu if this build has it. */
+const char *mx_session_device(const char *name);
 /* number or, if 0, one thread per core that this process may use. */
 int mx_session_threads(int number);
 
-/* Runs `work` dry, then makes an arena of exactly its peak size. products: NULL, or receives every product of
+/* Does a dry run of `work`, then makes an arena of exactly its peak size. products: NULL, or receives every product of
  * the linear layers. Free with mx_session_free, also after a failure. */
 mx_status mx_session_make(mx_session *s, const mx_compute *how, mx_session_work *work, void *user,
                           mx_products *products, mx_error *e);

@@ -16,11 +16,11 @@ typedef struct {
     uint64_t seed;
     int batch, classes, blocks;
     mx_model_config config;
-    mx_token_order order;
+    mx_token_tables tables;
     float *targets, *logits; /* [batch,classes] */
-    mx_drop_scale *drop;     /* [encoder blocks] drop-path factors, which live in drop_memory */
+    mx_drop_scale *drop;     /* [encoder blocks] drop-path factors, stored in drop_memory */
     float *drop_memory;
-    int32_t *no_labels; /* [batch] of class 0, for steps on noise */
+    int32_t *no_labels; /* [batch] zeros: class 0, for steps without labels */
 } classify;
 
 static mx_status model(mx_model_config *m, mx_error *e) {
@@ -28,7 +28,7 @@ static mx_status model(mx_model_config *m, mx_error *e) {
     return e->status;
 }
 
-/* The position of text among the names, or an error that lists them. */
+/* Sets *out to the index of text in names. The error lists the names. */
 static mx_status choose(int *out, const char *option, const char *text, const char *const names[3],
                         mx_error *e) {
     for (int i = 0; i < 3; i++)
@@ -74,7 +74,7 @@ static mx_status augmentation(mx_objective_settings *s, mx_transform *t, int bat
 }
 
 static mx_status settings(mx_objective_settings *s, mx_transform *t, const mx_model_config *m, int batch,
-                          const mx_options *o, const mx_finetune_recipe *recipe, mx_error *e) {
+                          const mx_options *o, const mx_recipe *recipe, mx_error *e) {
     (void)m;
     s->layer_decay = o->layer_decay >= 0 ? o->layer_decay : o->init ? recipe->layer_decay : 1;
     s->drop_path = o->drop_path >= 0 ? o->drop_path : recipe->drop_path;
@@ -109,7 +109,7 @@ static mx_status make(void **state, const mx_objective_config *c, mx_error *e) {
                     .blocks = c->model->encoder.blocks,
                     .config = c->model->config};
     size_t batch = (size_t)x->batch, blocks = (size_t)x->blocks, cells = batch * (size_t)x->classes;
-    if (mx_token_order_make(&x->order, &x->config, x->batch, false, e)) return e->status;
+    if (mx_token_tables_make(&x->tables, &x->config, x->batch, false, e)) return e->status;
     x->targets = calloc(cells, sizeof *x->targets);
     x->logits = calloc(cells, sizeof *x->logits);
     x->drop = calloc(blocks, sizeof *x->drop);
@@ -117,7 +117,7 @@ static mx_status make(void **state, const mx_objective_config *c, mx_error *e) {
     x->no_labels = calloc(batch, sizeof *x->no_labels);
     if (!x->targets || !x->logits || !x->drop || !x->drop_memory || !x->no_labels)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the targets of %zu images", batch);
-    /* the dry run must see which blocks drop paths */
+    /* for the dry run: a block that drops paths needs other memory */
     mx_drop_path_draw(x->drop, x->drop_memory, x->blocks, x->batch, x->settings->drop_path, 0, 0, 0);
     return MX_OK;
 }
@@ -125,14 +125,14 @@ static mx_status make(void **state, const mx_objective_config *c, mx_error *e) {
 static void release(void *state) {
     classify *x = state;
     if (!x) return;
-    mx_token_order_free(&x->order);
+    mx_token_tables_free(&x->tables);
     free(x->targets), free(x->logits), free(x->drop), free(x->drop_memory), free(x->no_labels);
     free(x);
 }
 
 static size_t bytes(const mx_model *m, int batch, int64_t held) {
     size_t each = 2 * (size_t)m->config.classes + 2 * (size_t)m->encoder.blocks;
-    return mx_token_order_bytes(&m->config, batch) + (size_t)batch * each * sizeof(float) +
+    return mx_token_tables_bytes(&m->config, batch) + (size_t)batch * each * sizeof(float) +
            (size_t)held * MX_EVALUATED_BYTES;
 }
 
@@ -140,19 +140,19 @@ static mx_tensor classes_tensor(const classify *x, float *data) {
     return mx_view(data, MX_F32, x->batch, x->classes, 0, 0, 0);
 }
 
-/* Bytes of the factors of dropped paths. */
+/* Bytes of the drop-path factors. */
 static size_t drop_bytes(const classify *x) {
     return sizeof *x->drop_memory * 2 * (size_t)x->blocks * (size_t)x->batch;
 }
 
 static void attach(void *state, mx_ctx *c) {
     classify *x = state;
-    mx_token_order_attach(c, &x->order);
+    mx_token_tables_attach(c, &x->tables);
     mx_attach(c, x->drop_memory, drop_bytes(x));
     mx_attach(c, x->logits, mx_bytes(classes_tensor(x, x->logits)));
 }
 
-/* Mixed images with their targets, and the paths that are dropped. */
+/* Mixes images and targets; draws the paths to drop. */
 static void draw(void *state, mx_ctx *c, float *images, const int32_t *labels) {
     classify *x = state;
     const mx_model_config *m = &x->config;
@@ -166,19 +166,19 @@ static void draw(void *state, mx_ctx *c, float *images, const int32_t *labels) {
 static void pass(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, float scale) {
     classify *x = state;
     mx_classify_pass(c, m, loss, classes_tensor(x, x->logits), images, classes_tensor(x, x->targets),
-                     &x->order, x->drop, scale);
+                     &x->tables, x->drop, scale);
 }
 
-static void between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
+static void plan_between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
     classify *x = state;
-    mx_classify_logits(c, m, classes_tensor(x, x->logits), images, &x->order);
+    mx_classify_logits(c, m, classes_tensor(x, x->logits), images, &x->tables);
 }
 
 static mx_status held_out(void *state, mx_session *s, mx_model *m, const mx_loader_config *loader,
                           mx_measure *out, mx_error *e) {
     classify *x = state;
     mx_evaluation v;
-    if (!mx_evaluate(&v, s, m, &x->order, x->logits, loader, NULL, e)) {
+    if (!mx_evaluate(&v, s, m, &x->tables, x->logits, loader, NULL, e)) {
         const mx_measure all = {.number = {{"val_loss", "perf/test_loss", v.loss},
                                            {"val_top1", "perf/test_acc1", v.top1},
                                            {"val_top5", "perf/test_acc5", v.top5}},
@@ -209,5 +209,5 @@ const mx_objective mx_classify = {.name = "classify",
                                   .attach = attach,
                                   .draw = draw,
                                   .pass = pass,
-                                  .between = between,
+                                  .plan_between = plan_between,
                                   .held_out = held_out};

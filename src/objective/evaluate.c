@@ -50,7 +50,7 @@ static mx_status count_image(mx_evaluation *v, counts *c, int64_t index, const f
     return MX_OK;
 }
 
-mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_token_order *mix,
+mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_token_tables *tables,
                       float *logits, const mx_loader_config *config, const int32_t *map, mx_error *e) {
     const mx_model_config *mc = &m->config;
     mx_loader_config lc = *config;
@@ -64,7 +64,7 @@ mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_t
     if (!out->label || !out->predicted || !out->index)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the predictions of %lld images",
                        (long long)count);
-    lc.transform.augment = false, lc.no_replacement = true, lc.batch = mix->batch, lc.first_batch = 0;
+    lc.transform.augment = false, lc.no_replacement = true, lc.batch = tables->batch, lc.first_batch = 0;
     lc.batches_per_epoch = (count + lc.batch - 1) / lc.batch;
     if (mx_loader_open(&loader, &lc, e)) return e->status;
     for (int64_t n = 0; n < lc.batches_per_epoch && !e->status; n++) {
@@ -73,7 +73,7 @@ mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_t
         mx_tensor scores = mx_view(logits, MX_F32, lc.batch, mc->classes, 0, 0, 0);
         mx_classify_logits(&s->ctx, m, scores,
                            mx_view(b.images, MX_F32, lc.batch, mc->channels, mc->image_h, mc->image_w, 0),
-                           mix);
+                           tables);
         mx_fetch(&s->ctx, scores, scores);
         mx_session_error(s, e);
         for (int i = 0; i < lc.batch && n * lc.batch + i < count && !e->status; i++) {

@@ -8,16 +8,16 @@
 #include "objective/mixmae_view.h"
 #include "objective/objective.h"
 
-#define MX_SHOWN    4   /* images a picture of reconstructions shows, at most */
-#define MX_HELD_OUT 512 /* held-out images whose loss is measured, at most */
+#define MX_SHOWN    4   /* most images in a picture of reconstructions */
+#define MX_HELD_OUT 512 /* most held-out images to measure */
 
 typedef struct {
     const mx_objective_settings *settings;
     uint64_t seed;
     int batch, shown;
-    mx_token_order order;
-    mx_token_order show; /* of the `shown` images of a picture */
-    uint8_t *mask;       /* [units] */
+    mx_token_tables tables;
+    mx_token_tables show; /* for a picture of `shown` images */
+    uint8_t *mask;        /* [units] */
     float held_loss;
 } mixmae;
 
@@ -27,7 +27,7 @@ static mx_status model(mx_model_config *m, mx_error *e) {
 }
 
 static mx_status settings(mx_objective_settings *s, mx_transform *t, const mx_model_config *m, int batch,
-                          const mx_options *o, const mx_finetune_recipe *recipe, mx_error *e) {
+                          const mx_options *o, const mx_recipe *recipe, mx_error *e) {
     (void)t, (void)batch, (void)recipe;
     s->mask_ratio = o->mask_ratio, s->mask_range = o->range_mask_ratio;
     int last = m->stages - 1, units = mx_grid_h(m, last) * mx_grid_w(m, last);
@@ -49,10 +49,10 @@ static mx_status make(void **state, const mx_objective_config *c, mx_error *e) {
     mixmae *x = *state = calloc(1, sizeof *x);
     if (!x) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     x->settings = c->settings, x->seed = c->seed, x->batch = c->batch, x->shown = count_shown(c->batch);
-    if (mx_token_order_make(&x->order, &c->model->config, x->batch, true, e) ||
-        mx_token_order_make(&x->show, &c->model->config, x->shown, true, e))
+    if (mx_token_tables_make(&x->tables, &c->model->config, x->batch, true, e) ||
+        mx_token_tables_make(&x->show, &c->model->config, x->shown, true, e))
         return e->status;
-    if (!(x->mask = malloc((size_t)x->order.units)))
+    if (!(x->mask = malloc((size_t)x->tables.units)))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
     return MX_OK;
 }
@@ -60,50 +60,50 @@ static mx_status make(void **state, const mx_objective_config *c, mx_error *e) {
 static void release(void *state) {
     mixmae *x = state;
     if (!x) return;
-    mx_token_order_free(&x->order);
-    mx_token_order_free(&x->show);
+    mx_token_tables_free(&x->tables);
+    mx_token_tables_free(&x->show);
     free(x->mask);
     free(x);
 }
 
 static size_t bytes(const mx_model *m, int batch, int64_t held) {
     (void)held;
-    return mx_token_order_bytes(&m->config, batch) + mx_token_order_bytes(&m->config, count_shown(batch));
+    return mx_token_tables_bytes(&m->config, batch) + mx_token_tables_bytes(&m->config, count_shown(batch));
 }
 
 static void attach(void *state, mx_ctx *c) {
     mixmae *x = state;
-    mx_token_order_attach(c, &x->order);
-    mx_token_order_attach(c, &x->show);
+    mx_token_tables_attach(c, &x->tables);
+    mx_token_tables_attach(c, &x->show);
     mx_attach(c, &x->held_loss, sizeof x->held_loss);
 }
 
-/* A random share of the mask units: mask_ratio (half of them by default) and, with mask_range, a random bit more. */
+/* Masks a random share of the units: mask_ratio (by default half), plus a random number up to mask_range. */
 static void draw(void *state, mx_ctx *c, float *images, const int32_t *labels) {
     (void)images, (void)labels;
     mixmae *x = state;
     mx_rng r = mx_rng_make(x->seed, MX_RNG_MASK, c->step, c->micro);
-    mx_mask_draw(x->mask, x->order.units, x->settings->mask_ratio, x->settings->mask_range, &r);
-    mx_token_order_set(&x->order, x->mask);
+    mx_mask_draw(x->mask, x->tables.units, x->settings->mask_ratio, x->settings->mask_range, &r);
+    mx_token_tables_set(&x->tables, x->mask);
 }
 
 static void pass(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, float scale) {
     mixmae *x = state;
-    mx_pretrain_pass(c, m, loss, images, &x->order, scale);
+    mx_pretrain_pass(c, m, loss, images, &x->tables, scale);
 }
 
-static void between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
+static void plan_between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
     mixmae *x = state;
     mx_pretrain_views views;
     images.dim[0] = x->shown;
     mx_pretrain_view(c, m, &views, images, &x->show);
 }
 
-/* A mask that depends on the seed and n alone, so that every measure and picture of a run has the same. */
-static void fixed_mask(mixmae *x, mx_token_order *order, uint64_t n) {
+/* A mask from the seed and n alone, so that all measures of a run use the same masks, and all its pictures. */
+static void fixed_mask(mixmae *x, mx_token_tables *tables, uint64_t n) {
     mx_rng r = mx_rng_make(x->seed, MX_RNG_HOLDOUT, n, 0);
-    mx_mask_draw(x->mask, order->units, x->settings->mask_ratio, 0, &r);
-    mx_token_order_set(order, x->mask);
+    mx_mask_draw(x->mask, tables->units, x->settings->mask_ratio, 0, &r);
+    mx_token_tables_set(tables, x->mask);
 }
 
 /* Mean loss over whole batches of held-out images. */
@@ -123,9 +123,9 @@ static mx_status held_out(void *state, mx_session *s, mx_model *m, const mx_load
         mx_batch b;
         if (mx_loader_next(loader, &b, e)) break;
         out->left_out = b.bad_count;
-        fixed_mask(x, &x->order, (uint64_t)i);
+        fixed_mask(x, &x->tables, (uint64_t)i);
         mx_pretrain_loss(c, m, mx_view(&x->held_loss, MX_F32, 1, 0, 0, 0, 0),
-                         mx_images_view(&m->config, b.images, x->batch), &x->order, 1.0f / (float)batches);
+                         mx_images_view(&m->config, b.images, x->batch), &x->tables, 1.0f / (float)batches);
         mx_session_error(s, e);
     }
     mx_loader_close(loader);
@@ -159,7 +159,7 @@ const mx_objective mx_mixmae = {.name = "mixmae",
                                 .attach = attach,
                                 .draw = draw,
                                 .pass = pass,
-                                .between = between,
+                                .plan_between = plan_between,
                                 .held_out = held_out,
                                 .shown = shown,
                                 .view = view};

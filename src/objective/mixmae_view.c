@@ -37,7 +37,7 @@ void mx_paste_patch(float *image, const float *patch, int channels, int height, 
 
 typedef struct {
     const mx_model_config *config;
-    const mx_token_order *order;
+    const mx_token_tables *tables;
     const float *images;
     float *drawn;      /* [3*B] images: mixed, rebuilt, partner rebuilt of each row */
     float *prediction; /* one patch */
@@ -61,10 +61,9 @@ static void copy_unit(const canvas *k, float *to, const float *from, int index) 
         }
 }
 
-/* One decoder row: pastes its prediction where the row was masked, the true pixels where they were visible.
- */
+/* One decoder row: pastes its prediction if the row was masked, else the true pixels. */
 static void draw_row(const canvas *k, const float *reconstruction, int row) {
-    const mx_token_order *x = k->order;
+    const mx_token_tables *x = k->tables;
     const mx_model_config *m = k->config;
     int sequence = row / x->units, token = row % x->units, z2 = sequence >= x->batch, i = sequence % x->batch;
     int image = x->all_image[row], patch = x->all_patch[row], side = mx_model_stride(m),
@@ -82,7 +81,7 @@ static void draw_row(const canvas *k, const float *reconstruction, int row) {
 }
 
 static void draw(const canvas *k, const float *reconstruction, mx_panels *out) {
-    const mx_token_order *x = k->order;
+    const mx_token_tables *x = k->tables;
     for (int i = 0; i < x->batch; i++) {
         for (int u = 0; u < x->units; u++)
             copy_unit(k, drawing(k, i, 1), original(k, x->mask[u] ? x->batch - 1 - i : i), u);
@@ -92,21 +91,21 @@ static void draw(const canvas *k, const float *reconstruction, mx_panels *out) {
     for (int row = 0; row < 2 * x->batch * x->units; row++) draw_row(k, reconstruction, row);
 }
 
-mx_status mx_mixmae_view(mx_ctx *c, mx_model *m, const mx_token_order *order, const float *images,
+mx_status mx_mixmae_view(mx_ctx *c, mx_model *m, const mx_token_tables *tables, const float *images,
                          mx_panels *out, mx_error *e) {
     const mx_model_config *config = &m->config;
     canvas k = {.config = config,
-                .order = order,
+                .tables = tables,
                 .images = images,
                 .each = (size_t)config->channels * (size_t)config->image_h * (size_t)config->image_w};
     size_t mark = c->arena->used, patch = (size_t)mx_model_stride(config);
     mx_pretrain_views views = {0};
     float *rebuilt = NULL;
-    *out = (mx_panels){.rows = order->batch, .columns = COLUMNS, .headings = headings};
-    out->memory = k.drawn = malloc(sizeof(float) * 3 * (size_t)order->batch * k.each);
-    out->cell = calloc((size_t)(COLUMNS * order->batch), sizeof *out->cell);
+    *out = (mx_panels){.rows = tables->batch, .columns = COLUMNS, .headings = headings};
+    out->memory = k.drawn = malloc(sizeof(float) * 3 * (size_t)tables->batch * k.each);
+    out->cell = calloc((size_t)(COLUMNS * tables->batch), sizeof *out->cell);
     k.prediction = malloc(sizeof(float) * patch * patch * (size_t)config->channels);
-    mx_pretrain_view(c, m, &views, mx_images_view(config, images, order->batch), order);
+    mx_pretrain_view(c, m, &views, mx_images_view(config, images, tables->batch), tables);
     if (mx_ok(c) && (rebuilt = malloc(mx_bytes(views.reconstruction))))
         mx_download(c, rebuilt, views.reconstruction.data, mx_bytes(views.reconstruction));
     if (!mx_ok(c))

@@ -6,10 +6,10 @@
 #include "objective/objective.h"
 
 /* One row an image: original | what the encoder saw | this image reconstructed (z1) | its partner
- * reconstructed (z2); visible patches are the original's. images [B,Ch,H,W] normalised, in host memory; order
- * is made for B images and set to the mask. The arena must hold mx_pretrain_view. Predictions of normalised
+ * reconstructed (z2); visible patches are the original's. images [B,Ch,H,W] normalised, in host memory; tables
+ * are made for B images and set to the mask. The arena must hold mx_pretrain_view. Predictions of normalised
  * pixels are scaled back with each patch's own mean and deviation. */
-mx_status mx_mixmae_view(mx_ctx *c, mx_model *m, const mx_token_order *order, const float *images,
+mx_status mx_mixmae_view(mx_ctx *c, mx_model *m, const mx_token_tables *tables, const float *images,
                          mx_panels *out, mx_error *e);
 
 /* Predictions of normalised pixels back to pixels: patch * sqrt(var + 1e-6) + mean with the true patch's own

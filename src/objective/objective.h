@@ -15,7 +15,7 @@
 
 typedef struct mx_objective mx_objective;
 
-/* Settings that only some objectives read. Each fills its own; the others stay 0. */
+/* Settings that only some objectives use. An objective fills in its own; the others stay 0. */
 typedef struct {
     double mask_ratio, mask_range; /* mixmae */
     double layer_decay, drop_path; /* classify */
@@ -56,21 +56,21 @@ void mx_panels_free(mx_panels *p);
 
 struct mx_objective {
     const char *name;
-    const char *command;  /* that trains it: "pretrain" or "finetune" */
-    const char *loss_tag; /* TensorBoard's, as the authors' program names it */
-    bool pretrains;       /* starts from a named model, and has a decoder; else from --init's encoder */
-    bool labels;          /* reads labels: the data's classes are the model's */
-    bool pairs;           /* mixes image i with image B-1-i: with an odd batch the middle one with itself */
+    const char *command;  /* the command that trains it: "pretrain" or "finetune" */
+    const char *loss_tag; /* in TensorBoard, the name that the authors' program uses */
+    bool pretrains;       /* starts from a named model with a decoder; else from --init's encoder */
+    bool labels;          /* needs labels; the model gets the classes of the data */
+    bool pairs;           /* mixes image i with image B-1-i; in an odd batch the middle one with itself */
     int64_t held_most;    /* most held-out images to measure; 0: all */
 
     /* Removes the parts of the model that the task does not use; refuses a model that it cannot train. */
     mx_status (*model)(mx_model_config *m, mx_error *e);
     /* Fills the objective's own settings and the training transform's. recipe: the named model's. */
     mx_status (*settings)(mx_objective_settings *s, mx_transform *t, const mx_model_config *m, int batch,
-                          const mx_options *o, const mx_finetune_recipe *recipe, mx_error *e);
+                          const mx_options *o, const mx_recipe *recipe, mx_error *e);
     /* Writes the defaults that `settings` filled in back into *o. */
     void (*effective)(const mx_objective_settings *s, mx_options *o);
-    /* Must the batch be even, because training pairs its images? */
+    /* Must the batch be even? */
     bool (*needs_even)(const mx_objective_settings *s);
     /* Checks the data (held may be NULL) and copies what the model needs from it (classes). */
     mx_status (*data)(const mx_objective_settings *s, mx_model_config *m, mx_dataset *data, mx_dataset *held,
@@ -79,9 +79,9 @@ struct mx_objective {
     /* Tables and buffers of training, *state. Free with free, also after a failure. */
     mx_status (*make)(void **state, const mx_objective_config *c, mx_error *e);
     void (*free)(void *state);
-    /* Bytes that make allocates, plus those of a measure of `held` images. */
+    /* Bytes that make allocates, and that measuring `held` images allocates. */
     size_t (*bytes)(const mx_model *m, int batch, int64_t held);
-    /* Names the memory that ops reach by address (ops.h, "memory of a device"). */
+    /* Attaches the state's memory that ops use (ops.h, "memory of a device"). */
     void (*attach)(void *state, mx_ctx *c);
 
     /* Draws everything random in micro-batch c->micro of step c->step. images [B,Ch,H,W] may be changed in
@@ -89,8 +89,8 @@ struct mx_objective {
     void (*draw)(void *state, mx_ctx *c, float *images, const int32_t *labels);
     /* Forward, loss, backward: loss[0] += scale * mean loss; gradients += scale * gradient. */
     void (*pass)(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, float scale);
-    /* For the dry run: runs the work done between steps on the same arena (measures, pictures). */
-    void (*between)(void *state, mx_ctx *c, mx_model *m, mx_tensor images);
+    /* For the dry run: does everything that measures and pictures do on the arena between steps. */
+    void (*plan_between)(void *state, mx_ctx *c, mx_model *m, mx_tensor images);
 
     /* Measures held-out images, which loader reads. */
     mx_status (*held_out)(void *state, mx_session *s, mx_model *m, const mx_loader_config *loader,

@@ -35,15 +35,15 @@
 
 typedef struct {
     const char *name;
-    const char *needs;                                    /* what a build needs to have it */
+    const char *needs;                                    /* the CMake option that builds it */
     const mx_backend *(*find)(void);                      /* NULL: not in this build */
-    mx_status (*check)(const mx_backend *b, mx_error *e); /* NULL: runs wherever the program does */
-    int (*devices)(void);                                 /* NULL: one */
-    size_t (*available)(int number);                      /* mx_backend_available; NULL: not known */
-    bool hidden; /* for tests: never the default, and no text names it as a choice */
+    mx_status (*check)(const mx_backend *b, mx_error *e); /* NULL: runs on every machine */
+    int (*devices)(void);                                 /* number of devices; NULL: one */
+    size_t (*available)(int number);                      /* see mx_backend_available; NULL: not known */
+    bool hidden; /* for tests: never the default, and no message offers it */
 } row;
 
-/* In this order the default is looked for: the first that this build has and that finds a device here. */
+/* The first row that this build has, and that finds a device on this machine, is the default. */
 static const row rows[] = {
     {.name = "cuda",
      .needs = "-DMIXMAE_CUDA=ON",
@@ -69,7 +69,7 @@ enum { ROWS = sizeof rows / sizeof *rows };
 
 static bool usable(const row *r) { return r->find && !r->hidden && (!r->devices || r->devices() > 0); }
 
-/* The row of a place, and its device number, -1 if invalid. NULL: no such backend. */
+/* Returns the row of a place, NULL if there is no such backend. *number: its device number, -1 if invalid. */
 static const row *find_row(const char *place, int *number) {
     for (int i = 0; i < ROWS; i++) {
         size_t n = strlen(rows[i].name);

@@ -13,13 +13,13 @@ typedef struct {
 } block;
 
 struct mx_device {
-    void *own; /* the backend's */
+    void *own; /* what the backend's device_make returned */
     block *item;
     int count;
     size_t uploaded;
 };
 
-/* True when there are bytes to move. */
+/* False after an error and in dry runs, which move no bytes. */
 static bool moves(const mx_ctx *c) { return mx_ok(c) && !c->planning; }
 static bool elsewhere(const mx_ctx *c) { return c->backend->device_make != NULL; }
 

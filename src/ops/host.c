@@ -1,4 +1,4 @@
-/* The numbers of an update on host memory. See host.h. */
+/* The scalars of an optimiser's update, for backends on host memory. See host.h. */
 #include "ops/host.h"
 
 #include <math.h>

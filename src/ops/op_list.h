@@ -12,8 +12,8 @@
  *   NONE         no scratch memory
  *   ROWS         n rows of a width (unmix_back: 2BL rows of D)
  *   LINEAR       rows, out, in, the type of x
- *   ATTENTION    layout (the worst case over all masks; its tables are not to be read), batch, heads, width of a head,
- *                whether there is a table of biases */
+ *   ATTENTION    layout (worst case over all masks; its tables must not be read), batch, heads, width of a head,
+ *                whether there is a bias table */
 #ifndef MX_OP
 #error "define MX_OP(name, scratch, ...) first"
 #endif

@@ -5,7 +5,7 @@
 #ifndef MX_OPS_OP_ROW_H
 #define MX_OPS_OP_ROW_H
 
-/* m (a) m (b) ... for up to 12 pairs */
+/* Expands to m (a) m (b) ... for up to 12 lists. */
 #define MX_EACH(m, ...)                                            MX_EACH_PICK(__VA_ARGS__, MX_EACH_COUNTS)(m, __VA_ARGS__)
 #define MX_EACH_COUNTS                                             12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
 #define MX_EACH_PICK(...)                                          MX_EACH_PICKED(__VA_ARGS__)
@@ -23,7 +23,7 @@
 #define MX_EACH_11(m, a, ...)                                      m a MX_EACH_10(m, __VA_ARGS__)
 #define MX_EACH_12(m, a, ...)                                      m a MX_EACH_11(m, __VA_ARGS__)
 
-/* in a declaration */
+/* A parameter in a declaration. */
 #define MX_PARAMETER(kind, ...)      MX_PARAMETER_##kind(__VA_ARGS__)
 #define MX_PARAMETER_TENSOR(t)       , mx_tensor t
 #define MX_PARAMETER_INDEX(index, n) , const int32_t *index

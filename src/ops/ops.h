@@ -29,7 +29,7 @@
 void mx_fill(mx_ctx *c, mx_tensor t, float value);
 /* y [any] = x, same count */
 void mx_copy(mx_ctx *c, mx_tensor y, mx_tensor x);
-/* y[b,...] = keep[b] * x[b,...].  y, x [B,...], keep [B]; y may alias x.  Drop path's gradient. */
+/* y[b,...] = keep[b] * x[b,...].  y, x [B,...], keep [B]; y may alias x.  Gradient through drop path. */
 void mx_scale_samples(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor keep);
 /* y[b,j,:] = x[b,index[j],:].  x [B,L,C], y [B,M,C] of one type [bf16], index[M] in [0,L). */
 void mx_gather_rows(mx_ctx *c, mx_tensor y, mx_tensor x, const int32_t *index);
@@ -55,8 +55,7 @@ void mx_add_position(mx_ctx *c, mx_tensor x, mx_tensor pos, const mx_layout *lay
 void mx_linear(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor w, mx_tensor b);
 /* h = x wᵀ + b;  y = GELU(h), the erf form.  y, h [...,O] */
 void mx_linear_gelu(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor x, mx_tensor w, mx_tensor b);
-/* y = GELU(h), the same bytes that mx_linear_gelu writes. y, h have the same count and type [bf16], any
- * shape. */
+/* y = GELU(h), the same bytes as mx_linear_gelu writes. y, h have the same count and type [bf16], any shape. */
 void mx_gelu(mx_ctx *c, mx_tensor y, mx_tensor h);
 /* y = r + keep[sample] * (x wᵀ + b).  r [...,O] (may be y itself), keep [S] or absent; the N rows are S equal
  * runs, one per sample. */
@@ -73,8 +72,7 @@ void mx_linear_gelu_back(mx_ctx *c, mx_tensor dh, mx_tensor dw, mx_tensor db, mx
 
 /* ---- LayerNorm over the last dimension, eps MX_NORM_EPS ------------------------------------------------ */
 
-/* y [bf16] = (x - mean) * rstd * gamma + beta, biased variance.  x, y [...,C], mean, rstd [N], gamma, beta
- * [C]. */
+/* y [bf16] = (x - mean) * rstd * gamma + beta, biased variance.  x, y [...,C], mean, rstd [N], gamma, beta [C]. */
 void mx_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx_tensor x, mx_tensor gamma,
                   mx_tensor beta);
 /* dx = or += (add) the gradient; dgamma += ; dbeta +=.  dy [bf16]; an f32 dy may be dx when add is false. */
@@ -90,7 +88,7 @@ void mx_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbet
  * type [bf16], and so do their gradients. */
 void mx_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table,
                   const mx_layout *lay);
-/* dqkv [B,L,3,heads,D] overwritten; dtable += (absent when table is). out and lse: from forward. */
+/* dqkv [B,L,3,heads,D] is overwritten; dtable += (absent when table is). out and lse: as the forward wrote them. */
 void mx_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtable, mx_tensor dout, mx_tensor out,
                        mx_tensor lse, mx_tensor qkv, mx_tensor table, const mx_layout *lay);
 
@@ -126,8 +124,7 @@ void mx_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy);
 
 /* ---- optimiser (flat buffers) -------------------------------------------------------------------------- */
 
-/* sum[0] (f64) += Σ g². Fixed order: partial sums over fixed blocks. A non-finite input gives a non-finite
- * sum. */
+/* sum[0] (f64) += Σ g², as partial sums over fixed blocks. A non-finite input gives a non-finite sum. */
 void mx_square_sum(mx_ctx *c, mx_tensor sum, mx_tensor g);
 
 /* Results of an update that exist only once its gradients do, f64 [MX_UPDATE]. They live in device memory, so
@@ -154,9 +151,8 @@ typedef struct {
     double weight_decay, beta1, beta2, eps;
 } mx_adamw_args;
 
-/* PyTorch's AdamW in one pass (docs/TRAINING.md "Update"), with t = COUNT, lr = LR lr_scale and gradients
- * times SCALE:
- * w ← w(1 - lr wd); m, v ← moments; w ← w - lr/(1-β1^t) m / (sqrt(v)/sqrt(1-β2^t) + eps); bias corrections in
+/* PyTorch's AdamW in one pass (docs/TRAINING.md "Update"), with t = COUNT, lr = LR lr_scale and gradients times
+ * SCALE: w ← w(1 - lr wd); m, v ← moments; w ← w - lr/(1-β1^t) m / (sqrt(v)/sqrt(1-β2^t) + eps). Bias corrections in
  * double. Does nothing when FINITE is 0.  w, m, v, g [n] f32, u [MX_UPDATE] f64. */
 void mx_adamw(mx_ctx *c, mx_tensor w, mx_tensor m, mx_tensor v, mx_tensor g, mx_tensor u,
               const mx_adamw_args *a);

@@ -1,8 +1,8 @@
-/* Front end of the linear layers: one forward and one backward serve all of them (backend.h). */
+/* Front end of the linear layers. Backends have one forward and one backward for all of them (op_list.h). */
 #include "ops/check.h"
 #include "ops/run.h"
 
-/* y = epilogue(x wᵀ + b); h, r, keep absent unless the epilogue has them. */
+/* y = epilogue(x wᵀ + b). h, r, keep: absent unless the epilogue uses them. */
 static void forward(mx_ctx *c, const char *op, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x,
                     mx_tensor w, mx_tensor b, mx_tensor keep) {
     if (!mx_need_dims(c, op, "w", w, 2)) return;

@@ -1,4 +1,4 @@
-/* Front end of losses, pooling and the optimiser. */
+/* Front end of the losses and of pooling. */
 #include "ops/check.h"
 #include "ops/run.h"
 

@@ -1,4 +1,4 @@
-/* Front end of what moves or compares tokens: memory, patches, norm, attention, the decoder's sequences. */
+/* Front end of the ops on tokens: copies, patches, LayerNorm, attention, the decoder's two sequences. */
 #include "ops/check.h"
 #include "ops/run.h"
 
@@ -84,8 +84,8 @@ void mx_layernorm_back(mx_ctx *c, mx_tensor dx, mx_tensor dgamma, mx_tensor dbet
                layernorm_back(c, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, add, work));
 }
 
-/* Query-key pairs of one image and head. While planning the mask is unknown: half of each window's, the
- * expectation. */
+/* Query-key pairs of one image and head, for FLOPs. A dry run has no mask yet: it counts the expected half of each
+ * window's pairs. */
 static double pairs(const mx_ctx *c, const mx_layout *lay) {
     double sum = 0;
     if (c->planning) return (double)lay->tokens * lay->max_segment * (lay->group ? 0.5 : 1);

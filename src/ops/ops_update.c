@@ -1,4 +1,4 @@
-/* Front end of an optimiser's update. */
+/* Front end of the optimiser's update. */
 #include "ops/check.h"
 #include "ops/run.h"
 

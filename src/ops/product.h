@@ -4,13 +4,12 @@
 
 #include "ops/context.h"
 
-/* c [m,n] = op(a) op(b), c f32, row-major, tight. type: f32 or bf16, of those of a and b that are
- * activations.
- * blocks: computed by the first backend on host memory on `threads` threads (ref: plain loops, f32 only).
- * With trans_a (dW) both operands are activations; otherwise a is, and b is a weight, f32.
- * Not blocks: computed by oneDNN on at most `threads` of its own threads; both operands have `type`, weights too. The
- * first product of a shape takes milliseconds longer. Returns false if oneDNN is not installed or cannot
- * multiply these types on this machine. */
+/* c [m,n] = op(a) op(b), row-major, without gaps; c is f32. type: f32 or bf16.
+ * blocks: the first backend on host memory computes it on `threads` threads (ref: plain loops, f32 only). `type` is that of the
+ * activations: both operands with trans_a (dW); otherwise a alone, and b is a weight in f32.
+ * Not blocks: oneDNN computes it on at most `threads` of its own threads; both operands have `type`. The first product
+ * of a shape takes milliseconds longer. Returns false if oneDNN is not installed or cannot multiply these types on
+ * this machine. */
 typedef bool mx_product_function(const mx_product *p, mx_dtype type, float *c, const void *a, const void *b,
                                  int threads, bool blocks);
 mx_product_function mx_product_run;

@@ -1,4 +1,4 @@
-/* Calls of a backend's ops, made from op_list.h, and their accounts. See run.h. */
+/* Calls of a backend's ops, generated from op_list.h, with their scratch memory, time and FLOPs. See run.h. */
 #include "ops/run.h"
 
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 
 /* ---- calls ---- */
 
-/* With a device, what a row's tensors, tables and scratch hold are handles. Structs of tables are copied, since
- * they are the caller's. */
+/* On a device, arguments hold handles (device.h), which a call replaces by the device's addresses. Layouts and
+ * targets belong to the caller, so a copy takes the addresses. */
 static mx_layout layout_of(mx_ctx *c, const mx_layout *lay) {
     mx_layout l = *lay;
     l.segment = mx_device_address(c, l.segment, sizeof *l.segment * (size_t)(l.max_segments + 1));

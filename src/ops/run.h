@@ -1,5 +1,5 @@
-/* Calls from the front end to a backend: turns handles into addresses, provides scratch memory, records time
- * and FLOPs. */
+/* Calls from the front end to a backend. They turn handles into addresses, provide scratch memory, and record time and
+ * FLOPs. */
 #ifndef MX_OPS_RUN_H
 #define MX_OPS_RUN_H
 
@@ -16,8 +16,7 @@ double mx_op_begin(const mx_ctx *c);
 void mx_op_end(mx_ctx *c, const char *op, double begun, double flops);
 void mx_note_product(mx_ctx *c, int64_t m, int64_t n, int64_t k, bool trans_a, bool trans_b);
 
-/* call: a row of op_list.h with its arguments, fill(c, t, value). Runs it unless planning; records it as
- * `op`. */
+/* call: an op of op_list.h with its arguments, as in fill(c, t, value). Runs it unless planning; records it as `op`. */
 #define MX_DO(c, op, flops, call)                                                                            \
     do {                                                                                                     \
         double begun_ = mx_op_begin(c);                                                                      \

@@ -9,7 +9,7 @@
 
 #define MX_MAX_DIM 5
 
-/* MX_BF16: the upper half of an f32, rounded to nearest even; activations and products of mixed precision. */
+/* MX_BF16: the upper half of an f32, rounded to nearest even; for activations and products in mixed precision. */
 typedef enum { MX_F32, MX_BF16, MX_F64, MX_I32, MX_U8 } mx_dtype;
 
 typedef struct {
@@ -53,7 +53,7 @@ static inline void *mx_at(mx_tensor t, int64_t i) {
     return t.data ? (char *)t.data + (size_t)i * mx_dtype_size(t.type) : NULL;
 }
 
-/* A tensor over existing memory. Trailing dimensions of 0 are dropped: mx_view(p, MX_F32, B, L, C, 0, 0). */
+/* A tensor over existing memory. Drops trailing dimensions of 0, as in mx_view(p, MX_F32, B, L, C, 0, 0). */
 static inline mx_tensor mx_view(void *data, mx_dtype type, int64_t a, int64_t b, int64_t c, int64_t d,
                                 int64_t e) {
     mx_tensor t = {data, {a, b, c, d, e}, 0, type};
@@ -61,7 +61,7 @@ static inline mx_tensor mx_view(void *data, mx_dtype type, int64_t a, int64_t b,
     return t;
 }
 
-/* The same elements under another shape (same count). */
+/* The same elements in another shape of equal count. */
 static inline mx_tensor mx_reshape(mx_tensor t, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e) {
     mx_tensor r = mx_view(t.data, t.type, a, b, c, d, e);
     assert(mx_count(r) == mx_count(t));

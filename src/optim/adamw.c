@@ -1,5 +1,5 @@
-/* Global norm, clipping and AdamW, see adamw.h. Neighbouring parameters with equal settings are updated as
- * one run of the flat buffers (padding is zero and stays zero). */
+/* Global norm, clipping and AdamW, see adamw.h. Neighbouring parameters with equal settings are updated as one run of
+ * the flat buffers; the padding between them is zero and stays zero. */
 #include "optim/adamw.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@ static mx_tensor flat(float *base, int64_t first, int64_t count) {
 
 void mx_gradients_zero(mx_ctx *c, mx_params *p) { mx_fill(c, flat(p->grad, 0, p->total), 0.0f); }
 
-/* The next parameter after i whose settings differ; *end is where i's run ends in the buffers. */
+/* Returns the next parameter after i whose settings differ. *end: where i's run ends in the buffers. */
 static int run_end(const mx_params *p, int i, int64_t *end) {
     const mx_param *first = &p->item[i];
     *end = p->total;

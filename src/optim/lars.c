@@ -1,4 +1,4 @@
-/* One LARS update, see lars.h. The learning rate stays outside the momentum buffer. */
+/* One LARS update, see lars.h. The momentum buffer does not contain the learning rate. */
 #include "optim/lars.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#define MX_WARMUP_SHARE 5 /* epochs of the run for one of warm-up, at least */
+#define MX_WARMUP_SHARE 5 /* warm-up takes at most one fifth of the run */
 
 double mx_warmup_bound(double warmup_epochs, double epochs) {
     return warmup_epochs * MX_WARMUP_SHARE > epochs ? epochs / MX_WARMUP_SHARE : warmup_epochs;

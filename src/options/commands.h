@@ -10,25 +10,25 @@
 
 /* Groups of options. A row of the option table serves groups and single commands. */
 enum {
-    MX_TAKES_RUNS = 1 << 0,  /* a run in its own folder: resuming, saving, log lines */
-    MX_TAKES_FIT = 1 << 1,   /* training on a data set: schedule, optimiser, crops, pixel statistics */
-    MX_TAKES_TRAIN = 1 << 2, /* pretraining's defaults that differ from fine-tuning's */
-    MX_TAKES_MODEL = 1 << 3, /* a model with a decoder, and its mask */
-    MX_TAKES_SHAPE = 1 << 4, /* numbers of an encoder and of a step: batch, memory, threads */
-    MX_TAKES_READS = 1 << 5, /* a data set read by a trained model */
-    MX_TAKES_USES = 1 << 6   /* a trained model */
+    MX_TAKES_RUNS = 1 << 0,     /* a run in its own folder: resuming, saving, log lines */
+    MX_TAKES_FIT = 1 << 1,      /* training on a data set: schedule, optimiser, crops, pixel statistics */
+    MX_TAKES_PRETRAIN = 1 << 2, /* pretraining's defaults that differ from fine-tuning's */
+    MX_TAKES_MODEL = 1 << 3,    /* a model with a decoder, and its mask */
+    MX_TAKES_SHAPE = 1 << 4,    /* sizes of an encoder and of a step: batch, memory, threads */
+    MX_TAKES_READS = 1 << 5,    /* a data set read by a trained model */
+    MX_TAKES_USES = 1 << 6      /* a trained model */
 };
 
 /* X(A, constant, name, groups of options that the command takes); in the order of the help. */
 #define MX_COMMANDS(X, A)                                                                                    \
     X(A, PRETRAIN, pretrain,                                                                                 \
-      MX_TAKES_RUNS | MX_TAKES_FIT | MX_TAKES_TRAIN | MX_TAKES_MODEL | MX_TAKES_SHAPE)                       \
+      MX_TAKES_RUNS | MX_TAKES_FIT | MX_TAKES_PRETRAIN | MX_TAKES_MODEL | MX_TAKES_SHAPE)                    \
     X(A, FINETUNE, finetune, MX_TAKES_RUNS | MX_TAKES_FIT | MX_TAKES_SHAPE)                                  \
     X(A, EVAL, eval, MX_TAKES_READS | MX_TAKES_USES)                                                         \
     X(A, PREDICT, predict, MX_TAKES_USES)                                                                    \
     X(A, EMBED, embed, MX_TAKES_READS | MX_TAKES_USES)                                                       \
     X(A, PROBE, probe, MX_TAKES_READS | MX_TAKES_USES)                                                       \
-    X(A, PLAN, plan, MX_TAKES_FIT | MX_TAKES_TRAIN | MX_TAKES_MODEL | MX_TAKES_SHAPE)                        \
+    X(A, PLAN, plan, MX_TAKES_FIT | MX_TAKES_PRETRAIN | MX_TAKES_MODEL | MX_TAKES_SHAPE)                     \
     X(A, RECONSTRUCT, reconstruct, 0)                                                                        \
     X(A, INSPECT, inspect, 0)                                                                                \
     X(A, CONVERT, convert, 0)                                                                                \
@@ -55,7 +55,7 @@ typedef struct {
     const char *usage;       /* the command line in brief */
     const char *text;        /* a paragraph */
     const char *examples[6]; /* command lines, then NULL */
-    bool stoppable; /* polls the sink's stop: it has something to save, or a half-written file to remove */
+    bool stoppable;          /* it polls the sink's stop and then saves, or removes an unfinished file */
     mx_status (*run)(const mixmae_options *options, const mixmae_sink *sink, mx_error *e);
 } mx_command_about;
 

@@ -206,7 +206,7 @@ char *mx_options_text(const mx_options *o, mx_command command) {
         char *value = ours ? mx_options_get(o, i) : NULL;
         if (ours && !value) whole = false;
         if (value && strcmp(r->name, "config") && strcmp(r->name, "resume") &&
-            strcmp(r->name, "other-machine")) { /* of this leg alone */
+            strcmp(r->name, "other-machine")) { /* these are not of the run, but of this process */
             fprintf(f, "%s = ", r->name);
             if (is_plain(value))
                 fputs(value, f);
@@ -236,7 +236,7 @@ mx_command mx_run_command(const char *options_path) {
 
 mx_status mx_run_options_read(mx_options *o, mx_command command, const char *options_path, mx_error *e) {
     if (mx_options_init(o, e) || mx_options_defaults(o, command, e) ||
-        mx_options_set(o, "dtype", "f32", e)) /* older files lack it: f32 was the only type */
+        mx_options_set(o, "dtype", "f32", e)) /* older files lack dtype: f32 was the only type */
         return e->status;
     return mx_options_read(o, options_path, command, NULL, e);
 }

@@ -62,7 +62,7 @@ static void put_option(FILE *f, const mx_option_row *r) {
     fputc('\n', f);
 }
 
-/* Lines of a terminal, as they are. */
+/* Text whose line breaks stay. */
 static void put_lines(FILE *f, const char *text) {
     fputs(".nf\n", f);
     put_text(f, text);

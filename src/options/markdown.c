@@ -40,9 +40,9 @@ static void put_tuning(FILE *f) {
         f);
     for (char *name; rest && (name = strsep(&rest, ", "));) {
         mx_model_config c;
-        mx_model_recipe r;
+        mx_model_recipes r;
         if (!*name || !mx_model_named(name, &c, &r)) continue;
-        const mx_finetune_recipe *t = &r.finetune;
+        const mx_recipe *t = &r.finetune;
         fprintf(f, "| %s | %g | %g | %d | %d | %g | %g |\n", name, t->blr, t->warmup_epochs, t->epochs,
                 t->batch, t->layer_decay, t->drop_path);
     }
@@ -60,13 +60,12 @@ static void put_models(FILE *f) {
         f);
     for (char *name; rest && (name = strsep(&rest, ", "));) {
         mx_model_config c;
-        mx_model_recipe r;
+        mx_model_recipes r;
         if (!*name || !mx_model_named(name, &c, &r)) continue;
         fprintf(f, "| %s | %d | %d | %d | ", name, c.image_h, c.patch, c.embed_dim);
         put_list(f, c.depths, c.stages), put_list(f, c.heads, c.stages), put_list(f, c.windows, c.stages);
         fprintf(f, "%d x %d, %d | %g | %g | %d | %d |\n", c.decoder_dim, c.decoder_depth, c.decoder_heads,
-                (double)r.pretrain.blr, (double)r.pretrain.warmup_epochs, r.pretrain.epochs,
-                r.pretrain.batch);
+                r.pretrain.blr, r.pretrain.warmup_epochs, r.pretrain.epochs, r.pretrain.batch);
     }
     free(names);
     put_tuning(f);

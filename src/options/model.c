@@ -16,9 +16,9 @@ static mx_status take_list(const char *name, int *to, const int *values, int cou
     return MX_OK;
 }
 
-mx_status mx_options_model(const mx_options *o, mx_model_config *c, mx_model_recipe *recipe, mx_error *e) {
-    mx_model_recipe unused;
-    if (o->model && !mx_model_named(o->model, c, recipe ? recipe : &unused))
+mx_status mx_options_model(const mx_options *o, mx_model_config *c, mx_model_recipes *recipes, mx_error *e) {
+    mx_model_recipes unused;
+    if (o->model && !mx_model_named(o->model, c, recipes ? recipes : &unused))
         return mx_fail(e, MX_ERR_ARGUMENT, "there is no model %s; there are %s", o->model, mx_model_names());
     if (o->depths_count) {
         /* --depths alone sets the number of stages; the other lists must then follow it */

@@ -112,7 +112,7 @@ mx_status mx_options_set(mx_options *o, const char *name, const char *value, mx_
  * flag per row; *help: --help was present. */
 mx_status mx_options_parse(mx_options *o, mx_command command, int argc, char **argv, bool *given, bool *help,
                            mx_error *e);
-/* Always an error: no such option, with the nearest name that the commands have. */
+/* Always an error: no such option. Suggests the nearest name that the commands have. */
 mx_status mx_options_unknown(const char *name, unsigned commands, mx_error *e);
 /* Option file: "name = value" lines, ';' or '#' comments (libinih). A value may be "in quotes" with \" \\
  * \xHH. Options of other commands are ignored. given as above. */
@@ -133,9 +133,9 @@ mx_status mx_run_options_read(mx_options *o, mx_command command, const char *opt
 mx_status mx_run_options_write(const char *options_path, mx_command command, const mx_options *o,
                                mx_error *e);
 
-/* The model that the options describe, checked: the named model (without a name *config itself), then the
- * numbers given separately. recipe may be NULL. */
-mx_status mx_options_model(const mx_options *o, mx_model_config *config, mx_model_recipe *recipe,
+/* The model that the options describe, checked: the named model, or *config if they name none, with the sizes that
+ * are given separately. recipes may be NULL. */
+mx_status mx_options_model(const mx_options *o, mx_model_config *config, mx_model_recipes *recipes,
                            mx_error *e);
 
 #endif

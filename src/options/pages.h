@@ -19,7 +19,7 @@ char *mx_markdown(const mx_command_list *all);
 /* For bash, zsh or fish; NULL for other shells too. */
 char *mx_completion(const mx_command_list *all, const char *shell);
 
-/* For these pages: the meanings of the exit codes, in lines. */
+/* The meanings of the exit codes, in lines. Used by these pages. */
 extern const char mx_exit_codes_text[];
 /* Wraps text between words into lines of at most `width` columns and ends it with a newline. The first line
  * already has `at` columns; the others are indented. */

@@ -145,7 +145,7 @@ mx_status mx_options_set(mx_options *o, const char *name, const char *value, mx_
     return mx_options_set_row(o, row, value, e);
 }
 
-/* Does an earlier row, of other commands, keep its value in the same place? */
+/* Does an earlier row, for other commands, use the same field? */
 static bool shares_field(int row) {
     for (int i = 0; i < row; i++)
         if (mx_option_at(i)->at == mx_option_at(row)->at) return true;

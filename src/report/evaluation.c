@@ -15,7 +15,7 @@
 #define MX_PICTURE_CLASSES 40   /* more: the page shows the commonest confusions only */
 #define MX_LISTED_MISTAKES 30
 
-/* Images of class `label` that were taken for `predicted`. */
+/* Number of images of class `label` that were classified as `predicted`. */
 typedef struct {
     int32_t label, predicted;
     int64_t count;
@@ -71,8 +71,8 @@ static int64_t next_cell(const tally *t, int64_t *at, int label, int predicted) 
 
 /* ---- CSV: RFC 4180 quoting, no formulas ---- */
 
-/* A name, never a number of ours. It comes from outside, and spreadsheets compute a cell that begins so: a
- * ' before it makes it text. */
+/* A name, which comes from outside. Spreadsheets compute a cell that begins with one of these signs; a leading ' makes
+ * it text. */
 static void put_field(FILE *f, const char *text) {
     const char *guard = *text && strchr("=+-@\t\r", *text) ? "'" : "";
     if (!strpbrk(text, ",\"\r\n")) {
@@ -136,7 +136,7 @@ static void put_facts(FILE *f, const mx_evaluation *v) {
             v->top1, v->top5, v->loss, v->images, v->broken ? ", broken ones left out" : "");
 }
 
-/* A square for each pair of classes, darker where more of the true class went. */
+/* A square for each pair of classes; the larger its share of the true class, the darker. */
 static void put_matrix(FILE *f, const mx_eval_story *s, const tally *t) {
     int n = s->classes, side = n <= 12 ? 44 : n <= 24 ? 28 : 18, left = 150, top = 120;
     int64_t at = 0;
@@ -186,7 +186,7 @@ static void put_class_list(FILE *f, const mx_eval_story *s, const tally *t) {
     fputs("</dl></section>\n", f);
 }
 
-/* Sorts the tally anew: the last thing done with it. */
+/* Re-sorts the tally, so call it last. */
 static void put_mistakes(FILE *f, const mx_eval_story *s, tally *t) {
     int shown = 0;
     qsort(t->item, (size_t)t->count, sizeof *t->item, by_count);

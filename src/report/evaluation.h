@@ -1,4 +1,4 @@
-/* Files of an evaluation: tables as CSV and one HTML page. */
+/* Writes an evaluation: tables as CSV and one HTML page. */
 #ifndef MX_REPORT_EVALUATION_H
 #define MX_REPORT_EVALUATION_H
 
@@ -9,11 +9,11 @@ typedef struct {
     int classes;
     const char *const *name; /* [classes] */
     const char *checkpoint, *data;
-    const mx_dataset *images; /* result->index counts in it */
+    const mx_dataset *images; /* result->index are indices of it */
 } mx_eval_story;
 
-/* folder/confusion.csv, per_class.csv, predictions.csv and report.html; makes the folder. Up to 1,000 classes
- * the confusion matrix is a table with a row a true class, above that a list of the cells that are not 0. */
+/* Makes the folder and writes confusion.csv, per_class.csv, predictions.csv and report.html into it. Up to 1,000
+ * classes the confusion matrix has a row for each true class; for more it is a list of the cells that are not 0. */
 mx_status mx_eval_report(const mx_eval_story *s, const char *folder, mx_error *e);
 
 #endif

@@ -25,7 +25,7 @@ static const unsigned char glyphs[][MX_FONT_HEIGHT] = {
 
 const unsigned char *mx_font_glyph(char c) {
     static const unsigned char blank[MX_FONT_HEIGHT];
-    if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a'); /* small letters only */
+    if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a'); /* the font has lower case only */
     const char *p = c ? strchr(letters, c) : NULL;
     return p ? glyphs[p - letters] : blank;
 }

@@ -5,8 +5,7 @@
 #define MX_FONT_WIDTH  5
 #define MX_FONT_HEIGHT 7
 
-/* Row bits (bit 4 leftmost) of a letter (drawn small), digit or sign; all zero for characters that the font
- * lacks. */
+/* Row bits (bit 4 leftmost) of a letter (always lower case), digit or sign; all zero if the font lacks it. */
 const unsigned char *mx_font_glyph(char c);
 
 #endif

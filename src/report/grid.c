@@ -12,7 +12,7 @@
 #define INK            40
 #define PAPER          250
 
-/* How much the letters can be enlarged so that every heading fits above its cell. */
+/* The largest scale at which every heading fits above its cell. */
 static int letter_zoom(const char *const *headings, int columns, int cell) {
     size_t longest = 1;
     for (int c = 0; headings && c < columns; c++)

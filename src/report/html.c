@@ -1,5 +1,5 @@
-/* Pieces of the report's page, see html.h. Everything that comes from a file or a name passes mx_html_escape;
- * pictures go in as base64, so that the page is one file that opens without a network. */
+/* Pieces of the report's page, see html.h. mx_html_escape escapes everything that comes from a file or a name. Pictures
+ * are embedded in base64, so that the page is one file that opens without a network. */
 #include "report/html.h"
 
 #include "base/again.h"
@@ -80,7 +80,7 @@ static unsigned char *read_png(const char *folder, const char *name, size_t *siz
     return NULL;
 }
 
-/* false: the file is no picture. `large` says how the picture and its words are laid out. */
+/* false: the file is not a picture. `large`: the layout with a legend. */
 static bool figure(FILE *f, const char *folder, const char *name, bool large, mx_error *e) {
     static const char *const column[][2] = {
         {"image", "as it is in the data"},
@@ -137,7 +137,7 @@ void mx_html_pictures(FILE *f, const char *run, mx_error *e) {
 
 /* ---- settings ---- */
 
-/* Numbers were stored with all their digits; people read them with seven. */
+/* Shows stored numbers with seven digits. */
 static void tidy(FILE *f, const char *value) {
     char text[512], *rest = text, *end;
     snprintf(text, sizeof text, "%s", value);
@@ -161,7 +161,7 @@ static void list_text(char out[160], const int *v, int n) {
     for (int i = 0; i < n; i++) at += snprintf(out + at, 160 - (size_t)at, "%s%d", i ? "," : "", v[i]);
 }
 
-/* The effective value of an option that was not given; false: none to show. */
+/* The effective value of an option that was not given; false: it has none. */
 static bool effective(char out[160], const char *name, const mx_settings *s) {
     const mx_model_config *m = &s->model;
     const struct {

@@ -10,7 +10,7 @@
 
 extern const char mx_report_style[];
 
-/* Text that may hold anything, safe between tags and inside quotes. */
+/* Escapes any text for use between tags and inside quotes. */
 void mx_html_escape(FILE *f, const char *text);
 /* Figures of run/pictures/step-N.png: the last one large, the first and some between small. Writes nothing if
  * there are none. Skips files that are not PNG. Lack of memory is an error. */

@@ -32,7 +32,8 @@ void mx_series_add(mx_series *s, double x, double y) {
         join(&s->point[s->count - 1], &one);
         return;
     }
-    if (s->count == MX_SERIES_POINTS) { /* full: every two become one, and so will the next ones */
+    if (s->count ==
+        MX_SERIES_POINTS) { /* full: joins points in pairs; later ones count twice as many lines */
         for (int i = 0; i < MX_SERIES_POINTS / 2; i++) {
             s->point[i] = s->point[2 * i];
             join(&s->point[i], &s->point[2 * i + 1]);
@@ -55,8 +56,7 @@ double mx_series_median(const mx_series *s) {
     return s->count % 2 ? v[s->count / 2] : (v[s->count / 2 - 1] + v[s->count / 2]) / 2;
 }
 
-/* The number under key, if it is one that can be; *bad is set for one that cannot. null is a legal absence:
- * the writer's way to say "not finite". */
+/* Reads the number under key; sets *bad for an impossible one. null is legal: the writer's form of "not finite". */
 static bool number(const json_t *o, const char *key, double *v, bool *bad) {
     const json_t *j = json_object_get(o, key);
     if (!j || json_is_null(j)) return false;
@@ -83,10 +83,10 @@ static bool add_line(mx_run_log *log, const json_t *o) {
     bool bad = false, has_step = number(o, "step", &step, &bad), has_epoch = number(o, "epoch", &epoch, &bad);
     const json_t *event = json_object_get(o, "event");
     if (bad || step < 0 || epoch < 0) return false;
-    if (!has_step && !event) return false; /* every line of numbers holds its step */
+    if (!has_step && !event) return false; /* a line of numbers always has its step */
     if (has_epoch)
         log->epochs = true;
-    else /* a step without epoch is placed on the line through the last one that had both */
+    else /* a step without epoch: extrapolates from the last line that had both */
         epoch = log->last_step > 0 && log->epochs ? step * log->last_epoch / (double)log->last_step : step;
     for (int k = 0; k < MX_SERIES_KINDS; k++)
         if (number(o, key[k], &v, &bad)) mx_series_add(&log->series[k], epoch, v);
@@ -115,7 +115,7 @@ static bool next_line(FILE *f, char *line, size_t room, size_t *size) {
 
 static FILE *open_log(const char *path, mx_error *e) {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not hang us */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* do not hang if it is a pipe */
     if (fd < 0) {
         if (errno != ENOENT) mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
         return NULL;

@@ -12,7 +12,7 @@
 #define MX_LOG_MOST_EVENTS 200
 #define MX_LOG_MOST_LINE   65536 /* bytes; a longer line counts as damaged */
 
-/* Consecutive lines of the log: mean place, mean value, and the extremes. */
+/* Consecutive lines of the log: mean position, mean value, and the extremes. */
 typedef struct {
     double x, y, low, high;
     int64_t lines;
@@ -45,19 +45,19 @@ typedef struct {
     } event[MX_LOG_MOST_EVENTS];
     int events;
     int64_t events_left_out, lines, damaged;
-    int64_t last_step, trained; /* of any line; of a line with a rate */
+    int64_t last_step, trained; /* the last step of any line; of a line with a rate */
     double last_epoch;
-    bool epochs; /* x is in epochs; else no line holds one, and x is the step */
-    /* Sums over training lines: steps / (images a second), and the share of it spent waiting for data. Times
-     * the images a step these are seconds. */
+    bool epochs; /* x is in epochs; false: no line holds one, x is the step */
+    /* Sums over training lines of steps / (images a second), and the part of it spent waiting for data. Multiplied
+     * by the images of a step these are seconds. */
     double work, waited;
 } mx_run_log;
 
-/* A missing log is an empty one. Lines that are no object, or hold numbers that cannot be (negative steps,
- * beyond 1e15), are counted in `damaged`. mx_run_log is large: keep it on the heap. */
+/* A missing log reads as an empty one. `damaged` counts lines that are not JSON objects or hold impossible numbers
+ * (negative steps, beyond 1e15). mx_run_log is large: keep it on the heap. */
 mx_status mx_run_log_read(mx_run_log *log, const char *path, mx_error *e);
 void mx_run_log_free(mx_run_log *log);
-/* Adds a value at place x. */
+/* Adds a value at position x. */
 void mx_series_add(mx_series *s, double x, double y);
 /* Median of the points; 0 without any. */
 double mx_series_median(const mx_series *s);

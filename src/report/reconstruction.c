@@ -11,12 +11,12 @@ mx_status mx_panels_picture(mx_image *out, const mx_panels *p, const mx_model_co
                            m->image_w, pixels->mean, pixels->std, e);
 }
 
-/* Images [count], spread evenly over the data; those that cannot be read make way for the next. */
-static mx_status read_spread(const mx_trainer *t, const mx_dataset *data, int shown, float *images,
+/* Reads images [count], spread evenly over the data; for one that cannot be read, the next. */
+static mx_status read_spread(const mx_stepper *stepper, const mx_dataset *data, int shown, float *images,
                              mx_error *e) {
-    const mx_model_config *m = &t->model.config;
+    const mx_model_config *m = &stepper->model.config;
     size_t each = (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
-    mx_transform transform = t->settings.transform;
+    mx_transform transform = stepper->settings.transform;
     int64_t count = mx_dataset_count(data), at = 0;
     transform.augment = false;
     for (int i = 0; i < shown && !e->status; i++, at++) {
@@ -37,17 +37,17 @@ static mx_status read_spread(const mx_trainer *t, const mx_dataset *data, int sh
     return e->status;
 }
 
-mx_status mx_show_dataset(mx_trainer *t, const mx_dataset *data, const mx_pixels *pixels, mx_image *out,
+mx_status mx_show_dataset(mx_stepper *stepper, const mx_dataset *data, const mx_pixels *pixels, mx_image *out,
                           mx_error *e) {
-    const mx_objective *objective = t->settings.objective;
-    const mx_model_config *m = &t->model.config;
-    int shown = objective->shown(t->objective);
+    const mx_objective *objective = stepper->settings.objective;
+    const mx_model_config *m = &stepper->model.config;
+    int shown = objective->shown(stepper->objective);
     float *images = malloc(sizeof *images * (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w *
                            (size_t)shown);
     mx_panels panels = {0};
     if (!images) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a picture");
-    if (!read_spread(t, data, shown, images, e) &&
-        !objective->view(t->objective, &t->session.ctx, &t->model, images, &panels, e))
+    if (!read_spread(stepper, data, shown, images, e) &&
+        !objective->view(stepper->objective, &stepper->session.ctx, &stepper->model, images, &panels, e))
         mx_panels_picture(out, &panels, m, pixels, e);
     mx_panels_free(&panels);
     free(images);

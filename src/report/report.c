@@ -22,9 +22,9 @@ typedef struct {
     const char *run;
     mx_run_log log;
     char *text;         /* options.ini, unchanged */
-    mx_options options; /* the same, understood ... */
+    mx_options options; /* the same, parsed */
     mx_settings settings;
-    bool understood; /* ... or not */
+    bool understood; /* could it be parsed? */
 } story;
 
 static void fact(FILE *f, const char *value, const char *what) {
@@ -189,7 +189,7 @@ static void read_options(story *t, const char *path, mx_error *e) {
     mx_error unread = {0}, unclear = {0};
     void *bytes = NULL;
     size_t size;
-    mx_model_config any; /* of a model without a name: a run's options hold all of its shape */
+    mx_model_config any; /* for a model without a name: a run's options hold every size */
     mx_command command = mx_run_command(path);
     bool tuned = command == MX_CMD_FINETUNE;
     if (!mx_file_read(path, 1 << 20, &bytes, &size, &unread)) t->text = bytes;

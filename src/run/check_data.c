@@ -12,17 +12,17 @@
 #include "data/look.h"
 
 #define MX_FAR_DEVIATIONS 30.0 /* of a value from the mean, under statistics of the data themselves */
-#define MX_FAR_OTHERS     10.0 /* under a checkpoint's, or given ones */
+#define MX_FAR_OTHERS     10.0 /* under statistics of a checkpoint or of the options */
 #define MX_HUGE           1e30 /* no measured value is this large */
-#define MX_DARK           0.25 /* of white: the brightest value of all is no more */
+#define MX_DARK           0.25 /* of white: images whose brightest value is lower are too dark */
 
-/* More broken ones than the loader will pass over in a pass. */
-static bool too_many(const mx_training *p, int64_t bad, int64_t images) {
-    double limit = p->settings.bad_share * (double)images;
+/* Are there more bad images than the loader will skip in an epoch? */
+static bool too_many(const mx_run *run, int64_t bad, int64_t images) {
+    double limit = run->settings.bad_share * (double)images;
     return bad > 0 && (double)bad > (limit > 1 ? limit : 1);
 }
 
-/* Channels that all images can be read with; 0: none. */
+/* A number of channels that all images can be read with; 0: there is none. */
 static int channels_of_all(const mx_dataset *d, const mx_look *look, mx_error *e) {
     int most = 0;
     for (int k = 1; k < look->kinds; k++)
@@ -36,8 +36,8 @@ static int channels_of_all(const mx_dataset *d, const mx_look *look, mx_error *e
     return 0;
 }
 
-static mx_status check_channels(const mx_training *p, const mx_dataset *d, const mx_look *look, mx_error *e) {
-    int channels = p->settings.model.channels;
+static mx_status check_channels(const mx_run *run, const mx_dataset *d, const mx_look *look, mx_error *e) {
+    int channels = run->settings.model.channels;
     const mx_look_kind *first = NULL;
     int64_t misfits = 0;
     char where[MX_WHERE];
@@ -47,30 +47,30 @@ static mx_status check_channels(const mx_training *p, const mx_dataset *d, const
         if (!first) first = &look->kind[k];
         misfits += look->kind[k].count;
     }
-    if (!first || !too_many(p, misfits, look->images)) return MX_OK;
+    if (!first || !too_many(run, misfits, look->images)) return MX_OK;
     mx_fail(e, MX_ERR_DATA,
             "the model has %d channel%s, but %" PRId64 " of %" PRId64
-            " images cannot be read with so many: %s has %d",
+            " images cannot be read with that many: %s has %d",
             channels, channels > 1 ? "s" : "", misfits, look->images,
             mx_dataset_where(where, d, first->example[0]), first->channels);
     int all = channels_of_all(d, look, e);
-    if (p->o.init)
+    if (run->o.init)
         mx_fail_way(e, "the checkpoint of --init fixes the model's channels");
-    else if (all && d == p->data)
+    else if (all && d == run->data)
         mx_fail_way(e, "--channels %d fits all of them", all);
-    else if (d == p->held)
+    else if (d == run->held)
         mx_fail_way(e, "held-out images must have the channels of the training images");
     else
-        mx_fail_way(e, "no number of channels fits all of them: leave one kind out");
+        mx_fail_way(e, "no number of channels fits all of them: remove one kind");
     return e->status;
 }
 
-static mx_status check_readable(const mx_training *p, const mx_dataset *d, const mx_look *look, mx_error *e) {
+static mx_status check_readable(const mx_run *run, const mx_dataset *d, const mx_look *look, mx_error *e) {
     char where[MX_WHERE];
     mx_image im = {0};
     mx_error why = {0};
-    if (!too_many(p, look->unread, look->images)) return MX_OK;
-    if (!mx_dataset_read(d, look->first_unread, p->settings.model.channels, &im, &why)) {
+    if (!too_many(run, look->unread, look->images)) return MX_OK;
+    if (!mx_dataset_read(d, look->first_unread, run->settings.model.channels, &im, &why)) {
         mx_image_free(&im);
         return MX_OK;
     }
@@ -80,14 +80,14 @@ static mx_status check_readable(const mx_training *p, const mx_dataset *d, const
     if (3 * look->unread < look->images)
         mx_fail_way(e, "--max-bad 1 trains on the others");
     else if (look->unread < look->images)
-        mx_fail_way(e, "take them away, or make them anew");
+        mx_fail_way(e, "remove them, or make them again");
     return e->status;
 }
 
 /* ---- values ---- */
 
-static bool ours(const mx_training *p) {
-    return p->o.stats && !strcmp(p->o.stats, "auto") && !p->o.mean_count;
+static bool ours(const mx_run *run) {
+    return run->o.stats && !strcmp(run->o.stats, "auto") && !run->o.mean_count;
 }
 
 static bool imagenet(const mx_pixels *pixels, int channels) {
@@ -96,7 +96,7 @@ static bool imagenet(const mx_pixels *pixels, int channels) {
            !memcmp(pixels->std, usual.std, 3 * sizeof *usual.std);
 }
 
-/* The value that might be white: a usual one that is not far above the highest, else that itself. */
+/* A guess at the value of white: a usual one not far above the highest value, else that value rounded up. */
 static double white_above(double highest) {
     static const double usual[] = {1, 255, 1023, 4095, 10000, 16383, 65535};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
@@ -105,7 +105,7 @@ static double white_above(double highest) {
     return ceil(highest / unit) * unit;
 }
 
-/* Deviations between the statistics' means and the farthest value. */
+/* The farthest value from the means of the statistics, in standard deviations. */
 static double farthest(const mx_pixels *pixels, int channels, const mx_look_values *v) {
     double far = 0;
     for (int c = 0; c < channels; c++) {
@@ -115,8 +115,8 @@ static double farthest(const mx_pixels *pixels, int channels, const mx_look_valu
     return far;
 }
 
-/* Describes how the values differ from those that the statistics expect (statistics not computed from the
- * data); "" if they agree. */
+/* Describes how the values differ from what the statistics expect; "" if they agree. For statistics that were not
+ * computed from these data. */
 static void unexpected(char *what, size_t room, const mx_pixels *pixels, int channels,
                        const mx_look_values *v) {
     double far = farthest(pixels, channels, v);
@@ -130,7 +130,7 @@ static void unexpected(char *what, size_t room, const mx_pixels *pixels, int cha
         snprintf(what, room, "up to %.0f deviations from the mean that is used", far);
 }
 
-static void say_values(const mx_training *p, const mx_dataset *d, const mx_look_values *v, const char *what) {
+static void say_values(const mx_run *run, const mx_dataset *d, const mx_look_values *v, const char *what) {
     char where[MX_WHERE], range[64] = "";
     double low = v->least * v->white, high = v->most * v->white;
     double white = low >= 0 && high > 0 ? white_above(high) : 0;
@@ -138,95 +138,95 @@ static void say_values(const mx_training *p, const mx_dataset *d, const mx_look_
     if (white > 0 && white != v->white)
         snprintf(range, sizeof range, "; --value-range %.10g makes %.10g 1", white, white);
     mx_notice(
-        p->sink,
+        run->sink,
         "warning: values of the images lie between %.6g and %.6g (%s), %s; --stats auto measures them%s", low,
         high, mx_dataset_where(where, d, outside && v->most <= 1 ? v->least_at : v->most_at), what, range);
 }
 
-/* Warns of a value that marks missing data: a negative one among values that are not, farther from them than
- * their range (-9999), or one that no measurement has (-3.4e38). */
-static void say_marker(const mx_training *p, const mx_dataset *d, const mx_look_values *v) {
+/* Warns of a value that seems to mark missing data: a negative one far from all others, which are not negative
+ * (-9999), or one too large for any measurement (-3.4e38). */
+static void say_marker(const mx_run *run, const mx_dataset *d, const mx_look_values *v) {
     char where[MX_WHERE];
     bool low = v->least < 0 && v->second >= 0 && v->second - v->least > v->most - v->second;
     bool huge = fmax(-v->least, v->most) * v->white >= MX_HUGE;
     if (v->whole || !(low || huge)) return;
     bool least = low || -v->least > v->most;
     mx_notice(
-        p->sink,
-        "warning: the value %.6g (%s) is far from all others, which lie between %.6g and %.6g: if it stands "
-        "for no data, put another in its place",
+        run->sink,
+        "warning: the value %.6g (%s) is far from all others, which lie between %.6g and %.6g: if it marks "
+        "missing data, replace it",
         (least ? v->least : v->most) * v->white, mx_dataset_where(where, d, least ? v->least_at : v->most_at),
         (least ? v->second : v->least) * v->white, (least ? v->most : v->last_but_one) * v->white);
 }
 
-static void check_values(const mx_training *p, const mx_dataset *d, const mx_look_values *v) {
+static void check_values(const mx_run *run, const mx_dataset *d, const mx_look_values *v) {
     char where[MX_WHERE], what[160];
-    double far = farthest(&p->pixels, p->settings.model.channels, v);
-    say_marker(p, d, v);
+    double far = farthest(&run->pixels, run->settings.model.channels, v);
+    say_marker(run, d, v);
     if (!(v->most > v->least))
-        mx_notice(p->sink, "warning: all values of the images looked at are %.6g (%s)", v->most * v->white,
+        mx_notice(run->sink, "warning: all values of the images looked at are %.6g (%s)", v->most * v->white,
                   mx_dataset_where(where, d, v->most_at));
-    else if (ours(p)) {
+    else if (ours(run)) {
         if (far > MX_FAR_DEVIATIONS)
             mx_notice(
-                p->sink,
+                run->sink,
                 "warning: values of the images lie between %.6g and %.6g (%s), %.0f deviations from their "
-                "mean: if that stands for no data, --mean and --std can say those of the others",
+                "mean: if that marks missing data, give the statistics of the other values with --mean and --std",
                 v->least * v->white, v->most * v->white, mx_dataset_where(where, d, v->most_at), far);
     } else {
-        unexpected(what, sizeof what, &p->pixels, p->settings.model.channels, v);
-        if (*what) say_values(p, d, v, what);
+        unexpected(what, sizeof what, &run->pixels, run->settings.model.channels, v);
+        if (*what) say_values(run, d, v, what);
     }
 }
 
-static mx_status look_at_values(const mx_training *p, mx_error *e) {
+static mx_status look_at_values(const mx_run *run, mx_error *e) {
     mx_look_values v;
     char where[MX_WHERE];
-    if (mx_look_at_values(&v, p->data, p->settings.model.channels, p->pixels.value_range, e))
+    if (mx_look_at_values(&v, run->data, run->settings.model.channels, run->pixels.value_range, e))
         return e->status;
     if (v.not_finite && v.not_finite == v.images)
         return mx_fail(e, MX_ERR_DATA,
                        "all %" PRId64
-                       " images looked at hold NaN or infinity, the first: %s; put a number of "
-                       "their own in the place of these values",
-                       v.images, mx_dataset_where(where, p->data, v.first_not_finite));
+                       " images looked at hold NaN or infinity, the first: %s; replace these values by a "
+                       "finite number",
+                       v.images, mx_dataset_where(where, run->data, v.first_not_finite));
     if (v.not_finite)
-        mx_notice(p->sink,
+        mx_notice(run->sink,
                   "warning: %" PRId64 " of %" PRId64 " images looked at hold NaN or infinity, the first: %s; "
                   "such images count as broken (--max-bad)",
-                  v.not_finite, v.images, mx_dataset_where(where, p->data, v.first_not_finite));
-    if (v.images > v.not_finite) check_values(p, p->data, &v);
+                  v.not_finite, v.images, mx_dataset_where(where, run->data, v.first_not_finite));
+    if (v.images > v.not_finite) check_values(run, run->data, &v);
     return MX_OK;
 }
 
-static void say_grey(const mx_training *p, const mx_look *look) {
+static void say_grey(const mx_run *run, const mx_look *look) {
     for (int k = 0; k < look->kinds; k++)
         if (look->kind[k].channels > 2) return;
-    if (look->kinds && p->settings.model.channels == 3 && !p->o.init)
-        mx_notice(p->sink, "grey      all images have one colour, which the model sees three times; "
-                           "--channels 1 sees it once");
+    if (look->kinds && run->settings.model.channels == 3 && !run->o.init)
+        mx_notice(run->sink, "grey      all images are grey, and the model sees that channel three times; "
+                             "--channels 1 uses it once");
 }
 
-mx_status mx_check_data(const mx_training *p, mx_error *e) {
+mx_status mx_check_data(const mx_run *run, mx_error *e) {
     mx_look look;
-    if (p->resumed) return MX_OK;
-    if (mx_look_kinds(&look, p->data, e) || check_readable(p, p->data, &look, e) ||
-        check_channels(p, p->data, &look, e))
+    if (run->resumed) return MX_OK;
+    if (mx_look_kinds(&look, run->data, e) || check_readable(run, run->data, &look, e) ||
+        check_channels(run, run->data, &look, e))
         return e->status;
-    say_grey(p, &look);
-    if (p->held) {
-        if (mx_look_kinds(&look, p->held, e) || check_readable(p, p->held, &look, e) ||
-            check_channels(p, p->held, &look, e))
+    say_grey(run, &look);
+    if (run->held) {
+        if (mx_look_kinds(&look, run->held, e) || check_readable(run, run->held, &look, e) ||
+            check_channels(run, run->held, &look, e))
             return e->status;
     }
     return MX_OK;
 }
 
-mx_status mx_check_values(const mx_training *p, mx_error *e) {
-    return p->resumed ? MX_OK : look_at_values(p, e);
+mx_status mx_check_values(const mx_run *run, mx_error *e) {
+    return run->resumed ? MX_OK : look_at_values(run, e);
 }
 
-/* A finished model has its statistics: no option can be set, but its results may be worthless. */
+/* A finished model brings its statistics, so no option can help; but its results may be worthless. */
 static void say_used(const mixmae_sink *sink, const mx_pixels *pixels, int channels, const mx_look_values *v,
                      const char *most, const char *least) {
     char what[160];

@@ -51,19 +51,19 @@ void mx_run_paths_free(mx_run_paths *p) {
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 
-/* --dtype given again. auto and the type it chose count as the same. If this machine lacks the stored type
- * (mx_compute_make), any other is accepted: the user was warned. */
+/* May this --dtype resume the run? auto equals the type that it chose. If this machine lacks the stored type
+ * (mx_compute_make), every other type is accepted: the user was warned. */
 static bool dtype_may_differ(mx_options *stored, int row, const char *is, mx_error *e) {
     mx_compute was, now;
     mx_error cannot = {0};
     bool auto_again = !strcmp(is, "auto");
-    if (mx_compute_make(&now, stored->device, is, 0, e)) return true; /* no type at all: e says so */
+    if (mx_compute_make(&now, stored->device, is, 0, e)) return true; /* not a type: e holds the error */
     mx_compute_make(&was, stored->device, stored->dtype, 0, &cannot);
     if (cannot.status == MX_ERR_UNSUPPORTED) return auto_again || !mx_options_set_row(stored, row, is, e);
     return !cannot.status && was.chosen && (auto_again || now.activations == was.activations);
 }
 
-/* --device given again. Devices of one backend compute the same bytes, so another is taken over. */
+/* May this --device resume the run? Devices of one backend compute the same bytes; stores the new one. */
 static bool device_may_differ(mx_options *stored, int row, const char *is, mx_error *e) {
     const mx_backend *b = mx_backend_find(is);
     return b && b == mx_backend_find(stored->device) && !mx_options_set_row(stored, row, is, e);
@@ -74,7 +74,7 @@ static const char *off_name(const char *name, char out[48]) {
     return out;
 }
 
-/* Another run, from this one's weights. */
+/* Suggests another run, which starts from this one's weights. */
 static void other_run(const mx_run_paths *p, mx_command command, const char *name, const char *value,
                       mx_error *e) {
     if (mx_path_exists(p->model))
@@ -86,8 +86,7 @@ static void other_run(const mx_run_paths *p, mx_command command, const char *nam
             name, value ? " " : "", value ? value : "");
 }
 
-/* Compares one option that was given again with the stored run's; stores the new value if the difference does
- * not matter. */
+/* Compares an option given with --resume to the stored one. Stores the new value if the difference does not matter. */
 static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stored, const mx_options *now,
                            int row, mx_error *e) {
     const mx_option_row *r = mx_option_at(row);
@@ -100,8 +99,7 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
              !(!strcmp(r->name, "dtype") && dtype_may_differ(stored, row, is, e))) {
         bool place = !strcmp(r->name, "data") || !strcmp(r->name, "val-data");
         if (place && was && is) {
-            p->moved = true; /* a new place is allowed; the content is compared once they
-                                are open */
+            p->data_moved = true; /* allowed; mx_same_data_check compares the contents */
             mx_options_set_row(stored, row, is, e);
         } else if (r->matters) {
             mx_fail(e, MX_ERR_ARGUMENT, "--%s: the run to resume was started with %s, not %s", r->name,
@@ -113,7 +111,7 @@ static mx_status reconcile(mx_run_paths *p, mx_command command, mx_options *stor
         } else
             mx_options_set_row(stored, row, is, e);
     } else if (!strcmp(r->name, "dtype") && !same_text(was, stored->dtype))
-        p->retyped = true;
+        p->dtype_changed = true;
     free(was);
     free(is);
     return e->status;
@@ -154,7 +152,8 @@ done:
     return e->status;
 }
 
-/* A run must be resumable from any folder. A missing file keeps its name, for the error message. */
+/* Paths become absolute, so that a run can be resumed from any folder. A missing file keeps its name for the error
+ * message. */
 static mx_status make_absolute(char **path, mx_error *e) {
     char *full = *path ? realpath(*path, NULL) : NULL;
     if (!full && *path && errno == ENOMEM)
@@ -178,7 +177,7 @@ bool mx_run_folder_saved(const mx_run_paths *p) {
     return mx_path_exists(p->state) || mx_path_exists(p->model) || mx_path_exists(p->best);
 }
 
-/* Only a run's folder can be continued. */
+/* The error for a folder that is in use; suggests --resume if it holds a run. */
 static mx_status not_empty(const mx_run_paths *p, mx_error *e) {
     mx_command was = mx_path_exists(p->options) ? mx_run_command(p->options) : (mx_command)0;
     mx_fail(e, MX_ERR_IO, "--output %s is not empty: choose another folder", p->root);
@@ -191,7 +190,7 @@ static mx_status no_link(const char *path, mx_error *e) {
     struct stat st;
     if (lstat(path, &st) || !S_ISLNK(st.st_mode)) return MX_OK;
     return mx_fail(e, MX_ERR_IO,
-                   "%s is a symbolic link: what a run writes stays in its own folder (which may itself be a "
+                   "%s is a symbolic link: a run writes into its own folder only (the folder itself may be a "
                    "link); remove it",
                    path);
 }
@@ -201,8 +200,8 @@ mx_status mx_run_folder_pictures(const mx_run_paths *p, mx_error *e) {
     return mx_fail(e, MX_ERR_IO, "cannot create folder %s: %s", p->pictures, strerror(errno));
 }
 
-/* Refuses links at names that are written through, where a link would lead elsewhere. All other files replace
- * a link: they are created, or written under a temporary name and renamed. */
+/* Refuses links in place of the files that a run opens and writes in place: it would write somewhere else. All other
+ * files replace a link, because they are created anew or renamed over it. */
 static mx_status check_own(const mx_run_paths *p, mx_error *e) {
     return no_link(p->log, e) ? e->status : no_link(p->pictures, e);
 }
@@ -230,7 +229,7 @@ static void clear(const mx_run_paths *p, bool lock) {
     if (lock) unlink(p->lock);
 }
 
-/* Was the run killed before it wrote its options? Then the folder holds only lock, index, an empty folder of
+/* Was the run killed before it wrote its options? Then the folder holds only the lock, the index, an empty folder of
  * pictures and temporary files. */
 static bool barely_begun(const mx_run_paths *p) {
     DIR *d = mx_open_folder(p->root);
@@ -243,10 +242,10 @@ static bool barely_begun(const mx_run_paths *p) {
     return only;
 }
 
-/* May a new run use the folder: is it empty, or that of a run which has saved nothing? */
+/* May a new run use the folder? Yes if it is empty or belongs to a run that has saved nothing. */
 static bool usable(mx_run_paths *p) {
     if (!mx_path_exists(p->root) || mx_folder_empty(p->root)) return true;
-    return p->anew = (mx_run_command(p->options) && !mx_run_folder_saved(p)) || barely_begun(p);
+    return p->unsaved_run = (mx_run_command(p->options) && !mx_run_folder_saved(p)) || barely_begun(p);
 }
 
 mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o, const bool *given,
@@ -280,12 +279,12 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
 }
 
 mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
-    p->made = !mx_path_exists(p->root);
+    p->created = !mx_path_exists(p->root);
     if (mx_folder_make(p->root, e) || mx_file_lock(&p->locked, p->lock, e)) return e->status;
-    if (mx_path_exists(p->options) && (!p->anew || mx_run_folder_saved(p)))
-        return not_empty(p, e); /* another process was quicker */
-    if (p->anew && check_own(p, e)) return e->status;
-    if (p->anew) clear(p, false);
+    if (mx_path_exists(p->options) && (!p->unsaved_run || mx_run_folder_saved(p)))
+        return not_empty(p, e); /* another process was faster */
+    if (p->unsaved_run && check_own(p, e)) return e->status;
+    if (p->unsaved_run) clear(p, false);
     if (command == MX_CMD_PRETRAIN && mx_run_folder_pictures(p, e)) return e->status;
     return mx_run_options_write(p->options, command, o, e);
 }
@@ -296,5 +295,5 @@ mx_status mx_run_folder_move(const mx_run_paths *p, mx_command command, const mx
 
 void mx_run_folder_undo(const mx_run_paths *p) {
     clear(p, true);
-    if (p->made) rmdir(p->root);
+    if (p->created) rmdir(p->root);
 }

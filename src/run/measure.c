@@ -10,62 +10,62 @@
 #include "report/reconstruction.h"
 #include "run/run.h"
 
-static mx_status log_measure(mx_training *p, const mx_measure *v, mx_error *e) {
+static mx_status log_measure(mx_run *run, const mx_measure *v, mx_error *e) {
     mx_observe_number line[MX_MEASURES + 1];
     for (int i = 0; i < v->count; i++)
         line[i] = (mx_observe_number){v->number[i].key, v->number[i].value, false};
     line[v->count] = (mx_observe_number){"val_left_out", (double)v->left_out, true};
-    if (mx_observe_numbers(p, line, v->count + (v->left_out > 0), e)) return e->status;
+    if (mx_observe_numbers(run, line, v->count + (v->left_out > 0), e)) return e->status;
     for (int i = 0; i < v->count; i++)
-        if (mx_events_scalar(p->events, v->number[i].tag, p->state.step, v->number[i].value, e)) break;
+        if (mx_events_scalar(run->events, v->number[i].tag, run->state.step, v->number[i].value, e)) break;
     return e->status;
 }
 
-/* Measures the averaged weights, and saves them if they are the best so far. */
-mx_status mx_measure_held_out(mx_training *p, mx_error *e) {
-    mx_trainer *t = &p->trainer;
+/* Measures the averaged weights if there are any, and saves the best model so far. */
+mx_status mx_measure_held_out(mx_run *run, mx_error *e) {
+    mx_stepper *stepper = &run->stepper;
     mx_measure v = {0};
-    const mx_loader_config loader = mx_held_out_loader(p);
-    mx_average_exchange(t);
-    p->settings.objective->held_out(t->objective, &t->session, &t->model, &loader, &v, e);
-    mx_average_exchange(t);
-    if (!e->status) log_measure(p, &v, e);
-    bool better = !e->status && v.score > p->state.best;
+    const mx_loader_config loader = mx_held_out_loader(run);
+    mx_average_exchange(stepper);
+    run->settings.objective->held_out(stepper->objective, &stepper->session, &stepper->model, &loader, &v, e);
+    mx_average_exchange(stepper);
+    if (!e->status) log_measure(run, &v, e);
+    bool better = !e->status && v.score > run->state.best;
     if (better) {
-        p->state.best = v.score;
-        mx_trainer_download(t);
-        mx_checkpoint_write(p->paths.best, &t->model, &p->pixels, e);
+        run->state.best = v.score;
+        mx_stepper_download(stepper);
+        mx_checkpoint_write(run->paths.best, &stepper->model, &run->pixels, e);
     }
     if (!e->status)
-        mx_notice(p->sink, "epoch %.4g: %s%s", mx_training_epoch(p), v.text, better ? " (best)" : "");
+        mx_notice(run->sink, "epoch %.4g: %s%s", mx_run_epoch(run), v.text, better ? " (best)" : "");
     return mx_fail_where(e, "held-out images");
 }
 
 /* Tries again if the folder was removed in between. */
-static mx_status write_picture(const mx_training *p, const mx_image *grid, const char *path, mx_error *e) {
-    for (int tries = 0; !mx_run_folder_pictures(&p->paths, e); tries++) {
+static mx_status write_picture(const mx_run *run, const mx_image *grid, const char *path, mx_error *e) {
+    for (int tries = 0; !mx_run_folder_pictures(&run->paths, e); tries++) {
         mx_error why = {0};
         if (!mx_image_write_png(grid, path, &why)) return MX_OK;
-        if (tries || mx_path_exists(p->paths.pictures)) return mx_fail(e, why.status, "%s", why.text);
+        if (tries || mx_path_exists(run->paths.pictures)) return mx_fail(e, why.status, "%s", why.text);
     }
     return e->status;
 }
 
 /* A grid of a few images, spread evenly over the held-out set (or the training set), under one fixed mask. */
-mx_status mx_measure_picture(mx_training *p, mx_error *e) {
-    mx_trainer *t = &p->trainer;
-    const mx_dataset *from = p->held ? p->held : p->data;
+mx_status mx_measure_picture(mx_run *run, mx_error *e) {
+    mx_stepper *stepper = &run->stepper;
+    const mx_dataset *from = run->held ? run->held : run->data;
     mx_image grid = {0};
     char *path = NULL;
     void *png = NULL;
     size_t size = 0;
-    if (mx_show_dataset(t, from, &p->pixels, &grid, e)) goto done;
-    if (asprintf(&path, "%s/step-%08" PRId64 ".png", p->paths.pictures, p->state.step) < 0) {
+    if (mx_show_dataset(stepper, from, &run->pixels, &grid, e)) goto done;
+    if (asprintf(&path, "%s/step-%08" PRId64 ".png", run->paths.pictures, run->state.step) < 0) {
         mx_fail(e, MX_ERR_MEMORY, "out of memory");
         goto done;
     }
-    if (mx_image_encode_png(&png, &size, &grid, e) || write_picture(p, &grid, path, e)) goto done;
-    mx_events_image(p->events, "reconstruction", p->state.step, grid.width, grid.height, png, size, e);
+    if (mx_image_encode_png(&png, &size, &grid, e) || write_picture(run, &grid, path, e)) goto done;
+    mx_events_image(run->events, "reconstruction", run->state.step, grid.width, grid.height, png, size, e);
 done:
     free(png);
     free(path);

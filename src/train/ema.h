@@ -7,10 +7,10 @@
 #include "train/step.h"
 
 /* These functions do nothing without --ema. The average starts as the weights in host memory. */
-void mx_average_start(mx_trainer *t);
+void mx_average_start(mx_stepper *stepper);
 /* After an update. */
-void mx_average_step(mx_trainer *t);
+void mx_average_step(mx_stepper *stepper);
 /* Exchanges weights and average, to measure with the average; call it again to exchange them back. */
-void mx_average_exchange(mx_trainer *t);
+void mx_average_exchange(mx_stepper *stepper);
 
 #endif

@@ -15,7 +15,7 @@
 #define MX_PROCESS_BYTES    ((size_t)8 << 20)
 #define MX_PER_THREAD_BYTES ((size_t)3 << 19)
 
-void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held) {
+void mx_plan_memory(mx_memory_plan *m, const mx_stepper *t, const mx_dataset *data, const mx_dataset *held) {
     const mx_settings *s = &t->settings;
     memset(m, 0, sizeof *m);
     m->arena = t->session.planned;
@@ -78,8 +78,8 @@ typedef struct {
 } move;
 
 typedef struct {
-    mx_trainer *t;
-    uint8_t *save;
+    mx_stepper *t;
+    uint8_t *recompute;
     int blocks, count;
     move *moves;        /* [3 * blocks], in the order in which they are made */
     double flops;       /* of a step with all kept */
@@ -89,7 +89,7 @@ typedef struct {
 
 /* Arena of a step at the present levels. */
 static size_t peak(chooser *x) {
-    mx_trainer_replan(x->t, x->save, x->e);
+    mx_stepper_replan(x->t, x->recompute, x->e);
     return x->t->session.planned;
 }
 
@@ -104,12 +104,12 @@ static void add_moves(chooser *x, int block) {
     double saved[MX_RECOMPUTE_LEVELS] = {0}, work[MX_RECOMPUTE_LEVELS] = {0};
     size_t all = kept(x, block);
     for (int level = 1; level < MX_RECOMPUTE_LEVELS && !x->e->status; level++) {
-        x->save[block] = (uint8_t)level;
+        x->recompute[block] = (uint8_t)level;
         peak(x);
         saved[level] = (double)(all - kept(x, block));
         work[level] = x->work_a_byte * saved[1] + x->t->session.flops - x->flops;
     }
-    x->save[block] = MX_RECOMPUTE_NOTHING;
+    x->recompute[block] = MX_RECOMPUTE_NOTHING;
     for (int from = 0; from < MX_RECOMPUTE_LEVELS - 1;) {
         int best = from + 1;
         double least = INFINITY;
@@ -137,11 +137,11 @@ static size_t make_moves(chooser *x, size_t limit) {
     int at = 0, made = 0;
     while (now > limit && at < x->count && !x->e->status) {
         const move *m = &x->moves[at++];
-        x->save[m->block] = m->to;
+        x->recompute[m->block] = m->to;
         now = peak(x);
         if (now < least) least = now, made = at;
     }
-    for (; at > made; at--) x->save[x->moves[at - 1].block] = x->moves[at - 1].from;
+    for (; at > made; at--) x->recompute[x->moves[at - 1].block] = x->moves[at - 1].from;
     return least;
 }
 
@@ -149,16 +149,16 @@ static size_t make_moves(chooser *x, size_t limit) {
 static void take_back(chooser *x, size_t limit) {
     for (int i = x->count - 1; i >= 0 && !x->e->status; i--) {
         const move *m = &x->moves[i];
-        if (x->save[m->block] != m->to) continue;
-        x->save[m->block] = m->from;
-        if (peak(x) > limit) x->save[m->block] = m->to;
+        if (x->recompute[m->block] != m->to) continue;
+        x->recompute[m->block] = m->from;
+        if (peak(x) > limit) x->recompute[m->block] = m->to;
     }
 }
 
 /* Is move i the last one made of its block (made), or the next one to make (not made)? */
 static bool at_edge(const chooser *x, int i, bool made) {
     const move *m = &x->moves[i];
-    return x->save[m->block] == (made ? m->to : m->from);
+    return x->recompute[m->block] == (made ? m->to : m->from);
 }
 
 /* Exchanges a move made for a cheaper one not made, if the step still fits. This matters when blocks are few
@@ -170,26 +170,27 @@ static bool exchange(chooser *x, size_t limit) {
             const move *off = &x->moves[i], *on = &x->moves[j];
             bool worth = off->block != on->block && on->work < off->work && on->bytes + slack >= off->bytes;
             if (!worth || !at_edge(x, j, false)) continue;
-            x->save[off->block] = off->from, x->save[on->block] = on->to;
+            x->recompute[off->block] = off->from, x->recompute[on->block] = on->to;
             if (peak(x) <= limit && !x->e->status) return true;
-            x->save[off->block] = off->to, x->save[on->block] = on->from;
+            x->recompute[off->block] = off->to, x->recompute[on->block] = on->from;
         }
     return false;
 }
 
-static double work_again(const chooser *x) {
+static double extra_work(const chooser *x) {
     double work = 0;
     for (int i = 0; i < x->count; i++)
-        if (x->save[x->moves[i].block] >= x->moves[i].to) work += x->moves[i].work;
+        if (x->recompute[x->moves[i].block] >= x->moves[i].to) work += x->moves[i].work;
     return work;
 }
 
-mx_status mx_memory_choose(mx_trainer *t, size_t arena, uint8_t *save, double *work, double *again,
+mx_status mx_memory_choose(mx_stepper *t, size_t arena, uint8_t *recompute, double *work, double *extra,
                            mx_error *e) {
     int blocks = mx_model_blocks(&t->model);
-    chooser x = {.t = t, .save = save, .blocks = blocks < MX_MAX_SAVED ? blocks : MX_MAX_SAVED, .e = e};
-    memset(save, MX_RECOMPUTE_NOTHING, MX_MAX_SAVED);
-    *work = *again = 0;
+    chooser x = {
+        .t = t, .recompute = recompute, .blocks = blocks < MX_MAX_BLOCKS ? blocks : MX_MAX_BLOCKS, .e = e};
+    memset(recompute, MX_RECOMPUTE_NOTHING, MX_MAX_BLOCKS);
+    *work = *extra = 0;
     if (!(x.moves = calloc((size_t)x.blocks * (MX_RECOMPUTE_LEVELS - 1), sizeof *x.moves)))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory while fitting %d blocks into memory", blocks);
     size_t now = peak(&x);
@@ -202,25 +203,25 @@ mx_status mx_memory_choose(mx_trainer *t, size_t arena, uint8_t *save, double *w
                 take_back(&x, arena);
             while (exchange(&x, arena));
         peak(&x);
-        *again = work_again(&x);
+        *extra = extra_work(&x);
     }
     free(x.moves);
     return e->status;
 }
 
 mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset *held, mx_error *e) {
-    mx_trainer t;
+    mx_stepper t;
     mx_memory_plan m;
-    double work, again;
-    memset(s->save, MX_RECOMPUTE_NOTHING, sizeof s->save);
-    s->again = 0;
+    double work, extra;
+    memset(s->recompute, MX_RECOMPUTE_NOTHING, sizeof s->recompute);
+    s->extra_work = 0;
     if (!s->memory) return MX_OK;
-    if (mx_trainer_make(&t, s, true, NULL, e)) goto done;
+    if (mx_stepper_make(&t, s, true, NULL, e)) goto done;
     mx_plan_memory(&m, &t, data, held);
     size_t beside = (m.device ? m.device : m.total) - m.arena, fixed = m.state + (m.device ? 0 : m.process);
-    if (mx_memory_choose(&t, s->memory > beside ? s->memory - beside : 0, s->save, &work, &again, e))
+    if (mx_memory_choose(&t, s->memory > beside ? s->memory - beside : 0, s->recompute, &work, &extra, e))
         goto done;
-    s->again = again / work;
+    s->extra_work = extra / work;
     if (beside + t.session.planned > s->memory)
         mx_fail(e, MX_ERR_ARGUMENT,
                 "--memory of %.0f MB is too small: with everything computed again that can be, --batch-size "
@@ -229,7 +230,7 @@ mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset
                 (double)s->memory / 1e6, s->batch, ceil((double)(beside + t.session.planned) / 1e6),
                 (double)fixed / 1e6, ceil((double)(beside + t.session.planned) / 1e6));
 done:
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
     return e->status;
 }
 
@@ -240,10 +241,10 @@ void mx_memory_text(const mx_settings *s, int blocks, char *out, size_t size) {
     out[0] = 0;
     for (int level = 1; level < MX_RECOMPUTE_LEVELS; level++) {
         int count = 0;
-        for (int i = 0; i < blocks && i < MX_MAX_SAVED; i++) count += s->save[i] == level;
+        for (int i = 0; i < blocks && i < MX_MAX_BLOCKS; i++) count += s->recompute[i] == level;
         if (count && n < size)
             n += (size_t)snprintf(out + n, size - n, "%s%s in %d", n ? ", " : "", what[level], count);
     }
     if (n && n < size)
-        snprintf(out + n, size - n, " of %d blocks: %.1f %% more work", blocks, 100 * s->again);
+        snprintf(out + n, size - n, " of %d blocks: %.1f %% more work", blocks, 100 * s->extra_work);
 }

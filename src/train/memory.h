@@ -12,15 +12,15 @@ typedef struct {
     size_t device_free; /* of the device, before the run; 0: not known */
 } mx_memory_plan;
 
-/* Of a planned trainer. data may be NULL: the loader is then not counted. held: the held-out images, whose
+/* Of a planned stepper. data may be NULL: the loader is then not counted. held: the held-out images, whose
  * loader runs at the same time, or NULL. */
-void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *data, const mx_dataset *held);
+void mx_plan_memory(mx_memory_plan *m, const mx_stepper *t, const mx_dataset *data, const mx_dataset *held);
 
 /* "8G", "2500M", "7.5GB", "8GiB", or bytes; --memory's. */
 mx_status mx_parse_bytes(const char *text, size_t *bytes, mx_error *e);
 
-/* Sets s->save and s->again for the least work that keeps the total within s->memory (0: no limit, all is
- * kept). Results of training do not depend on it. If no choice meets the limit, the error gives the smallest
+/* Sets s->recompute and s->extra_work for the least work that keeps the total within s->memory (0: no limit,
+ * all is kept). Results of training do not depend on it. If no choice meets the limit, the error gives the smallest
  * limit that works. data, held: as above. */
 mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset *held, mx_error *e);
 
@@ -30,12 +30,12 @@ mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset
 #define MX_WORK_A_BYTE 17.0
 
 /* Like mx_memory_fit for the arena alone. Returns the best choice found, even when it exceeds the limit. t
- * must be plan_only; it keeps the chosen levels. *work: FLOPs of a step that keeps everything; *again: FLOPs
+ * must be plan_only; it keeps the chosen levels. *work: FLOPs of a step that keeps everything; *extra: FLOPs
  * added by recomputing. */
-mx_status mx_memory_choose(mx_trainer *t, size_t arena, uint8_t *save, double *work, double *again,
+mx_status mx_memory_choose(mx_stepper *t, size_t arena, uint8_t *recompute, double *work, double *extra,
                            mx_error *e);
 
-/* Describes s->save in one line; "" when everything is kept. */
+/* Describes s->recompute in one line; "" when everything is kept. */
 void mx_memory_text(const mx_settings *s, int blocks, char *out, size_t size);
 
 #endif

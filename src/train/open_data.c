@@ -30,7 +30,7 @@ mx_status mx_open_part(mx_dataset **out, const mx_options *o, const char *fallba
                    part == 1 ? "held-out" : "such");
 }
 
-/* --val-share: two views of one listing, each without the other's images. */
+/* --val-share: opens the listing twice; each data set drops the other's images. */
 static mx_status split_off(mx_dataset *data, mx_dataset **held, const mx_options *o, const char *cache,
                            mx_error *e) {
     uint64_t seed = (uint64_t)o->seed;
@@ -55,7 +55,7 @@ mx_status mx_open_training_data(mx_dataset **data, mx_dataset **held, const mx_o
     if (!held) return MX_OK;
     const char *spec = o->val_data ? o->val_data : o->data;
     if (mx_open_spec(held, o, spec, MX_SPLIT_VAL, NULL, e) || *held || !o->val_data) return e->status;
-    return mx_open_spec(held, o, spec, MX_SPLIT_TRAIN, NULL, e); /* not divided: all of it is held out */
+    return mx_open_spec(held, o, spec, MX_SPLIT_TRAIN, NULL, e); /* it has no parts: hold out all of it */
 }
 
 void mx_notice_unread(const mixmae_sink *sink, const mx_dataset *d) {

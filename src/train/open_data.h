@@ -1,4 +1,4 @@
-/* Which images a command reads: --data with --split. */
+/* Opens the images that a command reads: --data with --split. */
 #ifndef MX_TRAIN_OPEN_DATA_H
 #define MX_TRAIN_OPEN_DATA_H
 
@@ -8,7 +8,7 @@
 /* Opens the part named by --split, else by `fallback`: "train", "val", "test" or "all". Without --split, data
  * without that part is opened whole. */
 mx_status mx_open_part(mx_dataset **out, const mx_options *o, const char *fallback, mx_error *e);
-/* One part of spec, read as the options say. As mx_dataset_open_split. */
+/* mx_dataset_open_request with the options' columns and EXIF orientation. */
 mx_status mx_open_spec(mx_dataset **out, const mx_options *o, const char *spec, mx_split split,
                        const char *cache, mx_error *e);
 /* The training images of --data (listed in the file `cache`, or NULL) and, unless held is NULL, the held-out

@@ -10,7 +10,7 @@
 #include "train/compute.h"
 #include "train/memory.h"
 
-#define MX_STATS_IMAGES 10000 /* --stats auto looks at this many images, evenly spread */
+#define MX_STATS_IMAGES 10000 /* --stats auto measures this many images, evenly spread */
 
 mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, mx_error *e) {
     char *end;
@@ -48,8 +48,8 @@ static void fill_transform(mx_settings *s, const mx_options *o) {
                                   .augment = true};
 }
 
-/* What all objectives share, from options and the recipe's values. */
-static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finetune_recipe *r, mx_error *e) {
+/* Settings of every objective, from the options or else the recipe. */
+static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_recipe *r, mx_error *e) {
     double blr = r->blr, warmup = r->warmup_epochs;
     s->batch = o->batch_size > 0 ? (int)o->batch_size : r->batch;
     s->accum = o->accum_steps > 0 ? (int)o->accum_steps : 1;
@@ -66,20 +66,20 @@ static mx_status fill_common(mx_settings *s, const mx_options *o, const mx_finet
     if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return e->status;
     s->threads = mx_session_threads(how.threads);
     s->workers = choose_workers(o, s->threads);
-    s->backend = how.backend, s->activations = how.activations, s->chosen = how.chosen;
+    s->device = how.device, s->activations = how.activations, s->chosen = how.chosen;
     s->bad_share = o->max_bad;
     s->log_every = o->log_every > 0 ? (int)o->log_every : 0;
-    s->task.label_fraction = 1;
+    s->objective_settings.label_fraction = 1;
     s->picture_every = s->objective->view ? (int)o->picture_every : -1;
     fill_transform(s, o);
     if (o->memory && mx_parse_bytes(o->memory, &s->memory, e)) return e->status;
     return mx_parse_interval(o->save_every ? o->save_every : "10m", &s->save_steps, &s->save_seconds, e);
 }
 
-/* The model, and the recipe of its name. */
+/* The model and its recipe. */
 static mx_status fill_model(mx_settings *s, const mx_options *o, const mx_model_config *start,
-                            mx_finetune_recipe *recipe, mx_error *e) {
-    mx_model_recipe r = {0};
+                            mx_recipe *recipe, mx_error *e) {
+    mx_model_recipes r = {0};
     bool pretrains = s->objective->pretrains;
     if (!pretrains && !o->model && !start)
         return mx_fail(
@@ -88,31 +88,26 @@ static mx_status fill_model(mx_settings *s, const mx_options *o, const mx_model_
     if (start) s->model = *start;
     if (mx_options_model(o, &s->model, &r, e)) return e->status;
     if (!pretrains && !o->model && !mx_model_named(s->model.name, &(mx_model_config){0}, &r))
-        mx_model_named("base", &(mx_model_config){0}, &r); /* a model of no name: the authors' values */
-    const mx_pretrain_recipe *p = &r.pretrain;
-    *recipe = r.finetune;
-    if (pretrains)
-        *recipe = (mx_finetune_recipe){.blr = (double)p->blr,
-                                       .warmup_epochs = (double)p->warmup_epochs,
-                                       .epochs = p->epochs,
-                                       .batch = p->batch};
+        mx_model_named("base", &(mx_model_config){0},
+                       &r); /* a model without a name gets the authors' values */
+    *recipe = pretrains ? r.pretrain : r.finetune;
     return s->objective->model(&s->model, e);
 }
 
 mx_status mx_settings_make(mx_settings *s, const mx_objective *objective, const mx_options *o,
                            const mx_model_config *start, mx_error *e) {
-    mx_finetune_recipe recipe;
+    mx_recipe recipe;
     memset(s, 0, sizeof *s);
     s->objective = objective;
     if (fill_model(s, o, start, &recipe, e) || fill_common(s, o, &recipe, e)) return e->status;
-    return objective->settings(&s->task, &s->transform, &s->model, s->batch, o, &recipe, e);
+    return objective->settings(&s->objective_settings, &s->transform, &s->model, s->batch, o, &recipe, e);
 }
 
 static bool needs_even(const mx_settings *s) {
-    return s->objective->needs_even && s->objective->needs_even(&s->task);
+    return s->objective->needs_even && s->objective->needs_even(&s->objective_settings);
 }
 
-/* Fewer images than a step takes: the largest step that works. */
+/* Fewer images than one step needs: suggests the largest step that works. */
 static mx_status too_few(const mx_settings *s, mx_error *e) {
     int64_t step = needs_even(s) ? 2 : 1, most = s->images / s->accum / step * step; /* of a batch */
     mx_fail(e, MX_ERR_DATA,
@@ -174,7 +169,7 @@ mx_params_use mx_settings_use(const mx_settings *s) {
 }
 
 mx_compute mx_settings_compute(const mx_settings *s) {
-    return (mx_compute){s->backend, s->threads, s->activations, s->chosen};
+    return (mx_compute){s->device, s->threads, s->activations, s->chosen};
 }
 
 mx_adamw_config mx_settings_adamw(const mx_settings *s) {
@@ -184,12 +179,12 @@ mx_adamw_config mx_settings_adamw(const mx_settings *s) {
                              .beta1 = s->beta1,
                              .beta2 = s->beta2,
                              .eps = 1e-8,
-                             .layer_decay = s->objective->pretrains ? 1 : s->task.layer_decay,
+                             .layer_decay = s->objective->pretrains ? 1 : s->objective_settings.layer_decay,
                              .layers = layers,
                              .clip_grad = s->clip_grad};
 }
 
-#define MX_BATCHES_AHEAD 2 /* one is read while one is filled; more only costs memory */
+#define MX_BATCHES_AHEAD 2 /* the step uses one while the loader fills the other; more only costs memory */
 
 mx_loader_config mx_settings_loader(const mx_settings *s, const mx_dataset *data) {
     return (mx_loader_config){.data = data,
@@ -200,7 +195,7 @@ mx_loader_config mx_settings_loader(const mx_settings *s, const mx_dataset *data
                               .workers = s->workers,
                               .ahead = MX_BATCHES_AHEAD,
                               .bad_share = s->bad_share,
-                              .balance = s->task.balance};
+                              .balance = s->objective_settings.balance};
 }
 
 mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e) {
@@ -218,7 +213,7 @@ mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e
     o->batch_size = s->batch, o->accum_steps = s->accum;
     const mx_compute how = mx_settings_compute(s);
     if (mx_options_set(o, "dtype", mx_compute_dtype(&how), e)) return e->status;
-    if (s->objective->effective) s->objective->effective(&s->task, o);
+    if (s->objective->effective) s->objective->effective(&s->objective_settings, o);
     bool named = mx_model_named(m->name, &(mx_model_config){0}, NULL), starts = !s->objective->pretrains;
     if (starts && !o->model && named && mx_options_set(o, "model", m->name, e)) return e->status;
     bool inherited = starts && o->init; /* the checkpoint's statistics */

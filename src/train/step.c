@@ -7,154 +7,169 @@
 
 #include "train/ema.h"
 
-static mx_tensor images_tensor(const mx_trainer *t, const float *images) {
-    return mx_images_view(&t->model.config, images, t->settings.batch);
+static mx_tensor images_tensor(const mx_stepper *stepper, const float *images) {
+    return mx_images_view(&stepper->model.config, images, stepper->settings.batch);
 }
 
-static mx_tensor loss_tensor(mx_trainer *t) { return mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0); }
-static mx_tensor update_tensor(mx_trainer *t) { return mx_view(t->update, MX_F64, MX_UPDATE, 0, 0, 0, 0); }
-static mx_tensor log_tensor(mx_trainer *t) { return mx_view(t->log, MX_F64, MX_UNREAD, MX_UPDATE, 0, 0, 0); }
+static mx_tensor loss_tensor(mx_stepper *stepper) { return mx_view(&stepper->loss, MX_F32, 1, 0, 0, 0, 0); }
+static mx_tensor update_tensor(mx_stepper *stepper) {
+    return mx_view(stepper->update, MX_F64, MX_UPDATE, 0, 0, 0, 0);
+}
+static mx_tensor log_tensor(mx_stepper *stepper) {
+    return mx_view(stepper->log, MX_F64, MX_UNREAD, MX_UPDATE, 0, 0, 0);
+}
 
-static void micro(mx_trainer *t, mx_ctx *c, const float *images) {
-    t->settings.objective->pass(t->objective, c, &t->model, loss_tensor(t), images_tensor(t, images),
-                                1.0f / (float)t->settings.accum);
+static void micro(mx_stepper *stepper, mx_ctx *c, const float *images) {
+    stepper->settings.objective->pass(stepper->objective, c, &stepper->model, loss_tensor(stepper),
+                                      images_tensor(stepper, images), 1.0f / (float)stepper->settings.accum);
 }
 
 typedef struct {
-    mx_trainer *t;
+    mx_stepper *stepper;
     const float *images;
 } micro_work;
 
 static void run_micro(mx_ctx *c, void *user) {
     const micro_work *w = user;
-    micro(w->t, c, w->images);
+    micro(w->stepper, c, w->images);
 }
 
 static void run_update(mx_ctx *c, void *user) {
-    mx_trainer *t = user;
-    const mx_adamw_config a = mx_settings_adamw(&t->settings);
-    mx_adamw_update(c, &t->model.params, &a, update_tensor(t), log_tensor(t), loss_tensor(t));
+    mx_stepper *stepper = user;
+    const mx_adamw_config a = mx_settings_adamw(&stepper->settings);
+    mx_adamw_update(c, &stepper->model.params, &a, update_tensor(stepper), log_tensor(stepper),
+                    loss_tensor(stepper));
 }
 
-/* Work between steps on the same arena. Its products do not count towards a step. */
-static void dry_between(mx_ctx *c, mx_trainer *t) {
+/* Plans the work between steps (measures, pictures), which uses the same arena. A step's FLOPs and products do
+ * not include it. */
+static void dry_between(mx_ctx *c, mx_stepper *stepper) {
     size_t mark = c->arena->used;
     double flops = c->flops;
     mx_products *products = c->products;
     c->products = NULL;
-    t->settings.objective->between(t->objective, c, &t->model, images_tensor(t, (const float *)t));
+    stepper->settings.objective->plan_between(stepper->objective, c, &stepper->model,
+                                              images_tensor(stepper, (const float *)stepper));
     mx_arena_release(c->arena, mark);
     c->flops = flops, c->products = products;
 }
 
-/* The step as planned by the dry run, which never reads the address of the images. */
+/* Plans a step. A dry run never reads the images, so any address will do. */
 static void dry_step(mx_ctx *c, void *user) {
-    mx_trainer *t = user;
-    mx_gradients_zero(c, &t->model.params);
-    micro(t, c, (const float *)t);
-    run_update(c, t);
-    dry_between(c, t);
+    mx_stepper *stepper = user;
+    mx_gradients_zero(c, &stepper->model.params);
+    micro(stepper, c, (const float *)stepper);
+    run_update(c, stepper);
+    dry_between(c, stepper);
 }
 
-static void set_levels(mx_trainer *t, const uint8_t *save) {
-    for (int i = 0; i < mx_model_blocks(&t->model) && i < MX_MAX_SAVED; i++)
-        t->model.saved[i].recompute = (mx_recompute)save[i];
+static void set_levels(mx_stepper *stepper, const uint8_t *recompute) {
+    for (int i = 0; i < mx_model_blocks(&stepper->model) && i < MX_MAX_BLOCKS; i++)
+        stepper->model.saved[i].recompute = (mx_recompute)recompute[i];
 }
 
-static void attach(mx_trainer *t) {
-    mx_ctx *c = &t->session.ctx;
-    mx_params_attach(c, &t->model.params);
-    mx_attach(c, &t->loss, sizeof t->loss);
-    mx_attach(c, t->update, sizeof t->update);
-    mx_attach(c, t->log, sizeof t->log);
-    t->settings.objective->attach(t->objective, c);
+static void attach(mx_stepper *stepper) {
+    mx_ctx *c = &stepper->session.ctx;
+    mx_params_attach(c, &stepper->model.params);
+    mx_attach(c, &stepper->loss, sizeof stepper->loss);
+    mx_attach(c, stepper->update, sizeof stepper->update);
+    mx_attach(c, stepper->log, sizeof stepper->log);
+    stepper->settings.objective->attach(stepper->objective, c);
 }
 
-mx_status mx_trainer_make(mx_trainer *t, const mx_settings *s, bool plan_only, mx_products *products,
+mx_status mx_stepper_make(mx_stepper *stepper, const mx_settings *s, bool plan_only, mx_products *products,
                           mx_error *e) {
-    memset(t, 0, sizeof *t);
-    t->settings = *s;
-    if (mx_model_make(&t->model, &s->model, plan_only ? MX_PARAMS_PLAN : mx_settings_use(s), e))
+    memset(stepper, 0, sizeof *stepper);
+    stepper->settings = *s;
+    if (mx_model_make(&stepper->model, &s->model, plan_only ? MX_PARAMS_PLAN : mx_settings_use(s), e))
         return e->status;
-    set_levels(t, s->save);
-    const mx_objective_config config = {&t->model, &t->settings.task, s->batch, s->seed};
-    if (s->objective->make(&t->objective, &config, e)) return e->status;
+    set_levels(stepper, s->recompute);
+    const mx_objective_config config = {&stepper->model, &stepper->settings.objective_settings, s->batch,
+                                        s->seed};
+    if (s->objective->make(&stepper->objective, &config, e)) return e->status;
     const mx_compute how = mx_settings_compute(s);
-    if (plan_only) return mx_session_plan(&t->session, &how, dry_step, t, products, e);
-    if (!mx_session_make(&t->session, &how, dry_step, t, products, e)) attach(t);
-    return mx_session_error(&t->session, e);
+    if (plan_only) return mx_session_plan(&stepper->session, &how, dry_step, stepper, products, e);
+    if (!mx_session_make(&stepper->session, &how, dry_step, stepper, products, e)) attach(stepper);
+    return mx_session_error(&stepper->session, e);
 }
 
-void mx_trainer_upload(mx_trainer *t) { mx_params_upload(&t->session.ctx, &t->model.params); }
-void mx_trainer_download(mx_trainer *t) { mx_params_download(&t->session.ctx, &t->model.params); }
-
-mx_status mx_trainer_replan(mx_trainer *t, const uint8_t *save, mx_error *e) {
-    const mx_compute how = mx_settings_compute(&t->settings);
-    set_levels(t, save);
-    return mx_session_plan(&t->session, &how, dry_step, t, NULL, e);
+void mx_stepper_upload(mx_stepper *stepper) {
+    mx_params_upload(&stepper->session.ctx, &stepper->model.params);
+}
+void mx_stepper_download(mx_stepper *stepper) {
+    mx_params_download(&stepper->session.ctx, &stepper->model.params);
 }
 
-void mx_trainer_free(mx_trainer *t) {
-    if (!t) return;
-    mx_replay_free(&t->session.ctx, &t->passes);
-    mx_replay_free(&t->session.ctx, &t->updates);
-    mx_session_free(&t->session);
-    if (t->objective) t->settings.objective->free(t->objective);
-    mx_model_free(&t->model);
+mx_status mx_stepper_replan(mx_stepper *stepper, const uint8_t *recompute, mx_error *e) {
+    const mx_compute how = mx_settings_compute(&stepper->settings);
+    set_levels(stepper, recompute);
+    return mx_session_plan(&stepper->session, &how, dry_step, stepper, NULL, e);
 }
 
-double mx_trainer_lr(const mx_trainer *t, int64_t step) {
-    return mx_schedule_at(&t->settings.schedule, (double)step / (double)t->settings.steps_per_epoch);
+void mx_stepper_free(mx_stepper *stepper) {
+    if (!stepper) return;
+    mx_replay_free(&stepper->session.ctx, &stepper->passes);
+    mx_replay_free(&stepper->session.ctx, &stepper->updates);
+    mx_session_free(&stepper->session);
+    if (stepper->objective) stepper->settings.objective->free(stepper->objective);
+    mx_model_free(&stepper->model);
 }
 
-void mx_step_micro(mx_trainer *t, int64_t step, int j, float *images, const int32_t *labels) {
-    mx_ctx *c = &t->session.ctx;
-    c->seed = t->settings.seed, c->step = (uint64_t)step, c->micro = (uint32_t)j;
+double mx_stepper_lr(const mx_stepper *stepper, int64_t step) {
+    return mx_schedule_at(&stepper->settings.schedule,
+                          (double)step / (double)stepper->settings.steps_per_epoch);
+}
+
+void mx_step_micro(mx_stepper *stepper, int64_t step, int j, float *images, const int32_t *labels) {
+    mx_ctx *c = &stepper->session.ctx;
+    c->seed = stepper->settings.seed, c->step = (uint64_t)step, c->micro = (uint32_t)j;
     if (j == 0) {
-        t->loss = 0;
-        mx_upload(c, &t->loss, &t->loss, sizeof t->loss);
-        mx_gradients_zero(c, &t->model.params);
+        stepper->loss = 0;
+        mx_upload(c, &stepper->loss, &stepper->loss, sizeof stepper->loss);
+        mx_gradients_zero(c, &stepper->model.params);
     }
-    t->settings.objective->draw(t->objective, c, images, labels);
+    stepper->settings.objective->draw(stepper->objective, c, images, labels);
     if (!mx_ok(c)) return;
-    const size_t bytes = mx_bytes(images_tensor(t, images));
-    mx_replay(c, &t->passes, images, bytes, run_micro, &(micro_work){t, images});
+    const size_t bytes = mx_bytes(images_tensor(stepper, images));
+    mx_replay(c, &stepper->passes, images, bytes, run_micro, &(micro_work){stepper, images});
 }
 
-void mx_step_update(mx_trainer *t, mx_run_state *s) {
-    mx_ctx *c = &t->session.ctx;
-    double *u = t->update;
-    u[MX_UPDATE_LR] = mx_trainer_lr(t, s->step);
+void mx_step_update(mx_stepper *stepper, mx_run_state *s) {
+    mx_ctx *c = &stepper->session.ctx;
+    double *u = stepper->update;
+    u[MX_UPDATE_LR] = mx_stepper_lr(stepper, s->step);
     mx_upload(c, &u[MX_UPDATE_LR], &u[MX_UPDATE_LR], sizeof *u);
-    if (t->updated - t->told == MX_UNREAD)
+    if (stepper->updated - stepper->returned == MX_UNREAD)
         mx_fail(&c->error, MX_ERR_ARGUMENT, "the results of %d steps were not read", MX_UNREAD);
-    if (t->updated == t->told && t->count != (double)s->updates) { /* a state was read from a file */
-        u[MX_UPDATE_COUNT] = t->count = (double)s->updates;
+    if (stepper->updated == stepper->returned &&
+        stepper->count != (double)s->updates) { /* the state was read from a file */
+        u[MX_UPDATE_COUNT] = stepper->count = (double)s->updates;
         mx_upload(c, &u[MX_UPDATE_COUNT], &u[MX_UPDATE_COUNT], sizeof *u);
     }
-    mx_replay(c, &t->updates, NULL, 0, run_update, t);
-    mx_average_step(t);
-    s->step++, t->updated++;
+    mx_replay(c, &stepper->updates, NULL, 0, run_update, stepper);
+    mx_average_step(stepper);
+    s->step++, stepper->updated++;
 }
 
-bool mx_step_results_full(const mx_trainer *t) {
-    return t->updated - t->told >= (mx_backend_is_device(t->session.ctx.backend) ? MX_UNREAD : 1);
+bool mx_step_results_full(const mx_stepper *stepper) {
+    return stepper->updated - stepper->returned >=
+           (mx_backend_is_device(stepper->session.ctx.backend) ? MX_UNREAD : 1);
 }
 
-bool mx_step_result_next(mx_trainer *t, mx_run_state *s, mx_step_result *r) {
-    mx_ctx *c = &t->session.ctx;
-    if (t->told == t->updated) return false;
-    if (t->fetched != t->updated) mx_download(c, t->log, t->log, sizeof t->log);
-    t->fetched = t->updated;
-    const double *u = t->log[t->told % MX_UNREAD];
-    *r = (mx_step_result){.step = s->step - (t->updated - t->told) + 1,
+bool mx_step_result_next(mx_stepper *stepper, mx_run_state *s, mx_step_result *r) {
+    mx_ctx *c = &stepper->session.ctx;
+    if (stepper->returned == stepper->updated) return false;
+    if (stepper->fetched != stepper->updated) mx_download(c, stepper->log, stepper->log, sizeof stepper->log);
+    stepper->fetched = stepper->updated;
+    const double *u = stepper->log[stepper->returned % MX_UNREAD];
+    *r = (mx_step_result){.step = s->step - (stepper->updated - stepper->returned) + 1,
                           .loss = u[MX_UPDATE_LOSS],
                           .lr = u[MX_UPDATE_LR],
                           .norm = u[MX_UPDATE_NORM],
                           .skipped = u[MX_UPDATE_FINITE] == 0};
-    t->told++;
-    t->count = u[MX_UPDATE_COUNT];
-    s->updates = (int64_t)t->count;
+    stepper->returned++;
+    stepper->count = u[MX_UPDATE_COUNT];
+    s->updates = (int64_t)stepper->count;
     s->skipped += r->skipped;
     s->skipped_in_row = r->skipped ? s->skipped_in_row + 1 : 0;
     return true;

@@ -1,4 +1,4 @@
-/* Timing whole training steps on made-up images, see timing.h. */
+/* Timing of training steps on random images, see timing.h. */
 #include "train/timing.h"
 
 #include <stdlib.h>
@@ -24,10 +24,10 @@ float *mx_random_images(const mx_settings *s) {
     return images;
 }
 
-double mx_time_step(mx_trainer *t, mx_run_state *state, float *images) {
+double mx_time_step(mx_stepper *stepper, mx_run_state *state, float *images) {
     double start = mx_clock_now();
-    for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, images, NULL);
-    mx_step_update(t, state);
-    mx_step_result_next(t, state, &(mx_step_result){0});
+    for (int j = 0; j < stepper->settings.accum; j++) mx_step_micro(stepper, state->step, j, images, NULL);
+    mx_step_update(stepper, state);
+    mx_step_result_next(stepper, state, &(mx_step_result){0});
     return mx_clock_now() - start;
 }

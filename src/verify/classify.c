@@ -18,7 +18,7 @@ static void pass(mx_ctx *c, void *user) {
     mx_upload(c, &x->loss, &x->loss, sizeof x->loss);
     mx_gradients_zero(c, &x->model.params);
     mx_classify_pass(c, &x->model, mx_view(&x->loss, MX_F32, 1, 0, 0, 0, 0), logits, x->image_tensor, targets,
-                     &x->mix, NULL, 1.0f);
+                     &x->tables, NULL, 1.0f);
     mx_download(c, &x->loss, &x->loss, sizeof x->loss);
     mx_fetch(c, logits, logits);
     if (c->planning) mx_exam_update(x, c);
@@ -34,7 +34,7 @@ static bool read_targets(mx_exam *x) {
     return x->logits != NULL;
 }
 
-/* Our layer ids and decay flags against the file's own list of learning-rate scales and weight decays. */
+/* Compares our layer ids and decay flags with the file's own list of learning-rate scales and weight decays. */
 static void compare_groups(mx_exam *x) {
     const char *text = mx_st_meta(x->card->golden, "lr_scale_and_weight_decay");
     json_t *o = text ? mx_json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL, NULL) : NULL;

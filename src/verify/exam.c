@@ -56,14 +56,14 @@ void mx_exam_open(mx_exam *x, mx_report_card *card, bool masked) {
     }
     x->image_tensor =
         mx_view(x->images, MX_F32, x->batch, config.channels, config.image_h, config.image_w, 0);
-    mx_token_order_make(&x->mix, &config, x->batch, masked, &card->error);
+    mx_token_tables_make(&x->tables, &config, x->batch, masked, &card->error);
 }
 
 void mx_exam_plan(mx_exam *x, const mx_compute *how, mx_session_work *work) {
     mx_ctx *c = &x->session.ctx;
     if (x->card->error.status || mx_session_make(&x->session, how, work, x, NULL, &x->card->error)) return;
     mx_params_attach(c, &x->model.params);
-    mx_token_order_attach(c, &x->mix);
+    mx_token_tables_attach(c, &x->tables);
     mx_attach(c, &x->loss, sizeof x->loss);
     mx_attach(c, x->update, sizeof x->update);
     if (x->logits) mx_attach(c, x->logits, sizeof *x->logits * (size_t)(x->batch * x->model.config.classes));
@@ -73,7 +73,7 @@ void mx_exam_plan(mx_exam *x, const mx_compute *how, mx_session_work *work) {
 
 void mx_exam_close(mx_exam *x) {
     mx_session_free(&x->session);
-    mx_token_order_free(&x->mix);
+    mx_token_tables_free(&x->tables);
     mx_model_free(&x->model);
     free(x->images);
     free(x->targets), free(x->logits);
@@ -91,7 +91,7 @@ void mx_exam_reset(mx_exam *x) {
     memset(p->v, 0, sizeof(float) * (size_t)p->total);
     memset(x->update, 0, sizeof x->update);
     x->update[MX_UPDATE_LR] = x->lr;
-    if (!x->session.ctx.backend) return; /* mx_exam_plan uploads the first time */
+    if (!x->session.ctx.backend) return; /* not planned yet: mx_exam_plan uploads */
     mx_params_upload(&x->session.ctx, p);
     mx_upload(&x->session.ctx, x->update, x->update, sizeof x->update);
 }
@@ -112,8 +112,8 @@ void mx_exam_compare_gradients(mx_exam *x) {
     }
 }
 
-/* qkv.bias: the key third (rows C..2C-1) only has to stay near its start; it is set to the golden values for
- * the comparison of the rest. */
+/* The key third of qkv.bias (rows C..2C-1) only has to stay near its start. Sets it to the golden values, so that the
+ * caller can compare the rest. */
 static void compare_qkv_bias(mx_exam *x, const mx_param *q, const char *name) {
     char start_name[128], row[160];
     snprintf(start_name, sizeof start_name, "param.%s", q->name);

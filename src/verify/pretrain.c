@@ -15,18 +15,18 @@ static void pass(mx_exam *x, mx_ctx *c) {
     x->loss = 0;
     mx_upload(c, &x->loss, &x->loss, sizeof x->loss);
     mx_gradients_zero(c, &x->model.params);
-    mx_pretrain_pass(c, &x->model, loss_of(x), x->image_tensor, &x->mix, 1.0f);
+    mx_pretrain_pass(c, &x->model, loss_of(x), x->image_tensor, &x->tables, 1.0f);
     mx_download(c, &x->loss, &x->loss, sizeof x->loss);
 }
 
-/* Dry run: whichever of the two needs more memory. */
+/* Dry run of both passes: the larger one decides the memory. */
 static void both(mx_ctx *c, void *user) {
     mx_exam *x = user;
     mx_pretrain_views v;
     pass(x, c);
     mx_exam_update(x, c);
     size_t mark = c->arena->used;
-    mx_pretrain_view(c, &x->model, &v, x->image_tensor, &x->mix);
+    mx_pretrain_view(c, &x->model, &v, x->image_tensor, &x->tables);
     mx_arena_release(c->arena, mark);
 }
 
@@ -48,36 +48,36 @@ static void compare_tokens(mx_exam *x, const char *name, mx_tensor t, int64_t n,
 
 static void compare_forward(mx_exam *x) {
     mx_pretrain_views v = {0};
-    mx_pretrain_view(&x->session.ctx, &x->model, &v, x->image_tensor, &x->mix);
+    mx_pretrain_view(&x->session.ctx, &x->model, &v, x->image_tensor, &x->tables);
     if (!mx_exam_ok(x)) return;
-    int last = x->mix.stages - 1;
+    int last = x->tables.stages - 1;
     for (int k = 0; k <= last; k++) {
         char name[16];
         snprintf(name, sizeof name, "stage%d", k);
-        compare_tokens(x, name, v.stage[k], x->batch, &x->mix.layout[k < last ? k + 1 : last]);
+        compare_tokens(x, name, v.stage[k], x->batch, &x->tables.layout[k < last ? k + 1 : last]);
     }
-    compare_tokens(x, "features", v.features, x->batch, &x->mix.layout[last]);
-    compare_tokens(x, "reconstruction", v.reconstruction, 2 * x->batch, &x->mix.decoder);
+    compare_tokens(x, "features", v.features, x->batch, &x->tables.layout[last]);
+    compare_tokens(x, "reconstruction", v.reconstruction, 2 * x->batch, &x->tables.decoder);
     mx_arena_release(x->session.ctx.arena, 0);
 }
 
 /* Sets the mask from f32 values; false and an error if it is not one of [units]. */
 static bool set_mask(mx_exam *x, const float *values, int64_t count) {
-    uint8_t *mask = malloc((size_t)x->mix.units);
-    if (!values || !mask || count != x->mix.units) {
-        mx_fail(&x->card->error, MX_ERR_SHAPE, "a mask must have %d elements, found %lld", x->mix.units,
+    uint8_t *mask = malloc((size_t)x->tables.units);
+    if (!values || !mask || count != x->tables.units) {
+        mx_fail(&x->card->error, MX_ERR_SHAPE, "a mask must have %d elements, found %lld", x->tables.units,
                 (long long)count);
         free(mask);
         return false;
     }
-    for (int i = 0; i < x->mix.units; i++) mask[i] = values[i] != 0;
-    mx_token_order_set(&x->mix, mask);
+    for (int i = 0; i < x->tables.units; i++) mask[i] = values[i] != 0;
+    mx_token_tables_set(&x->tables, mask);
     free(mask);
     return true;
 }
 
 static void compare_steps(mx_exam *x) {
-    int64_t n = 0, units = x->mix.units;
+    int64_t n = 0, units = x->tables.units;
     if (!x->steps || x->card->activations == MX_BF16 || !mx_exam_ok(x)) return;
     float *masks = mx_card_read(x->card, "steps.masks", &n),
           *losses = calloc((size_t)x->steps, sizeof *losses);
@@ -120,7 +120,7 @@ void mx_verify_pretrain(mx_report_card *card, const mx_compute *how) {
     mx_exam_close(&x);
 }
 
-/* One table or embedding: a square image of `channels` per side. */
+/* Checks one table or embedding: a square map of `channels`. */
 static void compare_resized(mx_report_card *card, const char *name, int64_t channels) {
     char to[160];
     int64_t n = 0, m = 0;

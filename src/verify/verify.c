@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a right float32 implementation, and of one with bf16 products and activations (rounding to 8 bits is
- * measured, not exact: the golden files' README has what emulated bf16 products alone give). */
+/* Limits of a correct float32 implementation, and of one with bf16 products and activations. The latter are measured;
+ * the golden files' README has the errors of emulated bf16 products alone. */
 static double limit_of(const mx_report_card *card, mx_check_kind kind) {
     static const double f32[MX_CHECKS] = {2e-6, 1e-6, 1e-5, 1e-5, 1.5e-5, 2e-6, 5e-4, 1e-12},
                         bf16[MX_CHECKS] = {2e-2, 3e-3, 6e-2, 2e-2, INFINITY, 2e-6, INFINITY, 1e-12};
@@ -110,7 +110,7 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Single gradients may be far off in mixed precision; the middle one of a right implementation is not. */
+/* In mixed precision a single gradient may be far off. The median of a correct implementation is not. */
 static void add_median(mx_report_card *card) {
     int n = 0;
     double *error = malloc(sizeof *error * (size_t)(card->count ? card->count : 1));

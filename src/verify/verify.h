@@ -1,8 +1,7 @@
 /* Recomputes the tensors of a golden file. Source: tests/golden/README.md.
  *
- * A golden file holds the weights, inputs and everything that the authors' program computed from them. The
- * check recomputes it all and lists the relative errors ‖a−b‖/‖b‖ against the limits of a right float32
- * implementation. */
+ * A golden file holds weights, inputs and everything that the authors' program computed from them. The check
+ * recomputes it all and compares the relative errors ‖a−b‖/‖b‖ with the limits of a correct float32 implementation. */
 #ifndef MX_VERIFY_VERIFY_H
 #define MX_VERIFY_VERIFY_H
 
@@ -17,8 +16,8 @@ typedef enum {
     MX_CHECK_GRADIENT_MEDIAN, /* over all gradients of a file; mixed precision only */
     MX_CHECK_AFTER,           /* weights after steps; not compared in mixed precision */
     MX_CHECK_TABLE,
-    MX_CHECK_KEY_BIAS, /* absolute, against param: the key third of qkv.bias has no true gradient */
-    MX_CHECK_SETTING,  /* numbers that are computed in double */
+    MX_CHECK_KEY_BIAS, /* absolute distance from param: the key third of qkv.bias has no true gradient */
+    MX_CHECK_SETTING,  /* numbers computed in double */
     MX_CHECKS
 } mx_check_kind;
 
@@ -44,7 +43,7 @@ mx_status mx_verify_file(mx_report_card *card, const char *path, const mx_comput
 mx_status mx_verify_write(const mx_report_card *card, const char *path, mx_error *e);
 void mx_report_card_free(mx_report_card *card);
 
-/* For the parts below verify.c: compares `values` with the golden tensor `name` and keeps a copy. */
+/* For pretrain.c and classify.c: compares `values` with the golden tensor `name` and keeps a copy. */
 void mx_card_compare(mx_report_card *card, const char *name, const float *values, int64_t count,
                      mx_check_kind kind);
 void mx_card_add(mx_report_card *card, const char *name, double error, mx_check_kind kind);

@@ -187,7 +187,7 @@ static void a_model_of_its_own(void **state) {
     mx_params_init(&m.params, 1);
     write(t, list_of(t, &m));
     mx_foreign_hints h = {0};
-    refuse(&h, MX_ERR_FORMAT, "288 tokens, which is no square");
+    refuse(&h, MX_ERR_FORMAT, "288 tokens, which is not a square");
     h.image_h = 48, h.image_w = 96;
     refuse(&h, MX_ERR_FORMAT, "its 2 channels: convert it with --mean");
     h.pixels = &given, h.channels = 3;
@@ -203,7 +203,7 @@ static void a_model_of_its_own(void **state) {
     assert_true(r.config.image_h == 96);
     mx_model_free(&r);
     h.image_h = 24, h.image_w = 192;
-    refuse(&h, MX_ERR_SHAPE, "rows are those of no window on a map of 6x48 tokens");
+    refuse(&h, MX_ERR_SHAPE, "rows fit no window on a map of 6x48 tokens");
     h.image_h = 64, h.image_w = 64;
     refuse(&h, MX_ERR_SHAPE, "expected 256 tokens of a 64x64 image in patches of 4, found 288");
     mx_model_free(&m);
@@ -236,7 +236,7 @@ static void refusals(void **state) {
     named(t, n, "layers.0.blocks.0.attn.relative_position_bias_table")->dim[0] -= 1;
     named(t, n, "layers.0.blocks.0.attn.relative_position_bias_table")->bytes -= 8;
     write(t, n);
-    refuse(&none, MX_ERR_SHAPE, "224 rows are those of no window");
+    refuse(&none, MX_ERR_SHAPE, "224 rows fit no window");
     list_of(t, &m);
     write(t, without(t, n, "patch_embed.proj.weight"));
     refuse(&none, MX_ERR_FORMAT, "patch_embed.proj.weight is missing");

@@ -194,7 +194,7 @@ static void neighbours(void **state) {
     put_small(&b, "criterion.weight"), put_small(&b, "queue");
     op(&b, "u."), save(&b);
     reads("encoder and head", NULL, false);
-    assert_non_null(strstr(notes, "left aside: 2 tensors beside the model's (criterion.weight, ..)"));
+    assert_non_null(strstr(notes, "left out: 2 tensors next to the model's (criterion.weight, ..)"));
     put_model(&lacking, "a.module.", encoder, "0"), op(&lacking, "u."), save(&lacking);
     mx_foreign_hints h = {0};
     mx_model r;
@@ -242,7 +242,7 @@ static void averages(void **state) {
             reads(pairs[i].plain, "model", false);
             reads(pairs[i].average, "ema", true);
             assert_non_null(strstr(notes, "--weights 'model'"));
-            assert_null(strstr(notes, "left aside"));
+            assert_null(strstr(notes, "next to the model's"));
         }
     }
     assert_false(mx_group_is_average("schema.semantic.remap.", 22));
@@ -257,7 +257,7 @@ static void choices(void **state) {
     op(&b, "u."), save(&b);
     refused("two nets", NULL, "several models: netA (");
     refused("none of a name", &no, "--weights netC: expected one of what the file holds: netA");
-    refused("no average", &ema, "none of them is named as a moving average");
+    refused("no average", &ema, "none of them is named like a moving average");
     reads("the first", "netA", false);
     reads("the second", "netB", true); /* what the note of the first suggests */
     b = pickle_of("}("), text(&b, "model_ema"), op(&b, "}("), put_model(&b, "", every, "0"), op(&b, "uu.");
@@ -343,14 +343,14 @@ static void swin(void **state) {
     put_small(&b, "layers.3.downsample.reduction.weight"),
         put_small(&b, "layers.2.downsample.reduction.weight");
     op(&b, "u."), save(&b);
-    refused("timm's", NULL, "patch merging stands before its stages");
+    refused("timm's", NULL, "patch merging comes before its stages");
     b = pickle_of("}("), put_model(&b, "", no_embedding, "0");
     one(&b, "absolute_pos_embed", "FloatStorage", "1", numel, 0, 3,
         (int64_t[]){1, 256, model.config.embed_dim});
     op(&b, "u."), save(&b);
     notes[0] = 0;
     if (mx_foreign_read(&r, NULL, path, &h, MX_PARAMS_WEIGHTS, &e)) fail_msg("%s", e.text);
-    assert_non_null(strstr(notes, "warning: absolute_pos_embed is no table of sines"));
+    assert_non_null(strstr(notes, "warning: absolute_pos_embed is not a table of sines"));
     mx_model_free(&r);
 }
 
@@ -360,7 +360,8 @@ static void missing(void **state) {
     (void)state;
     bytes b = pickle_of("}(");
     text(&b, "model"), op(&b, "}("), put_model(&b, "_orig_mod.", no_norm, "0"), op(&b, "uu."), save(&b);
-    refused("a tensor", NULL, "tensor norm.bias is missing: expected shape [64], behind model._orig_mod.");
+    refused("a tensor", NULL,
+            "tensor norm.bias is missing: expected shape [64], after the prefix model._orig_mod.");
 }
 
 int main(void) {

@@ -136,9 +136,9 @@ static mx_status write_state(mx_error *e) {
 static mx_status write_model(mx_error *e) { return mx_checkpoint_write(at("kept"), &model, &pixels, e); }
 
 static mx_status write_line(mx_error *e) {
-    mx_training p = {.paths.log = (char *)at("kept"), .settings.steps_per_epoch = 4};
+    mx_run run = {.paths.log = (char *)at("kept"), .settings.steps_per_epoch = 4};
     const mx_observe_number line[] = {{"loss", 0.5, false}, {"lr", NAN, false}};
-    return mx_observe_numbers(&p, line, 2, e);
+    return mx_observe_numbers(&run, line, 2, e);
 }
 
 /* Each allocation in turn: the bytes of an undisturbed call, or an error and the old file. */

@@ -143,7 +143,7 @@ static void channels_are_adapted_on_request(void **state) {
     mx_model from, to;
     mx_error e = {0};
     notes n = {""};
-    mx_init_config c = {.notice = note, .user = &n};
+    mx_init_config c = {.note = note, .user = &n};
     make(&from, config(16, 4), 1);
     const float *w = weight(&from, "patch_embed.proj.weight");
     for (int channels = 1; channels <= 8; channels++) {

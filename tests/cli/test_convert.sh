@@ -24,7 +24,7 @@ expect 0 "" "$mixmae" convert pre/state.safetensors --output state.pt
 expect 0 "" "$mixmae" convert state.pt --output back.safetensors
 same pre/model.safetensors back.safetensors
 expect 0 "images.* \\[N,3,32,32\\]: N is free, height and width are fixed" "$mixmae" convert there.pth --output model.onnx
-expect 2 "model of 32x32 pixels, and stays one.*only the batch is free" "$mixmae" convert tuned/model.safetensors --image-size 64 --output x.onnx
+expect 2 "model of 32x32 pixels, and convert keeps that size.*only the batch is free" "$mixmae" convert tuned/model.safetensors --image-size 64 --output x.onnx
 expect 0 "resized" "$mixmae" finetune --data data --init tuned/model.safetensors --image-size 64 --batch-size 8 --epochs 1 --output larger
 expect 0 "" "$mixmae" convert tuned/model.safetensors --output direct.onnx
 same model.onnx direct.onnx

@@ -108,7 +108,7 @@ for i in 0 1 2 3; do for c in a b; do
     npy five/train/$c/$i.npy '|u1' '8, 8, 5' 'abcde' 64
     npy sixteen/$c/$i.npy '<u2' '8, 8, 3' 'a\x01b\x02c\x03' 64
 done; done
-refused "the model has 3 channels, but 8 of 8 images cannot be read with so many: .*five/train/a/0.npy has 5" $run --data five
+refused "the model has 3 channels, but 8 of 8 images cannot be read with that many: .*five/train/a/0.npy has 5" $run --data five
 [ -e new ] && fail "a refused start left its folder"
 works $run --data five --channels "$(offers "channels X fits")"
 refused "the model has 3 channels, but 8 of 8" plan --model nano --batch-size 4 --steps 0 --data five
@@ -116,7 +116,7 @@ works plan --model nano --batch-size 4 --steps 0 --data five --channels "$(offer
 refused "the model has 4 channels, but 18 of 18" $run --data data --channels 4
 works $run --data data --channels "$(offers "channels X fits")"
 cp -r five mixed && cp data/train/clouds/0000*.png mixed/train/a/
-refused "no number of channels fits all of them: leave one kind out" $run --data mixed
+refused "no number of channels fits all of them: remove one kind" $run --data mixed
 rm mixed/train/*/*.npy
 works $run --data mixed
 cp -r data held && rm -r held/val && cp -r five/train held/val
@@ -184,7 +184,7 @@ grep -q "the value -3.39.*e.38 .*huge/0.npy. is far from all others" out || { fa
 for name in marker huge; do values $name '\x00\x00\x00\x3f\x00\x00\x80\x3f\x00\x00\x00\x00' && silent $name; done
 mkdir grey
 for i in 0 1 2 3; do npy grey/$i.npy '|u1' '8, 8' '\x01\x80\xff' 22 && truncate -s 192 grey/$i.npy; done
-warned "all images have one colour.*--channels 1 sees it once" grey
+warned "all images are grey.*--channels 1 uses it once" grey
 silent grey --channels 1
 "$mixmae" $run --data data --output encoder >out 2>&1 || fail "no encoder"
 mkdir -p scaled/a scaled/b && cp percent/* scaled/a && cp percent/* scaled/b

@@ -72,7 +72,7 @@ enum { BATCH = 2 };
 
 typedef struct {
     mx_model *model;
-    mx_token_order mix;
+    mx_token_tables tables;
     float *images, *out;
     int64_t width;
 } job;
@@ -82,11 +82,12 @@ static void run(mx_ctx *c, void *user) {
     const mx_model_config *m = &j->model->config;
     mx_tensor images = mx_view(j->images, MX_F32, BATCH, m->channels, m->image_h, m->image_w, 0);
     if (m->classes) {
-        mx_classify_logits(c, j->model, mx_view(j->out, MX_F32, BATCH, m->classes, 0, 0, 0), images, &j->mix);
+        mx_classify_logits(c, j->model, mx_view(j->out, MX_F32, BATCH, m->classes, 0, 0, 0), images,
+                           &j->tables);
         return;
     }
     mx_encoded v;
-    mx_encode(c, j->model, &v, images, &j->mix);
+    mx_encode(c, j->model, &v, images, &j->tables);
     if (!c->planning) memcpy(j->out, v.pooled.data, sizeof *j->out * (size_t)(BATCH * j->width));
     mx_arena_release(c->arena, 0);
 }
@@ -101,13 +102,13 @@ static job start(mx_model *m) {
     for (size_t i = 0; i < n; i++) j.images[i] = (float)mx_rng_normal(&r);
     mx_error e = {0};
     mx_session s;
-    if (mx_token_order_make(&j.mix, c, BATCH, false, &e)) fail_msg("%s", e.text);
-    if (mx_session_make(&s, &(mx_compute){.backend = "ref", .threads = 1}, run, &j, NULL, &e))
+    if (mx_token_tables_make(&j.tables, c, BATCH, false, &e)) fail_msg("%s", e.text);
+    if (mx_session_make(&s, &(mx_compute){.device = "ref", .threads = 1}, run, &j, NULL, &e))
         fail_msg("%s", e.text);
     run(&s.ctx, &j);
     if (mx_session_error(&s, &e)) fail_msg("%s", e.text);
     mx_session_free(&s);
-    mx_token_order_free(&j.mix);
+    mx_token_tables_free(&j.tables);
     return j;
 }
 

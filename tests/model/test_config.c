@@ -123,7 +123,7 @@ static void test_every_named_model(void **state) {
     snprintf(names, sizeof names, "%s", mx_model_names());
     for (char *name; (name = strsep(&rest, ", "));) {
         mx_model_config c;
-        mx_model_recipe r;
+        mx_model_recipes r;
         if (!*name) continue;
         assert_true(mx_model_named(name, &c, &r));
         accepted(&c);
@@ -132,7 +132,7 @@ static void test_every_named_model(void **state) {
         assert_true(c.norm_pix);
         assert_true(r.pretrain.blr > 0 && r.pretrain.epochs > 0 && r.pretrain.batch > 0 &&
                     r.pretrain.batch % 2 == 0);
-        assert_true(r.pretrain.warmup_epochs < (float)r.pretrain.epochs);
+        assert_true(r.pretrain.warmup_epochs < r.pretrain.epochs);
         for (int k = 0; k < c.stages;
              k++) /* a named model's windows tile without being cut, each head is whole */
             assert_true(mx_window_h(&c, k) == c.windows[k] && mx_stage_width(&c, k) % c.heads[k] == 0);
@@ -140,7 +140,7 @@ static void test_every_named_model(void **state) {
     }
     assert_int_equal(seen, 9);
     mx_model_config c;
-    mx_model_recipe r;
+    mx_model_recipes r;
     assert_true(mx_model_named("base", &c, &r));
     assert_true(r.pretrain.blr == 1.5e-4f && r.pretrain.warmup_epochs == 40 && r.pretrain.epochs == 600 &&
                 r.pretrain.batch == 128);

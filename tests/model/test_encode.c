@@ -34,7 +34,7 @@ static mx_model_config config(void) { /* windows smaller than the grid, a rectan
 
 typedef struct {
     mx_model model;
-    mx_token_order mix;
+    mx_token_tables tables;
     mx_session session;
     mx_tensor images;
     float *pixels;
@@ -47,10 +47,10 @@ static void work(mx_ctx *c, void *user) {
     const mx_model_config *m = &t->model.config;
     size_t mark = c->arena->used;
     mx_encoded v;
-    mx_encode(c, &t->model, &v, t->images, &t->mix);
+    mx_encode(c, &t->model, &v, t->images, &t->tables);
     for (int k = 0; k < m->stages && mx_ok(c); k++) {
         mx_tensor raster = mx_alloc_like(c, v.stage[k]);
-        mx_map_to_raster(c, raster, v.stage[k], &t->mix.layout[k]);
+        mx_map_to_raster(c, raster, v.stage[k], &t->tables.layout[k]);
         if (!c->planning) memcpy(t->raster[k], raster.data, mx_bytes(raster));
     }
     if (m->classes && mx_ok(c)) {
@@ -66,15 +66,14 @@ static void run(trial *t, int batch) {
     const mx_model_config *m = &t->model.config;
     mx_error e = {0};
     t->images = mx_view(t->pixels, MX_F32, batch, m->channels, m->image_h, m->image_w, 0);
-    assert_int_equal(mx_token_order_make(&t->mix, m, batch, false, &e), MX_OK);
+    assert_int_equal(mx_token_tables_make(&t->tables, m, batch, false, &e), MX_OK);
     for (int k = 0; k < m->stages; k++)
         t->raster[k] =
-            calloc((size_t)(batch * t->mix.layout[k].tokens * mx_stage_width(m, k)), sizeof(float));
+            calloc((size_t)(batch * t->tables.layout[k].tokens * mx_stage_width(m, k)), sizeof(float));
     t->pooled = calloc((size_t)(batch * mx_stage_width(m, m->stages - 1)), sizeof(float));
     t->logits = calloc((size_t)(batch * (m->classes + 1)), sizeof(float));
     assert_int_equal(
-        mx_session_make(&t->session, &(mx_compute){.backend = "ref", .threads = 1}, work, t, NULL, &e),
-        MX_OK);
+        mx_session_make(&t->session, &(mx_compute){.device = "ref", .threads = 1}, work, t, NULL, &e), MX_OK);
     work(&t->session.ctx, t);
     assert_string_equal(t->session.ctx.error.text, "");
     assert_int_equal(t->session.arena.peak, t->session.planned);
@@ -84,7 +83,7 @@ static void finish(trial *t) {
     for (int k = 0; k < t->model.config.stages; k++) free(t->raster[k]);
     free(t->pooled), free(t->logits), free(t->pixels);
     mx_session_free(&t->session);
-    mx_token_order_free(&t->mix);
+    mx_token_tables_free(&t->tables);
     mx_model_free(&t->model);
 }
 

@@ -67,29 +67,29 @@ static mx_status rows_make(mx_encoder *en, mx_error *e) {
 static void rows_free(mx_encoder *en) { free(en->parts); }
 
 static void rows_forward(mx_ctx *c, const mx_encoder *en, mx_encoded *out, mx_tensor images,
-                         const mx_token_order *order, const mx_drop_scale *drop, mx_block_saved *saved) {
+                         const mx_token_tables *tables, const mx_drop_scale *drop, mx_block_saved *saved) {
     rows *r = en->parts;
     const mx_model_config *m = en->config;
-    int64_t b = images.dim[0], l = order->layout[0].tokens;
+    int64_t b = images.dim[0], l = tables->layout[0].tokens;
     mx_tensor patches = mx_alloc(c, MX_F32, 3, (int64_t[]){b, l, m->channels * m->patch * m->patch});
     mx_tensor x = mx_alloc(c, MX_F32, 3, (int64_t[]){b, l, m->embed_dim});
     if (saved) r->patches = patches, r->gradient = mx_alloc_like(c, x);
     if (!mx_ok(c)) return;
-    mx_patch_rows(c, patches, images, &order->layout[0], m->patch);
+    mx_patch_rows(c, patches, images, &tables->layout[0], m->patch);
     mx_linear(c, x, patches, mx_weight(en->params, r->w), MX_ABSENT);
     mx_add_position(c, x, mx_reshape(mx_weight(en->params, r->pos), l, m->embed_dim, 0, 0, 0),
-                    &order->layout[0]);
-    out->tokens = mx_block_forward(c, &r->block, MX_ABSENT, x, &order->layout[0],
+                    &tables->layout[0]);
+    out->tokens = mx_block_forward(c, &r->block, MX_ABSENT, x, &tables->layout[0],
                                    drop ? *drop : (mx_drop_scale){0}, (mx_selected_rows){0}, saved);
     out->stage[0] = out->merged[0] = out->tokens;
 }
 
-static void rows_backward(mx_ctx *c, const mx_encoder *en, const mx_encoded *d, const mx_token_order *order,
+static void rows_backward(mx_ctx *c, const mx_encoder *en, const mx_encoded *d, const mx_token_tables *tables,
                           mx_block_saved *saved) {
     rows *r = en->parts;
     if (!mx_ok(c)) return;
     mx_copy(c, r->gradient, d->tokens); /* d lies above what the block gives back */
-    mx_block_backward(c, &r->block, saved, &order->layout[0], r->gradient, MX_ABSENT);
+    mx_block_backward(c, &r->block, saved, &tables->layout[0], r->gradient, MX_ABSENT);
     mx_linear_back(c, MX_ABSENT, mx_grad(en->params, r->w), MX_ABSENT, r->gradient, r->patches,
                    mx_weight(en->params, r->w));
 }
@@ -193,7 +193,7 @@ static mx_model_config pretrainer(int side) {
 
 typedef struct {
     mx_model model;
-    mx_token_order order;
+    mx_token_tables tables;
     mx_session session;
     float *images;
     float loss, logits[BATCH * CLASSES], targets[BATCH * CLASSES];
@@ -206,9 +206,9 @@ static void pass(mx_ctx *c, void *user) {
               images = mx_view(t->images, MX_F32, BATCH, m->channels, m->image_h, m->image_w, 0);
     if (m->classes)
         mx_classify_pass(c, &t->model, loss, mx_view(t->logits, MX_F32, BATCH, CLASSES, 0, 0, 0), images,
-                         mx_view(t->targets, MX_F32, BATCH, CLASSES, 0, 0, 0), &t->order, NULL, 1);
+                         mx_view(t->targets, MX_F32, BATCH, CLASSES, 0, 0, 0), &t->tables, NULL, 1);
     else
-        mx_pretrain_pass(c, &t->model, loss, images, &t->order, 1);
+        mx_pretrain_pass(c, &t->model, loss, images, &t->tables, 1);
 }
 
 static float *random_images(const mx_model_config *c) {
@@ -224,18 +224,18 @@ static void start(trial *t, mx_model_config c) {
     memset(t, 0, sizeof *t);
     t->images = random_images(&c);
     if (mx_model_make(&t->model, &c, MX_PARAMS_GRADS, &e) ||
-        mx_token_order_make(&t->order, &c, BATCH, c.decoder_dim > 0, &e) ||
-        mx_session_make(&t->session, &(mx_compute){.backend = "ref", .threads = 1}, pass, t, NULL, &e))
+        mx_token_tables_make(&t->tables, &c, BATCH, c.decoder_dim > 0, &e) ||
+        mx_session_make(&t->session, &(mx_compute){.device = "ref", .threads = 1}, pass, t, NULL, &e))
         fail_msg("%s", e.text);
     mx_params_init(&t->model.params, 5);
     for (int b = 0; b < BATCH; b++) t->targets[b * CLASSES + b] = 1;
     uint8_t mask[16] = {1, 0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 1, 1, 0, 1, 0};
-    if (c.decoder_dim) mx_token_order_set(&t->order, mask);
+    if (c.decoder_dim) mx_token_tables_set(&t->tables, mask);
 }
 
 static void finish(trial *t) {
     mx_session_free(&t->session);
-    mx_token_order_free(&t->order);
+    mx_token_tables_free(&t->tables);
     mx_model_free(&t->model);
     free(t->images);
 }
@@ -377,10 +377,10 @@ static void what_cannot_be_done_is_refused(void **state) {
     memset(&t, 0, sizeof t), e = (mx_error){0};
     t.images = random_images(&c);
     if (mx_model_make(&t.model, &c, MX_PARAMS_GRADS, &e) ||
-        mx_token_order_make(&t.order, &c, BATCH, false, &e))
+        mx_token_tables_make(&t.tables, &c, BATCH, false, &e))
         fail_msg("%s", e.text);
     assert_int_equal(
-        mx_session_plan(&t.session, &(mx_compute){.backend = "ref", .threads = 1}, pass, &t, NULL, &e),
+        mx_session_plan(&t.session, &(mx_compute){.device = "ref", .threads = 1}, pass, &t, NULL, &e),
         MX_ERR_UNSUPPORTED);
     assert_non_null(strstr(e.text, "found one of stage 0's map"));
     finish(&t);

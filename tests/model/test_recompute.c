@@ -25,11 +25,11 @@ static mx_settings settings(const char *backend, const mx_objective *objective) 
                      .weight_decay = 0.05,
                      .beta1 = 0.9,
                      .beta2 = 0.95,
-                     .task = {.mask_ratio = 0.5, .layer_decay = 0.7, .drop_path = 0.4},
+                     .objective_settings = {.mask_ratio = 0.5, .layer_decay = 0.7, .drop_path = 0.4},
                      .seed = 7,
                      .max_skipped = 3,
                      .threads = 2,
-                     .backend = backend,
+                     .device = backend,
                      .steps_per_epoch = 8,
                      .steps = 32};
     s.model = (mx_model_config){.name = "test",
@@ -71,10 +71,10 @@ typedef struct {
 
 /* Three steps from the seed: weights, and the last step's gradients. */
 static outcome run(const mx_settings *s) {
-    mx_trainer t;
+    mx_stepper t;
     mx_error e = {0};
     mx_run_state state = {0};
-    if (mx_trainer_make(&t, s, false, NULL, &e)) fail_msg("%s", e.text);
+    if (mx_stepper_make(&t, s, false, NULL, &e)) fail_msg("%s", e.text);
     mx_params_init(&t.model.params, s->seed);
     if (s->objective->labels) mx_head_init(&t.model, s->seed, 0.02);
     for (int i = 0; i < 3; i++) {
@@ -95,7 +95,7 @@ static outcome run(const mx_settings *s) {
                  .flops = t.session.flops};
     memcpy(o.weight = malloc(o.bytes), t.model.params.weight, o.bytes);
     memcpy(o.grad = malloc(o.bytes), t.model.params.grad, o.bytes);
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
     return o;
 }
 
@@ -145,7 +145,7 @@ static void every_level_gives_the_same_bytes(void **state) {
         mx_settings s = settings(backends[i / 2], i % 2 ? &mx_classify : &mx_mixmae);
         outcome all = run(&s), last = {.planned = all.planned, .flops = all.flops};
         for (int level = 1; level < MX_RECOMPUTE_LEVELS; level++) {
-            memset(s.save, level, sizeof s.save);
+            memset(s.recompute, level, sizeof s.recompute);
             outcome o = run(&s);
             same(&all, &o);
             assert_true(o.planned < last.planned);
@@ -169,7 +169,7 @@ static void mixed_precision_gives_the_same_bytes(void **state) {
         assert_true(all.planned < full.planned);
         assert_true(memcmp(all.weight, full.weight, all.bytes) != 0);
         for (int level = 1; level < MX_RECOMPUTE_LEVELS; level++) {
-            memset(s.save, level, sizeof s.save);
+            memset(s.recompute, level, sizeof s.recompute);
             outcome o = run(&s);
             same(&all, &o);
             forget(&o);
@@ -192,8 +192,8 @@ static void mixed_levels_give_the_same_bytes(void **state) {
         outcome all = run(&s);
         for (uint32_t draw = 0; draw < (i < 2 ? 1 : 8); draw++) {
             mx_rng r = mx_rng_make(11, MX_RNG_TEST, 4, draw);
-            for (int b = 0; b < MX_MAX_SAVED; b++)
-                s.save[b] = (uint8_t)(mx_rng_u32(&r) % MX_RECOMPUTE_LEVELS);
+            for (int b = 0; b < MX_MAX_BLOCKS; b++)
+                s.recompute[b] = (uint8_t)(mx_rng_u32(&r) % MX_RECOMPUTE_LEVELS);
             outcome o = run(&s);
             same(&all, &o);
             forget(&o);

@@ -1,11 +1,11 @@
-/* The rows: every op, at sizes that are odd, small and beside a block of the kernels. See cases.h. */
+/* The rows: every op, at odd and small sizes and at sizes next to the kernels' blocks. See cases.h. */
 #include "cases.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#define F32_LIMIT  2e-6 /* of f32 sums whose operands are the same rounded numbers on both sides */
-#define SUMS_LIMIT 1e-5 /* of gradients that sum differences of rounded terms */
+#define F32_LIMIT  2e-6 /* for f32 sums of the same rounded operands on both sides */
+#define SUMS_LIMIT 1e-5 /* for gradients that sum differences of rounded terms */
 
 #define OP(name, call)                                                                                       \
     static void op_##name(mx_ctx *c, const mx_tensor *t, const void *more) {                                 \
@@ -33,7 +33,7 @@ static const int64_t linear_at[][8] = {/* rows, out, in, samples */
                                        {3136, 30, 48, 2},
                                        {1300, 129, 520, 2},
                                        {4, 1000, 96, 2},
-                                       /* of base: a stage's mlp and projection */
+                                       /* base: a stage's MLP and projection */
                                        {1568, 2048, 512, 8},
                                        {1568, 512, 2048, 8},
                                        {25088, 512, 128, 8}};
@@ -47,7 +47,7 @@ OP(linear_add, mx_linear_add(c, t[0], t[0], t[1], t[2], t[3], t[4])) /* in place
 OP(linear_add_apart, mx_linear_add(c, t[0], t[1], t[2], t[3], MX_ABSENT, MX_ABSENT))
 OP(linear_back, mx_linear_back(c, t[0], t[1], t[2], t[3], t[4], t[5]))
 OP(linear_back_parameters, mx_linear_back(c, MX_ABSENT, t[0], MX_ABSENT, t[1], t[2], t[3]))
-OP(linear_gelu_back, mx_linear_gelu_back(c, t[0], t[1], t[2], t[3], t[4], t[0], t[5])) /* dh over h */
+OP(linear_gelu_back, mx_linear_gelu_back(c, t[0], t[1], t[2], t[3], t[4], t[0], t[5])) /* dh aliases h */
 BACK(linear, mx_linear_back(c, d[1], d[2], d[3], dy, t[1], t[2]))
 BACK(linear_no_bias, mx_linear_back(c, d[1], d[2], MX_ABSENT, dy, t[1], t[2]))
 BACK(linear_add_apart, (mx_copy(c, d[1], dy), mx_linear_back(c, d[2], d[3], MX_ABSENT, dy, t[2], t[3])))
@@ -69,7 +69,7 @@ static void back_mlp(mx_ctx *c, const mx_tensor *d, mx_tensor dy, const mx_tenso
     mx_copy(c, d[8], dy);
 }
 
-/* y = r + keep (x w + b), drop path's factor keep [samples] */
+/* y = r + keep (x w + b), with drop path's factor keep [samples] */
 static const int64_t keep_at[][8] = {{2, 7, 5, 9}, {3, 49, 30, 17}};
 static const op_sizes keep_sizes = {"btoi", keep_at, 2, 0};
 OP(linear_add_keep, mx_linear_add(c, t[0], t[1], t[2], t[3], t[4], t[5]))
@@ -144,7 +144,7 @@ static const int64_t rows_at[][8] = {{2, 5, 9, 3},  {3, 5, 9, 1},  {3, 5, 9, 7},
 static const op_sizes rows_sizes = {"bkrw", rows_at, 6, 0};
 static const int64_t mean_at[][8] = {{2, 7, 3}, {3, 49, 37}};
 static const op_sizes mean_sizes = {"btw", mean_at, 2, 0};
-static const int32_t some_rows[] = {2, 0, 3, 7, 1}; /* not the last one: scatter must make it 0 */
+static const int32_t some_rows[] = {2, 0, 3, 7, 1}; /* without the last row, which scatter must set to 0 */
 
 OP(fill, mx_fill(c, t[0], 2.5f))
 OP(copy, mx_copy(c, t[0], t[1]))
@@ -172,12 +172,13 @@ static const void *targets_of(const op_row *row, int at) {
 static const int64_t entropy_at[][8] = {{5, 1}, {4, 9}, {5, 10}, {5, 37}, {5, 118}, {5, 361}, {5, 1090}};
 static const op_sizes entropy_sizes = {"nk", entropy_at, 7, 0};
 
-static void targets_from_0(mx_tensor *t, const int64_t *v, const void *more) { /* no loss that cancels */
+static void targets_from_0(mx_tensor *t, const int64_t *v,
+                           const void *more) { /* so that the loss does not cancel */
     (void)v, (void)more;
     for (int64_t i = 0; i < mx_count(t[3]); i++) mx_f32(t[3])[i] = (float)fabs((double)mx_f32(t[3])[i]);
 }
 
-OP(pixel_loss, mx_pixel_loss(c, t[0], t[1], t[1], t[2], more, 0.7f)) /* gradient over prediction */
+OP(pixel_loss, mx_pixel_loss(c, t[0], t[1], t[1], t[2], more, 0.7f)) /* the gradient aliases the prediction */
 OP(cross_entropy, mx_soft_cross_entropy(c, t[0], t[1], t[2], t[3], 0.7f))
 OP(pixel_value, mx_pixel_loss(c, t[0], MX_ABSENT, t[1], t[2], more, 0.7f))
 OP(entropy_value, mx_soft_cross_entropy(c, t[0], MX_ABSENT, t[2], t[3], 0.7f))

@@ -1,4 +1,4 @@
-/* Making the tensors of a case from its row, see cases.h. */
+/* Makes the tensors of a case from its row, see cases.h. */
 #include "cases.h"
 
 #include <ctype.h>
@@ -13,7 +13,7 @@ static double uniform(void) { /* in [-1, 1) */
     return (double)(state >> 40) / 8388608.0 - 1.0;
 }
 
-/* ---- layouts: windows in order; inside one the tokens of group 0, then of group 1; share: of group 1 */
+/* ---- layouts: windows in order; inside a window first group 0, then group 1. share: of tokens in group 1 */
 
 typedef struct {
     int h, w, wh, ww;
@@ -26,7 +26,7 @@ static const map_shape map_shapes[] = {
     {6, 8, 3, 4, 0},     {6, 8, 3, 4, 0.5},     {2, 3, 2, 3, 0.5},   {4, 6, 4, 6, 0}};
 #define DRAWN (int)(sizeof map_shapes / sizeof *map_shapes)
 
-/* 4x6 tokens in windows of 2x3, groups of 1+5, 6, 2+4 and 3+3 tokens, in an order of its own. */
+/* 4x6 tokens in windows of 2x3, with groups of 1+5, 6, 2+4 and 3+3 tokens, in an arbitrary order. */
 static const int32_t own_raster[24] = {0,  1,  2,  6,  7,  8,  9,  10, 11, 3,  4,  5,
                                        14, 12, 13, 18, 19, 20, 21, 23, 16, 22, 15, 17};
 static const int32_t own_segment[9] = {0, 1, 6, 12, 14, 18, 21, 24, 24};
@@ -102,7 +102,7 @@ static void fill(mx_tensor *t, double scale, char type) {
         if (type == 'f') mx_f32(*t)[i] = x;
         if (type != 'h') continue;
         uint32_t bits =
-            0; /* cut off: the values are what a test makes of them. Never where a float is a double */
+            0; /* cuts off the lower half, so the values are exact in bf16; never with float as double */
         memcpy(&bits, &x, sizeof bits);
         ((uint16_t *)t->data)[i] = (uint16_t)(bits >> 16);
     }
@@ -133,7 +133,7 @@ void case_make(op_case *k, const op_row *row, int at, const char *types) {
     for (size_t i = 0; i < strlen(s->letters) && used < (int)sizeof k->name; i++)
         used += snprintf(k->name + used, sizeof k->name - (size_t)used, " %c=%lld", s->letters[i],
                          (long long)s->v[at][i]);
-    state = 1; /* numbers are the case's own, whatever ran before */
+    state = 1; /* so that a case does not depend on earlier ones */
     for (const char *c = k->name; *c; c++) state = state * 31 + (unsigned char)*c;
     for (const char *word = row->tensors; *word;) {
         const size_t length = strcspn(word, " ");

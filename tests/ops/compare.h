@@ -1,8 +1,9 @@
-/* The cpu backend held against the reference, a case at a time (cases.h).
+/* Compares the cpu backend with the reference, one case at a time (cases.h).
  *
- * Each op runs with 1, 2, 3, 8 and 16 threads on one instruction set a process (MIXMAE_ISA, see with_isa.c; without it
- * the machine's best): bytes must be equal. Outputs lie between canaries, off any alignment; scratch memory is poisoned
- * with NaN, so a sum that starts from it shows. Each case also runs on infinite, NaN, huge and denormal numbers. Limits are relative to the largest element of the reference's output. */
+ * Each op runs with 1, 2, 3, 8 and 16 threads, which must give the same bytes, on one instruction set per process
+ * (MIXMAE_ISA, see with_isa.c; otherwise the machine's best). Outputs are between canaries and not aligned. Scratch
+ * memory is filled with NaN, so a sum that starts from it fails. Each case also runs on infinite, NaN, huge and
+ * denormal numbers. Limits are relative to the largest element of the reference's output. */
 #ifndef MX_TESTS_OPS_COMPARE_H
 #define MX_TESTS_OPS_COMPARE_H
 
@@ -23,15 +24,14 @@
 
 #define GUARD  (67 * 4) /* bytes before an output */
 #define CANARY 0xA5
-/* Equal sums round apart in bf16 when they lie at a boundary: one unit in the last place of the largest
- * element. */
+/* Nearly equal sums can round to different bf16 values: one unit in the last place of the largest element. */
 #define BF16_LIMIT (1.0 / 256)
 
 typedef struct {
     unsigned char *block[MAX_OUT], *data[MAX_OUT];
 } outputs;
 
-/* A copy of t between canaries; the address of f32 and bf16 is off every larger alignment. */
+/* Moves t between canaries, to an address that is aligned to its element and no more. */
 static void guard_output(outputs *o, int i, mx_tensor *t) {
     const size_t before = t->type == MX_F64 ? 272 : GUARD, bytes = mx_bytes(*t);
     o->block[i] = malloc(bytes + 2 * 272);
@@ -49,8 +49,8 @@ static void check_guards(const op_case *k, const outputs *o, int i) {
                      (long long)n);
 }
 
-/* Scratch memory for one op, all that is known to have been used of it full of NaN. Made once: under a
- * sanitizer making it costs more than most ops. */
+/* Scratch memory for one op, full of NaN as far as ops have used it. Made once, since under a sanitizer that costs more
+ * than most ops. */
 static mx_arena *scratch(void) {
     static mx_arena arena;
     mx_error e = {0};
@@ -85,7 +85,7 @@ static double element(const op_case *k, const outputs *o, int i, int64_t j) {
     return (double)x;
 }
 
-/* limit: of f32 and f64 outputs; half_limit: of bf16 ones */
+/* limit: for f32 and f64 outputs; half_limit: for bf16 outputs. */
 static void compare(const op_case *k, const outputs *want, const outputs *got, double limit,
                     double half_limit) {
     for (int i = 0; i < k->row->outs; i++) {
@@ -103,11 +103,11 @@ static void compare(const op_case *k, const outputs *want, const outputs *got, d
     }
 }
 
-/* What the numbers of a damaged or diverged model may be. */
+/* Values that a damaged or diverged model may contain. */
 static const float hostile_values[] = {INFINITY, -INFINITY, NAN, 3e38f, -3e38f, 1e-40f, -1e-45f, 0};
 enum { HUGE_VALUE = 3, HOSTILE_VALUES = (int)(sizeof hostile_values / sizeof *hostile_values) };
 
-/* Makes a third of t's elements hostile: value number `which`, or, for HOSTILE_VALUES, each in turn. */
+/* Replaces a third of t's elements by value number `which` or, for HOSTILE_VALUES, by each in turn. */
 static void make_hostile(mx_tensor t, int which) {
     for (int64_t i = 0; i < mx_count(t); i++) {
         if ((i * 7 + i / 5) % 3) continue;
@@ -120,8 +120,8 @@ static void make_hostile(mx_tensor t, int which) {
     }
 }
 
-/* The op on such numbers, in ref and cpu. Any result will do, but nothing is written beside the outputs, and the
- * sanitizers of this build see nothing. */
+/* Runs the op on such values, in ref and cpu. Any result is correct, but the op must write only its outputs, and
+ * sanitizers must not report anything. */
 static inline void check_hostile(const op_case *k) {
     for (int turn = 0; turn < 2; turn++) {
         const int which = turn ? HUGE_VALUE : HOSTILE_VALUES;
@@ -160,7 +160,7 @@ static inline void check(const op_case *k, double limit, double half_limit) {
     release(k, &want);
 }
 
-/* Fails, with the reason on stderr, where MIXMAE_ISA names what this machine lacks. */
+/* False, with the reason on stderr, if this machine lacks the instruction set in MIXMAE_ISA. */
 static inline bool has_isa(void) {
     mx_error e = {0};
     if (!mx_backend_check(mx_backend_find("cpu"), &e)) return true;

@@ -1,4 +1,4 @@
-/* Every row of the list as a cmocka test of its own, after the program's other tests. */
+/* Runs every row of the list as one cmocka test, after the program's other tests. */
 #ifndef MX_TESTS_OPS_ROWS_H
 #define MX_TESTS_OPS_ROWS_H
 
@@ -8,7 +8,7 @@
 
 #define MAX_TESTS 64
 
-/* other [others], then test for each row that takes(row) is true of; the row is the test's state. */
+/* Runs other [others], then `test` for each row with takes(row); the row is the test's state. */
 static int run_rows(const char *name, const struct CMUnitTest *other, size_t others, CMUnitTestFunction test,
                     bool (*takes)(const op_row *), CMFixtureFunction tear_down) {
     struct CMUnitTest tests[MAX_TESTS] = {{0}};

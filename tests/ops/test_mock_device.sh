@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Numbers in separate memory, as on a GPU: every command on the device `mock` (cpu's kernels on separate
-# memory, in the asan and debug builds) writes the same bytes as on cpu. So host code makes all necessary
-# uploads and downloads.
+# Separate memory, as on a GPU: every command on the backend `mock` (cpu's kernels on separate memory, in the asan and
+# debug builds) must write the same bytes as on cpu. This shows that host code makes all the uploads and downloads.
 . "$(dirname "$0")/../lib/lib.sh"
 "$mixmae" --version | grep -q '^backends.*mock' || { echo "skipped: this build has no mock device"; exit 77; }
 small=(--model nano --embed-dim 16 --depths 1,1,1 --decoder-dim 32 --decoder-depth 1 --decoder-num-heads 2)
@@ -22,7 +21,7 @@ same_output() { cmp <(sed 's/mock/cpu/g' "$work/$1.mock") <(sed 's/mock/cpu/g' "
 mkdir "$work/cpu" "$work/mock"
 "$mixmae" synth --output "$work/s" --classes 4 --images 6 --size 64 --seed 3 >/dev/null 2>&1
 
-# ---- the golden model's every tensor
+# ---- every tensor of the golden model
 for dtype in f32 bf16; do
     both golden verify --dtype $dtype tests/golden/pretrain_64.safetensors --output "\$B/golden.$dtype"
     same golden.$dtype
@@ -48,7 +47,7 @@ for b in cpu mock; do # saved after every step, killed on the way: resuming read
 done
 same k/model.safetensors k/state.safetensors
 cmp "$work/cpu/k/model.safetensors" "$work/cpu/pf32/model.safetensors" || fail "resumed to another end"
-# stopped with results of steps unread: nothing of them is lost
+# A run that stops before the results of its steps are read must not lose them.
 long=(pretrain --data "$work/s" "${small[@]}" --batch-size 4 --epochs 12 --log-every 1000 --picture-every -1 --quiet)
 for b in cpu mock; do
     "$mixmae" "${long[@]}" --device $b --output "$work/$b/i" >/dev/null 2>&1 &
@@ -90,7 +89,7 @@ for p in state tables; do [ "$(part plan.mock $p)" = "$(part plan.cpu $p)" ] || 
 [ "$(part plan.mock device)" = $(($(part plan.mock arena) + $(part plan.mock state) + $(part plan.mock tables))) ] || fail "planned device memory"
 [ "$(part plan.mock total)" = $(($(part plan.cpu total) - $(part plan.cpu arena))) ] || fail "the arena is the device's"
 [ -z "$(part plan.cpu device)" ] || fail "cpu has no device"
-# --memory is the device's: a limit below what the step takes there, with everything kept
+# --memory limits the device's memory: here to less than a step needs there without recomputing.
 limit=$(($(part plan.mock device) - 50000))
 "$mixmae" plan "${small[@]}" --batch-size 2 --steps 0 --memory $limit --device mock >"$work/limit.mock" 2>&1
 [ "$(part limit.mock device)" -le $limit ] && grep -q 'recompute.*more work' "$work/limit.mock" || fail "--memory on a device: $(cat "$work/limit.mock")"

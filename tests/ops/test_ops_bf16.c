@@ -1,11 +1,11 @@
-/* Mixed precision: bf16 activations in every op that takes them. The reference against f32 arithmetic on
- * rounded numbers, written out here; the cpu backend against the reference, row by row (cases.h). */
+/* Mixed precision: bf16 activations in every op that takes them. Compares the reference with f32 arithmetic on rounded
+ * numbers, which is written out here, and the cpu backend with the reference, row by row (cases.h). */
 #ifdef MX_WITH_CPU
 #include "compare.h"
 #include "rows.h"
 
-/* Where the processor multiplies bf16 itself, attention's probabilities and dS are rounded too: each term of
- * a sum may be off by half a unit of its own, beside the rounding of the result. */
+/* With the processor's bf16 products, attention's probabilities and dS are rounded too. So each term of a sum may be
+ * off by half a unit, in addition to the rounding of the result. */
 #define PROBABILITY_LIMIT (1.0 / 128)
 
 static bool multiplies_bf16(void) { return !strcmp(mx_backend_isa(mx_backend_find("cpu")), "avx512bf16"); }
@@ -23,8 +23,7 @@ static uint16_t upper(float x) {
     return (uint16_t)(bits >> 16);
 }
 
-/* Rounds x through an op: y = LN(x) would change it, a copy has one type; a product with 1 does not change
- * it. */
+/* Rounds x with an op: a product with 1, which changes the type but not the value. */
 static uint16_t round_with(const mx_backend *b, float x) {
     mx_arena arena;
     mx_ctx c = {.backend = b, .arena = &arena, .threads = 1};
@@ -38,7 +37,7 @@ static uint16_t round_with(const mx_backend *b, float x) {
     return y;
 }
 
-/* Nearest, ties to even, infinities and what is not a number kept (IEEE 754-2019, 4.3.1). */
+/* To nearest, ties to even; infinities and NaN stay (IEEE 754-2019, 4.3.1). */
 static void test_rounding(void **unused) {
     (void)unused;
     const mx_backend *backends[] = {mx_backend_find("ref"), mx_backend_find("cpu")};
@@ -61,7 +60,7 @@ static void test_rounding(void **unused) {
                 fail_msg("%a became %a", (double)cases[i][0],
                          (double)widen(round_with(backends[b], cases[i][0])));
         assert_true(isnan(widen(round_with(backends[b], NAN))));
-        const uint32_t payload = 0x7f800001; /* rounding up its bits must not end at infinity */
+        const uint32_t payload = 0x7f800001; /* rounding up its bits must not give infinity */
         float x;
         memcpy(&x, &payload, sizeof x);
         assert_true(isnan(widen(round_with(backends[b], x))));
@@ -73,8 +72,8 @@ static void test_rounding(void **unused) {
 
 static float flush(float x) { return fabsf(x) < 0x1p-126f ? copysignf(0, x) : x; }
 
-/* One sum as docs/MODEL.md has it for the processor's own products: by twos, the second of two first, each
- * one fused multiply-add without denormals; 512 terms a sum, then added. */
+/* One sum as docs/MODEL.md defines it for the processor's bf16 products: in pairs, the second of a pair first, each by
+ * one fused multiply-add without denormals; sums of 512 terms, which are then added. */
 static float by_pairs(const uint16_t *x, const float *w, int64_t n) {
     float total = 0;
     for (int64_t begin = 0; begin < n; begin += 512) {
@@ -87,7 +86,8 @@ static float by_pairs(const uint16_t *x, const float *w, int64_t n) {
     return total;
 }
 
-/* Bit for bit; magnitudes from 2^-70 to 2^-50, so that products are denormal, and sums of both signs. */
+/* Results must be equal bit for bit. Magnitudes are from 2^-70 to 2^-50, so that products are denormal and sums have
+ * both signs. */
 static void test_order_of_sums(void **unused) {
     (void)unused;
     if (!multiplies_bf16()) skip();
@@ -118,8 +118,7 @@ static void test_order_of_sums(void **unused) {
     case_free(&k);
 }
 
-/* The reference itself: a product of bf16 x rounds w, sums exactly, rounds y; one of f32 x does not round w.
- */
+/* The reference: a product of bf16 x rounds w, sums exactly and rounds y; one of f32 x does not round w. */
 static void test_reference(void **unused) {
     (void)unused;
     mx_arena arena;

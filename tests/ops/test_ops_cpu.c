@@ -1,5 +1,5 @@
-/* The cpu backend against the reference in f32, op by op (cases.h). Limits are f32 rounding of the sums in question,
- * with about a factor 3 to spare. And what a list of cases cannot say: the update's verdict, exp and erf over their
+/* The cpu backend against the reference in f32, op by op (cases.h). Limits are the f32 rounding of the sums, times
+ * about 3. Also tests that a list of cases cannot express: whether an update is skipped, exp and erf over their
  * range. */
 #ifdef MX_WITH_CPU
 #include "compare.h"
@@ -17,7 +17,7 @@ static void row_in_f32(void **state) {
     }
 }
 
-/* Norm, clipping, count and the verdict, by hand; and that nothing moves after a bad verdict. */
+/* Norm, clipping, count and FINITE against values computed here. With FINITE 0, nothing may change. */
 static void test_update(void **unused) {
     (void)unused;
     static const double clips[] = {0, 0.5, 100};
@@ -53,7 +53,7 @@ static void test_update(void **unused) {
         }
 }
 
-/* A gradient that is not a number must be seen by the norm, one that is huge must not look like one. */
+/* A NaN gradient must make the norm NaN; a huge one must not. */
 static void test_square_sum_extremes(void **unused) {
     (void)unused;
     double sum = 0;

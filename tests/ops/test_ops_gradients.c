@@ -1,7 +1,7 @@
-/* The reference backend against finite differences, in double: this program is linked with the front end and the
- * reference compiled with -Dfloat=double (mixmae_double), so a central difference is good to about 1e-9 and a wrong term,
- * factor or index cannot hide. A case (cases.h) is the scalar Σ c·y of an op's output; its analytic gradient is the op's
- * backward with dy = c. */
+/* The reference backend against finite differences, in double. This program is linked with the front end and the
+ * reference compiled with -Dfloat=double (mixmae_double). Central differences are then accurate to about 1e-9, so any
+ * wrong term, factor or index shows. A case (cases.h) is the scalar Σ c·y of an op's output; its analytic gradient is
+ * the op's backward with dy = c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,9 +16,9 @@
 #include "rows.h"
 
 #define STEP      1e-5
-#define TOLERANCE 1e-7 /* of the gradient's norm */
-#define PROBES    60   /* elements probed of each input */
-#define LARGEST   5000 /* numbers of a case that is small enough for this */
+#define TOLERANCE 1e-7 /* relative to the gradient's norm */
+#define PROBES    60   /* elements to probe of each input */
+#define LARGEST   5000 /* elements of the largest case to test here */
 
 static mx_arena arena;
 
@@ -44,7 +44,7 @@ static double value(trial *x) { /* runs the forward, returns Σ c·y */
     return sum;
 }
 
-/* The op's own gradients: into what is overwritten go random numbers, what is added to starts from such. */
+/* The op's gradients. All start from random numbers, which the op overwrites or adds to. */
 static void analytic(trial *x) {
     const op_row *row = x->k.row;
     x->dy = draw(&x->c, x->k.t[0], 1);
@@ -61,7 +61,7 @@ static void analytic(trial *x) {
             mx_f32(x->d[i])[j] -= mx_f32(x->start[i])[j];
 }
 
-/* Central differences in input i. Returns the gradient's norm, over the elements probed. */
+/* Central differences in input i. Returns the gradient's norm over the probed elements. */
 static double differences(trial *x, int i) {
     double *in = mx_f32(x->k.t[i]), diff = 0, norm = 0;
     const int64_t n = mx_count(x->k.t[i]), stride = n > PROBES ? n / PROBES : 1;
@@ -77,7 +77,7 @@ static double differences(trial *x, int i) {
     }
     norm = sqrt(norm), diff = sqrt(diff);
     if (norm > 1e-6 ? !(diff < TOLERANCE * norm)
-                    : !(diff < 1e-8)) /* gradients that are 0, as of a softmax of one */
+                    : !(diff < 1e-8)) /* gradients of 0, as of a softmax of one */
         fail_msg("%s: tensor %d: off by %g of %g", x->k.name, i, diff, norm);
     return norm;
 }

@@ -1,6 +1,6 @@
-/* Bare products (ops/product.h), ours and oneDNN's, compared with sums in double: all transpositions, f32 and
- * bf16, odd sizes. The operands are exact in bf16, so products are exact and only sums round: within 1e-5 of
- * the largest element. */
+/* Compares bare products (ops/product.h), ours and oneDNN's, with sums in double: all transpositions, f32 and bf16, odd
+ * sizes. The operands are exact in bf16, so products are exact and only sums round: within 1e-5 of the largest
+ * element. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,7 +71,8 @@ static void compare(const operands *x, mx_dtype type, bool blocks) {
                  (int)x->p.m, (int)x->p.n, (int)x->p.k, worst, largest);
 }
 
-/* What each side is given in bf16: product.h. False: there is no such product here, c is as it was. */
+/* Converts the operands that product.h wants in bf16, and multiplies. False: there is no such product, c is
+ * unchanged. */
 static bool multiply(operands *x, mx_dtype type, int threads, bool blocks) {
     const bool half = type == MX_BF16, weight = blocks && !x->p.trans_a;
     const size_t bytes = sizeof *x->c * (size_t)(x->p.m * x->p.n);
@@ -83,8 +84,8 @@ static bool multiply(operands *x, mx_dtype type, int threads, bool blocks) {
     return false;
 }
 
-/* The three products of a layer: y = x wᵀ, dX = dy w, dW = dyᵀ x. Twice each: the second call finds what the
- * first one prepared. */
+/* The three products of a layer: y = x wᵀ, dX = dy w, dW = dyᵀ x. Each runs twice, since the second call reuses what
+ * the first prepared. */
 static void check(mx_dtype type, bool blocks) {
     static const bool turned[][2] = {{false, true}, {false, false}, {true, false}};
     int done = 0, all = 0;

@@ -1,8 +1,8 @@
-/* What a backend receives: on a device every address that an op gets is the device's own, whatever the op.
+/* Every address that a backend's op receives on a device must be the device's own.
  *
- * Made from op_list.h, so a new row is tested too: for each op a function that looks at its addresses, and a call
- * with handles. Programs on the mock device cannot see a table that is not translated, for its handle is the
- * host's copy, which holds the same numbers; a GPU would end. */
+ * For each row of op_list.h, so also for new ones, it generates a function that checks its addresses, and a call with
+ * handles. Programs on the mock device cannot detect a table whose handle is not translated, since the host's copy at
+ * the handle has the same numbers; on a GPU they would crash. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,14 +16,14 @@
 
 enum { TOKENS = 4, BYTES = 4096 };
 
-static char *memory; /* of the device */
+static char *memory; /* the device's memory */
 static const char *const ops[] = {
 #define MX_OP(name, scratch, ...) #name,
 #include "ops/op_list.h"
 };
-static int calls, wrong;   /* ops that were called; addresses that are not where they should be */
+static int calls, wrong;   /* ops called; wrong addresses */
 static char handle[BYTES]; /* the only block */
-static ptrdiff_t last;     /* where the last tensor was expected */
+static ptrdiff_t last;     /* expected position of the last tensor */
 
 static void *device_make(int number, mx_error *e) { return (void)number, (void)e, malloc(1); }
 static void device_free(void *own) { free(own); }
@@ -62,7 +62,7 @@ static const mx_backend looks = {
 #include "ops/op_list.h"
 };
 
-/* Handles at byte `at` of the block, or outside of it; of all kinds that a row may have. */
+/* Handles at byte `at` of the block, or outside it, for all kinds of parameters. */
 static mx_tensor tensor_at(char *p) { return mx_view(p, MX_F32, 1, TOKENS, 1, 0, 0); }
 static mx_layout layout_at(char *p) {
     return (mx_layout){
@@ -120,7 +120,7 @@ static void addresses_are_the_devices(void **state) {
     mx_device_close(&c);
 }
 
-/* Memory that is not attached, or half of it, is refused: no op runs. */
+/* Memory that is not attached, or only half of it, is an error, and no op runs. */
 static void other_memory_is_refused(void **state) {
     (void)state;
     static char other[BYTES];
@@ -141,7 +141,7 @@ static void other_memory_is_refused(void **state) {
     mx_device_close(&c);
 }
 
-/* On host memory the same calls pass everything on as it is. */
+/* On host memory the same calls do not change addresses. */
 static void host_memory_is_itself(void **state) {
     (void)state;
     mx_backend host = looks;

@@ -1,5 +1,5 @@
-/* What each row of the op cases takes on the cpu backend, at the sizes of the list: microseconds, the least of several
- * runs, and GFLOP/s where the op counts its work. Not a test: nothing is asserted.
+/* Times each row of the op cases on the cpu backend: microseconds, the least of several runs, and GFLOP/s for ops that
+ * count FLOPs. Not a test: it asserts nothing.
  *
  *   cmake --build build --target time_ops && build/time_ops [THREADS [part of a row's name]] */
 #include <stdio.h>

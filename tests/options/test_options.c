@@ -532,7 +532,7 @@ static void test_model(void **state) {
     (void)state;
     mx_options o = fresh();
     mx_model_config c;
-    mx_model_recipe r;
+    mx_model_recipes r;
     mx_error e = {0};
     bool help;
     assert_int_equal(parse(&o, MX_CMD_PRETRAIN,

@@ -128,9 +128,9 @@ same whole/state.safetensors here/state.safetensors
 # and refused where there are no bf16 products, whether a type is named by its old name or not
 for again in "" "--dtype auto"; do
     # shellcheck disable=SC2086 # none or two words
-    expect 1 "began with --dtype auto, which chose bf16.* avx512bf16; .*instruction set avx512\)" \
+    expect 1 "began with --dtype auto, which chose bf16.* avx512bf16\); .*instruction set avx512\)" \
         with avx512 pretrain --resume half $again
-    grep -q -- "With --dtype bf16 .* with --dtype f32 .*bytes" out || { fail "no way on in:"; cat out; }
+    grep -q -- "--dtype bf16 continues .* --dtype f32 continues .*bytes" out || { fail "no way on in:"; cat out; }
 done
 same before.ini half/options.ini
 

@@ -65,7 +65,7 @@ images=$(find data/val -name '*.png' | wc -l)
 [ "$(wc -l <result/predictions.csv)" = $((images + 1)) ] || fail "a prediction for each of $images images"
 grep -q "Confusion matrix" result/report.html || fail "no matrix in the report"
 expect 2 "without a head" "$mixmae" eval --checkpoint pre/model.safetensors --data data
-expect 4 "none of the model's 3 classes" "$mixmae" eval --checkpoint a/model.safetensors --data other
+expect 4 "not one of the model's 3 classes" "$mixmae" eval --checkpoint a/model.safetensors --data other
 
 # predict: a file, a folder, a broken file beside good ones
 one=$(find data/val -name '*.png' | sort | head -n 1)

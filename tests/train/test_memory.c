@@ -19,9 +19,9 @@ static mx_settings settings(int batch) {
                      .accum = 1,
                      .epochs = 4,
                      .schedule = {1e-3, 0, 1, 4},
-                     .task = {.mask_ratio = 0.5},
+                     .objective_settings = {.mask_ratio = 0.5},
                      .threads = 2,
-                     .backend = "ref"};
+                     .device = "ref"};
     s.model = (mx_model_config){.name = "test",
                                 .image_h = 64,
                                 .image_w = 64,
@@ -43,33 +43,33 @@ enum { BLOCKS = 6, PLANS = 4096 };
 
 typedef struct {
     size_t arena;
-    double again;
+    double extra_work;
 } tried;
 
-static size_t kept(const mx_trainer *t, int block) {
+static size_t kept(const mx_stepper *t, int block) {
     return t->model.saved[block].top - t->model.saved[block].mark;
 }
 
 /* Every plan: its peak and its work as memory.h counts it. */
-static tried *try_all(mx_trainer *t) {
+static tried *try_all(mx_stepper *t) {
     tried *all = calloc(PLANS, sizeof *all);
-    uint8_t save[MX_MAX_SAVED] = {0};
+    uint8_t recompute[MX_MAX_BLOCKS] = {0};
     mx_error e = {0};
     double cheap[BLOCKS];
     size_t everything[BLOCKS];
-    mx_trainer_replan(t, save, &e);
+    mx_stepper_replan(t, recompute, &e);
     double flops = t->session.flops;
     for (int b = 0; b < BLOCKS; b++) everything[b] = kept(t, b);
-    memset(save, MX_RECOMPUTE_POINTWISE, sizeof save);
-    mx_trainer_replan(t, save, &e);
+    memset(recompute, MX_RECOMPUTE_POINTWISE, sizeof recompute);
+    mx_stepper_replan(t, recompute, &e);
     for (int b = 0; b < BLOCKS; b++) cheap[b] = MX_WORK_A_BYTE * (double)(everything[b] - kept(t, b));
     for (int i = 0; i < PLANS; i++) {
         double work = 0;
         for (int b = 0; b < BLOCKS; b++) {
-            save[b] = (uint8_t)(i >> 2 * b & 3);
-            work += save[b] ? cheap[b] : 0;
+            recompute[b] = (uint8_t)(i >> 2 * b & 3);
+            work += recompute[b] ? cheap[b] : 0;
         }
-        mx_trainer_replan(t, save, &e);
+        mx_stepper_replan(t, recompute, &e);
         all[i] = (tried){t->session.planned, work + t->session.flops - flops};
     }
     assert_int_equal(e.status, MX_OK);
@@ -79,9 +79,9 @@ static tried *try_all(mx_trainer *t) {
 static void choice_is_near_the_best(void **state) {
     (void)state;
     mx_settings s = settings(16);
-    mx_trainer t;
+    mx_stepper t;
     mx_error e = {0};
-    if (mx_trainer_make(&t, &s, true, NULL, &e)) fail_msg("%s", e.text);
+    if (mx_stepper_make(&t, &s, true, NULL, &e)) fail_msg("%s", e.text);
     assert_int_equal(mx_model_blocks(&t.model), BLOCKS);
     tried *all = try_all(&t);
     size_t least = SIZE_MAX, most = all[0].arena;
@@ -89,41 +89,41 @@ static void choice_is_near_the_best(void **state) {
     double sum = 0, best_sum = 0;
     for (int i = 0; i <= 40; i++) {
         size_t limit = least + (most - least) * (size_t)i / 40;
-        double best = 1e300, work, again;
-        uint8_t save[MX_MAX_SAVED];
+        double best = 1e300, work, extra;
+        uint8_t recompute[MX_MAX_BLOCKS];
         for (int j = 0; j < PLANS; j++)
-            if (all[j].arena <= limit && all[j].again < best) best = all[j].again;
-        assert_int_equal(mx_memory_choose(&t, limit, save, &work, &again, &e), MX_OK);
+            if (all[j].arena <= limit && all[j].extra_work < best) best = all[j].extra_work;
+        assert_int_equal(mx_memory_choose(&t, limit, recompute, &work, &extra, &e), MX_OK);
         if (getenv("SHOW"))
-            printf("limit %zu: peak %zu, again %.0f, best %.0f of %.0f\n", limit, t.session.planned, again,
+            printf("limit %zu: peak %zu, extra %.0f, best %.0f of %.0f\n", limit, t.session.planned, extra,
                    best, work);
         assert_true(t.session.planned <= limit);
-        assert_true(again >= best * (1 - 1e-9));
-        sum += again, best_sum += best;
+        assert_true(extra >= best * (1 - 1e-9));
+        sum += extra, best_sum += best;
     }
     assert_true(sum < 1.10 * best_sum);
     /* what cannot be met: the least that there is */
-    uint8_t save[MX_MAX_SAVED];
-    double work, again;
-    mx_memory_choose(&t, least - 1, save, &work, &again, &e);
+    uint8_t recompute[MX_MAX_BLOCKS];
+    double work, extra;
+    mx_memory_choose(&t, least - 1, recompute, &work, &extra, &e);
     assert_int_equal(t.session.planned, least);
     free(all);
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
 }
 
 static void limits_are_kept_or_refused(void **state) {
     (void)state;
     mx_settings s = settings(32);
     mx_error e = {0};
-    mx_trainer t;
+    mx_stepper t;
     mx_memory_plan m;
     s.memory = 1;
     assert_int_equal(mx_memory_fit(&s, NULL, NULL, &e), MX_ERR_ARGUMENT);
-    const char *told = strstr(e.text, "give --memory ");
-    assert_non_null(told);
+    const char *advice = strstr(e.text, "give --memory ");
+    assert_non_null(advice);
     size_t least = 0;
     char amount[32];
-    assert_int_equal(sscanf(told, "give --memory %31s", amount), 1);
+    assert_int_equal(sscanf(advice, "give --memory %31s", amount), 1);
     e = (mx_error){0};
     assert_int_equal(mx_parse_bytes(amount, &least, &e), MX_OK);
     s.memory = least - 1000000; /* it was rounded up to this */
@@ -132,12 +132,12 @@ static void limits_are_kept_or_refused(void **state) {
     double before = 1e300;
     for (size_t limit = least; limit < least + ((size_t)64 << 20); limit += (size_t)4 << 20) {
         s.memory = limit;
-        if (mx_memory_fit(&s, NULL, NULL, &e) || mx_trainer_make(&t, &s, true, NULL, &e))
+        if (mx_memory_fit(&s, NULL, NULL, &e) || mx_stepper_make(&t, &s, true, NULL, &e))
             fail_msg("%s", e.text);
         mx_plan_memory(&m, &t, NULL, NULL);
-        assert_true(m.total <= limit && s.again <= before);
-        before = s.again;
-        mx_trainer_free(&t);
+        assert_true(m.total <= limit && s.extra_work <= before);
+        before = s.extra_work;
+        mx_stepper_free(&t);
     }
     assert_true(before == 0); /* the last limit leaves room for everything */
 }

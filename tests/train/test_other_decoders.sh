@@ -43,7 +43,7 @@ for task in pretrain finetune; do
         echo "skipped: nothing can be preloaded here"
         exit 77
     fi
-    expect 1 "decoded by libpng $png, here 9.8.7: pixels.*--other-machine goes on" \
+    expect 1 "decoded by libpng $png, here 9.8.7: pixels.*--other-machine continues" \
         "${elsewhere[@]}" "$mixmae" $task --resume here
     same before here/state.safetensors
     stop here "${elsewhere[@]}" "$mixmae" $task --resume here --other-machine

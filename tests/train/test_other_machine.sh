@@ -88,7 +88,7 @@ for task in pretrain finetune; do
     stop here env MIXMAE_ISA=generic "$mixmae" "${!list}" --data data --output here
     rm -rf stayed && cp -r here stayed
     cp here/state.safetensors before
-    expect 1 "computed with instruction set generic, here it would be .*--other-machine goes on" \
+    expect 1 "computed with instruction set generic, here it would be .*--other-machine continues" \
         "$mixmae" $task --resume here
     same before here/state.safetensors
     expect 0 "from here on with instruction set .*--other-machine says: it was generic" \

@@ -105,7 +105,7 @@ goes_on() { # COMMAND...
 }
 cp -r drawn here && begin here moved
 mv here there
-expect 4 "cannot open the data .*/here.*; where it was moved to: --resume moved --data NEW" "$mixmae" pretrain --resume moved
+expect 4 "cannot open the data .*/here.*; if it was moved: --resume moved --data NEW" "$mixmae" pretrain --resume moved
 goes_on pretrain --resume moved --data there
 grep -q "^data = .*/there$" moved/options.ini || fail "the new place was not kept: $(grep data moved/options.ini)"
 goes_on pretrain --resume moved # without saying it again

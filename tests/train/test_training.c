@@ -48,11 +48,11 @@ static mx_settings settings(const char *backend, int threads) {
                          .weight_decay = 0.05,
                          .beta1 = 0.9,
                          .beta2 = 0.95,
-                         .task = {.mask_ratio = 0.5},
+                         .objective_settings = {.mask_ratio = 0.5},
                          .seed = 7,
                          .max_skipped = 3,
                          .threads = threads,
-                         .backend = backend,
+                         .device = backend,
                          .steps_per_epoch = 8,
                          .steps = 32};
 }
@@ -65,13 +65,13 @@ static float *make_images(int count, uint64_t seed) {
     return x;
 }
 
-static void open_trainer(mx_trainer *t, const mx_settings *s) {
+static void open_stepper(mx_stepper *t, const mx_settings *s) {
     mx_error e = {0};
-    if (mx_trainer_make(t, s, false, NULL, &e)) fail_msg("%s", e.text);
+    if (mx_stepper_make(t, s, false, NULL, &e)) fail_msg("%s", e.text);
     mx_params_init(&t->model.params, s->seed);
 }
 
-static void train(mx_trainer *t, mx_run_state *state, const float *images, int steps) {
+static void train(mx_stepper *t, mx_run_state *state, const float *images, int steps) {
     for (int i = 0; i < steps; i++) {
         for (int j = 0; j < t->settings.accum; j++) mx_step_micro(t, state->step, j, (float *)images, NULL);
         mx_step_result r;
@@ -186,10 +186,10 @@ static void not_finite_skips_the_update(void **state) {
     for (int b = 0; b < 2; b++) {
         if (!has_backend(backends[b])) continue;
         mx_settings s = settings(backends[b], 2);
-        mx_trainer t;
+        mx_stepper t;
         mx_run_state run = {0};
         float *images = make_images(4, 1), *before;
-        open_trainer(&t, &s);
+        open_stepper(&t, &s);
         train(&t, &run, images, 2);
         size_t bytes = sizeof(float) * (size_t)t.model.params.total;
         before = malloc(bytes);
@@ -205,7 +205,7 @@ static void not_finite_skips_the_update(void **state) {
         assert_int_equal(run.skipped_in_row, 0), assert_int_equal(run.updates, 3);
         assert_true(memcmp(before, t.model.params.weight, bytes) != 0);
         free(before), free(images);
-        mx_trainer_free(&t);
+        mx_stepper_free(&t);
     }
 }
 
@@ -219,11 +219,11 @@ static void count_download(mx_ctx *c, void *to, const void *name, size_t bytes) 
 /* 20 steps, the 7th and 8th on images that are not numbers, results read after every `together` steps. */
 static void results_of(mx_step_result out[20], mx_run_state *run, const char *backend, int together) {
     mx_settings s = settings(backend, 2);
-    mx_trainer t;
+    mx_stepper t;
     float *images = make_images(4, 4), good = images[100];
     mx_backend counted = *mx_backend_find(backend);
-    open_trainer(&t, &s);
-    mx_trainer_upload(&t);
+    open_stepper(&t, &s);
+    mx_stepper_upload(&t);
     if (mx_backend_is_device(&counted)) {
         device_itself = t.session.ctx.backend;
         counted.download = count_download;
@@ -232,17 +232,17 @@ static void results_of(mx_step_result out[20], mx_run_state *run, const char *ba
     memset(run, 0, sizeof *run); /* its padding too: it is compared */
     run->step = 3, run->updates = 2;
     downloads = 0;
-    for (int i = 0, told = 0; i < 20; i++) {
+    for (int i = 0, read = 0; i < 20; i++) {
         images[100] = i == 6 || i == 7 ? NAN : good;
         for (int j = 0; j < s.accum; j++) mx_step_micro(&t, run->step, j, images, NULL);
         mx_step_update(&t, run);
         if ((i + 1) % together == 0 || i == 19)
-            while (mx_step_result_next(&t, run, &out[told])) told++;
-        assert_true(told == 20 || told == (i + 1) / together * together);
+            while (mx_step_result_next(&t, run, &out[read])) read++;
+        assert_true(read == 20 || read == (i + 1) / together * together);
     }
     if (!mx_ok(&t.session.ctx)) fail_msg("%s", t.session.ctx.error.text);
     free(images);
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
 }
 
 /* A step needs nothing from the host but images and a rate: its results may be read much later. */
@@ -273,24 +273,24 @@ static void results_can_wait(void **state) {
 static void unread_results_are_not_lost(void **state) {
     (void)state;
     mx_settings s = settings("ref", 1);
-    mx_trainer t;
+    mx_stepper t;
     mx_run_state run = {0};
-    open_trainer(&t, &s);
+    open_stepper(&t, &s);
     for (int i = 0; i < MX_UNREAD; i++) mx_step_update(&t, &run);
     assert_true(mx_ok(&t.session.ctx) && mx_step_results_full(&t));
     mx_step_update(&t, &run);
     assert_int_equal(t.session.ctx.error.status, MX_ERR_ARGUMENT);
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
 }
 
 static void clipping_bounds_the_gradient(void **state) {
     (void)state;
     mx_settings s = settings("ref", 1);
     s.clip_grad = 1e-3, s.weight_decay = 0;
-    mx_trainer t;
+    mx_stepper t;
     mx_run_state run = {.step = 8}; /* past the first step, whose rate is 0 */
     float *images = make_images(4, 2);
-    open_trainer(&t, &s);
+    open_stepper(&t, &s);
     for (int j = 0; j < 2; j++) mx_step_micro(&t, run.step, j, (float *)images, NULL);
     mx_step_result r;
     mx_step_update(&t, &run);
@@ -299,16 +299,16 @@ static void clipping_bounds_the_gradient(void **state) {
     for (int64_t i = 0; i < t.model.params.total; i++) sum += pow((double)t.model.params.m[i] / (1 - 0.9), 2);
     assert_true(r.norm > 1e-3 && fabs(sqrt(sum) / 1e-3 - 1) < 2e-3);
     free(images);
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
 }
 
 /* The gradient of a step is the mean of its micro-batches' gradients, each under its own mask. */
 static void accumulation_is_a_mean(void **state) {
     (void)state;
     mx_settings s = settings("ref", 1);
-    mx_trainer t;
+    mx_stepper t;
     float *images = make_images(4, 3);
-    open_trainer(&t, &s);
+    open_stepper(&t, &s);
     size_t n = (size_t)t.model.params.total;
     float *sum = calloc(n, sizeof *sum);
     for (int j = 0; j < 2; j++) {
@@ -323,7 +323,7 @@ static void accumulation_is_a_mean(void **state) {
         diff += pow((double)sum[i] - (double)t.model.params.grad[i], 2), norm += pow((double)sum[i], 2);
     assert_true(norm > 0 && sqrt(diff / norm) < 1e-6);
     free(sum), free(images);
-    mx_trainer_free(&t);
+    mx_stepper_free(&t);
 }
 
 /* Pixels of the paired image under mask 1 never reach the tokens of the own image: no leak through windows or
@@ -333,19 +333,19 @@ static void mixed_images_do_not_see_each_other(void **state) {
     for (int b = 0; b < 2; b++) {
         if (!has_backend(backends[b])) continue;
         mx_settings s = settings(backends[b], 2);
-        mx_trainer t;
+        mx_stepper t;
         mx_pretrain_views v = {0};
         float *images = make_images(4, 4);
-        open_trainer(&t, &s);
+        open_stepper(&t, &s);
         mx_tensor x = mx_view(images, MX_F32, 4, 3, 32, 32, 0);
         mx_rng r = mx_rng_make(1, MX_RNG_TEST, 2, 0);
-        mx_token_order mix;
+        mx_token_tables mix;
         mx_error e = {0};
-        if (mx_token_order_make(&mix, &s.model, 4, true, &e)) fail_msg("%s", e.text);
-        mx_token_order_attach(&t.session.ctx, &mix);
+        if (mx_token_tables_make(&mix, &s.model, 4, true, &e)) fail_msg("%s", e.text);
+        mx_token_tables_attach(&t.session.ctx, &mix);
         uint8_t *mask = malloc((size_t)mix.units);
         mx_mask_draw(mask, mix.units, 0.5, 0, &r);
-        mx_token_order_set(&mix, mask);
+        mx_token_tables_set(&mix, mask);
         mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &mix);
         size_t width = (size_t)v.features.dim[2], units = (size_t)mix.units;
         float *before = malloc(mx_bytes(v.features));
@@ -360,8 +360,8 @@ static void mixed_images_do_not_see_each_other(void **state) {
             assert_int_equal(same, !mix.decoder.group[u]);
         }
         free(before), free(images), free(mask);
-        mx_trainer_free(&t);
-        mx_token_order_free(&mix);
+        mx_stepper_free(&t);
+        mx_token_tables_free(&mix);
     }
 }
 
@@ -371,15 +371,15 @@ static void planned_memory_is_used_memory(void **state) {
         if (!has_backend(backends[b])) continue;
         for (int threads = 1; threads <= 3; threads++) {
             mx_settings s = settings(backends[b], threads);
-            mx_trainer t;
+            mx_stepper t;
             mx_run_state run = {0};
             float *images = make_images(4, 5);
-            open_trainer(&t, &s);
+            open_stepper(&t, &s);
             train(&t, &run, images, 2);
             assert_int_equal(t.session.arena.peak, t.session.planned);
             assert_int_equal(t.session.arena.used, 0);
             free(images);
-            mx_trainer_free(&t);
+            mx_stepper_free(&t);
         }
     }
 }
@@ -391,10 +391,10 @@ static void training_learns_and_repeats(void **state) {
         float first = 0, *bytes = NULL;
         for (int again = 0; again < 2; again++) {
             mx_settings s = settings(backends[b], 1 + again);
-            mx_trainer t;
+            mx_stepper t;
             mx_run_state run = {0};
             float *images = make_images(4, 6);
-            open_trainer(&t, &s);
+            open_stepper(&t, &s);
             train(&t, &run, images, 1);
             first = t.loss;
             train(&t, &run, images, 23);
@@ -405,7 +405,7 @@ static void training_learns_and_repeats(void **state) {
             else
                 memcpy(bytes = malloc(n), t.model.params.weight, n);
             free(images);
-            mx_trainer_free(&t);
+            mx_stepper_free(&t);
         }
         free(bytes);
     }

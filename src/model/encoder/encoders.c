@@ -5,7 +5,7 @@
 
 #include "model/encoder/swin.h"
 
-/* The first is the default. */
+/* The first row is the default. */
 static const mx_encoder_kind *const kinds[] = {&mx_encoder_swin};
 
 const mx_encoder_kind *mx_encoder_of(const mx_model_config *c) { return c->encoder ? c->encoder : kinds[0]; }

@@ -1,25 +1,25 @@
-/* The kinds of encoder: one file and one row of a table each. A configuration names its kind; all other code
- * reaches it through this table.
+/* The kinds of encoder: each has one file and one row of a table. A configuration names its kind, and all other code
+ * calls it through the table.
  *
  * An encoder has config->stages stages. A stage is a map of tokens, half as high and wide as the previous one
- * (token_order.h). Its blocks are those of model/block.h, numbered in forward order; the model's owner sets
+ * (token_tables.h). Its blocks are those of model/block.h, numbered in forward order; the model's owner sets
  * each block's recompute level and drop-path scale. */
 #ifndef MX_MODEL_ENCODER_ENCODERS_H
 #define MX_MODEL_ENCODER_ENCODERS_H
 
 #include "model/block.h"
 #include "model/config.h"
-#include "model/token_order.h"
+#include "model/token_tables.h"
 
-/* A stage's map: the grid of tokens, their width, and the window that attention stays in. Windows divide the
- * grid; without windows, the window is the whole grid. */
+/* A stage's map: the grid of tokens, their width, and the window of attention. Windows divide the grid; without
+ * windows, the window is the whole grid. */
 typedef struct {
     int grid_h, grid_w, window_h, window_w, width;
 } mx_stage_shape;
 
 /* An encoder's outputs; or their gradients, absent where there are none. */
 typedef struct {
-    mx_tensor stage[MX_MAX_STAGES];  /* [B,L_k,C_k] after stage k's last block, in order->layout[k] */
+    mx_tensor stage[MX_MAX_STAGES];  /* [B,L_k,C_k] after stage k's last block, in tables->layout[k] */
     mx_tensor merged[MX_MAX_STAGES]; /* input of the next stage's merging; for the last stage: stage[k] */
     mx_tensor tokens;                /* [B,L,C] after the final norm, layout order of the last stage */
     mx_tensor pooled;                /* [B,C] mean of tokens; absent until mx_encoded_mean computes it */
@@ -39,13 +39,13 @@ struct mx_encoder_kind {
         *pixels; /* name of the tensor [width,channels,p,p] that reads pixels; --adapt-channels adapts it */
 
     /* ---- functions of a configuration */
-    /* Refuses sizes that do not divide; the message offers a number that works. */
+    /* Rejects sizes that do not divide; the message offers sizes that work. */
     mx_status (*check)(const mx_model_config *c, mx_error *e);
     mx_stage_shape (*stage)(const mx_model_config *c, int k);
     int (*stride)(const mx_model_config *c);  /* side of a last-stage token, in pixels */
-    double (*macs)(const mx_model_config *c); /* forward multiply-adds an image */
-    /* Sides of a tensor indexed by token position or window offset, [...,height*width,channels]. It is
-     * resized when its sides change. False for all other tensors. */
+    double (*macs)(const mx_model_config *c); /* forward multiply-adds per image */
+    /* Sides of a tensor indexed by token position or window offset, [...,height*width,channels], so that it can be
+     * resized when they change. False for all other tensors. */
     bool (*table)(const mx_model_config *c, const char *name, int *height, int *width);
 
     /* ---- functions of an encoder */
@@ -57,11 +57,11 @@ struct mx_encoder_kind {
      * backward; NULL: inference, which saves nothing, and which several threads may run at once. With saved,
      * forward may write to parts: only one such pass at a time. */
     void (*forward)(mx_ctx *c, const mx_encoder *en, mx_encoded *out, mx_tensor images,
-                    const mx_token_order *order, const mx_drop_scale *drop, mx_block_saved *saved);
-    /* Call after forward, with the same order and saved. d: gradients of stage and tokens; parameter
+                    const mx_token_tables *tables, const mx_drop_scale *drop, mx_block_saved *saved);
+    /* Call after forward, with the same tables and saved. d: gradients of stage and tokens; parameter
      * gradients add. Releases the arena above the saved tensors, maps and tokens included; the caller
      * releases the rest. */
-    void (*backward)(mx_ctx *c, const mx_encoder *en, const mx_encoded *d, const mx_token_order *order,
+    void (*backward)(mx_ctx *c, const mx_encoder *en, const mx_encoded *d, const mx_token_tables *tables,
                      mx_block_saved *saved);
 };
 

@@ -14,14 +14,14 @@ typedef struct {
 
 typedef struct {
     mx_tensor cells, mean, rstd, y;
-    size_t mark; /* of the arena, below all of it */
+    size_t mark; /* arena mark below these tensors */
 } merging_saved;
 
 /* What forward saves for backward, in addition to what the blocks save. */
 typedef struct {
     mx_tensor patches, embedded, mean, rstd; /* patch embedding */
     merging_saved merging[MX_MAX_STAGES];
-    mx_tensor gradient[MX_MAX_STAGES];      /* of stage k's output; on the arena below its blocks */
+    mx_tensor gradient[MX_MAX_STAGES];      /* gradient of stage k's output; on the arena below its blocks */
     mx_tensor last, final_mean, final_rstd; /* last: input of the final norm */
 } swin_saved;
 
@@ -32,7 +32,7 @@ typedef struct {
     mx_block *block;                            /* all blocks, stage after stage; owned */
     merging merging[MX_MAX_STAGES];
     mx_pid final_w, final_b;
-    swin_saved saved; /* of the pass that backward follows */
+    swin_saved saved; /* of the last forward pass with backward */
 } swin;
 
 static mx_pid add(mx_params *p, mx_init init, int layer, const char *name, int64_t a, int64_t b) {
@@ -111,7 +111,7 @@ static mx_tensor alloc3(mx_ctx *c, int64_t b, int64_t l, int64_t w) {
 
 static mx_tensor alloc1(mx_ctx *c, int64_t n) { return mx_alloc(c, MX_F32, 1, &n); }
 
-/* The convolution's weight as a linear one: [C, Ch*p*p]. */
+/* The convolution's weight as that of a linear layer: [C, Ch*p*p]. */
 static mx_tensor flat2(mx_tensor w) { return mx_reshape(w, w.dim[0], mx_count(w) / w.dim[0], 0, 0, 0); }
 
 /* Patch embedding: x [B,L0,C] = LN(conv(mix of the images)) + position. mx_patch_rows cuts each patch from the image or
@@ -148,7 +148,7 @@ static void merge_forward(mx_ctx *c, const swin *en, int k, mx_tensor out, mx_te
     mx_linear(c, out, s->y, W(en, g->reduction), MX_ABSENT);
 }
 
-/* d [B,L/4,2C] → dx [B,L,C], which lies below the merging's tensors; releases the arena down to it */
+/* d [B,L/4,2C] → dx [B,L,C]. Releases the merging's tensors; dx must be below them on the arena. */
 static void merge_backward(mx_ctx *c, const swin *en, int k, mx_tensor dx, mx_tensor d, const int32_t *index,
                            merging_saved *s) {
     const merging *g = &en->merging[k];
@@ -161,36 +161,36 @@ static void merge_backward(mx_ctx *c, const swin *en, int k, mx_tensor dx, mx_te
     mx_arena_release(c->arena, s->mark);
 }
 
-/* Stage k's blocks, x [B,L_k,C_k] → the same shape. The output is pushed first, below the blocks: merging is
- * the last to read it in forward, then the stage's gradient takes its place. The last stage's output is read
- * once more. */
+/* Stage k's blocks, x [B,L_k,C_k] → the same shape. The output is pushed first, below the blocks. After merging,
+ * nothing reads it, so backward reuses its memory for the stage's gradient; except the last stage's, which the final
+ * norm's backward reads. */
 static mx_tensor stage_forward(mx_ctx *c, const swin *en, int k, int first, mx_tensor x,
-                               const mx_token_order *order, const mx_drop_scale *drop, mx_block_saved *block,
-                               swin_saved *s) {
+                               const mx_token_tables *tables, const mx_drop_scale *drop,
+                               mx_block_saved *block, swin_saved *s) {
     mx_tensor out = block ? mx_alloc_like(c, x) : MX_ABSENT;
-    if (block) s->gradient[k] = k + 1 < order->stages ? out : mx_alloc_like(c, x);
+    if (block) s->gradient[k] = k + 1 < tables->stages ? out : mx_alloc_like(c, x);
     for (int j = 0; j < en->config->depths[k]; j++) {
         int n = first + j;
         mx_tensor to = j + 1 < en->config->depths[k] ? MX_ABSENT : out;
-        x = mx_block_forward(c, &en->block[n], to, x, &order->layout[k], drop ? drop[n] : (mx_drop_scale){0},
+        x = mx_block_forward(c, &en->block[n], to, x, &tables->layout[k], drop ? drop[n] : (mx_drop_scale){0},
                              (mx_selected_rows){0}, block ? &block[n] : NULL);
     }
     return x;
 }
 
 static void forward(mx_ctx *c, const mx_encoder *e, mx_encoded *out, mx_tensor images,
-                    const mx_token_order *order, const mx_drop_scale *drop, mx_block_saved *block) {
+                    const mx_token_tables *tables, const mx_drop_scale *drop, mx_block_saved *block) {
     swin *en = e->parts;
     swin_saved unused, *s = block ? &en->saved : &unused;
     *s = (swin_saved){0};
-    mx_tensor x = embed_forward(c, en, images, &order->layout[0], s, !block);
-    for (int k = 0, n = 0; k < order->stages && mx_ok(c); n += en->config->depths[k++]) {
-        x = stage_forward(c, en, k, n, x, order, drop, block, s);
+    mx_tensor x = embed_forward(c, en, images, &tables->layout[0], s, !block);
+    for (int k = 0, n = 0; k < tables->stages && mx_ok(c); n += en->config->depths[k++]) {
+        x = stage_forward(c, en, k, n, x, tables, drop, block, s);
         out->stage[k] = x;
-        if (k + 1 < order->stages && mx_ok(c)) {
+        if (k + 1 < tables->stages && mx_ok(c)) {
             mx_tensor merged = alloc3(c, x.dim[0], x.dim[1] / 4, 2 * x.dim[2]);
             size_t mark = c->arena->used;
-            merge_forward(c, en, k, merged, x, order->merge[k], &s->merging[k]);
+            merge_forward(c, en, k, merged, x, tables->merge[k], &s->merging[k]);
             if (!block) mx_arena_release(c->arena, mark);
             x = merged;
         }
@@ -203,11 +203,11 @@ static void forward(mx_ctx *c, const mx_encoder *e, mx_encoded *out, mx_tensor i
     out->tokens = tokens;
 }
 
-/* Stage k: d, the gradient of its output → of its input, in place. Its blocks are numbered up to `end`. */
+/* Turns d from the gradient of stage k's output into that of its input. end: number of its last block, plus 1. */
 static void stage_backward(mx_ctx *c, const swin *en, int k, int end, mx_tensor d,
-                           const mx_token_order *order, const mx_block_saved *block) {
+                           const mx_token_tables *tables, const mx_block_saved *block) {
     for (int n = end - 1; n >= end - en->config->depths[k]; n--)
-        mx_block_backward(c, &en->block[n], &block[n], &order->layout[k], d, MX_ABSENT);
+        mx_block_backward(c, &en->block[n], &block[n], &tables->layout[k], d, MX_ABSENT);
 }
 
 static void embed_backward(mx_ctx *c, const swin *en, mx_tensor d, const swin_saved *s) {
@@ -217,7 +217,7 @@ static void embed_backward(mx_ctx *c, const swin *en, mx_tensor d, const swin_sa
                    flat2(W(en, en->proj_w)));
 }
 
-/* Fails when a stage's map has a gradient of its own: backward supports only that of the tokens. */
+/* Fails if a stage's map has a gradient: backward supports only that of the last tokens. */
 static void refuse_maps(mx_ctx *c, const mx_encoded *d, int stages) {
     for (int k = 0; k < stages; k++)
         if (mx_present(d->stage[k]) && mx_ok(c))
@@ -225,22 +225,22 @@ static void refuse_maps(mx_ctx *c, const mx_encoded *d, int stages) {
                     "swin: expected a gradient of the last tokens alone, found one of stage %d's map", k);
 }
 
-static void backward(mx_ctx *c, const mx_encoder *e, const mx_encoded *dout, const mx_token_order *order,
+static void backward(mx_ctx *c, const mx_encoder *e, const mx_encoded *dout, const mx_token_tables *tables,
                      mx_block_saved *block) {
     swin *en = e->parts;
     swin_saved *s = &en->saved;
-    int n = e->blocks, last = order->stages - 1;
-    refuse_maps(c, dout, order->stages);
+    int n = e->blocks, last = tables->stages - 1;
+    refuse_maps(c, dout, tables->stages);
     if (!mx_ok(c)) return;
     mx_tensor d = s->gradient[last];
     mx_layernorm_back(c, d, G(en, en->final_w), G(en, en->final_b), dout->tokens, s->last, s->final_mean,
                       s->final_rstd, W(en, en->final_w), false);
     for (int k = last; k >= 0 && mx_ok(c); n -= en->config->depths[k--]) {
         if (k < last) {
-            merge_backward(c, en, k, s->gradient[k], d, order->merge[k], &s->merging[k]);
+            merge_backward(c, en, k, s->gradient[k], d, tables->merge[k], &s->merging[k]);
             d = s->gradient[k];
         }
-        stage_backward(c, en, k, n, d, order, block);
+        stage_backward(c, en, k, n, d, tables, block);
     }
     if (mx_ok(c)) embed_backward(c, en, d, s);
 }

@@ -1,5 +1,5 @@
-/* The Swin encoder without shifts: patch embedding (mixed by index), stages of blocks, patch merging, final
- * norm. Source: docs/MODEL.md "From pixels to the loss"; paper section 3.2. */
+/* The Swin encoder without shifted windows: patch embedding, which mixes the images, stages of blocks, patch merging,
+ * final norm. Source: docs/MODEL.md "From pixels to the loss"; paper section 3.2. */
 #ifndef MX_MODEL_ENCODER_SWIN_H
 #define MX_MODEL_ENCODER_SWIN_H
 

@@ -1,5 +1,5 @@
-/* Swin's shapes, counts and limits, which follow from a configuration alone, see swin_config.h. Source:
- * docs/MODEL.md "From pixels to the loss". */
+/* Swin's shapes, counts and limits as functions of a configuration, see swin_config.h. Source: docs/MODEL.md "From
+ * pixels to the loss". */
 #include "model/encoder/swin_config.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@ static int stage_width(const mx_model_config *c, int k) { return c->embed_dim <<
 static int grid_h(const mx_model_config *c, int k) { return c->image_h / (c->patch << k); }
 static int grid_w(const mx_model_config *c, int k) { return c->image_w / (c->patch << k); }
 
-/* A window's side: never larger than the grid. */
+/* A window's side is at most the grid's. */
 static int window(int side, int grid) { return side < grid ? side : grid; }
 
 mx_stage_shape mx_swin_stage(const mx_model_config *c, int k) {
@@ -48,12 +48,12 @@ bool mx_swin_table(const mx_model_config *c, const char *name, int *height, int 
     return true;
 }
 
-/* Does a window of at most w tokens tile a grid of that side? A window past the grid is cut to it. */
+/* True if windows of side w tile a grid of this side. A window larger than the grid becomes the grid. */
 static bool tiles(int w, int grid) { return w > 0 && grid > 0 && grid % (w < grid ? w : grid) == 0; }
 
-/* Do the windows of all stages tile an image of this side, a multiple of the stride? And for pretraining,
- * which masks some and not all, are there two mask units at least? (An other side that does not fit either
- * would become the same.) */
+/* True if the windows of all stages tile an image of this side, a multiple of the stride. Pretraining masks some units
+ * and not all, so it also needs two mask units. other: the other side; if it is no multiple of the stride either, it
+ * counts as equal to `side`. */
 static bool side_fits(const mx_model_config *c, int side, int other) {
     int stride = mx_swin_stride(c), units = side / stride * ((other % stride ? side : other) / stride);
     if (c->decoder_dim && units < 2) return false;
@@ -84,8 +84,7 @@ static bool window_fits(const mx_model_config *c, int k, int w) {
     return tiles(w, grid_h(c, k)) && tiles(w, grid_w(c, k));
 }
 
-/* The list with each value that does not fit its stage replaced by the next one, in steps of `step`, that
- * does. */
+/* Writes the list, with each value that does not fit its stage replaced by the next in steps of `step` that does. */
 static void fitting_list(char out[160], const mx_model_config *c, const int *values, int step,
                          bool (*fits)(const mx_model_config *, int, int)) {
     size_t used = 0;
@@ -96,12 +95,12 @@ static void fitting_list(char out[160], const mx_model_config *c, const int *val
     }
 }
 
-/* "--NAME LIST or LIST works": below, then above; each is right for all stages at once. */
+/* Fails with "REFUSED: OPTION LIST or LIST works": values below, then above; each list fits all stages. */
 static mx_status offer_lists(const char *refused, const char *option, const mx_model_config *c,
                              const int *values, bool (*fits)(const mx_model_config *, int, int),
                              mx_error *e) {
     char below[160], above[160];
-    fitting_list(below, c, values, -1, fits); /* 1 fits everywhere, and so does the whole */
+    fitting_list(below, c, values, -1, fits); /* always ends: 1 fits */
     fitting_list(above, c, values, 1, fits);
     return mx_fail(e, MX_ERR_ARGUMENT, "%s: %s %s or %s works", refused, option, below, above);
 }
@@ -129,7 +128,7 @@ static mx_status check_heads(const mx_model_config *c, int k, mx_error *e) {
     return offer_lists(refused, "--num-heads", c, c->heads, heads_fit, e);
 }
 
-/* Do the heads of every stage divide the width that follows from this one? */
+/* True if, with this width of the first stage, every stage's heads divide its width. */
 static bool width_fits(const mx_model_config *c, int width) {
     for (int k = 0; k < c->stages; k++)
         if (c->heads[k] > 0 && (width << k) % c->heads[k]) return false;

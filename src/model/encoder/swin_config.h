@@ -1,4 +1,4 @@
-/* Swin's functions of a configuration, the first part of its row (encoders.h). */
+/* Swin's functions of a configuration, for its row in the table of encoders (encoders.h). */
 #ifndef MX_MODEL_ENCODER_SWIN_CONFIG_H
 #define MX_MODEL_ENCODER_SWIN_CONFIG_H
 

@@ -5,7 +5,7 @@
 
 #include "model/head/classifier.h"
 
-/* The first is the default. */
+/* The first row is the default. */
 static const mx_head_kind *const kinds[] = {&mx_head_classifier};
 
 #define KINDS (sizeof kinds / sizeof *kinds)

@@ -1,5 +1,5 @@
-/* The kinds of head, which turn an encoder's maps into a fine-tuned model's outputs: one file and one row of
- * a table each. A configuration names its kind. A model has a head when config.classes > 0. */
+/* The kinds of head. A head turns an encoder's maps into a fine-tuned model's outputs. Each kind has one file and one
+ * row of a table. A configuration names its kind. A model has a head when config.classes > 0. */
 #ifndef MX_MODEL_HEAD_HEADS_H
 #define MX_MODEL_HEAD_HEADS_H
 
@@ -14,18 +14,18 @@ typedef struct {
 
 struct mx_head_kind {
     const char *name;
-    const char *prefix; /* prefix of its tensors' names, and of no other part's */
+    const char *prefix; /* prefix of the names of its tensors and of no others */
 
     /* ---- functions of a configuration */
     mx_status (*check)(const mx_model_config *c, mx_error *e);
-    double (*macs)(const mx_model_config *c); /* forward multiply-adds an image */
+    double (*macs)(const mx_model_config *c); /* forward multiply-adds per image */
 
     /* ---- functions of a head */
     /* Called with kind, config and params set. Registers all tensors; layer: their id for layer-wise
      * learning-rate decay. */
     mx_status (*make)(mx_head *h, int layer, mx_error *e);
     void (*free)(mx_head *h);
-    /* Initial values for fine-tuning, a function of the seed. std: of the weights. */
+    /* Initial values for fine-tuning, a function of the seed. std: standard deviation of the weights. */
     void (*init)(const mx_head *h, uint64_t seed, double std);
     /* x → out [B,...]. May compute x->pooled. train: backward follows, and forward may write to parts;
      * otherwise several threads may run it at once. */

@@ -1,15 +1,15 @@
 /* Attention over all (segment, head, image): tasks, the relative position bias, and its gradient.
  *
- * A task is one segment and head for a run of images, so that the bias tile is gathered once for the run and
- * its gradient summed over the run in place; the runs depend on the shape only. Each task leaves one partial
- * gradient of its head's column of the table; these are added in order. */
+ * A task is one segment and head for a run of images: it gathers the bias tile once, and sums the tile's gradient over
+ * the run in place. The runs depend on the shape only. Each task writes one partial gradient of its head's column of
+ * the bias table; these are added in a fixed order. */
 #include <string.h>
 
 #include "ops/cpu/cpu.h"
 
 #define FEW_TASKS 64
 
-/* Images of a run. Without a bias nothing is shared between images, and small tasks spread better. */
+/* Images of a run. Without a bias, images share nothing, and small tasks balance better. */
 static int64_t run_length(const mx_layout *lay, int64_t batch, int64_t heads, bool biased) {
     if (!biased) return 1;
     const int64_t shared = mx_max64(1, heads * lay->max_segments);
@@ -20,8 +20,9 @@ static int64_t table_entries(const mx_layout *lay) {
     return (int64_t)(2 * lay->window_h - 1) * (2 * lay->window_w - 1);
 }
 
-/* Where things lie in work: for each thread kernel scratch, bias tile, its gradient, one column of the table
- * and the tokens' offsets in it; then the partial gradients [tasks][entries]. In floats. */
+/* Sizes of the parts of `work`, in floats. Each thread has the kernel's scratch, a bias tile, its gradient, one column
+ * of the bias table and the tokens' offsets in it (`thread` in all). Then follow the partial gradients
+ * [tasks][entries]. */
 typedef struct {
     int64_t scratch, tile, back_tile, column, offsets, thread;
 } spread;
@@ -59,7 +60,7 @@ size_t mx_cpu_attention_back_work(const mx_ctx *c, const mx_layout *lay, int64_t
     return room(c, lay, batch, heads, d, biased, true);
 }
 
-/* One op call: tensors, and how tasks are numbered (segment, head, run of images). */
+/* One op call. Tasks are numbered [segment][head][run of images]. */
 typedef struct {
     const mx_kernels *k;
     const mx_layout *lay;
@@ -70,7 +71,7 @@ typedef struct {
     spread spread;
 } call;
 
-/* The entry of the table for query i and key j is base + offset[i] - offset[j]. */
+/* Fills offset and returns base: the table's entry for query i and key j is base + offset[i] - offset[j]. */
 static int64_t set_offsets(const call *a, int64_t first, int64_t tokens, int32_t *offset) {
     const mx_layout *lay = a->lay;
     const int across = 2 * lay->window_w - 1;
@@ -92,7 +93,7 @@ static void gather_bias(const call *a, int64_t head, const mx_attention_task *t,
     }
 }
 
-/* Replaces an absent bias: one row for all queries. */
+/* Without a bias, all queries share one row: 0, and MX_NO_LOGIT beyond the segment. */
 static void no_bias(const mx_attention_task *t, float *row) {
     for (int64_t j = 0; j < t->padded; j++) row[j] = j < t->tokens ? 0 : MX_NO_LOGIT;
 }
@@ -104,7 +105,7 @@ static void scatter_bias(const mx_attention_task *t, const float *tile, float *p
             partial[base + offset[i] - offset[j]] += tile[i * t->padded + j];
 }
 
-/* All pointers of a task for image b. */
+/* Points the task at image b. */
 static void point_at(const call *a, mx_attention_task *t, int64_t first, int64_t head, int64_t b) {
     const int64_t width = a->heads * a->d, tokens = a->lay->tokens;
     const int64_t qkv = (b * tokens + first) * 3 * width + head * a->d;
@@ -189,7 +190,7 @@ void mx_cpu_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_tensor qkv, mx
     mx_parallel(c->threads, lay->segments * a.heads * a.runs, run_task, &a);
 }
 
-/* One head's column of the table's gradient += the partial ones, in order. */
+/* dtable's column of one head += its partial gradients, in order. */
 static void table_task(void *arg, int64_t head, int thread) {
     const call *a = arg;
     (void)thread;

@@ -1,4 +1,4 @@
-/* The cpu backend: one table of functions for each instruction set, and the choice between them at run time. */
+/* The cpu backend: one table of functions for each instruction set, chosen at run time. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,8 +6,8 @@
 #include "ops/cpu/cpu.h"
 
 #if defined(__x86_64__)
-/* x86-64-v3 and v4, feature by feature: GCC 12 takes no level names here, and the system must save the
- * registers, which __builtin_cpu_supports checks too. */
+/* x86-64-v3 and v4, feature by feature, since GCC 12 takes no level names here. __builtin_cpu_supports also checks
+ * that the system saves the registers. */
 static bool runs_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
 }
@@ -50,7 +50,7 @@ static void fill_tables(void) {
     }
 }
 
-/* What MIXMAE_ISA names, to measure or test less than the machine's best; NULL: nothing. */
+/* MIXMAE_ISA selects an instruction set below the machine's best, for measurements and tests. NULL: unset. */
 static const char *wanted_isa(void) {
     const char *name = getenv("MIXMAE_ISA");
     return name && *name ? name : NULL;
@@ -62,7 +62,7 @@ const mx_backend *mx_cpu_find(void) {
     pthread_once(&once, fill_tables);
     for (int i = 0; i < SETS; i++)
         if (sets[i].runs() && (!wanted || !strcmp(wanted, sets[i].isa))) return &tables[i];
-    return &tables[SETS - 1]; /* which mx_cpu_check refuses */
+    return &tables[SETS - 1]; /* mx_cpu_check reports the error */
 }
 
 mx_status mx_cpu_check(const mx_backend *b, mx_error *e) {

@@ -1,9 +1,9 @@
-/* Internal header of the cpu backend: access to the kernels of the chosen instruction set, and the functions
- * that its files define.
+/* Internal header of the cpu backend: the kernels of the chosen instruction set, and the functions that its files
+ * define.
  *
- * Shapes alone decide how work is cut into tasks. Threads take tasks dynamically (base/parallel.h), so
- * results never depend on the number of threads. An op puts its arguments in a struct and passes it to a
- * function that runs one task. */
+ * Shapes alone decide how work is cut into tasks, so results never depend on the number of threads. Threads take tasks
+ * dynamically (base/parallel.h). An op puts its arguments in a struct and passes it to a function that runs one
+ * task. */
 #ifndef MX_OPS_CPU_CPU_H
 #define MX_OPS_CPU_CPU_H
 
@@ -18,7 +18,7 @@ static inline int64_t mx_round_up(int64_t n, int64_t m) { return mx_ceil_div(n, 
 static inline int64_t mx_min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t mx_max64(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Floats per row of scratch memory, such that each row begins on a cache line. */
+/* n floats, rounded up to whole cache lines. */
 static inline int64_t mx_line_floats(int64_t n) { return mx_round_up(n, MX_ALIGN / 4); }
 
 /* n cut into `count` pieces of `size` (the last may be shorter), size a multiple of `multiple`, at most
@@ -38,8 +38,8 @@ static inline int64_t mx_cut_length(mx_cut c, int64_t piece) {
 #define MX_OP(name, scratch, ...) MX_OP_DECLARE(mx_cpu_, name, scratch, __VA_ARGS__)
 #include "ops/op_list.h"
 
-/* The table for the best instruction set of this machine, or for the one that MIXMAE_ISA names. mx_cpu_check
- * fails if the machine does not run that one. */
+/* The table for this machine's best instruction set, or for the one in MIXMAE_ISA. mx_cpu_check fails if the machine
+ * does not run the latter. */
 const mx_backend *mx_cpu_find(void);
 mx_status mx_cpu_check(const mx_backend *b, mx_error *e);
 mx_product_function mx_cpu_product;

@@ -1,5 +1,5 @@
-/* GELU alone, where backward computes an activation again (model/block.h): the same arithmetic as in the
- * epilogue, so that the bytes are those that forward made. */
+/* GELU alone. The backward pass recomputes activations with it (model/block.h). Its arithmetic is the epilogue's, so
+ * the bytes equal those of the forward pass. */
 #include "ops/cpu/cpu.h"
 
 #define CHUNK 65536 /* elements of one task */

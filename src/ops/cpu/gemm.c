@@ -1,16 +1,16 @@
-/* oneDNN's products. The step's products are our own (kernels/gemm.c; docs/SPEED.md "Products" has the
- * comparison); the library is the benchmark's yardstick, so it is loaded when that runs and where it is
- * found. f32: dnnl_sgemm, which has this signature in versions 1 to 3 (oneDNN's developer guide, "Matrix
- * Multiplication"). bf16: its matmul primitive, whose types come from the library's headers; built without
- * those, or run with a library of another major version, bf16 is not available. */
+/* oneDNN's products, for the benchmark to compare with. A training step uses our own (kernels/gemm.c; docs/SPEED.md
+ * "Products" compares them), so oneDNN is optional and loaded at run time.
+ * f32: dnnl_sgemm, which has this signature in versions 1 to 3 (oneDNN's developer guide, "Matrix Multiplication").
+ * bf16: the matmul primitive, with types from oneDNN's headers. It is unavailable if this build had no headers, or if
+ * the library has another major version. */
 #include "ops/cpu/gemm.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Not under AddressSanitizer: its leak check takes wrong bounds for the dynamic thread-local storage of the
- * library's own threads (a block's size is guessed from the allocator's header) and dies reading there. */
+/* Not under AddressSanitizer: its leak check guesses wrong bounds for the thread-local storage of oneDNN's threads
+ * and crashes when it reads there. */
 #if defined(__SANITIZE_ADDRESS__)
 #define MX_NEVER_LOADED
 #elif defined(__has_include)
@@ -28,7 +28,7 @@ typedef void threads_function(int);
 static void *library;
 #endif
 static sgemm_function *sgemm;
-static threads_function *set_threads; /* of its OpenMP runtime */
+static threads_function *set_threads; /* omp_set_num_threads of oneDNN's OpenMP runtime */
 
 static void load(void) {
 #ifndef MX_NEVER_LOADED
@@ -40,8 +40,7 @@ static void load(void) {
         "libdnnl.so.2",
         "libdnnl.so"
     };
-    /* otherwise its OpenMP threads would spin for milliseconds after each product, during the next
-     * measurement */
+    /* Otherwise oneDNN's OpenMP threads spin for milliseconds after each product, into the next measurement. */
     setenv("GOMP_SPINCOUNT", "1000", 0);
     for (size_t i = 0; i < sizeof name / sizeof *name && !library; i++)
         library = dlopen(name[i], RTLD_NOW | RTLD_LOCAL);
@@ -65,7 +64,7 @@ bool mx_library_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k
 #if defined(DNNL_VERSION_MAJOR) && (DNNL_VERSION_MAJOR == 2 || DNNL_VERSION_MAJOR == 3)
 
 /* clang-format off */
-/* The library's functions, under the names and types of its header. */
+/* oneDNN's functions, under the names and types of its header. */
 #define FUNCTIONS(X)                                                                                         \
     X(version) X(engine_create) X(stream_create) X(stream_wait) X(memory_create) X(memory_set_data_handle)   \
     X(primitive_create) X(primitive_execute) X(primitive_desc_destroy) OF_VERSION(X)
@@ -95,18 +94,18 @@ static void load_matmul(void) {
                 !dnn.stream_create(&dnn.stream, dnn.engine, dnnl_stream_default_flags);
 }
 
-/* A product's shape and the code that the library made for it. That takes milliseconds, so it is kept until
- * the process ends. */
+/* A product's shape and the code that oneDNN generated for it. Generating takes milliseconds, so the process keeps
+ * it. */
 typedef struct prepared {
     struct prepared *next;
     bool trans_a, trans_b;
     int64_t m, n, k;
     int threads;
-    dnnl_primitive_t multiply; /* NULL: the library has no such product on this machine */
+    dnnl_primitive_t multiply; /* NULL: oneDNN has no such product on this machine */
     dnnl_memory_t a, b, c;
 } prepared;
 
-/* Describes a tight matrix whose op(..) is [rows, columns], and creates oneDNN's object for it. */
+/* Describes a matrix without gaps whose op(..) is [rows, columns], and creates oneDNN's object for it. */
 static bool matrix(dnnl_memory_desc_t *d, dnnl_memory_t *x, dnnl_data_type_t type, int64_t rows,
                    int64_t columns, bool turned) {
     const dnnl_dims_t dim = {rows, columns}, stride = {turned ? 1 : columns, turned ? rows : 1};
@@ -140,7 +139,7 @@ static void make(prepared *x) {
     dnn.primitive_desc_destroy(plan);
 }
 
-/* NULL: out of memory. */
+/* Returns the kept product of this shape, or makes it. NULL: out of memory. */
 static prepared *find(const prepared *want) {
     static prepared *all;
     for (prepared *x = all; x; x = x->next)
@@ -165,7 +164,7 @@ static bool multiply(const prepared *x, const void *a, const void *b, float *c) 
 bool mx_library_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const uint16_t *a,
                           const uint16_t *b, float *c, int threads) {
     static pthread_once_t matmul_loaded = PTHREAD_ONCE_INIT;
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the prepared products */
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the kept products */
     pthread_once(&loaded, load);
     pthread_once(&matmul_loaded, load_matmul);
     if (!dnn.ready) return false;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* c [m,n] = op(a) op(b), row-major, tight, on at most `threads` of the library's own threads. Returns false,
+/* c [m,n] = op(a) op(b), row-major, without gaps, on at most `threads` of the library's own threads. Returns false,
  * with c unchanged, if the library is not installed. */
 bool mx_library_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a,
                      const float *b, float *c, int threads);

@@ -1,16 +1,16 @@
 /* Linear layers, forward and backward: 98 % of a training step's arithmetic.
  *
- * The result is cut into blocks whose size depends on the shape only; threads take blocks as they come. A
- * block's bias, GELU, residual or GELU' is applied while the block is in cache. Weights are packed once for
- * all rows. dW is a long sum (25,088 rows in base's first stage): where dW has few tiles, the rows are cut
- * too, into partial sums that are added in order. */
+ * The result is cut into blocks whose size depends on the shape only; threads take blocks dynamically. A block gets its
+ * bias, GELU, residual or GELU' while it is in cache. Weights are packed once for all rows. dW is a long sum (25,088
+ * rows in base's first stage): where dW has few tiles, the rows are cut too, into partial sums that are added in
+ * order. */
 #include <string.h>
 
 #include "ops/cpu/panels.h"
 
-#define FEW_TASKS 16 /* with fewer tiles than this, smaller tiles or partial sums */
+#define FEW_TASKS 16 /* fewer tiles than this: use smaller tiles or partial sums */
 
-/* An m x n result in tiles, numbered row by row. */
+/* A result cut into tiles, numbered row by row. */
 typedef struct {
     mx_cut rows, columns;
     int64_t count;
@@ -18,8 +18,7 @@ typedef struct {
 
 static tiling tile(int64_t m, int64_t n) {
     tiling t = {mx_cut_even(m, MX_MT, MX_MR), mx_cut_even(n, MX_NC, 16), 0};
-    /* at least 96 rows a tile: below that, packing the right operand again for each tile costs more than idle
-     * threads do */
+    /* At least 96 rows per tile: with fewer, packing the right operand for each tile costs more than idle threads. */
     for (int64_t most = MX_MT; t.rows.count * t.columns.count < FEW_TASKS && most > 2 * MX_MC; most /= 2)
         t.rows = mx_cut_even(m, most / 2 / MX_MR * MX_MR, MX_MR);
     t.count = t.rows.count * t.columns.count;
@@ -36,7 +35,8 @@ static block block_at(const tiling *t, int64_t k) {
                    mx_cut_length(t->columns, c)};
 }
 
-/* Where a column of tiles has one tile, that packs for itself. x: of the layer's input */
+/* How to pack the weights in advance. If each column of tiles has one tile only, tiles pack for themselves. x: type
+ * of the layer's input. */
 static mx_panels plan_panels(const mx_kernels *k, tiling t, int64_t depth, mx_dtype x) {
     return mx_panels_plan(k, t.rows.count > 1 ? t.columns : (mx_cut){0}, depth, x == MX_BF16);
 }
@@ -46,7 +46,7 @@ size_t mx_cpu_linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in
     return (size_t)c->threads * sizeof(mx_gemm_scratch) + sizeof(float) * (size_t)mx_panels_floats(&p);
 }
 
-/* How a product reads t: x says whether it is a bf16 one (ops.h). */
+/* How a product reads t. It is a bf16 product if x is bf16 (ops.h). */
 static mx_read read_as(mx_tensor t, mx_tensor x) {
     return t.type == MX_BF16 ? MX_READ_BF16 : x.type == MX_BF16 ? MX_READ_ROUNDED : MX_READ_F32;
 }
@@ -58,7 +58,7 @@ typedef struct {
     int64_t out, in, per_sample;
     tiling tiles;
     mx_panels weights;
-    mx_gemm_scratch *scratch; /* one a thread */
+    mx_gemm_scratch *scratch; /* one per thread */
 } forward;
 
 static mx_gemm_block forward_product(const forward *f, block b) {
@@ -80,8 +80,8 @@ static void forward_task(void *arg, int64_t task, int thread) {
     const block b = block_at(&f->tiles, task);
     mx_gemm_scratch *work = f->scratch + thread;
     const int64_t at = b.i * f->out + b.j;
-    /* The product waits in a tile for what follows: a residual may be y itself, bf16 holds no sums, and rows
-     * that are a power of two apart would meet in a few sets of L2. */
+    /* The epilogue reads the product from a tile, not from y: y may be the residual, bf16 cannot hold sums, and rows
+     * a power of two apart would compete for a few sets of L2. */
     const bool half = f->y.type == MX_BF16, wait = f->r || half || f->bias || mx_present(f->h);
     mx_gemm_block g = forward_product(f, b);
     mx_panels_use(&f->weights, b.j, &g);
@@ -125,7 +125,7 @@ void mx_cpu_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x
     mx_parallel(c->threads, f.tiles.count, forward_task, &f);
 }
 
-/* How dW [out,in] is computed from `rows` rows: tiles of it, times partial sums over runs of rows. */
+/* Tasks of dW [out,in]: tiles, times runs of rows with one partial sum each. */
 typedef struct {
     tiling tiles;
     mx_cut runs;
@@ -159,10 +159,10 @@ typedef struct {
     int64_t out, in;
     weight_plan plan;
     int64_t weights;          /* tasks of dW: plan's tiles times runs */
-    tiling inputs;            /* of dx */
-    mx_panels panels;         /* w for dx */
-    mx_cut sums;              /* of dW's numbers, where partial sums are added */
-    mx_gemm_scratch *scratch; /* one a thread */
+    tiling inputs;            /* tiles of dx */
+    mx_panels panels;         /* w packed for dx */
+    mx_cut sums;              /* pieces of dW in which partial sums are added */
+    mx_gemm_scratch *scratch; /* one per thread */
 } backward;
 
 static mx_gemm_block input_product(const backward *f, block b) {
@@ -184,7 +184,7 @@ static void input_block(const backward *f, block b, mx_gemm_scratch *work) {
     const bool half = f->dx.type == MX_BF16, slope = mx_present(f->h), wait = slope || half;
     mx_gemm_block g = input_product(f, b);
     mx_panels_use(&f->panels, b.j, &g);
-    g.c = wait ? work->tile : mx_f32(f->dx) + at; /* dx may be h, so the product waits in a tile */
+    g.c = wait ? work->tile : mx_f32(f->dx) + at; /* a tile, since dx may be h */
     g.ldc = wait ? MX_NC : f->in;
     f->k->gemm(&g, work);
     const mx_epilogue store = {.y = mx_at(f->dx, at), .half = half, .ld = f->in};
@@ -194,7 +194,7 @@ static void input_block(const backward *f, block b, mx_gemm_scratch *work) {
         f->k->epilogue(&store, g.c, g.ldc, b.m, b.n);
 }
 
-/* The bias gradient goes with the first tile of each row of tiles: it reads the same dy. */
+/* The first tile of each row of tiles also sums the bias gradient, since it reads the same dy. */
 static void weight_block(const backward *f, int64_t task, mx_gemm_scratch *work) {
     const weight_plan *p = &f->plan;
     const int64_t run = task / p->tiles.count, row = run * p->runs.size;
@@ -244,7 +244,7 @@ static void add_partials(mx_ctx *c, backward *f) {
     f->k->add(f->db, f->partial + n, f->out);
 }
 
-/* dW first: its tasks are the longer ones. */
+/* dW first, since its tasks take longer. */
 static void backward_task(void *arg, int64_t task, int thread) {
     const backward *f = arg;
     if (task < f->weights)
@@ -253,7 +253,7 @@ static void backward_task(void *arg, int64_t task, int thread) {
         input_block(f, block_at(&f->inputs, task - f->weights), f->scratch + thread);
 }
 
-/* Packs w for dx; floats: where */
+/* Packs w for dx into `floats`. */
 static void pack_weights(backward *f, int threads, float *floats) {
     f->panels = plan_panels(f->k, f->inputs, f->out, f->x.type);
     const mx_gemm_block first = input_product(f, (block){0});

@@ -1,15 +1,15 @@
-/* Losses, gradient norm and optimiser: the threads around kernels/loss.c. */
+/* Losses, gradient norm and optimiser: splits the work of kernels/loss.c over threads. */
 #include <string.h>
 
 #include "ops/cpu/cpu.h"
 
-/* A loss a row, and one thread's target patch. */
+/* One loss per row in double, and one target patch per thread. */
 size_t mx_cpu_pixel_loss_work(const mx_ctx *c, int64_t rows, int64_t width) {
     return sizeof(double) * (size_t)mx_round_up(rows, 8) +
            sizeof(float) * (size_t)(c->threads * mx_line_floats(width));
 }
 
-/* The patch of one row of a prediction, flattened (row, column, channel). */
+/* Copies the patch that prediction `row` reconstructs, flattened (row, column, channel). */
 static void load_patch(float *to, mx_tensor images, const mx_targets *targets, int64_t row) {
     const int64_t channels = images.dim[1], height = images.dim[2], width = images.dim[3],
                   side = targets->side;
@@ -26,7 +26,7 @@ static void load_patch(float *to, mx_tensor images, const mx_targets *targets, i
 typedef struct {
     const mx_kernels *k;
     double *row_loss;
-    float *patches, *dpred; /* patches: one a thread */
+    float *patches, *dpred; /* patches: one per thread */
     const float *pred;
     mx_tensor images;
     const mx_targets *targets;
@@ -61,7 +61,7 @@ void mx_cpu_pixel_loss(mx_ctx *c, mx_tensor loss, mx_tensor dpred, mx_tensor pre
     mx_f32(loss)[0] += (float)(total * share);
 }
 
-/* A batch of logits is small: one thread, and so one order. */
+/* On one thread, since a batch of logits is small. */
 void mx_cpu_soft_cross_entropy(mx_ctx *c, mx_tensor loss, mx_tensor dlogits, mx_tensor logits,
                                mx_tensor targets, float scale) {
     const mx_kernels *k = mx_cpu_kernels(c);

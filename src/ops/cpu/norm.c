@@ -1,12 +1,12 @@
-/* LayerNorm over rows: threads take runs of rows; parameter gradients go through one partial sum a run. */
+/* LayerNorm over rows. A task is a run of rows. Each writes one partial sum of the parameter gradients. */
 #include <string.h>
 
 #include "ops/cpu/cpu.h"
 
-#define FORWARD_FLOATS 16384 /* of one task */
-#define PARTIALS       64
+#define FORWARD_FLOATS 16384 /* per task */
+#define PARTIALS       64    /* most tasks of backward */
 
-/* y is dx, and x the forward's x, in backward. */
+/* In backward y is dx. */
 typedef struct {
     const mx_kernels *k;
     mx_tensor y, dy;

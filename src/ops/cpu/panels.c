@@ -1,4 +1,4 @@
-/* See panels.h. One part a column of tiles, its blocks along k one after another: a task packs one block. */
+/* See panels.h. Packed: for each column of tiles its blocks along k, in order. A task packs one block. */
 #include "ops/cpu/panels.h"
 
 mx_panels mx_panels_plan(const mx_kernels *k, mx_cut columns, int64_t depth, bool half) {

@@ -1,5 +1,4 @@
-/* A bare product through the same op functions that a training step uses: forward (a bᵀ), dX (a b), dW (aᵀ b).
- */
+/* A bare product by the ops that a training step uses: forward (a bᵀ), dX (a b), dW (aᵀ b). */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,11 +1,11 @@
-/* Moves of whole rows: bound by memory, so one pass each and nothing clever. */
+/* Ops that move or scale whole rows. Memory bandwidth limits them, so each is one plain pass. */
 #include <string.h>
 
 #include "ops/cpu/cpu.h"
 
-#define CHUNK 65536 /* elements of one task in flat loops */
+#define CHUNK 65536 /* elements per task in flat loops */
 
-/* y from x, `cut` into pieces (of the whole, of a sample or of a sample's rows). */
+/* y from x. cut: the pieces of the whole tensor, or of one sample, that tasks take. */
 typedef struct {
     const mx_kernels *k;
     float *y;
@@ -61,7 +61,7 @@ void mx_cpu_scale_samples(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor keep) {
     mx_parallel(c->threads, samples * m.cut.count, scale_task, &m);
 }
 
-/* Rows of any type as bytes, `width` of them. */
+/* Rows of any type, `width` bytes each. */
 typedef struct {
     char *y;
     const char *x;
@@ -70,7 +70,7 @@ typedef struct {
     mx_cut cut;
 } row_move;
 
-/* a rows of x a sample, b of y */
+/* Per sample x has a rows, y has b. */
 static void gather_task(void *arg, int64_t task, int thread) {
     const row_move *m = arg;
     const int64_t sample = task / m->cut.count, j0 = task % m->cut.count * m->cut.size;
@@ -93,7 +93,7 @@ void mx_cpu_gather_rows(mx_ctx *c, mx_tensor y, mx_tensor x, const int32_t *inde
     mx_parallel(c->threads, batch * m.cut.count, gather_task, &m);
 }
 
-/* a rows of dx (y) a sample, b of dy (x) */
+/* Per sample dx (y) has a rows, dy (x) has b. */
 static void scatter_task(void *arg, int64_t task, int thread) {
     const row_move *m = arg;
     const int64_t sample = task / m->cut.count, j0 = task % m->cut.count * m->cut.size;
@@ -118,7 +118,7 @@ void mx_cpu_scatter_rows(mx_ctx *c, mx_tensor dx, mx_tensor dy, const int32_t *i
     mx_parallel(c->threads, batch * m.cut.count, scatter_task, &m);
 }
 
-/* a tokens a sample */
+/* Each sample has a tokens. */
 static void mean_task(void *arg, int64_t b, int thread) {
     const move *m = arg;
     float *sum = m->y + b * m->width;

@@ -3,9 +3,9 @@
 
 #include "ops/cpu/cpu.h"
 
-#define TOKENS 32 /* tokens of one task */
+#define TOKENS 32 /* per task */
 
-/* One op call. Tasks are runs of tokens: of one image in patch_rows, of all rows elsewhere. */
+/* One op call. A task is a run of TOKENS rows. */
 typedef struct {
     const mx_kernels *k;
     const mx_layout *lay;
@@ -19,7 +19,7 @@ typedef struct {
 static int64_t first_row(int64_t task) { return task * TOKENS; }
 static int64_t end_row(const call *a, int64_t task) { return mx_min64(a->rows, (task + 1) * TOKENS); }
 
-/* width: numbers of a patch */
+/* width: elements of a patch */
 static void patch_task(void *arg, int64_t task, int thread) {
     const call *a = arg;
     const mx_layout *lay = a->lay;
@@ -69,7 +69,8 @@ void mx_cpu_add_position(mx_ctx *c, mx_tensor x, mx_tensor pos, const mx_layout 
     mx_parallel(c->threads, mx_ceil_div(a.rows, TOKENS), position_task, &a);
 }
 
-/* Sequence s < B of an image is its own, the others its pair's: which rows does the mask token replace? */
+/* Whether the mask token replaces token t in decoder sequence s: in s < B where the mask is 1, in the others where it
+ * is 0 (mx_unmix). */
 static bool replaced(const mx_layout *lay, int64_t s, int64_t batch, int64_t t) {
     return (lay->group[t] != 0) == (s < batch);
 }
@@ -100,7 +101,7 @@ void mx_cpu_unmix(mx_ctx *c, mx_tensor y, mx_tensor z, mx_tensor token, mx_tenso
     mx_parallel(c->threads, mx_ceil_div(a.rows, TOKENS), unmix_task, &a);
 }
 
-/* One partial sum of dtoken a run of tokens. */
+/* One partial sum of dtoken per task. */
 size_t mx_cpu_unmix_back_work(const mx_ctx *c, int64_t rows, int64_t width) {
     (void)c;
     return sizeof(float) * (size_t)(mx_ceil_div(rows, TOKENS) * mx_line_floats(width));

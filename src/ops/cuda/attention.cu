@@ -110,6 +110,7 @@ static __device__ __forceinline__ void walk(strip<W> *s, const mx_attend &a, con
     const mx_bf16 *keys = r.keys + head * a.rows * W, *values = r.values + head * a.rows * W;
     const float scale = a.scale * MX_LOG2_E;
     int j = 0;
+    MX_LOOP
     for (; j + MX_STRIP < count; j += MX_STEP)
         step<W, MX_STEP / 8>(s, keys, values, j, count - j, r.offset + from + j, scale);
     if (j < count) step<W, MX_STRIP / 8>(s, keys, values, j, count - j, r.offset + from + j, scale);

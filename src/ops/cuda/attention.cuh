@@ -146,7 +146,7 @@ static __device__ __forceinline__ void mx_load_strip(uint32_t (*a)[4], const mx_
 /* ---- tiles in shared memory: rows of W elements ---- */
 
 /* First element of a chunk of 8. The chunks of a row change places so that no two of 8 rows that are read at once lie in
- * the same banks. */
+ * the same banks; every 8 rows alike. */
 template <int W> static __device__ __forceinline__ int mx_tile_at(int row, int chunk) {
     const int turn = W == 16 ? row >> 2 & 1 : W == 32 ? row >> 1 & 3 : row & 7;
     return (row * (W / 8) + (chunk ^ turn)) * 8;
@@ -158,6 +158,7 @@ template <int W>
 static __device__ __forceinline__ void mx_load_tile(const mx_attend &a, mx_bf16 *tile, const mx_bf16 *from,
                                                     int64_t stride, int count) {
     const int heads = 1 << a.group_log, end = mx_pad(count) * (W / 8) << a.group_log;
+    MX_LOOP
     for (int i = threadIdx.x; i < end; i += blockDim.x) {
         const int chunk = i % (W / 8), head = i / (W / 8) & (heads - 1), row = i / (W / 8) >> a.group_log;
         mx_bf16 *to = tile + head * a.rows * W + mx_tile_at<W>(row, chunk);
@@ -178,13 +179,13 @@ static __device__ __forceinline__ void mx_dot(float sum[4], const uint32_t (*a)[
     const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4;
     sum[0] = sum[1] = sum[2] = sum[3] = 0;
     if (W == 16) {
-        const uint2 v = *(const uint2 *)(tile + mx_tile_at<W>(j + g, t / 2) + t % 2 * 4);
+        const uint2 v = *(const uint2 *)(tile + j * W + mx_tile_at<W>(g, t / 2) + t % 2 * 4);
         const uint32_t b[2] = {v.x, v.y};
         mx_mma_bf16(sum, a[0], b, sum);
     } else {
         MX_UNROLL
         for (int u = 0; u < (W + 31) / 32; u++) {
-            const uint4 v = *(const uint4 *)(tile + mx_tile_at<W>(j + g, W / 32 * t + u));
+            const uint4 v = *(const uint4 *)(tile + j * W + mx_tile_at<W>(g, W / 32 * t + u));
             const uint32_t low[2] = {v.x, v.y}, high[2] = {v.z, v.w};
             mx_mma_bf16(sum, a[2 * u], low, sum);
             mx_mma_bf16(sum, a[2 * u + 1], high, sum);
@@ -199,10 +200,11 @@ static __device__ __forceinline__ void mx_add_product(float (*sum)[4], const flo
     const int lane = threadIdx.x % MX_CUDA_WARP;
     const uint32_t a[4] = {mx_pack(x[0][0], x[0][1]), mx_pack(x[0][2], x[0][3]), mx_pack(x[1][0], x[1][1]),
                            mx_pack(x[1][2], x[1][3])};
+    const int at = mx_tile_at<W>(lane % 16, lane / 16); /* chunks c and c + 1 are c ^ 0 and c ^ 1 of a row */
     MX_UNROLL
     for (int chunk = 0; chunk < W / 8; chunk += 2) {
         uint32_t b[4];
-        mx_ldmatrix_trans(b, tile + mx_tile_at<W>(j + lane % 16, chunk + lane / 16));
+        mx_ldmatrix_trans(b, tile + j * W + (at ^ chunk * 8));
         mx_mma_bf16(sum[chunk], a, b, sum[chunk]);
         mx_mma_bf16(sum[chunk + 1], a, b + 2, sum[chunk + 1]);
     }

@@ -81,29 +81,33 @@ static __device__ __forceinline__ void row_numbers(const mx_attend &a, const mx_
     __syncwarp();
 }
 
-/* The table's gradient += ds [16, 8 N], rows first: the keys of one query belong to different entries, so no two lanes
- * meet. offset: of the step's first key; rows, keys: that exist. */
-template <int N>
-static __device__ __forceinline__ void add_to_table(const room &r, const float (*ds)[4],
-                                                    const int *row_offset, const int *offset, int base,
-                                                    int rows, int keys) {
+/* The warp's ds for 16 keys into columns [column, column + 16) of its stage. */
+static __device__ __forceinline__ void put_on_stage(const room &r, const float (*ds)[4], int column) {
     const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4;
+    float *to = r.stage + g * STAGE + column + 2 * t;
     MX_UNROLL
-    for (int n = 0; n < N; n++) {
-        *(float2 *)(r.stage + g * STAGE + 8 * n + 2 * t) = make_float2(ds[n][0], ds[n][1]);
-        *(float2 *)(r.stage + (g + 8) * STAGE + 8 * n + 2 * t) = make_float2(ds[n][2], ds[n][3]);
+    for (int n = 0; n < 2; n++) {
+        *(float2 *)(to + 8 * n) = make_float2(ds[n][0], ds[n][1]);
+        *(float2 *)(to + 8 * STAGE + 8 * n) = make_float2(ds[n][2], ds[n][3]);
     }
-    __syncwarp();
+}
+
+/* The table's gradient += the stage, row by row: the keys of one query belong to different entries, so no two lanes
+ * meet. query, key: the stage's first, of the segment; rows, keys: that exist. */
+static __device__ __forceinline__ void add_to_table(const mx_attend &a, const room &r, int query, int key,
+                                                    int rows, int keys) {
+    const int lane = threadIdx.x % MX_CUDA_WARP;
     const bool mine = lane < keys;
-    float *sums = r.sums + base - (mine ? offset[lane] : 0);
-    for (int i = 0; i < rows; i++) {
-        if (mine) sums[row_offset[i]] += r.stage[i * STAGE + lane];
+    float *sums = r.sums + mx_attend_base(a) - (mine ? r.offset[key + lane] : 0);
+    __syncwarp();
+    for (int i = 0; i < rows && i < MX_STRIP; i++) {
+        if (mine) sums[r.offset[query + i]] += r.stage[i * STAGE + lane];
         __syncwarp();
     }
 }
 
-/* Queries by a step over 8 N keys. j: in the tiles; from: of the segment */
-template <int W, int N>
+/* Queries by a step over 16 keys. j: in the tiles; from: of the segment */
+template <int W>
 static __device__ __forceinline__ void query_step(strip<W> *s, const mx_attend &a, const mx_attend_block &p,
                                                   const room &r, int j, int from) {
     const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4, left = p.tokens - from,
@@ -112,9 +116,9 @@ static __device__ __forceinline__ void query_step(strip<W> *s, const mx_attend &
     const float lse[2] = {r.lse[at], r.lse[at + 8]}, delta[2] = {r.delta[at], r.delta[at + 8]};
     const float *bias = r.bias + s->head * a.entries + base;
     const int row[2] = {a.table ? r.offset[s->row + g] : 0, a.table ? r.offset[s->row + g + 8] : 0};
-    float ds[N][4];
+    float ds[2][4];
     MX_UNROLL
-    for (int n = 0; n < N; n++) {
+    for (int n = 0; n < 2; n++) {
         float dp[4];
         const int key = 8 * n + 2 * t;
         mx_dot<W>(ds[n], s->x, keys, j + 8 * n);
@@ -128,16 +132,17 @@ static __device__ __forceinline__ void query_step(strip<W> *s, const mx_attend &
             ds[n][e] = key + e % 2 < left ? mx_exp2(x) * (dp[e] - delta[e / 2]) : 0;
         }
     }
-    MX_UNROLL
-    for (int n = 0; n < N; n += 2) mx_add_product<W>(s->sum, ds + n, keys, j + 8 * n);
-    if (a.table)
-        add_to_table<N>(r, ds, r.offset + s->row, r.offset + from, base,
-                        p.tokens - s->row < MX_STRIP ? p.tokens - s->row : MX_STRIP,
-                        left < 8 * N ? left : 8 * N);
+    mx_add_product<W>(s->sum, ds, keys, j);
+    if (!a.table) return;
+    const int column = j % MX_STEP;
+    put_on_stage(r, ds, column);
+    if (column || left <= MX_STRIP || j + MX_STRIP >= a.rows)
+        add_to_table(a, r, s->row, from - column, p.tokens - s->row,
+                     left < MX_STRIP ? column + left : column + MX_STRIP);
 }
 
-/* Keys by a step over 8 N queries: the same transposed. */
-template <int W, int N>
+/* Keys by a step over 16 queries: the same transposed. */
+template <int W>
 static __device__ __forceinline__ void key_step(strip<W> *s, float (*dv)[4], const mx_attend &a,
                                                 const room &r, int i, int from) {
     const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4, padded = mx_pad(a.max_segment),
@@ -145,9 +150,9 @@ static __device__ __forceinline__ void key_step(strip<W> *s, float (*dv)[4], con
     const mx_bf16 *queries = r.one + s->head * a.rows * W, *dout = r.two + s->head * a.rows * W;
     const float *bias = r.bias + s->head * a.entries + mx_attend_base(a);
     const int row[2] = {a.table ? r.offset[s->row + g] : 0, a.table ? r.offset[s->row + g + 8] : 0};
-    float x[N][4], ds[N][4];
+    float x[2][4], ds[2][4];
     MX_UNROLL
-    for (int n = 0; n < N; n++) {
+    for (int n = 0; n < 2; n++) {
         mx_dot<W>(x[n], s->x, queries, i + 8 * n);
         mx_dot<W>(ds[n], s->y, dout, i + 8 * n);
         const float2 lse = *(const float2 *)(r.lse + at + 8 * n),
@@ -161,11 +166,8 @@ static __device__ __forceinline__ void key_step(strip<W> *s, float (*dv)[4], con
             ds[n][e] = x[n][e] * (ds[n][e] - (e % 2 ? delta.y : delta.x));
         }
     }
-    MX_UNROLL
-    for (int n = 0; n < N; n += 2) {
-        mx_add_product<W>(dv, x + n, dout, i + 8 * n);
-        mx_add_product<W>(s->sum, ds + n, queries, i + 8 * n);
-    }
+    mx_add_product<W>(dv, x, dout, i);
+    mx_add_product<W>(s->sum, ds, queries, i);
 }
 
 /* Fills the tiles with rows [from, from + count) of the segment: parts `part` and, after it, values or dout. */
@@ -201,19 +203,16 @@ static __device__ __forceinline__ void by_queries(const mx_attend &a, const mx_a
     s.head = warp & ((1 << a.group_log) - 1);
     for (int i = 0; i < p.tokens; i += teams * MX_STRIP) {
         s.row = i + (warp >> a.group_log) * MX_STRIP;
+        mx_load_strip<W>(s.x, queries + s.head * a.d, wide, s.row, p.tokens, a.d, a.wide_in);
+        mx_load_strip<W>(s.y, dout + s.head * a.d, narrow, s.row, p.tokens, a.d, a.wide_in);
+        clear<W>(s.sum);
         for (int from = 0; from < p.tokens; from += a.rows) {
             const int count = part_count(a, p, from);
             if (i == 0 || p.tokens > a.rows) load<W>(a, p, r, b, false, from, count);
             if (s.row >= p.tokens) continue;
-            if (from == 0) {
-                mx_load_strip<W>(s.x, queries + s.head * a.d, wide, s.row, p.tokens, a.d, a.wide_in);
-                mx_load_strip<W>(s.y, dout + s.head * a.d, narrow, s.row, p.tokens, a.d, a.wide_in);
-                row_numbers<W>(a, p, r, &s, b);
-                clear<W>(s.sum);
-            }
-            int j = 0;
-            for (; j + MX_STRIP < count; j += MX_STEP) query_step<W, MX_STEP / 8>(&s, a, p, r, j, from + j);
-            if (j < count) query_step<W, MX_STRIP / 8>(&s, a, p, r, j, from + j);
+            if (from == 0) row_numbers<W>(a, p, r, &s, b);
+            MX_LOOP
+            for (int j = 0; j < count; j += MX_STRIP) query_step<W>(&s, a, p, r, j, from + j);
         }
         if (s.row >= p.tokens) continue;
         const float factor[2] = {a.scale, a.scale};
@@ -233,20 +232,17 @@ static __device__ __forceinline__ void by_keys(const mx_attend &a, const mx_atte
     s.head = warp & ((1 << a.group_log) - 1);
     for (int j = 0; j < p.tokens; j += teams * MX_STRIP) {
         s.row = j + (warp >> a.group_log) * MX_STRIP;
+        mx_load_strip<W>(s.x, qkv + mx_part_at(a, p, b, 1) + s.head * a.d, wide, s.row, p.tokens, a.d,
+                         a.wide_in);
+        mx_load_strip<W>(s.y, qkv + mx_part_at(a, p, b, 2) + s.head * a.d, wide, s.row, p.tokens, a.d,
+                         a.wide_in);
+        clear<W>(s.sum), clear<W>(dv);
         for (int from = 0; from < p.tokens; from += a.rows) {
             const int count = part_count(a, p, from);
             if (j == 0 || p.tokens > a.rows) load<W>(a, p, r, b, true, from, count);
             if (s.row >= p.tokens) continue;
-            if (from == 0) {
-                mx_load_strip<W>(s.x, qkv + mx_part_at(a, p, b, 1) + s.head * a.d, wide, s.row, p.tokens, a.d,
-                                 a.wide_in);
-                mx_load_strip<W>(s.y, qkv + mx_part_at(a, p, b, 2) + s.head * a.d, wide, s.row, p.tokens, a.d,
-                                 a.wide_in);
-                clear<W>(s.sum), clear<W>(dv);
-            }
-            int i = 0;
-            for (; i + MX_STRIP < count; i += MX_STEP) key_step<W, MX_STEP / 8>(&s, dv, a, r, i, from + i);
-            if (i < count) key_step<W, MX_STRIP / 8>(&s, dv, a, r, i, from + i);
+            MX_LOOP
+            for (int i = 0; i < count; i += MX_STRIP) key_step<W>(&s, dv, a, r, i, from + i);
         }
         if (s.row >= p.tokens) continue;
         const float scale[2] = {a.scale, a.scale}, one[2] = {1, 1};

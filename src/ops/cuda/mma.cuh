@@ -7,11 +7,14 @@
 #include <cuda_runtime.h>
 #include <stdint.h>
 
-/* before a loop over registers: their numbers must be constants */
+/* Before a loop. MX_UNROLL: it runs over registers, whose numbers must be constants; MX_LOOP: it must stay a loop, or
+ * its copies want too many registers at once. */
 #ifdef __CUDACC__
 #define MX_UNROLL _Pragma("unroll")
+#define MX_LOOP   _Pragma("unroll 1")
 #else
 #define MX_UNROLL
+#define MX_LOOP
 #endif
 
 /* d = a b + c of a warp: a [16,16], b [16,8], c and d [16,8]. Lane 4g + t holds

@@ -10,49 +10,6 @@
 
 enum { WARPS = MX_CUDA_BLOCK / 32, WIDEST = 8 * 4 * MX_CUDA_BLOCK };
 
-/* Elements at .. at+3 of a row. FOUR: the width is a multiple of 4 and addresses are aligned. */
-template <bool FOUR> static __device__ __forceinline__ float4 inside(float4 x, int at, int width) {
-    x.x = at < width ? x.x : 0;
-    x.y = at + (FOUR ? 0 : 1) < width ? x.y : 0;
-    x.z = at + (FOUR ? 0 : 2) < width ? x.z : 0;
-    x.w = at + (FOUR ? 0 : 3) < width ? x.w : 0;
-    return x;
-}
-
-/* 0 outside the row */
-template <bool FOUR, typename T>
-static __device__ __forceinline__ float4 load(const T *row, int at, int width) {
-    float4 x = make_float4(0, 0, 0, 0);
-    if (FOUR) return at < width ? mx_load4(row + at) : x;
-    if (at < width) x.x = mx_load(row + at);
-    if (at + 1 < width) x.y = mx_load(row + at + 1);
-    if (at + 2 < width) x.z = mx_load(row + at + 2);
-    if (at + 3 < width) x.w = mx_load(row + at + 3);
-    return x;
-}
-
-template <bool FOUR, typename T>
-static __device__ __forceinline__ void store(T *row, float4 x, int at, int width) {
-    if (FOUR) {
-        if (at < width) mx_store4(row + at, x);
-        return;
-    }
-    if (at < width) mx_store(row + at, x.x);
-    if (at + 1 < width) mx_store(row + at + 1, x.y);
-    if (at + 2 < width) mx_store(row + at + 2, x.z);
-    if (at + 3 < width) mx_store(row + at + 3, x.w);
-}
-
-static __device__ __forceinline__ float sum4(float4 x) { return (x.x + x.y) + (x.z + x.w); }
-static __device__ __forceinline__ float4 product(float4 a, float4 b) {
-    return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w);
-}
-/* (x - shift) * factor */
-static __device__ __forceinline__ float4 normal(float4 x, float shift, float factor) {
-    return make_float4((x.x - shift) * factor, (x.y - shift) * factor, (x.z - shift) * factor,
-                       (x.w - shift) * factor);
-}
-
 /* Over a team of TEAM warps: one, or the whole block. */
 template <int TEAM> static __device__ __forceinline__ float team_sum(float x, float *room) {
     return TEAM == 1 ? mx_warp_sum(x) : mx_block_sum(x, room);
@@ -84,19 +41,20 @@ static __global__ void __launch_bounds__(MX_CUDA_BLOCK) forward_kernel(forward a
         float4 x[QUADS];
         float sum = 0, square = 0;
         for (int k = 0; k < QUADS; k++) {
-            x[k] = load<FOUR>(a.x + row * a.width, first + k * STEP(TEAM), a.width);
-            sum += sum4(x[k]);
+            x[k] = mx_load_quad<FOUR>(a.x + row * a.width, first + k * STEP(TEAM), a.width);
+            sum += mx_sum4(x[k]);
         }
         const float mean = team_sum<TEAM>(sum, room) / (float)a.width;
         for (int k = 0; k < QUADS; k++) {
-            const float4 d = inside<FOUR>(normal(x[k], mean, 1), first + k * STEP(TEAM), a.width);
-            square += sum4(product(d, d));
+            const float4 d = mx_inside<FOUR>(mx_normal(x[k], mean, 1), first + k * STEP(TEAM), a.width);
+            square += mx_sum4(mx_times(d, d));
         }
         const float rstd = 1 / sqrtf(team_sum<TEAM>(square, room) / (float)a.width + MX_NORM_EPS);
         for (int k = 0; k < QUADS; k++) {
             const int at = first + k * STEP(TEAM);
-            const float4 y = product(normal(x[k], mean, rstd), load<FOUR>(a.gamma, at, a.width));
-            store<FOUR>((T *)a.y + row * a.width, mx_plus(y, load<FOUR>(a.beta, at, a.width)), at, a.width);
+            const float4 y = mx_times(mx_normal(x[k], mean, rstd), mx_load_quad<FOUR>(a.gamma, at, a.width));
+            mx_store_quad<FOUR>((T *)a.y + row * a.width, mx_plus(y, mx_load_quad<FOUR>(a.beta, at, a.width)),
+                                at, a.width);
         }
         if (first == 0) a.mean[row] = mean, a.rstd[row] = rstd;
     }
@@ -138,20 +96,20 @@ static __global__ void __launch_bounds__(MX_CUDA_BLOCK) backward_kernel(backward
         float sum = 0, sum_hat = 0;
         for (int k = 0; k < QUADS; k++) {
             const int at = first + k * STEP(TEAM);
-            const float4 d = load<FOUR>((const T *)a.dy + row * a.width, at, a.width);
-            hat[k] =
-                inside<FOUR>(normal(load<FOUR>(a.x + row * a.width, at, a.width), mean, rstd), at, a.width);
-            g[k] = product(d, load<FOUR>(a.gamma, at, a.width));
-            sum += sum4(g[k]), sum_hat += sum4(product(g[k], hat[k]));
-            dgamma[k] = mx_plus(dgamma[k], product(d, hat[k])), dbeta[k] = mx_plus(dbeta[k], d);
+            const float4 d = mx_load_quad<FOUR>((const T *)a.dy + row * a.width, at, a.width);
+            hat[k] = mx_inside<FOUR>(
+                mx_normal(mx_load_quad<FOUR>(a.x + row * a.width, at, a.width), mean, rstd), at, a.width);
+            g[k] = mx_times(d, mx_load_quad<FOUR>(a.gamma, at, a.width));
+            sum += mx_sum4(g[k]), sum_hat += mx_sum4(mx_times(g[k], hat[k]));
+            dgamma[k] = mx_plus(dgamma[k], mx_times(d, hat[k])), dbeta[k] = mx_plus(dbeta[k], d);
         }
         const float from = team_sum<TEAM>(sum, room) / (float)a.width,
                     slope = team_sum<TEAM>(sum_hat, room) / (float)a.width;
         for (int k = 0; k < QUADS; k++) {
             const int at = first + k * STEP(TEAM);
-            float4 dx = mx_times(mx_plus(normal(g[k], from, 1), mx_times(hat[k], -slope)), rstd);
-            if (a.add) dx = mx_plus(load<FOUR>(a.dx + row * a.width, at, a.width), dx);
-            store<FOUR>(a.dx + row * a.width, dx, at, a.width);
+            float4 dx = mx_times(mx_plus(mx_normal(g[k], from, 1), mx_times(hat[k], -slope)), rstd);
+            if (a.add) dx = mx_plus(mx_load_quad<FOUR>(a.dx + row * a.width, at, a.width), dx);
+            mx_store_quad<FOUR>(a.dx + row * a.width, dx, at, a.width);
         }
     }
     if (TEAM == 1) block_total<QUADS>(dgamma, (float4(*)[32])wide_room);
@@ -159,8 +117,8 @@ static __global__ void __launch_bounds__(MX_CUDA_BLOCK) backward_kernel(backward
     if (TEAM == 1 && threadIdx.x < 32 * (WARPS - 1)) return;
     float *partial = a.partial + (int64_t)blockIdx.x * 2 * a.width;
     for (int k = 0; k < QUADS; k++) {
-        store<FOUR>(partial, dgamma[k], first + k * STEP(TEAM), a.width);
-        store<FOUR>(partial + a.width, dbeta[k], first + k * STEP(TEAM), a.width);
+        mx_store_quad<FOUR>(partial, dgamma[k], first + k * STEP(TEAM), a.width);
+        mx_store_quad<FOUR>(partial + a.width, dbeta[k], first + k * STEP(TEAM), a.width);
     }
 }
 

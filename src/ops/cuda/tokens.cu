@@ -25,7 +25,8 @@ static __device__ __forceinline__ U patch_unit(const U *images, patches a, int64
 }
 
 template <typename U>
-static __global__ void __launch_bounds__(MX_CUDA_BLOCK) patch_kernel(U *y, const U *images, patches a) {
+static __global__ void __launch_bounds__(MX_CUDA_BLOCK)
+    patch_kernel(U *__restrict__ y, const U *__restrict__ images, patches a) {
     const int64_t units = a.channels * a.p * a.run, all = a.batch * a.tokens * units;
     for (int64_t i = mx_cuda_index(); i < all; i += mx_cuda_stride())
         y[i] = patch_unit(images, a, i / units, (int)(i % units));
@@ -49,8 +50,8 @@ extern "C" void mx_cuda_patch_rows(mx_ctx *c, mx_tensor y, mx_tensor images, con
 
 template <typename U>
 static __global__ void __launch_bounds__(MX_CUDA_BLOCK)
-    position_kernel(U *x, const U *pos, const int32_t *raster, int64_t rows, int64_t tokens, int64_t units,
-                    int bits) {
+    position_kernel(U *x, const U *__restrict__ pos, const int32_t *raster, int64_t rows, int64_t tokens,
+                    int64_t units, int bits) {
     MX_GROUP_ROWS(row, rows, bits) {
         const U *p = pos + (int64_t)raster[row % tokens] * units;
         MX_GROUP_UNITS(i, units, bits) x[row * units + i] = mx_plus(x[row * units + i], p[i]);
@@ -71,8 +72,9 @@ extern "C" void mx_cuda_add_position(mx_ctx *c, mx_tensor x, mx_tensor pos, cons
  * z's where the mask is 0. */
 template <typename U>
 static __global__ void __launch_bounds__(MX_CUDA_BLOCK)
-    unmix_kernel(U *y, const U *z, const U *token, const U *pos, const int32_t *raster, const uint8_t *group,
-                 int64_t rows, int64_t tokens, int64_t units, int bits) {
+    unmix_kernel(U *__restrict__ y, const U *__restrict__ z, const U *__restrict__ token,
+                 const U *__restrict__ pos, const int32_t *raster, const uint8_t *group, int64_t rows,
+                 int64_t tokens, int64_t units, int bits) {
     MX_GROUP_ROWS(row, rows, bits) {
         const int64_t t = row % tokens, half = group[t] ? rows : 0;
         U *own = y + (row + half) * units, *other = y + (row + rows - half) * units;
@@ -120,8 +122,8 @@ static int parts_of(int64_t rows) { return (int)mx_cuda_blocks(rows, PART_ROWS, 
 /* dz, and partial[part][column] of dtoken. */
 template <typename U>
 static __global__ void __launch_bounds__(MX_CUDA_BLOCK)
-    unmix_back_kernel(U *dz, U *partial, const U *dy, const uint8_t *group, int64_t rows, int64_t tokens,
-                      int64_t units) {
+    unmix_back_kernel(U *__restrict__ dz, U *__restrict__ partial, const U *__restrict__ dy,
+                      const uint8_t *group, int64_t rows, int64_t tokens, int64_t units) {
     __shared__ U room[LANES][COLUMNS];
     const int64_t i = (int64_t)blockIdx.x * COLUMNS + threadIdx.x % COLUMNS, part = blockIdx.y,
                   first = part * rows / gridDim.y, end = (part + 1) * rows / gridDim.y;
@@ -183,7 +185,8 @@ extern "C" void mx_cuda_mean_rows(mx_ctx *c, mx_tensor y, mx_tensor x) {
 
 template <typename U>
 static __global__ void __launch_bounds__(MX_CUDA_BLOCK)
-    mean_back_kernel(U *dx, const U *dy, int64_t rows, int64_t tokens, int64_t units, int bits) {
+    mean_back_kernel(U *__restrict__ dx, const U *__restrict__ dy, int64_t rows, int64_t tokens,
+                     int64_t units, int bits) {
     MX_GROUP_ROWS(row, rows, bits) {
         const U *from = dy + row / tokens * units;
         MX_GROUP_UNITS(i, units, bits) dx[row * units + i] = mx_over(from[i], (float)tokens);

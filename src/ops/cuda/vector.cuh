@@ -5,6 +5,7 @@
 #ifndef MX_OPS_CUDA_VECTOR_CUH
 #define MX_OPS_CUDA_VECTOR_CUH
 
+#include "ops/cuda/number.cuh"
 #include "ops/cuda/state.cuh"
 
 #define MX_CUDA_BLOCK 256  /* threads of a block */
@@ -57,6 +58,50 @@ static __device__ __forceinline__ float4 mx_times(float4 a, float b) {
 }
 static __device__ __forceinline__ float4 mx_over(float4 a, float b) {
     return make_float4(a.x / b, a.y / b, a.z / b, a.w / b);
+}
+
+/* ---- quads: elements at .. at+3 of a row, 0 outside it. FOUR: the width is a multiple of 4 and addresses allow
+ * mx_load4; the sums are the same without it. */
+
+template <bool FOUR> static __device__ __forceinline__ float4 mx_inside(float4 x, int at, int width) {
+    x.x = at < width ? x.x : 0;
+    x.y = at + (FOUR ? 0 : 1) < width ? x.y : 0;
+    x.z = at + (FOUR ? 0 : 2) < width ? x.z : 0;
+    x.w = at + (FOUR ? 0 : 3) < width ? x.w : 0;
+    return x;
+}
+
+template <bool FOUR, typename T>
+static __device__ __forceinline__ float4 mx_load_quad(const T *row, int at, int width) {
+    float4 x = make_float4(0, 0, 0, 0);
+    if (FOUR) return at < width ? mx_load4(row + at) : x;
+    if (at < width) x.x = mx_load(row + at);
+    if (at + 1 < width) x.y = mx_load(row + at + 1);
+    if (at + 2 < width) x.z = mx_load(row + at + 2);
+    if (at + 3 < width) x.w = mx_load(row + at + 3);
+    return x;
+}
+
+template <bool FOUR, typename T>
+static __device__ __forceinline__ void mx_store_quad(T *row, float4 x, int at, int width) {
+    if (FOUR) {
+        if (at < width) mx_store4(row + at, x);
+        return;
+    }
+    if (at < width) mx_store(row + at, x.x);
+    if (at + 1 < width) mx_store(row + at + 1, x.y);
+    if (at + 2 < width) mx_store(row + at + 2, x.z);
+    if (at + 3 < width) mx_store(row + at + 3, x.w);
+}
+
+static __device__ __forceinline__ float mx_sum4(float4 x) { return (x.x + x.y) + (x.z + x.w); }
+static __device__ __forceinline__ float4 mx_times(float4 a, float4 b) {
+    return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w);
+}
+/* (x - shift) * factor */
+static __device__ __forceinline__ float4 mx_normal(float4 x, float shift, float factor) {
+    return make_float4((x.x - shift) * factor, (x.y - shift) * factor, (x.z - shift) * factor,
+                       (x.w - shift) * factor);
 }
 
 #endif

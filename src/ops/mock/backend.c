@@ -1,18 +1,17 @@
-/* The backend `mock`, in builds for tests (-DMIXMAE_MOCK=ON): the cpu backend's ops (or ref's), but memory is a
- * device's.
+/* The backend `mock`, in test builds (-DMIXMAE_MOCK=ON): the ops of cpu (or ref), on separate device memory.
  *
- * What a handle refers to lies elsewhere, so host code that forgets to upload or download computes with old
- * numbers or, on the arena, ends the program; an op that is given memory that is not attached fails by name.
- * Changes of model and training are held to the rules of a device without one. */
+ * A handle is not the address of its numbers here. Host code that forgets to upload or download therefore computes with
+ * old numbers or, on the arena, crashes; an op on memory that is not attached fails with an error that names it. So
+ * tests can check the rules of device memory on a machine without a device. */
 #include "ops/mock/mock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEVICES = 2 }; /* so that there is another one than the first */
+enum { DEVICES = 2 }; /* to test a device other than the first */
 
-#define MEMORY ((size_t)1 << 30) /* that each says it has */
+#define MEMORY ((size_t)1 << 30) /* that each device reports */
 
 static void *device_make(int number, mx_error *e) {
     int *own = malloc(sizeof *own);

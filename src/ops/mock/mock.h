@@ -1,4 +1,4 @@
-/* The mock device, in builds for tests: two devices whose ops are the host backend's, on memory of their own. */
+/* The mock backend, in test builds: two devices with the ops of cpu (or ref) on separate memory. */
 #ifndef MX_OPS_MOCK_MOCK_H
 #define MX_OPS_MOCK_MOCK_H
 

@@ -4,9 +4,10 @@
 #include <math.h>
 #include <string.h>
 
+/* One image and head. q, k, v: index of the first element of each in qkv; the next token is `stride` elements on. */
 typedef struct {
     mx_tensor qkv;
-    int64_t q, k, v; /* of image and head: first elements; consecutive tokens are `stride` apart */
+    int64_t q, k, v;
     int64_t stride, d, heads, head;
     const float *table;
     const mx_layout *lay;
@@ -29,7 +30,7 @@ static view make_view(mx_tensor qkv, mx_tensor table, const mx_layout *lay, int6
                   .scale = 1 / sqrt((double)d)};
 }
 
-/* Element of the bias table for query i and key j, tokens of one window. */
+/* Index in the bias table of query i and key j, two tokens of one window. */
 static int64_t entry(const view *a, int i, int j) {
     const mx_layout *lay = a->lay;
     int ri = lay->raster[i] / lay->grid_w, ci = lay->raster[i] % lay->grid_w;
@@ -39,7 +40,7 @@ static int64_t entry(const view *a, int i, int j) {
     return row * a->heads + a->head;
 }
 
-/* of n elements from x[i], y[j] */
+/* Σ_e x[i+e] y[j+e], e < n */
 static double dot(mx_tensor x, int64_t i, mx_tensor y, int64_t j, int64_t n) {
     double sum = 0;
     for (int64_t e = 0; e < n; e++) sum += mx_ref_get(x, i + e) * mx_ref_get(y, j + e);
@@ -51,14 +52,14 @@ static double logit(const view *a, int i, int j) {
     return dot(a->qkv, a->q + i * a->stride, a->qkv, a->k + j * a->stride, a->d) * a->scale + bias;
 }
 
-/* One row of probabilities and one output row. */
+/* In double: a row of probabilities and an output row. */
 size_t mx_ref_attention_work(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads, int64_t d,
                              bool biased) {
     (void)c, (void)batch, (void)heads, (void)biased;
     return sizeof(double) * (size_t)(lay->max_segment + d);
 }
 
-/* The same, and dlogits, sums of dk and dv, dtable. */
+/* The same (the output row becomes dq), and sums of dk, dv [L,d] and dtable. */
 size_t mx_ref_attention_back_work(const mx_ctx *c, const mx_layout *lay, int64_t batch, int64_t heads,
                                   int64_t d, bool biased) {
     int64_t table = (int64_t)(2 * lay->window_h - 1) * (2 * lay->window_w - 1) * heads;
@@ -66,6 +67,7 @@ size_t mx_ref_attention_back_work(const mx_ctx *c, const mx_layout *lay, int64_t
            sizeof(double) * (size_t)(2 * lay->tokens * d + table);
 }
 
+/* Output row and lse of query i over keys first..end-1. p, sum: scratch. */
 static void forward_row(const view *a, mx_tensor out, int64_t row, float *lse, int i, int first, int end,
                         double *p, double *sum) {
     double top = -INFINITY, total = 0;
@@ -99,7 +101,7 @@ typedef struct {
     double *dq, *dk, *dv, *dtable;
 } sums; /* dq [d], dk, dv [L,d], dtable [entries] */
 
-/* row: of dout and out */
+/* Gradients from query i: overwrites dq, adds to the other sums. row: its first element in dout and out. */
 static void backward_row(const view *a, mx_tensor dout, mx_tensor out, int64_t row, double lse, int i,
                          int first, int end, sums *g) {
     double inner = dot(dout, row, out, row, a->d); /* Σ_j p_j dp_j */
@@ -120,7 +122,7 @@ static void backward_head(mx_tensor dqkv, mx_tensor dout, mx_tensor out, mx_tens
                           int64_t b, sums *g) {
     const mx_layout *lay = a->lay;
     int64_t l = lay->tokens, d = a->d, heads = a->heads, h = a->head;
-    memset(g->dk, 0, sizeof(double) * (size_t)(2 * l * d)); /* dk and dv are neighbours */
+    memset(g->dk, 0, sizeof(double) * (size_t)(2 * l * d)); /* dv follows dk */
     int64_t to = b * l * a->stride + h * d;
     for (int s = 0; s < lay->segments; s++)
         for (int i = lay->segment[s]; i < lay->segment[s + 1]; i++) {

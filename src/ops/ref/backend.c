@@ -11,7 +11,7 @@ static const mx_backend table = {
 
 const mx_backend *mx_ref_find(void) { return &table; }
 
-/* What needs no scratch memory here. */
+/* These ops need no scratch memory here. */
 size_t mx_ref_linear_work(const mx_ctx *c, int64_t rows, int64_t out, int64_t in, mx_dtype x) {
     return (void)c, (void)rows, (void)out, (void)in, (void)x, 0;
 }

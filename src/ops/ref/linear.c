@@ -34,7 +34,7 @@ void mx_ref_gelu(mx_ctx *c, mx_tensor y, mx_tensor h) {
     for (int64_t i = 0; i < mx_count(h); i++) mx_ref_put(y, i, gelu(mx_ref_get(h, i)));
 }
 
-/* dw [O,I] += dyᵀ x, db [O] += column sums: before dx, which may overwrite what x was made from */
+/* dw [O,I] += dyᵀ x, db [O] += Σ_rows dy */
 static void parameters(mx_tensor dw, mx_tensor db, mx_tensor dy, mx_tensor x) {
     int64_t rows = mx_rows(x), in = mx_width(x), out = mx_width(dy);
     bool half = x.type == MX_BF16;

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* Pixel e of a patch, flattened (row, column, channel). */
+/* Element e of the patch that prediction `row` reconstructs, flattened (row, column, channel). */
 static double pixel(mx_tensor images, const mx_targets *t, int64_t row, int64_t e) {
     int64_t channels = images.dim[1], height = images.dim[2], width = images.dim[3], side = t->side,
             across = width / side;

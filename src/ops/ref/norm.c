@@ -21,7 +21,7 @@ void mx_ref_layernorm(mx_ctx *c, mx_tensor y, mx_tensor mean, mx_tensor rstd, mx
     }
 }
 
-/* work: the sums of dgamma and dbeta in double */
+/* Sums of dgamma and dbeta in double. */
 size_t mx_ref_layernorm_back_work(const mx_ctx *c, int64_t rows, int64_t width) {
     (void)c, (void)rows;
     return 2 * sizeof(double) * (size_t)width;

@@ -1,19 +1,19 @@
-/* Attention inside one segment for one head of one image, forward and backward, without logits in memory.
+/* Attention inside one segment for one head of one image, forward and backward. It never stores all logits.
  *
- * Keys and values are packed (transposed where they are the right operand of a product over D), then blocks
- * of query rows go through: S = Q Kᵀ, softmax with bias, O = P V. Backward recomputes P = exp(S/√D + bias -
- * lse) from the saved lse (as FlashAttention does, Dao et al. 2022), then dP = dO Vᵀ,  δ_i = dO_i·O_i,  dS =
- * P ⊙ (dP - δ),  dQ = dS K/√D,  dK = dSᵀ Q/√D,  dV = Pᵀ dO,  dbias += dS. Made for 49 to 196 tokens and D =
- * 32: the tiles then fit L2, mostly L1; any size works. softmax.h has what it shares with attention_pairs.c,
- * which does the same with bf16 products where the instruction set has them. */
+ * First it packs keys and values (transposed where they are the right operand of a product over D). Then it takes
+ * blocks of query rows: S = Q Kᵀ, softmax with bias, O = P V. Backward recomputes P = exp(S/√D + bias - lse) from the
+ * saved lse (as FlashAttention, Dao et al. 2022); then dP = dO Vᵀ,  δ_i = dO_i·O_i,  dS = P ⊙ (dP - δ),
+ * dQ = dS K/√D,  dK = dSᵀ Q/√D,  dV = Pᵀ dO,  dbias += dS. Any size works; with 49 to 196 tokens and D = 32 the tiles
+ * fit L2, mostly L1. attention_pairs.c does the same with bf16 products, where the instruction set has them; softmax.h
+ * serves both. */
 #include "ops/cpu/kernels/micro.h"
 #include "ops/cpu/kernels/softmax.h"
 #include "ops/cpu/kernels/transpose.h"
 
-#define ROWS_FORWARD  24 /* query rows of a block: the tile of logits stays in L1 */
-#define ROWS_BACKWARD 48 /* more, since dK and dV are read and written once a block */
+#define ROWS_FORWARD  24 /* query rows per block: the tile of logits stays in L1 */
+#define ROWS_BACKWARD 48 /* more, since each block reads and writes dK and dV once */
 
-#define DEPTH 64 /* products summed in a register */
+#define DEPTH 64 /* products that a register sums before they are added to the result */
 
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t round_up(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
@@ -55,8 +55,8 @@ static void pack_columns(float *y, const void *x, bool half, int64_t ld, int64_t
         columns_as(y, x, MX_READ_F32, ld, tokens, d, padded);
 }
 
-/* c [m,n] = or += a b with inner length k; n a multiple of the register width; strip by strip under each
- * panel. Sums of at most DEPTH products are added: see micro.h. */
+/* c [m,n] = or += a b with inner length k. n must be a multiple of the register width. For each panel of MX_NR columns
+ * it takes all strips of MX_MR rows. It adds sums of at most DEPTH products (micro.h says why). */
 MX_INLINE void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_col,
                        const float *b, int64_t ldb, float *c, int64_t ldc, bool add) {
     for (int64_t p = 0; p < k; p += DEPTH, a += DEPTH * a_col, b += DEPTH * ldb, add = true)
@@ -72,7 +72,7 @@ MX_INLINE void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t 
                     mx_micro_rows(rows, 1, depth, left, a_row, a_col, b + j, ldb, to, ldc, add);
             }
 }
-/* left operand contiguous along k, or along its rows */
+/* The left operand is contiguous along k, or (product_columns) along its rows. */
 static void product_rows(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                          int64_t ldb, float *c, int64_t ldc) {
     product(m, n, k, a, lda, 1, b, ldb, c, ldc, false);
@@ -98,7 +98,7 @@ size_t mx_k_attention_scratch(int64_t tokens, int64_t d, bool backward) {
 #endif
 }
 
-/* Logits of up to 6 queries and 2 registers of keys, straight from the sums. */
+/* Logits of up to 6 queries and 2 registers of keys, from sums that are still in registers. */
 MX_INLINE void logits_body(const int rows, const int regs, int64_t d, const float *q, int64_t ldq,
                            const float *keys, const mx_logit_rows *l, int64_t i, int64_t j) {
     mx_vf sum[MX_MR][2];
@@ -135,7 +135,7 @@ static void logits(int64_t m, int64_t d, const float *q, int64_t ldq, const floa
         }
 }
 
-/* rows from the first-th of y */
+/* Rows first, first + 1, ... of y = rows of x. */
 static void store_rows(void *y, bool half, int64_t first, int64_t ld, const float *x, int64_t dp,
                        int64_t rows, int64_t d) {
     for (int64_t t = 0; t < rows; t++)
@@ -148,7 +148,7 @@ static void store_rows(void *y, bool half, int64_t first, int64_t ld, const floa
         }
 }
 
-/* Rows i0.. of the queries: in place when they are f32, else through `buffer` [m, dp]. */
+/* Queries i0..i0+m-1: in place if f32, else widened into `buffer` [m, dp]. *row: their stride. */
 static const float *query_rows(const mx_attention_task *t, float *buffer, int64_t i0, int64_t m, int64_t dp,
                                int64_t *row) {
     *row = t->half ? dp : t->qkv_row;
@@ -186,7 +186,7 @@ void mx_k_attention(const mx_attention_task *t) {
     }
 }
 
-/* x · (n elements of y from the first-th) */
+/* Σ_i x[i] y[first + i], i < n */
 static float dot(const float *x, const void *y, bool half, int64_t first, int64_t n) {
     mx_vf s = {0};
     for (int64_t i = 0; i < n; i += MX_VW)
@@ -195,12 +195,12 @@ static float dot(const float *x, const void *y, bool half, int64_t first, int64_
     return mx_sum(s);
 }
 
-/* s: q·k → P;  dp: dP → dS/√D;  dbias += dS. Columns beyond the segment become 0. */
+/* Turns s from q·k into P and dp from dP into dS/√D; dbias += dS. Columns beyond the segment become 0. */
 static void softmax_row_back(float *s, float *dp, const float *bias, float *dbias, float scale, float lse,
                              float delta, int64_t padded) {
     const mx_vf unit = mx_set(scale * MX_LOG2_E);
     const double exact =
-        (double)lse / MX_LN_2; /* in two parts: one rounding of it would be an error of all P */
+        (double)lse / MX_LN_2; /* as a sum of two floats: rounding it to one would change every P */
     const float shift = (float)exact, rest = (float)(exact - (double)shift);
     for (int64_t j = 0; j < padded; j += MX_VW) {
         mx_vf p = mx_exp2(mx_fma(mx_load(s + j), unit, mx_load(bias + j)) - shift - rest),

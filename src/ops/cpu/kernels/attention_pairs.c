@@ -1,24 +1,25 @@
-/* Attention of attention.c in bf16, by the processor's own bf16 products (AVX512-BF16).
+/* The attention of attention.c in bf16, with the processor's bf16 products (AVX512-BF16).
  *
- * The same formulas over pairs along each product's long sum (pairs.h). Probabilities and dS become bf16 for
- * the products that read them, as under PyTorch's autocast; softmax, δ and the bias gradient are f32. Queries
- * are read where they lie. Backward stores P and dS of two queries as pairs, the left operands of dV = Pᵀ dO
- * and dK = dSᵀ Q, and dS once more row by row, that of dQ = dS K. */
+ * The formulas are the same; products work on pairs of neighbours along the inner dimension (pairs.h). Probabilities
+ * and dS become bf16 for the products that read them, as in PyTorch's autocast; softmax, δ and the bias gradient are
+ * f32. Queries are read in place. Backward stores P and dS of two queries as pairs, the left operands of dV = Pᵀ dO
+ * and dK = dSᵀ Q, and dS also row by row, the left operand of dQ = dS K. */
 #include "ops/cpu/kernels/kernels.h"
 
 #ifdef __AVX512BF16__
 #include "ops/cpu/kernels/pairs.h"
 #include "ops/cpu/kernels/softmax.h"
 
-#define ROWS    MX_SOFTMAX_ROWS /* query rows whose logits are made at a time */
-#define QUERIES 196             /* of a block in backward: their P and dS are kept for dV and dK; even */
-#define STRIP   8               /* rows of a micro-kernel: 16 sums of 32 registers */
+#define ROWS    MX_SOFTMAX_ROWS /* query rows whose logits are computed at a time */
+#define QUERIES 196             /* per block in backward, which keeps their P and dS for dV and dK; even */
+#define STRIP   8               /* rows of a micro-kernel: 16 sums in 32 registers */
 
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t round_up(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
 static inline int64_t half_of(int64_t n) { return (n + 1) / 2; }
 
-/* n query rows in blocks of nearly the same height, at most ROWS, even (backward takes rows by two). */
+/* Rows per block when n query rows are cut into nearly equal blocks of at most ROWS; even, since backward takes two
+ * rows at a time. */
 static int64_t block_rows(int64_t n) {
     const int64_t count = (n + ROWS - 1) / ROWS;
     return round_up((n + count - 1) / count, 2);
@@ -51,7 +52,7 @@ static void pack_rows(mx_pair *y, const uint16_t *x, int64_t ld, int64_t tokens,
         }
 }
 
-/* Rows of bf16 whose pairs can be read in place: x itself, or, an odd D, a copy filled up with a zero. */
+/* Rows of bf16 whose pairs can be read in place: x itself or, for odd d, a copy padded with a zero. *ld: stride. */
 static const uint16_t *left_rows(const uint16_t *x, int64_t *ld, int64_t rows, int64_t d, uint16_t *copy) {
     if (d % 2 == 0) return x;
     for (int64_t i = 0; i < rows; i++) {
@@ -62,7 +63,8 @@ static const uint16_t *left_rows(const uint16_t *x, int64_t *ld, int64_t rows, i
     return copy;
 }
 
-/* Up to 6 rows by 2 registers of a product, and what becomes of the sums. */
+/* A product and where its sums go: logits (softmax.h), an f32 tile, scaled bf16 rows, or a tile that gathers the sums
+ * of all blocks of queries. */
 typedef enum { LOGITS, TILE, SCALED, GATHERED } fate;
 typedef struct {
     int64_t pairs;
@@ -71,12 +73,12 @@ typedef struct {
     const mx_pair *b;
     int64_t ldb;
     const mx_logit_rows *l; /* LOGITS */
-    float *tile;            /* TILE: = sums [.., ld]; GATHERED: kept from block to block */
+    float *tile;            /* [.., ld]. TILE: overwritten; GATHERED: sums of the blocks so far */
     int64_t ld;
-    bool first, last; /* GATHERED: of the blocks; the last stores y */
+    bool first, last; /* GATHERED: whether this block is the first, the last; the last stores y */
     uint16_t *y;      /* SCALED, GATHERED: bf16 [.., y_row], width d */
     int64_t y_row, d;
-    const float *factor; /* SCALED: of each row, or NULL */
+    const float *factor; /* SCALED: one per row, or NULL */
 } product;
 
 MX_INLINE void settle(const product *g, const fate what, mx_vf v, int64_t i, int64_t j) {
@@ -107,8 +109,8 @@ MX_INLINE void strip(const product *g, const fate what, const int rows, const in
         for (int e = 0; e < regs; e++) settle(g, what, (mx_vf)sum[r][e], i + r, j + e * MX_VW);
 }
 
-/* m rows in strips of nearly the same height: 49 are 7 times 7, not 8 times 6 and one left over, which would
- * cost half a strip. */
+/* Cuts m rows into nearly equal strips: 49 rows are 7 strips of 7, not 6 of 8 and one of 1, which would cost half a
+ * strip. */
 #define STRIP_CASE(n)                                                                                        \
     case n: strip(g, what, n, regs, i, j); break
 MX_INLINE void strips(const product *g, const fate what, const int regs, int64_t m, int64_t j) {
@@ -137,14 +139,15 @@ MX_INLINE void multiply(const product *g, const fate what, int64_t m, int64_t n)
     if (j < n) strips(g, what, 1, m, j);
 }
 
+/* Scratch. _t: transposed; the others, and values_t in forward, are by rows. */
 typedef struct {
-    mx_pair *keys_t, *values_t, *keys, *queries, *douts; /* transposed; by rows; values_t: values forward */
-    mx_pair *p, *ds;                                     /* [QUERIES/2][padded] */
-    uint16_t *ds_rows;                                   /* [QUERIES][padded] */
+    mx_pair *keys_t, *values_t, *keys, *queries, *douts;
+    mx_pair *p, *ds;   /* [QUERIES/2][padded] */
+    uint16_t *ds_rows; /* [QUERIES][padded] */
     float *s, *dp, *dk, *dv;
-    uint16_t *q_copy, *dout_copy; /* of left_rows */
-    int64_t width;                /* D in whole registers */
-    size_t words;                 /* all of it */
+    uint16_t *q_copy, *dout_copy; /* for left_rows */
+    int64_t width;                /* D rounded up to whole registers */
+    size_t words;                 /* size of all tiles, in floats */
 } tiles;
 
 static void *take(tiles *b, float *base, int64_t words) {
@@ -212,7 +215,7 @@ void mx_k_attention_pairs(const mx_attention_task *t) {
     }
 }
 
-/* δ of one row */
+/* δ = x·y of one row */
 static float inner(const uint16_t *x, const uint16_t *y, int64_t d) {
     __m512 sum = _mm512_setzero_ps();
     for (int64_t e = 0; e < d; e += 32)
@@ -224,7 +227,7 @@ static float inner(const uint16_t *x, const uint16_t *y, int64_t d) {
 typedef struct {
     const float *s, *dp, *bias;
     float *dbias;
-    float shift, delta; /* lse in powers of 2 */
+    float shift, delta; /* shift: lse times log2 e */
 } query;
 
 /* P of one query and 16 keys; *ds = dS/√D; dbias += dS */
@@ -236,7 +239,7 @@ MX_INLINE mx_vf probability(const query *q, int64_t j, float unit, float scale, 
     return p;
 }
 
-/* Two queries side by side (the second may be missing): their P and dS as pairs, dS as rows too. */
+/* P and dS of two queries (`both`: the second exists) as pairs, and dS as rows too. */
 static void two_rows(const tiles *b, const query q[2], bool both, int64_t i, int64_t padded, float scale) {
     const float unit = scale * MX_LOG2_E;
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23,
@@ -257,7 +260,7 @@ static void two_rows(const tiles *b, const query q[2], bool both, int64_t i, int
     }
 }
 
-/* P and dS of queries [i0, i0 + m), the block's from i0 - first on */
+/* P and dS of queries [i0, i0 + m). first: the block's first query. */
 static void probabilities(const mx_attention_task *t, const tiles *b, int64_t i0, int64_t m, int64_t first) {
     const int64_t padded = t->padded;
     for (int64_t i = 0; i < m; i += 2) {
@@ -276,7 +279,7 @@ static void probabilities(const mx_attention_task *t, const tiles *b, int64_t i0
     }
 }
 
-/* dQ of the block's queries; dK and dV from them, of all keys */
+/* dQ of the block's queries, and their part of dK and dV of all keys. */
 static void gradients(const mx_attention_task *t, const tiles *b, int64_t i0, int64_t m) {
     const int64_t padded = t->padded, below = i0 / 2 * b->width;
     const bool first = i0 == 0, last = i0 + m == t->tokens;

@@ -1,12 +1,11 @@
 /* The matrix product of the linear layers on one block of the result (see mx_gemm_block), one thread.
  *
  * The right operand is packed into panels of MX_NR columns, KC deep, zero-padded to whole panels, so that the
- * micro-kernel reads it in order; the left one is read in place when it is f32 and its rows are contiguous
- * along k (forward and dX), and packed when not: rows of f32 from bf16, or strips of 6 rows (dW). Operands
- * become f32 while they are packed, so a bf16 product differs in what is packed only, where the instruction
- * set has no bf16 products of its own (gemm_pairs.c). The long sum goes in blocks of KC = 256 through the
- * result: 256 products a register, then one addition, which also keeps the error of 25,088-row sums small.
- * Why not oneDNN's sgemm: docs/SPEED.md, "Products". */
+ * micro-kernel reads it in order. The left one is read in place if it is f32 and contiguous along k (forward and dX);
+ * otherwise it is packed: into rows of f32 from bf16, or into strips of 6 rows (dW). Operands become f32 while they are
+ * packed, so bf16 products need no other code here; instruction sets with bf16 products use gemm_pairs.c. The long sum
+ * is cut into blocks of KC = 256: a register sums 256 products, then they are added to the result, which also keeps the
+ * error of 25,088-row sums small. docs/SPEED.md "Products" says why this is not oneDNN's sgemm. */
 #include "ops/cpu/kernels/micro.h"
 #include "ops/cpu/kernels/transpose.h"
 
@@ -83,7 +82,7 @@ MX_INLINE void pack_strips(float *d, const mx_gemm_block *g, int64_t i0, int64_t
     }
 }
 
-/* Rows [i0, i0+m) of a left operand that is contiguous along k but not f32 as it should be: d [m,k] */
+/* Rows [i0, i0+m) of a left operand that is contiguous along k, as f32 (rounded to bf16 if `how` says so): d [m,k] */
 MX_INLINE void pack_rows(float *d, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k,
                          const mx_read how) {
     for (int64_t i = 0; i < m; i++, d += k) {
@@ -106,7 +105,7 @@ static void pack_a(float *d, const mx_gemm_block *g, int64_t i0, int64_t m, int6
         pack_rows(d, g, i0, m, p0, k, MX_READ_ROUNDED);
 }
 
-/* sums[i] += Σ_p of the block, read while it is in cache; 32 at a time, for the same reason as in micro.h */
+/* sums[i] += Σ_p a[i,p] while the block is in cache; in sums of 32, to keep the error small (micro.h) */
 void mx_k_row_sums(float *sums, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k) {
     const mx_read how = g->a_read == MX_READ_BF16 ? MX_READ_BF16 : MX_READ_F32;
     for (int64_t q = 0; q < k; q += 32) {
@@ -129,8 +128,7 @@ void mx_k_row_sums(float *sums, const mx_gemm_block *g, int64_t i0, int64_t m, i
     }
 }
 
-/* One micro-kernel at the right edge, where fewer than MX_NR columns exist: through a buffer of the full
- * width. */
+/* The micro-kernel at the right edge, with n < MX_NR columns: works on a buffer of the full width. */
 static void micro_edge(int rows, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_col,
                        const float *b, float *c, int64_t ldc, bool add) {
     float t[MX_MR * MX_NR];
@@ -141,8 +139,8 @@ static void micro_edge(int rows, int64_t n, int64_t k, const float *a, int64_t a
         for (int64_t j = 0; j < n; j++) c[i * ldc + j] = t[i * MX_NR + j];
 }
 
-/* Rows [i0, i0+m) over one block of k; a points at the first strip, strips are `strip` floats apart. A strip
- * holds 6 rows step by step (by_step), or rows that are `row` floats apart. */
+/* Rows [i0, i0+m) over one block of k. a: the first strip; the next is `strip` floats on. A strip holds 6 values for
+ * each step along k (by_step), or rows that are `row` floats apart. */
 static void multiply(const mx_gemm_block *g, int64_t i0, int64_t m, int64_t k, const float *a, int64_t strip,
                      bool by_step, int64_t row, const float *b, bool add) {
     for (int64_t j = 0; j < g->n; j += MX_NR, b += panel_size(k))

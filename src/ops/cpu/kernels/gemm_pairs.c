@@ -1,16 +1,15 @@
-/* The matrix product of gemm.c in bf16, by the processor's own bf16 products (AVX512-BF16).
+/* The matrix product of gemm.c in bf16, with the processor's bf16 products (AVX512-BF16).
  *
- * The same blocks and loops, over pairs along k (pairs.h). The right operand's panels are [k/2][MX_NR] pairs.
- * A left operand of bf16 whose rows are contiguous along k is read in place, a pair at a time; otherwise it
- * is packed into rows [m][k/2] or, for dW, strips of 6 rows [k/2][6]. f32 operands are rounded while they are
- * packed. An odd k is filled up with a zero. */
+ * The blocks and loops are the same, over pairs along k (pairs.h). The right operand's panels are [k/2][MX_NR] pairs. A
+ * left operand in bf16 that is contiguous along k is read in place, a pair at a time; otherwise it is packed into rows
+ * [m][k/2] or, for dW, into strips of 6 rows [k/2][6]. Packing rounds f32 operands. An odd k is padded with a zero. */
 #include "ops/cpu/kernels/kernels.h"
 
 #ifdef __AVX512BF16__
 #include "ops/cpu/kernels/pairs.h"
 #include "ops/cpu/kernels/transpose.h"
 
-#define DEPTH 512 /* of a block of k: as many words as MX_KC floats */
+#define DEPTH 512 /* of a block of k; a column takes the memory of MX_KC floats */
 
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t pairs_of(int64_t k) { return (k + 1) / 2; }
@@ -66,7 +65,7 @@ MX_INLINE void pack_rows(mx_pair *d, const mx_gemm_block *g, int64_t i0, int64_t
     }
 }
 
-/* 8 elements from i as bf16; some: which of them exist, the others are 0 */
+/* 8 elements from i as bf16. some: mask of those that exist; the others become 0. */
 MX_INLINE __m128i half8(const void *x, int64_t i, const mx_read how) {
     if (how == MX_READ_BF16) return _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)x + i));
     return (__m128i)_mm256_cvtneps_pbh(_mm256_loadu_ps((const float *)x + i));
@@ -81,9 +80,8 @@ MX_INLINE void store_strip(mx_pair *to, __m128i first, __m128i second) {
     _mm_storeu_si128((__m128i *)(void *)(to + 4), _mm_unpackhi_epi16(first, second));
 }
 
-/* One step along k, the rows first and second of elements: a pair for each of the m strips' rows. 8 are
- * stored where 6 belong: the next step overwrites the other two, and the last step's fall into the padding.
- */
+/* One pair along k for m rows, from the element rows `first` and `second`. Stores 8 pairs where 6 belong: the next
+ * step overwrites the other two, and those of the last step fall into the padding. */
 MX_INLINE void strip_step(mx_pair *to, int64_t size, const void *first, const void *second, int64_t m,
                           const mx_read how) {
     int64_t i = 0;
@@ -94,7 +92,7 @@ MX_INLINE void strip_step(mx_pair *to, int64_t size, const void *first, const vo
     }
 }
 
-/* Rows [i0, i0+m) contiguous along the rows, as strips of 6, step by step along k. */
+/* Rows [i0, i0+m) of a left operand contiguous along its rows, as strips of 6. */
 MX_INLINE void pack_strips(mx_pair *d, const mx_gemm_block *g, int64_t i0, int64_t m, int64_t p0, int64_t k,
                            const mx_read how) {
     static const float zeros[MX_MC];
@@ -124,7 +122,7 @@ static void pack_a(mx_pair *d, const mx_gemm_block *g, int64_t i0, int64_t m, in
         pack_rows(d, g, i0, m, p0, k, MX_READ_ROUNDED);
 }
 
-/* Where fewer than MX_NR columns exist: through a buffer of the full width. */
+/* The right edge, with n < MX_NR columns: works on a buffer of the full width. */
 static void micro_edge(int rows, int64_t n, int64_t k, const uint16_t *a, int64_t a_row, int64_t a_col,
                        const mx_pair *b, float *c, int64_t ldc, bool add) {
     float t[MX_MR * MX_NR];
@@ -134,7 +132,8 @@ static void micro_edge(int rows, int64_t n, int64_t k, const uint16_t *a, int64_
             c[i * ldc + j] = add ? c[i * ldc + j] + t[i * MX_NR + j] : t[i * MX_NR + j];
 }
 
-/* How the left operand lies, in half words: strips `strip` apart, pair (row i, step p) at i*row + p*step. */
+/* The left operand, with strides in elements of 16 bits: strips are `strip` apart, pair p of row i is at i*row +
+ * p*step. */
 typedef struct {
     const uint16_t *a;
     int64_t strip, row, step;

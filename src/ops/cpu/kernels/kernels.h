@@ -1,10 +1,9 @@
 /* The inner loops of the cpu backend, compiled once for each instruction set.
  *
- * Every function here runs on ONE thread, on a range of rows or elements that its caller chose from shapes
- * only (so bytes never depend on the number of threads). The files of this folder define them under names
- * that end in the instruction set (MX_ISA_NAME) and table.c collects them in one struct; the files one folder
- * up hold the threads and call through the struct. Pointers of inputs are const and never alias outputs
- * unless said. */
+ * Every function here runs on ONE thread, on a range of rows or elements that its caller chose from shapes only (so
+ * bytes never depend on the number of threads). The files of this folder define them under names that end in the
+ * instruction set (MX_ISA_NAME), and table.c collects them in one struct. The files one folder up start the threads and
+ * call through the struct. Inputs are const and never alias outputs, except where a comment allows it. */
 #ifndef MX_OPS_CPU_KERNELS_H
 #define MX_OPS_CPU_KERNELS_H
 
@@ -15,16 +14,16 @@
 #include "ops/host.h"
 
 /* Blocking of the matrix product. A strip of 6 rows by 2 registers fills the 16 registers of AVX2 (12 sums, 2
- * columns, 1 broadcast); KC x NC of the right operand (264 KiB packed) fits L2, one panel of it (16 KiB)
- * in L1. */
-#define MX_MR 6
-#define MX_KC 256
-#define MX_NC 256
-#define MX_MC 96 /* rows of the left operand packed or walked at a time; multiple of MX_MR */
-#define MX_MT 396
+ * columns, 1 broadcast). KC x NC of the right operand (264 KiB packed) fits L2, and one panel of it (16 KiB) fits
+ * L1. */
+#define MX_MR 6   /* rows of a strip */
+#define MX_KC 256 /* depth of a block along k */
+#define MX_NC 256 /* most columns of a tile */
+#define MX_MC 96  /* rows of the left operand packed or read at a time; multiple of MX_MR */
+#define MX_MT 396 /* most rows of a tile */
 
-/* Scratch of one thread in a matrix product, in floats; panels and strips are padded by one cache line so
- * that they do not fall on the same sets of L1. */
+/* Scratch of one thread in a matrix product, in floats. One cache line of padding keeps panels and strips off the same
+ * sets of L1. */
 #define MX_PACK_B (MX_NC * MX_KC + 64 * 16)
 #define MX_PACK_A (MX_MC * MX_KC + MX_MC / MX_MR * 16 + 16)
 #define MX_TILE   (MX_MT * MX_NC)
@@ -36,8 +35,8 @@ typedef struct {
 /* How a product reads an operand: f32 or bf16 as stored, or f32 rounded to bf16. */
 typedef enum { MX_READ_F32, MX_READ_BF16, MX_READ_ROUNDED } mx_read;
 
-/* One block of a product: c[i*ldc + j] (+)= Σ_p a[i*a_row + p*a_col] b[p*b_row + j*b_col], i < m, j < n, p <
- * k. One of a_row, a_col and one of b_row, b_col is 1. n <= MX_NC. Sums are f32 whatever the operands are. */
+/* One block of a product: c[i*ldc + j] (+)= Σ_p a[i*a_row + p*a_col] b[p*b_row + j*b_col], i < m, j < n, p < k. One of
+ * a_row, a_col and one of b_row, b_col is 1. n <= MX_NC. Sums are always f32. */
 typedef struct {
     int64_t m, n, k;
     const void *a, *b;
@@ -45,21 +44,20 @@ typedef struct {
     int64_t a_row, a_col, b_row, b_col;
     float *c;
     int64_t ldc;
-    bool add;            /* add to c instead of overwriting it */
-    float *row_sums;     /* [m] += Σ_p a[i,p], not rounded, or NULL; only with a_row == 1 (bias gradient) */
-    const float *packed; /* b as `pack` left it, `packed_step` floats from block to block; or NULL: the
-                            product packs it for itself */
-    int64_t packed_step;
+    bool add;        /* add to c instead of overwriting it */
+    float *row_sums; /* [m] += Σ_p a[i,p] of unrounded a, or NULL; only with a_row == 1 (bias gradient) */
+    const float *packed; /* b as `pack` wrote it, or NULL: the product packs b itself */
+    int64_t packed_step; /* floats from one packed block to the next */
 } mx_gemm_block;
 
-/* Size of a right operand packed in advance, for all products that share it: `blocks` consecutive blocks
- * along k, each of `floats` floats. */
+/* Size of a right operand packed in advance for all products that share it: `blocks` blocks along k, each of `floats`
+ * floats. */
 typedef struct {
     int64_t blocks, floats;
 } mx_packing;
 
-/* The work after a linear layer's product, on one block while it is in cache. Pointers are to the block's
- * first element; all have leading dimension ld except bias. */
+/* The work after a linear layer's product, on one block while it is in cache. Pointers are to the block's first
+ * element. All matrices have leading dimension ld. */
 typedef struct {
     void *y;
     const float *bias;        /* [n] or NULL */
@@ -77,22 +75,22 @@ typedef struct {
 
 /* One (segment, head) of attention. Strides are of rows (tokens), in elements. */
 typedef struct {
-    int64_t tokens, d, padded; /* padded: tokens rounded up to lanes, row length of bias and of tiles */
-    int64_t qkv_row, out_row, bias_row; /* bias_row: padded, or 0: one row serves all */
+    int64_t tokens, d, padded; /* padded: tokens rounded up to lanes, the row length of bias and tiles */
+    int64_t qkv_row, out_row, bias_row; /* bias_row: padded, or 0 if all queries share one row */
     bool half;                          /* q, k, v, out and their gradients are bf16, else f32 */
     const void *q, *k, *v;
     void *out;         /* forward: written; backward: read */
     float *lse;        /* [tokens] */
-    const float *bias; /* [tokens or 1, padded], times log2 e; beyond the segment MX_NO_LOGIT */
+    const float *bias; /* [tokens or 1, padded], times log2 e; MX_NO_LOGIT beyond the segment */
     const void *dout;
     void *dq, *dk, *dv;
-    float *dbias; /* [tokens, padded] added to, or NULL */
+    float *dbias; /* [tokens, padded] += the bias gradient, or NULL */
     float *scratch;
 } mx_attention_task;
 
 typedef struct {
     const char *isa;
-    int lanes; /* floats of a register */
+    int lanes; /* floats in a register */
     /* work: mx_gemm_scratch's a and b */
     void (*gemm)(const mx_gemm_block *g, mx_gemm_scratch *work);
     mx_packing (*packing)(int64_t n, int64_t k, bool half); /* half: of a bf16 product */
@@ -100,7 +98,7 @@ typedef struct {
     void (*pack)(float *to, const mx_gemm_block *g, int64_t i);
     /* t [m,n] (leading dimension MX_NC) → outputs of e */
     void (*epilogue)(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n);
-    /* y = GELU(h) as the epilogue makes it; half: both are bf16 */
+    /* y = GELU(h), the same bytes as in the epilogue; half: both are bf16 */
     void (*gelu)(void *y, const void *h, bool half, int64_t n);
     /* dx = t * GELU'(h); dx may be h; half: both are bf16 */
     void (*gelu_back)(void *dx, const void *h, bool half, int64_t ld, const float *t, int64_t ldt, int64_t m,
@@ -109,7 +107,7 @@ typedef struct {
     /* half: y is bf16 */
     void (*layernorm)(void *y, bool half, float *mean, float *rstd, const float *x, const float *gamma,
                       const float *beta, int64_t rows, int64_t width);
-    /* dgamma, dbeta [width] += over these rows; half: dy is bf16; else dx may be dy when !add */
+    /* dgamma, dbeta [width] += their sums over these rows. half: dy is bf16. An f32 dy may be dx when !add. */
     void (*layernorm_back)(float *dx, float *dgamma, float *dbeta, const void *dy, bool half, const float *x,
                            const float *mean, const float *rstd, const float *gamma, bool add, int64_t rows,
                            int64_t width);
@@ -171,8 +169,8 @@ extern const mx_kernels mx_kernels_generic, mx_kernels_avx2, mx_kernels_avx512, 
 void mx_k_gemm(const mx_gemm_block *g, mx_gemm_scratch *work);
 mx_packing mx_k_packing(int64_t n, int64_t k, bool half);
 void mx_k_pack(float *to, const mx_gemm_block *g, int64_t i);
-/* gemm.c's parts: a bf16 product where the instruction set has those (gemm_pairs.c), and g->row_sums of the
- * block's rows [i0, i0+m) over [p0, p0+k) */
+/* Parts of gemm.c: the bf16 product of instruction sets that have one (gemm_pairs.c), and g->row_sums of the block's
+ * rows [i0, i0+m) over [p0, p0+k). */
 void mx_k_gemm_pairs(const mx_gemm_block *g, mx_gemm_scratch *work);
 mx_packing mx_k_packing_pairs(int64_t n, int64_t k);
 void mx_k_pack_pairs(float *to, const mx_gemm_block *g, int64_t i);
@@ -189,7 +187,7 @@ void mx_k_layernorm_back(float *dx, float *dgamma, float *dbeta, const void *dy,
 size_t mx_k_attention_scratch(int64_t tokens, int64_t d, bool backward);
 void mx_k_attention(const mx_attention_task *t);
 void mx_k_attention_back(const mx_attention_task *t);
-/* attention.c's parts: bf16 where the instruction set has its products (attention_pairs.c) */
+/* Parts of attention.c: bf16, for instruction sets with bf16 products (attention_pairs.c). */
 size_t mx_k_attention_pairs_scratch(int64_t tokens, int64_t d, bool backward);
 void mx_k_attention_pairs(const mx_attention_task *t);
 void mx_k_attention_pairs_back(const mx_attention_task *t);

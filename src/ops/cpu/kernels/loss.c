@@ -1,5 +1,5 @@
-/* Losses on one row, the gradient norm and AdamW on a range: one pass over memory each (docs/TRAINING.md
- * "Update"). */
+/* Losses of one row; gradient norm and AdamW (docs/TRAINING.md "Update") over a range, each in one pass over
+ * memory. */
 #include <math.h>
 
 #include "ops/cpu/kernels/kernels.h"
@@ -22,7 +22,7 @@ double mx_k_square_sum(const float *g, int64_t n) {
     return mx_wide_sum(&a) + mx_wide_sum(&b);
 }
 
-/* Per patch: unbiased variance, two passes (docs/MODEL.md "From pixels to the loss"). */
+/* Normalises a target patch: unbiased variance, two passes (docs/MODEL.md "From pixels to the loss"). */
 static void normalise_patch(float *t, int64_t n) {
     const float mean = (float)(sum(t, n) / (double)n);
     for (int64_t i = 0; i < n; i++) t[i] -= mean;

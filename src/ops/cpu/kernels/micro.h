@@ -1,18 +1,16 @@
-/* The micro-kernel of every product here, linear layers and attention alike: up to 6 rows by 2 registers of
- * sums.
+/* The micro-kernel of all f32 products, in linear layers and attention: up to 6 rows by 2 registers of sums.
  *
  * c[i*ldc + j] = or += Σ_p a[i*a_row + p*a_col] b[p*ldb + j] for i < rows, j < 2 (or 1) registers, p < k.
- * The left operand is broadcast, so it may lie either way; the right one is read as registers. Rows and the
- * strides that are 1 are constants after inlining: 12 sums stay in registers. They begin at 0 and c is added
- * last: sums of k products are added, so the error of a long sum grows with its number of blocks and not of
- * products. */
+ * Elements of the left operand are broadcast, so it may be contiguous along rows or along k; the right one is read as
+ * registers. After inlining, the number of rows and strides of 1 are constants, so 12 sums stay in registers. The sums
+ * begin at 0, and c is added last: the error of a long sum grows with its number of blocks, not of products. */
 #ifndef MX_OPS_CPU_MICRO_H
 #define MX_OPS_CPU_MICRO_H
 
 #include "ops/cpu/kernels/kernels.h"
 #include "ops/cpu/kernels/simd.h"
 
-/* The sums alone, for whatever follows while they are in registers. */
+/* The sums alone, for callers that use them while they are in registers. */
 MX_INLINE void mx_micro_sums(mx_vf sum[MX_MR][2], const int rows, const int regs, int64_t k, const float *a,
                              int64_t a_row, int64_t a_col, const float *b, int64_t ldb) {
     for (int i = 0; i < rows; i++)

@@ -1,5 +1,5 @@
-/* LayerNorm on a range of rows, forward and backward: each row is read from memory once and stays in L1 for
- * the second look (two-pass variance; sums in double, since whatever follows is multiplied by them).
+/* LayerNorm on a range of rows, forward and backward. Each row is read from memory once and stays in L1 for the second
+ * pass of the variance. Sums are in double, since their error would spread to the whole row.
  * Backward: x̂ = (x - mean) rstd, g = dy γ:  dx = rstd (g - mean(g) - x̂ mean(g x̂)),  dγ += dy x̂,  dβ += dy. */
 #include <math.h>
 
@@ -55,7 +55,7 @@ MX_INLINE void layernorm_back(float *dx, float *dgamma, float *dbeta, const void
         for (int64_t i = 0; i < width; i += MX_VW) {
             const int64_t w = width - i;
             mx_vf d = mx_get(dy, r * width + i, w, half), g = d * mx_load_n(gamma + i, w);
-            mx_vf normal = (mx_load_n(x + i, w) - m) * s; /* in a part beyond the row: times g = 0 */
+            mx_vf normal = (mx_load_n(x + i, w) - m) * s; /* beyond the row g is 0 */
             mx_wide_add(&g_sum, g);
             mx_wide_add_product(&gx_sum, g, normal);
             mx_store_n(dgamma + i, mx_fma(d, normal, mx_load_n(dgamma + i, w)), w);

@@ -1,9 +1,9 @@
-/* bf16 products as AVX512-BF16 makes them: 16 sums of a register, each fed a PAIR of products a step.
+/* bf16 products of AVX512-BF16: a register holds 16 sums, and each step adds a PAIR of products to each.
  *
- * A pair is two neighbours along the long sum, 2 x 16 bits in one word. vdpbf16ps adds the pair's second
- * product to a sum and then its first, each by one fused multiply-add to nearest even, and takes and leaves
- * no denormals (measured on Zen 4: 32 million sums equal to that formula; tests/ops/test_ops_bf16.c holds it).
- * Only included where the compiler has the instructions. */
+ * A pair is two neighbours along the inner dimension, 2 x 16 bits in one word. vdpbf16ps adds the pair's second product
+ * to a sum and then its first, each by one fused multiply-add to nearest even, with denormals as 0 in and out (measured
+ * on Zen 4: 32 million sums equal that formula; tests/ops/test_ops_bf16.c checks it). Include it only where the
+ * compiler has the instructions. */
 #ifndef MX_OPS_CPU_PAIRS_H
 #define MX_OPS_CPU_PAIRS_H
 
@@ -13,7 +13,7 @@
 typedef uint32_t mx_pair;
 typedef int32_t mx_pair_unaligned __attribute__((aligned(2), may_alias));
 
-/* 32 elements from i as bf16, those from n on 0. */
+/* 32 elements from i as bf16; elements i + n and later become 0. */
 MX_INLINE __m512i mx_half32(const void *x, int64_t i, int64_t n, const mx_read how) {
     const __mmask32 some = n >= 32 ? 0xffffffffu : n > 0 ? (1u << n) - 1 : 0;
     if (how == MX_READ_BF16) return _mm512_maskz_loadu_epi16(some, (const uint16_t *)x + i);
@@ -23,7 +23,7 @@ MX_INLINE __m512i mx_half32(const void *x, int64_t i, int64_t n, const mx_read h
     return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
-/* Two rows of 32 elements as 32 pairs, one row's element first and the other's second. */
+/* Makes 32 pairs of two rows of 32 elements: `first` gives each pair's first element, `second` its second. */
 MX_INLINE void mx_interleave(__m512i *low, __m512i *high, __m512i first, __m512i second) {
     const __m512i order = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39,
                                            7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
@@ -31,7 +31,7 @@ MX_INLINE void mx_interleave(__m512i *low, __m512i *high, __m512i first, __m512i
     *high = _mm512_permutex2var_epi16(first, _mm512_add_epi16(order, _mm512_set1_epi16(16)), second);
 }
 
-/* 16 x 16 words transposed in registers: pairs, pairs of pairs, then quarters twice. */
+/* Transposes 16 x 16 words in registers: pairs, pairs of pairs, then quarters twice. */
 MX_INLINE void mx_transpose16(__m512i r[16]) {
     __m512i t[16];
     for (int i = 0; i < 16; i += 2) {
@@ -56,8 +56,8 @@ MX_INLINE void mx_transpose16(__m512i r[16]) {
     }
 }
 
-/* micro.h's kernel over pairs: sum[i][j] = Σ_p a pair(i,p) · b pair(p,j). a's pairs lie at a + i*a_row +
- * p*a_col, in half words, so that rows of bf16 are read where they lie; b's at b + p*ldb. */
+/* micro.h's kernel over pairs: sum[i][j] = Σ_p a pair(i,p) · b pair(p,j). a's pairs are at a + i*a_row + p*a_col, so
+ * rows of bf16 can be read in place; b's are at b + p*ldb. */
 MX_INLINE void mx_pair_sums(__m512 sum[][2], const int rows, const int regs, int64_t pairs, const uint16_t *a,
                             int64_t a_row, int64_t a_col, const mx_pair *b, int64_t ldb) {
     for (int i = 0; i < rows; i++)

@@ -1,6 +1,5 @@
-/* What follows a product while its block is in cache (bias, GELU, residual), GELU's gradient, and the plain
- * elementwise loops. GELU is the exact form x Φ(x); its gradient Φ(x) + x φ(x) (docs/MODEL.md "From pixels to
- * the loss"). */
+/* The epilogue of a product while its block is in cache (bias, GELU, residual), GELU's gradient, and plain elementwise
+ * loops. GELU is the exact form x Φ(x), with gradient Φ(x) + x φ(x) (docs/MODEL.md "From pixels to the loss"). */
 #include "ops/cpu/kernels/kernels.h"
 #include "ops/cpu/kernels/simd.h"
 
@@ -14,7 +13,7 @@ MX_INLINE mx_vf gelu_slope(mx_vf x) {
     return mx_fma(x, density, phi);
 }
 
-/* One register of the result: w floats of it when that is less than a register. */
+/* One register of the result, or its first w floats at the right edge. */
 MX_INLINE void finish(const mx_epilogue *e, mx_vf v, int64_t at, int64_t j, float keep, int64_t w,
                       const bool half) {
     if (e->bias) v += mx_load_n(e->bias + j, w);
@@ -28,7 +27,7 @@ MX_INLINE void finish(const mx_epilogue *e, mx_vf v, int64_t at, int64_t j, floa
 
 MX_INLINE void epilogue(const mx_epilogue *e, const float *t, int64_t ldt, int64_t m, int64_t n,
                         const bool half) {
-    const mx_epilogue copy = *e; /* its pointers cannot change under the stores */
+    const mx_epilogue copy = *e; /* so the compiler knows that no store changes it */
     for (int64_t i = 0; i < m; i++) {
         const float *s = t + i * ldt;
         const float keep = copy.keep ? copy.keep[(copy.row0 + i) / copy.per_sample] : 1;

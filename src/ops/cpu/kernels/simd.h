@@ -1,8 +1,7 @@
-/* One register of floats, and exp and erf on it, for whichever instruction set this file is compiled.
+/* A register of floats, with exp and erf, for the instruction set that this file is compiled for.
  *
- * GCC's vector types: the compiler turns them into SSE2, AVX2 or AVX-512 code. exp and the normal
- * distribution are our own fits (least maximum error, Lawson's algorithm).
- */
+ * The compiler turns GCC's vector types into SSE2, AVX2 or AVX-512 code. exp and the normal distribution are our own
+ * polynomial fits (minimax, by Lawson's algorithm). */
 #ifndef MX_OPS_CPU_SIMD_H
 #define MX_OPS_CPU_SIMD_H
 
@@ -49,11 +48,11 @@ MX_INLINE void mx_store_n(float *p, mx_vf v, int64_t n) {
         mx_store_part(p, v, n);
 }
 
-/* lane by lane: m ? a : b, m from a comparison */
+/* For each lane m ? a : b; m is the result of a comparison. */
 MX_INLINE mx_vf mx_select(mx_vi m, mx_vf a, mx_vf b) { return (mx_vf)((m & (mx_vi)a) | (~m & (mx_vi)b)); }
 
-/* bf16: the upper half of an f32. Rounding is to nearest even; what is not a number stays so. The
- * instructions of AVX512-BF16 take denormals for 0, as its products do. */
+/* bf16 is the upper half of an f32. Rounding is to nearest even; NaN stays NaN. AVX512-BF16 rounds denormals to 0, as
+ * its products do. */
 typedef uint32_t mx_vu __attribute__((vector_size(4 * MX_VW)));
 typedef uint16_t mx_vh __attribute__((vector_size(2 * MX_VW)));
 typedef uint16_t mx_vhu __attribute__((vector_size(2 * MX_VW), aligned(2), may_alias));
@@ -78,7 +77,7 @@ MX_INLINE float mx_widen1(uint16_t h) {
 }
 MX_INLINE float mx_round1(float x) { return mx_round(mx_set(x))[0]; }
 
-/* Elements i.. of an activation that is f32 or, half, bf16; n as above. */
+/* n elements from i (at most a register) of an activation that is f32 or, with half, bf16. */
 MX_INLINE mx_vf mx_get(const void *p, int64_t i, int64_t n, const bool half) {
     if (!half) return mx_load_n((const float *)p + i, n);
     const uint16_t *h = (const uint16_t *)p + i;
@@ -99,8 +98,8 @@ MX_INLINE void mx_put(void *p, int64_t i, mx_vf v, int64_t n, const bool half) {
     else
         for (int64_t j = 0; j < n; j++) to[j] = h[j];
 }
-/* The larger, the smaller; b where one is not a number. GCC 12 finds no single operation for the comparison.
- */
+/* The larger, the smaller; b where either is NaN. With intrinsics, since GCC 12 does not turn the comparison into one
+ * operation. */
 #if defined(__AVX512F__)
 MX_INLINE mx_vf mx_max(mx_vf a, mx_vf b) { return (mx_vf)_mm512_max_ps((__m512)a, (__m512)b); }
 MX_INLINE mx_vf mx_min(mx_vf a, mx_vf b) { return (mx_vf)_mm512_min_ps((__m512)a, (__m512)b); }
@@ -115,9 +114,9 @@ MX_INLINE mx_vf mx_max(mx_vf a, mx_vf b) { return mx_select(a > b, a, b); }
 MX_INLINE mx_vf mx_min(mx_vf a, mx_vf b) { return mx_select(a < b, a, b); }
 #endif
 
-/* a b + c, and c - a b, with one rounding where the instruction set has it. Written out wherever it is meant:
- * left to itself (-ffp-contract=fast) the compiler contracts differently from place to place and from one
- * optimisation level to the next, and a build would have its own numbers. */
+/* a b + c, and c - a b, with one rounding where the instruction set has it. Code calls it explicitly: with
+ * -ffp-contract=fast the compiler contracts differently from place to place and between optimisation levels, so each
+ * build would compute different numbers. */
 #if defined(__AVX512F__)
 MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) {
     return (mx_vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -126,7 +125,7 @@ MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) {
 MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) {
     return (mx_vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
-#elif defined(__FP_FAST_FMAF) /* not x86: the compiler makes one operation of the loop */
+#elif defined(__FP_FAST_FMAF) /* not x86: the compiler turns the loop into one operation */
 MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) {
     for (int i = 0; i < MX_VW; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
     return c;
@@ -136,7 +135,7 @@ MX_INLINE mx_vf mx_fma(mx_vf a, mx_vf b, mx_vf c) { return a * b + c; }
 #endif
 MX_INLINE mx_vf mx_fnma(mx_vf a, mx_vf b, mx_vf c) { return mx_fma(-a, b, c); }
 
-/* v's lanes with each other: the upper half onto the lower one, until one is left. */
+/* Combines all lanes of v by op: the upper half with the lower half, until one lane is left. */
 #if MX_VW == 16
 #define MX_FOLD(v, op)                                                                                       \
     (v = op(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)),         \
@@ -157,8 +156,8 @@ MX_INLINE mx_vf mx_plus(mx_vf a, mx_vf b) { return a + b; }
 MX_INLINE float mx_sum(mx_vf v) { return MX_FOLD(v, mx_plus); }
 MX_INLINE float mx_largest(mx_vf v) { return MX_FOLD(v, mx_max); }
 
-/* The halves of a register as doubles, for sums that must be exact to f32. Two registers and not one wide
- * vector: GCC keeps what is wider than a register in memory. */
+/* The halves of a register as doubles, for sums that must be exact to f32. They are two registers, since GCC keeps a
+ * vector wider than a register in memory. */
 typedef double mx_vd __attribute__((vector_size(4 * MX_VW)));
 #if MX_VW == 16
 #define MX_LOW(v)  __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7)
@@ -182,7 +181,7 @@ MX_INLINE void mx_wide_add_product(mx_wide *a, mx_vf u, mx_vf v) {
     a->high += __builtin_convertvector(MX_HIGH(u), mx_vd) * __builtin_convertvector(MX_HIGH(v), mx_vd);
 }
 MX_INLINE void mx_wide_add_square(mx_wide *a, mx_vf v) { mx_wide_add_product(a, v, v); }
-#if MX_VW == 16 /* the order within each four */
+#if MX_VW == 16 /* a, b, c, d: the order within each four */
 #define MX_LANES(a, b, c, d) a, b, c, d, 4 + a, 4 + b, 4 + c, 4 + d
 #elif MX_VW == 8
 #define MX_LANES(a, b, c, d) a, b, c, d
@@ -201,8 +200,8 @@ MX_INLINE double mx_wide_sum(const mx_wide *a) {
     return v[0];
 }
 
-/* e^x, relative error below 2e-7 for x in [-87, 88]; below: 2^-126 instead of less; above: e^88. NaN stays.
- * x = n ln 2 + r, |r| <= ln 2 / 2; 2^n is built in the exponent and multiplied, so a NaN is kept. */
+/* e^x, relative error below 2e-7 for x in [-87, 88]; 2^-126 below, e^88 above; NaN stays NaN. x = n ln 2 + r,
+ * |r| <= ln 2 / 2; 2^n is built in the exponent and multiplied, which keeps NaN. */
 MX_INLINE mx_vf mx_exp(mx_vf x) {
     const mx_vf round = mx_set(12582912.0f); /* 1.5 * 2^23 */
     x = mx_min(mx_set(88.0f), mx_max(mx_set(-87.3f), x));
@@ -219,9 +218,9 @@ MX_INLINE mx_vf mx_exp(mx_vf x) {
     return p * (mx_vf)(bits + 0x3f800000u);
 }
 
-/* 2^t, relative error below 1e-7; softmax works in powers of 2. NaN stays. AVX-512 takes t apart by
- * instructions: 2^(t - floor t) by our fit on [0, 1), times 2^floor t, any t. Elsewhere by rounding to the
- * nearest, a fit on [-½, ½]; 2^-126 below t = -126, 2^127 above 127. */
+/* 2^t, relative error below 1e-7, for softmax; NaN stays NaN. AVX-512 has instructions to split t: our fit of
+ * 2^(t - floor t) on [0, 1), times 2^floor t, for any t. Elsewhere t is split at the nearest integer, with a fit on
+ * [-½, ½]; 2^-126 below t = -126, 2^127 above 127. */
 #if defined(__AVX512F__)
 MX_INLINE mx_vf mx_exp2(mx_vf t) {
     const mx_vf r = (mx_vf)_mm512_reduce_ps((__m512)t, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
@@ -247,8 +246,8 @@ MX_INLINE mx_vf mx_exp2(mx_vf t) {
 }
 #endif
 
-/* log2 x of doubles, x > 0 and normal; error below 1e-11. NaN stays. With x = m 2^e, m in [√½, √2), and s =
- * (m-1)/(m+1): log m = 2 (s + s³/3 + s⁵/5 + …). */
+/* log2 x of doubles, x > 0 and normal; error below 1e-11; NaN stays NaN. With x = m 2^e, m in [√½, √2), and
+ * s = (m-1)/(m+1): log m = 2 (s + s³/3 + s⁵/5 + …). */
 typedef int64_t mx_vl __attribute__((vector_size(4 * MX_VW)));
 MX_INLINE mx_vd mx_log2(mx_vd x) {
     const mx_vl bits = (mx_vl)x, e = (bits - 0x3fe6a09e667f3bcd) >> 52;
@@ -265,11 +264,11 @@ MX_INLINE mx_vd mx_log2(mx_vd x) {
 
 MX_INLINE mx_vf mx_abs(mx_vf x) { return (mx_vf)((mx_vi)x & 0x7fffffff); }
 
-/* erfc(t) = e^(-t²) (1 - v R(v)), v = 0.52 t/(1 + 0.52 t), t >= 0, R of degree 5: absolute error below 4e-9
- * before rounding. Written with v and not with 1 - v, because then nothing cancels near 0. e must be e^(-t²);
- * returns e v R(v), so that erf(t) = (1 - e) + it. */
+/* Returns e v R(v), so that erf(t) = (1 - e) + e v R(v). e must be e^(-t²).
+ * erfc(t) = e^(-t²) (1 - v R(v)), v = 0.52 t/(1 + 0.52 t), t >= 0, R of degree 5: absolute error below 4e-9 before
+ * rounding. In v and not in 1 - v, nothing cancels near 0. */
 MX_INLINE mx_vf mx_erf_rest(mx_vf t, mx_vf e) {
-    mx_vf s = 0.52f * mx_min(mx_set(16.0f), t), v = s / (1.0f + s); /* infinity too */
+    mx_vf s = 0.52f * mx_min(mx_set(16.0f), t), v = s / (1.0f + s); /* 16: for t = infinity */
     mx_vf p = mx_fnma(v, mx_set(0.1118670254945755f), mx_set(0.05917051061987877f));
     p = mx_fma(v, p, mx_set(0.2818259000778198f));
     p = mx_fma(v, p, mx_set(0.1241096779704094f));

@@ -1,7 +1,7 @@
-/* Softmax of attention's rows: logits as they leave the product, in powers of 2.
+/* Softmax of attention's rows, in powers of 2.
  *
- * log2 e is in the scale and in the bias tile, so exp2 takes logits as they are. A bias tile's columns beyond
- * the segment hold MX_NO_LOGIT: those logits are never the largest and their probability is 0. */
+ * Scale and bias tile include the factor log2 e, so the logits go straight into exp2. Columns beyond the segment have
+ * bias MX_NO_LOGIT: their logits are never the largest and their probability is 0. */
 #ifndef MX_OPS_CPU_SOFTMAX_H
 #define MX_OPS_CPU_SOFTMAX_H
 
@@ -34,15 +34,15 @@ MX_INLINE void mx_logit_begin(const mx_logit_rows *l, int64_t m) {
     for (int64_t i = 0; i < m; i++) l->top[i] = mx_set(MX_NO_LOGIT);
 }
 
-/* Row i, keys from j: one rounding from q·k. Forward and backward must make the same bits, since a
- * probability that differs between them is an error of the whole row's gradient. */
+/* Logits of row i for one register of keys from j, with one rounding. Forward and backward must compute the same bits:
+ * if a probability differed between them, the gradient of the whole row would be wrong. */
 MX_INLINE void mx_logit_put(const mx_logit_rows *l, mx_vf dot, int64_t i, int64_t j) {
     const mx_vf v = mx_fma(dot, mx_set(l->unit), mx_load(l->bias + i * l->bias_row + j));
     mx_store(l->s + i * l->padded + j, v);
     l->top[i] = mx_max(v, l->top[i]);
 }
 
-/* 2^(row - largest) in place; their sum, in double so that it is the same for every register width */
+/* row = 2^(row - largest); returns the sum, in double so that it is the same for every register width. */
 MX_INLINE double mx_softmax_row(float *row, float largest, int64_t padded) {
     mx_wide sum = {0};
     int64_t j = 0;
@@ -60,8 +60,8 @@ MX_INLINE double mx_softmax_row(float *row, float largest, int64_t padded) {
     return mx_wide_sum(&sum);
 }
 
-/* The same as bf16 into p. *weight is the sum of what is stored, so that the weights of the values are 1
- * together; the result that of what was not rounded yet, for lse. In f32: the rounding is far coarser. */
+/* The same, stored as bf16 in p. *weight: the sum of the rounded values, so that the normalised weights sum to 1.
+ * Returns the sum before rounding, for lse. f32 sums suffice, since rounding to bf16 is far coarser. */
 #if defined(__AVX512BF16__)
 MX_INLINE double mx_softmax_row_half(const float *row, float largest, int64_t padded, uint16_t *p,
                                      double *weight) {
@@ -88,10 +88,10 @@ MX_INLINE double mx_softmax_row_half(const float *row, float largest, int64_t pa
 }
 #endif
 
-enum { MX_SOFTMAX_ROWS = 28 }; /* at most at a time */
+enum { MX_SOFTMAX_ROWS = 28 }; /* most rows per call */
 
-/* m rows of logits → probabilities without their division, in place or, half, as bf16 rows [m, padded]:
- * inverse[i] = 1/Σ of what is stored;  lse[i] = log Σ e^logit. half: only with bf16 instructions. */
+/* Turns m rows of logits into probabilities that are not yet divided by their sum, in place or as bf16 in half
+ * [m, padded] (only with bf16 instructions). inverse[i] = 1/Σ of the stored values;  lse[i] = log Σ e^logit. */
 MX_INLINE void mx_softmax_rows(const mx_logit_rows *l, int64_t m, uint16_t *half, float *lse,
                                float *inverse) {
     enum { LANES = MX_VW / 2 };

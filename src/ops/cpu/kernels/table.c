@@ -1,4 +1,4 @@
-/* The kernels of one instruction set as one struct. */
+/* The kernels of one instruction set, collected in a struct. */
 #include "ops/cpu/kernels/kernels.h"
 #include "ops/cpu/kernels/simd.h"
 

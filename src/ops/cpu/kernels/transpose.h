@@ -1,5 +1,5 @@
-/* Operands as products read them, and 8 x 8 of their elements transposed in registers, for packing operands
- * whose rows run the wrong way. */
+/* Reads operands of products (mx_read), and transposes 8 x 8 elements in registers to pack an operand that is
+ * contiguous along the other dimension. */
 #ifndef MX_OPS_CPU_TRANSPOSE_H
 #define MX_OPS_CPU_TRANSPOSE_H
 
@@ -21,7 +21,7 @@ MX_INLINE float mx_read1(const void *p, int64_t i, const mx_read how) {
     return how == MX_READ_ROUNDED ? mx_round1(x) : x;
 }
 
-/* 8 elements from i. Not returned by value: without AVX, passing 32 bytes has no stable convention. */
+/* 8 elements from i. By pointer, since without AVX the ABI for returning 32 bytes is not stable. */
 MX_INLINE void mx_read8(mx_v8 *to, const void *p, int64_t i, const mx_read how) {
     if (how == MX_READ_BF16) {
         const mx_h8 h = (mx_h8) * (const mx_h8u *)((const uint16_t *)p + i);
@@ -34,11 +34,11 @@ MX_INLINE void mx_read8(mx_v8 *to, const void *p, int64_t i, const mx_read how) 
         return;
     }
     const mx_u8 bits = (mx_u8)v, rounded = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u,
-                odd = (mx_u8)(v != v); /* not a number */
+                odd = (mx_u8)(v != v); /* NaN */
     *to = (mx_v8)((odd & (bits | 0x400000)) | (~odd & rounded));
 }
 
-/* a register from i, n elements of it */
+/* n elements from i, at most a register */
 MX_INLINE mx_vf mx_read_n(const void *p, int64_t i, int64_t n, const mx_read how) {
     mx_vf v = mx_get(p, i, n, how == MX_READ_BF16);
     return how == MX_READ_ROUNDED ? mx_round(v) : v;

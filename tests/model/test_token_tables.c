@@ -1,4 +1,4 @@
-/* Token order, merge tables, decoder rows and the mask's draw (model/token_order.h). */
+/* Token order, merge tables, decoder rows and the mask's draw (model/token_tables.h). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "model/token_order.h"
+#include "model/token_tables.h"
 
 static mx_model_config config(void) { /* 3 stages, not square, a window larger than the last grid */
     return (mx_model_config){.image_h = 96,
@@ -34,13 +34,13 @@ static void segments_cover_windows(void **state) {
     (void)state;
     mx_model_config c = config();
     mx_error e = {0};
-    mx_token_order m;
+    mx_token_tables m;
     assert_int_equal(mx_model_check(&c, &e), MX_OK);
-    assert_int_equal(mx_token_order_make(&m, &c, 4, true, &e), MX_OK);
+    assert_int_equal(mx_token_tables_make(&m, &c, 4, true, &e), MX_OK);
     for (uint64_t seed = 0; seed < 20; seed++) {
         uint8_t mask[64];
         random_mask(mask, m.units, seed, 0.5);
-        mx_token_order_set(&m, mask);
+        mx_token_tables_set(&m, mask);
         for (int k = 0; k < 3; k++) {
             const mx_layout *lay = &m.layout[k];
             uint8_t *seen = calloc((size_t)lay->tokens, 1);
@@ -64,18 +64,18 @@ static void segments_cover_windows(void **state) {
             free(seen);
         }
     }
-    mx_token_order_free(&m);
+    mx_token_tables_free(&m);
 }
 
 static void merging_takes_the_four_of_a_cell(void **state) {
     (void)state;
     mx_model_config c = config();
     mx_error e = {0};
-    mx_token_order m;
+    mx_token_tables m;
     uint8_t mask[64];
-    assert_int_equal(mx_token_order_make(&m, &c, 2, true, &e), MX_OK);
+    assert_int_equal(mx_token_tables_make(&m, &c, 2, true, &e), MX_OK);
     random_mask(mask, m.units, 3, 0.5);
-    mx_token_order_set(&m, mask);
+    mx_token_tables_set(&m, mask);
     for (int k = 0; k < 2; k++) {
         const mx_layout *from = &m.layout[k], *to = &m.layout[k + 1];
         for (int u = 0; u < to->tokens; u++)
@@ -87,7 +87,7 @@ static void merging_takes_the_four_of_a_cell(void **state) {
                 assert_int_equal(from->group[t], to->group[u]);
             }
     }
-    mx_token_order_free(&m);
+    mx_token_tables_free(&m);
 }
 
 static void every_patch_is_reconstructed_once(void **state) {
@@ -95,11 +95,11 @@ static void every_patch_is_reconstructed_once(void **state) {
     mx_model_config c = config();
     mx_error e = {0};
     for (int batch = 1; batch <= 5; batch++) {
-        mx_token_order m;
+        mx_token_tables m;
         uint8_t mask[64];
-        assert_int_equal(mx_token_order_make(&m, &c, batch, true, &e), MX_OK);
+        assert_int_equal(mx_token_tables_make(&m, &c, batch, true, &e), MX_OK);
         random_mask(mask, m.units, (uint64_t)batch, 0.3);
-        mx_token_order_set(&m, mask);
+        mx_token_tables_set(&m, mask);
         int *count = calloc((size_t)(batch * m.units), sizeof *count);
         for (int i = 0; i < batch * m.units; i++) {
             count[m.row_image[i] * m.units + m.row_patch[i]]++;
@@ -108,7 +108,7 @@ static void every_patch_is_reconstructed_once(void **state) {
         }
         for (int i = 0; i < batch * m.units; i++) assert_int_equal(count[i], 1);
         free(count);
-        mx_token_order_free(&m);
+        mx_token_tables_free(&m);
     }
 }
 

@@ -1,5 +1,5 @@
-/* Layouts and index tables of a mask, see token_order.h. */
-#include "model/token_order.h"
+/* Layouts and index tables of a mask, see token_tables.h. */
+#include "model/token_tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 typedef struct {
     char *next;
     size_t bytes;
-} carver; /* next NULL: only counts */
+} carver; /* next NULL: counts bytes only */
 
 static void *carve(carver *c, size_t bytes) {
     size_t need = (bytes + MX_ALIGN - 1) / MX_ALIGN * MX_ALIGN;
@@ -28,7 +28,7 @@ static void layout_arrays(mx_layout *lay, carver *c) {
     lay->group = carve(c, (size_t)lay->tokens);
 }
 
-static void lay_out(mx_token_order *m, const mx_model_config *config, int batch, carver *c) {
+static void lay_out(mx_token_tables *m, const mx_model_config *config, int batch, carver *c) {
     int last = config->stages - 1;
     size_t rows = (size_t)batch * (size_t)stage_tokens(config, last);
     for (int k = 0; k <= last; k++) {
@@ -61,18 +61,18 @@ static void lay_out(mx_token_order *m, const mx_model_config *config, int batch,
     m->scratch = carve(c, sizeof(int32_t) * (size_t)stage_tokens(config, 0));
 }
 
-size_t mx_token_order_bytes(const mx_model_config *config, int batch) {
-    mx_token_order m = {0};
+size_t mx_token_tables_bytes(const mx_model_config *config, int batch) {
+    mx_token_tables m = {0};
     carver c = {0};
     lay_out(&m, config, batch, &c);
     return c.bytes;
 }
 
-mx_status mx_token_order_make(mx_token_order *m, const mx_model_config *config, int batch, bool masked,
-                              mx_error *e) {
-    *m = (mx_token_order){
+mx_status mx_token_tables_make(mx_token_tables *m, const mx_model_config *config, int batch, bool masked,
+                               mx_error *e) {
+    *m = (mx_token_tables){
         .stages = config->stages, .batch = batch, .units = stage_tokens(config, config->stages - 1)};
-    size_t bytes = mx_token_order_bytes(config, batch);
+    size_t bytes = mx_token_tables_bytes(config, batch);
     if (!(m->memory = aligned_alloc(MX_ALIGN, bytes)))
         return mx_fail(e, MX_ERR_MEMORY, "cannot allocate %zu bytes for a step's index tables", bytes);
     memset(m->memory, 0, bytes);
@@ -84,29 +84,29 @@ mx_status mx_token_order_make(mx_token_order *m, const mx_model_config *config, 
             m->layout[k].group = NULL;
             m->layout[k].max_segments /= 2;
         }
-    mx_token_order_set(m, NULL);
+    mx_token_tables_set(m, NULL);
     return MX_OK;
 }
 
-void mx_token_order_attach(mx_ctx *c, const mx_token_order *m) { mx_attach(c, m->memory, m->bytes); }
-void mx_token_order_upload(mx_ctx *c, const mx_token_order *m) {
+void mx_token_tables_attach(mx_ctx *c, const mx_token_tables *m) { mx_attach(c, m->memory, m->bytes); }
+void mx_token_tables_upload(mx_ctx *c, const mx_token_tables *m) {
     mx_upload(c, m->memory, m->memory, m->bytes);
 }
 
-void mx_token_order_free(mx_token_order *m) {
+void mx_token_tables_free(mx_token_tables *m) {
     if (!m) return;
     free(m->memory);
     memset(m, 0, sizeof *m);
 }
 
-/* Mask value of the unit under token (r, c) of stage k: nearest-neighbour upsampling of the mask. */
-static uint8_t unit_mask(const mx_token_order *m, int k, int r, int c) {
+/* Mask value of the unit that contains token (r, c) of stage k: nearest-neighbour upsampling of the mask. */
+static uint8_t unit_mask(const mx_token_tables *m, int k, int r, int c) {
     int shift = m->stages - 1 - k;
     return m->mask[(r >> shift) * m->layout[m->stages - 1].grid_w + (c >> shift)];
 }
 
 /* Appends the tokens of one window that have mask value g as a segment; returns the next free position. */
-static int place_group(mx_token_order *m, int k, int top, int left, int g, int t) {
+static int place_group(mx_token_tables *m, int k, int top, int left, int g, int t) {
     mx_layout *lay = &m->layout[k];
     int first = t;
     for (int r = top; r < top + lay->window_h; r++)
@@ -120,7 +120,7 @@ static int place_group(mx_token_order *m, int k, int top, int left, int g, int t
     return t;
 }
 
-static void place_stage(mx_token_order *m, int k) {
+static void place_stage(mx_token_tables *m, int k) {
     mx_layout *lay = &m->layout[k];
     int t = 0;
     lay->segments = 0;
@@ -133,7 +133,7 @@ static void place_stage(mx_token_order *m, int k) {
 /* Patch merging takes the four tokens of a cell in the order (even row, even column), (odd, even), (even,
  * odd), (odd, odd): row parity fastest (docs/MODEL.md "From pixels to the loss"). `position` is scratch:
  * raster → layout of stage k. */
-static void fill_merge(mx_token_order *m, int k, int32_t *position) {
+static void fill_merge(mx_token_tables *m, int k, int32_t *position) {
     const mx_layout *from = &m->layout[k], *to = &m->layout[k + 1];
     for (int t = 0; t < from->tokens; t++) position[from->raster[t]] = t;
     for (int u = 0; u < to->tokens; u++) {
@@ -145,7 +145,7 @@ static void fill_merge(mx_token_order *m, int k, int32_t *position) {
 
 /* z1 of mixed image i predicts image i where the mask is 1, z2 of mixed image i predicts image B-1-i where it
  * is 0 (paper section 3.3). */
-static void fill_rows(mx_token_order *m) {
+static void fill_rows(mx_token_tables *m) {
     const mx_layout *lay = &m->layout[m->stages - 1];
     int n = 0;
     for (int s = 0; s < 2 * m->batch; s++)
@@ -153,12 +153,12 @@ static void fill_rows(mx_token_order *m) {
             int z2 = s >= m->batch, row = s * m->units + t;
             int image = z2 ? m->batch - 1 - (s - m->batch) : s;
             m->all_image[row] = image, m->all_patch[row] = lay->raster[t];
-            if (m->mask[lay->raster[t]] == z2) continue; /* z1 wants mask 1, z2 mask 0 */
+            if (m->mask[lay->raster[t]] == z2) continue; /* z1 predicts mask 1, z2 mask 0 */
             m->rows[n] = row, m->row_image[n] = image, m->row_patch[n++] = lay->raster[t];
         }
 }
 
-void mx_token_order_set(mx_token_order *m, const uint8_t *mask) {
+void mx_token_tables_set(mx_token_tables *m, const uint8_t *mask) {
     if (mask)
         memcpy(m->mask, mask, (size_t)m->units);
     else
@@ -173,8 +173,8 @@ void mx_token_order_set(mx_token_order *m, const uint8_t *mask) {
     fill_rows(m);
 }
 
-/* Sorting L uniform numbers and taking the first `masked` draws a uniform subset of that size; so does
- * selection sampling (Knuth, TAOCP 2, 3.4.2 S), which needs no memory. */
+/* Selection sampling (Knuth, TAOCP 2, 3.4.2 S) draws a uniform subset of fixed size, as sorting L uniform numbers
+ * would, but without memory. */
 void mx_mask_draw(uint8_t *mask, int units, double ratio, double range, mx_rng *r) {
     double share = range > 0 ? ratio + range * mx_rng_uniform(r) : ratio;
     int left = (int)(units * share);
