@@ -4,6 +4,7 @@
 #include "ops/cuda/vector.cuh"
 
 enum { WARPS = MX_CUDA_BLOCK / 32, TOTAL_THREADS = 1024 };
+#define STORED_BYTES (47 * 1024) /* most of a patch in shared memory, beside the sums: a side of 62 in colour */
 
 /* loss[0] += share * Σ part */
 static __global__ void __launch_bounds__(TOTAL_THREADS)
@@ -43,29 +44,48 @@ static __device__ __forceinline__ float again(const pixels &a, const float *patc
     return STORED ? patch[e] : pixel(a, row, e);
 }
 
-/* target = (pixel - shift) * factor */
-template <bool STORED>
-static __device__ void normalisation(const pixels &a, float *patch, int64_t row, float *shift,
-                                     float *factor) {
-    __shared__ float room[WARPS];
-    float sum = 0, square = 0;
-    for (int e = threadIdx.x; e < a.elements; e += MX_CUDA_BLOCK) {
-        const float x = pixel(a, row, e);
-        if (STORED) patch[e] = x;
-        sum += x;
+/* Reads a row's patch along the lines of the image. The sum of what this thread read. */
+template <bool STORED, bool FOUR>
+static __device__ __forceinline__ float read_patch(const pixels &a, float *patch, int64_t row) {
+    const int run = (a.side + 3) / 4, quads = a.channels * a.side * run, across = (int)a.width / a.side;
+    const int64_t top = (int64_t)(a.patch[row] / across) * a.side,
+                  left = (int64_t)(a.patch[row] % across) * a.side;
+    float sum = 0;
+    for (int q = threadIdx.x; q < quads; q += MX_CUDA_BLOCK) {
+        const int line = q / run, s = q % run * 4, channel = line / a.side, r = line % a.side;
+        const int64_t plane = (int64_t)a.image[row] * a.channels + channel;
+        const float4 x =
+            mx_load_quad<FOUR>(a.images + (plane * a.height + top + r) * a.width + left, s, a.side);
+        sum += mx_sum4(x);
+        if (!STORED) continue;
+        float *to = patch + (r * a.side + s) * a.channels + channel;
+        to[0] = x.x;
+        if (FOUR || s + 1 < a.side) to[a.channels] = x.y;
+        if (FOUR || s + 2 < a.side) to[2 * a.channels] = x.z;
+        if (FOUR || s + 3 < a.side) to[3 * a.channels] = x.w;
     }
+    return sum;
+}
+
+/* target = (pixel - shift) * factor. All threads leave with the whole patch stored. */
+template <bool STORED, bool FOUR>
+static __device__ __forceinline__ void normalisation(const pixels &a, float *patch, int64_t row, float *shift,
+                                                     float *factor) {
+    __shared__ float room[WARPS];
+    float square = 0;
+    const float mean = mx_block_sum(read_patch<STORED, FOUR>(a, patch, row), room) / (float)a.elements;
     *shift = 0, *factor = 1;
     if (!a.normalise) return;
-    *shift = mx_block_sum(sum, room) / (float)a.elements;
     for (int e = threadIdx.x; e < a.elements; e += MX_CUDA_BLOCK) {
-        const float d = again<STORED>(a, patch, row, e) - *shift;
+        const float d = again<STORED>(a, patch, row, e) - mean;
         square += d * d;
     }
+    *shift = mean;
     *factor = 1 / sqrtf(mx_block_sum(square, room) / (float)(a.elements - 1) + MX_TARGET_EPS); /* unbiased */
 }
 
-/* A thread reads and writes the same elements of the patch in all passes. */
-template <bool STORED> static __global__ void __launch_bounds__(MX_CUDA_BLOCK) pixel_kernel(pixels a) {
+template <bool STORED, bool FOUR>
+static __global__ void __launch_bounds__(MX_CUDA_BLOCK) pixel_kernel(pixels a) {
     __shared__ double room[WARPS];
     float *patch = NULL;
     if (STORED) {
@@ -74,11 +94,16 @@ template <bool STORED> static __global__ void __launch_bounds__(MX_CUDA_BLOCK) p
     }
     for (int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
         float shift, factor, sum = 0;
-        normalisation<STORED>(a, patch, row, &shift, &factor);
-        for (int e = threadIdx.x; e < a.elements; e += MX_CUDA_BLOCK) {
-            const float d = a.pred[row * a.elements + e] - (again<STORED>(a, patch, row, e) - shift) * factor;
-            sum += d * d;
-            if (a.dpred) a.dpred[row * a.elements + e] = d * a.slope;
+        normalisation<STORED, FOUR>(a, patch, row, &shift, &factor);
+        for (int e = 4 * (int)threadIdx.x; e < a.elements; e += 4 * MX_CUDA_BLOCK) {
+            float t[4];
+            for (int i = 0; i < 4; i++)
+                t[i] =
+                    FOUR || e + i < a.elements ? (again<STORED>(a, patch, row, e + i) - shift) * -factor : 0;
+            const float4 d = mx_plus(mx_load_quad<FOUR>(a.pred + row * a.elements, e, a.elements),
+                                     make_float4(t[0], t[1], t[2], t[3]));
+            sum += mx_sum4(mx_times(d, d));
+            if (a.dpred) mx_store_quad<FOUR>(a.dpred + row * a.elements, mx_times(d, a.slope), e, a.elements);
         }
         const double total = mx_block_sum((double)sum, room);
         if (threadIdx.x == 0) a.row_loss[row] = total;
@@ -108,12 +133,17 @@ extern "C" void mx_cuda_pixel_loss(mx_ctx *c, mx_tensor loss, mx_tensor dpred, m
                       targets->side,
                       targets->normalise,
                       (float)(2 * share)};
-    const size_t bytes = sizeof(float) * (size_t)width, most = 48 * 1024;
+    const size_t bytes = sizeof(float) * (size_t)width;
+    const bool stored = bytes <= STORED_BYTES,
+               four = targets->side % 4 == 0 && images.dim[3] % 4 == 0 &&
+                      mx_cuda_by_four(width, pred.data, dpred.data, images.data, NULL);
     const unsigned blocks = mx_cuda_blocks(rows, 1, MX_CUDA_GRID);
-    if (bytes <= most)
-        MX_LAUNCH(c, (blocks), MX_CUDA_BLOCK, bytes, (pixel_kernel<true>), a);
+    if (stored && four)
+        MX_LAUNCH(c, (blocks), MX_CUDA_BLOCK, bytes, (pixel_kernel<true, true>), a);
+    else if (stored)
+        MX_LAUNCH(c, (blocks), MX_CUDA_BLOCK, bytes, (pixel_kernel<true, false>), a);
     else
-        MX_LAUNCH(c, (blocks), MX_CUDA_BLOCK, 0, (pixel_kernel<false>), a);
+        MX_LAUNCH(c, (blocks), MX_CUDA_BLOCK, 0, (pixel_kernel<false, false>), a);
     MX_LAUNCH(c, (1), TOTAL_THREADS, 0, total_kernel, mx_f32(loss), (const double *)work, rows, share);
 }
 
