@@ -17,7 +17,7 @@ template <int W>
 static __device__ __forceinline__ void start(strip<W> *s, const mx_attend &a, const mx_bf16 *q, int i,
                                              int tokens, const float *bias, const int *offset) {
     const int g = threadIdx.x % MX_CUDA_WARP / 4;
-    mx_load_strip<W>(s->q, q, (int64_t)3 * a.heads * a.d, i, tokens, a.d, a.wide_in);
+    mx_load_strip<W>(s->q, q, a.qkv_row, i, tokens, a.d, a.wide_in);
     MX_UNROLL
     for (int n = 0; n < W / 8; n++) s->out[n][0] = s->out[n][1] = s->out[n][2] = s->out[n][3] = 0;
     MX_UNROLL
@@ -84,7 +84,7 @@ static __device__ __forceinline__ void finish(strip<W> *s, const mx_attend &a, m
         factor[half] = 1 / sum;
         if (lane % 4 == 0 && row < tokens) lse[row] = fmaf(s->top[half], MX_LN_2, logf(sum));
     }
-    mx_store_strip<W>(a, out, (int64_t)a.heads * a.d, i, tokens, s->out, factor);
+    mx_store_strip<W>(a, out, a.out_row, i, tokens, s->out, factor);
 }
 
 /* Shared memory: keys, values, offsets, bias. */
@@ -124,7 +124,6 @@ static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) forw
     const room r = divide<W>(a, shared);
     const int warp = threadIdx.x / MX_CUDA_WARP, head = warp & ((1 << a.group_log) - 1),
               teams = (int)(blockDim.x / MX_CUDA_WARP) >> a.group_log; /* warps of one head */
-    const int64_t stride = (int64_t)3 * a.heads * a.d;
     const mx_bf16 *qkv = (const mx_bf16 *)a.qkv;
     mx_attend_bias(a, p, r.offset, r.bias);
     for (int b = p.image; b < p.images_end; b++)
@@ -135,8 +134,10 @@ static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) forw
                 const int count = p.tokens - from < a.rows ? p.tokens - from : a.rows;
                 if (i == 0 || p.tokens > a.rows) {
                     __syncthreads();
-                    mx_load_tile<W>(a, r.keys, qkv + mx_part_at(a, p, b, 1) + from * stride, stride, count);
-                    mx_load_tile<W>(a, r.values, qkv + mx_part_at(a, p, b, 2) + from * stride, stride, count);
+                    mx_load_tile<W>(a, r.keys, qkv + mx_part_at(a, p, b, 1) + from * a.qkv_row, a.qkv_row,
+                                    count);
+                    mx_load_tile<W>(a, r.values, qkv + mx_part_at(a, p, b, 2) + from * a.qkv_row, a.qkv_row,
+                                    count);
                     mx_copy_wait();
                     __syncthreads();
                 }
@@ -159,7 +160,7 @@ static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) forw
 template <typename T>
 static __device__ void plain_row(const mx_attend &a, const mx_attend_block &p, int b, int i, float *query) {
     const int lane = threadIdx.x % MX_CUDA_WARP;
-    const int64_t stride = (int64_t)3 * a.heads * a.d;
+    const int64_t stride = a.qkv_row;
     const T *qkv = (const T *)a.qkv, *keys = qkv + mx_part_at(a, p, b, 1),
             *values = qkv + mx_part_at(a, p, b, 2);
     float *sums = query + a.d, *weight = sums + a.d, top = -INFINITY, total = 0;
@@ -179,7 +180,7 @@ static __device__ void plain_row(const mx_attend &a, const mx_attend_block &p, i
         mx_plain_add(sums, expf(before - top), weight, values + from * stride, stride, count, a.d);
         __syncwarp();
     }
-    T *out = (T *)a.out + mx_out_at(a, p, b) + (int64_t)i * a.heads * a.d;
+    T *out = (T *)a.out + mx_out_at(a, p, b) + (int64_t)i * a.out_row;
     for (int e = lane; e < a.d; e += MX_CUDA_WARP) mx_store(out + e, sums[e] / total);
     if (lane == 0) a.lse[((int64_t)b * a.heads + p.head) * a.tokens + p.first + i] = top + logf(total);
     __syncwarp();
@@ -228,7 +229,7 @@ extern "C" void mx_cuda_attention(mx_ctx *c, mx_tensor out, mx_tensor lse, mx_te
                                   const mx_layout *lay, void *work) {
     (void)work;
     mx_attend a = mx_attend_make(qkv, table, out, lse, lay);
-    const int width = mx_attend_width(qkv);
+    const int width = mx_attend_width(&a, qkv.type);
     if (!a.batch) return;
     if (width) a.rows = mx_attend_rows(&a, width, TILES);
     a.wide_out = a.d % 8 == 0 && mx_attend_aligned(a.out);

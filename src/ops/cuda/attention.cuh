@@ -35,6 +35,7 @@ typedef struct {
     float *lse, *partial;
     const int32_t *segment, *raster;
     int batch, tokens, heads, d;
+    int qkv_row, out_row; /* elements from token to token */
     int grid_w, window_h, window_w, entries;
     int segments, max_segment; /* under any mask */
     int group_log;             /* log2 of a block's heads */
@@ -122,8 +123,8 @@ static __device__ __forceinline__ uint4 mx_chunk(const mx_bf16 *row, int first, 
 /* The a operand of rows [i, i + 16) of which `rows` exist. The order of a row's elements among the columns of the
  * product is free, as long as mx_dot takes the same: here a lane's elements are neighbours, 16 bytes of a row. */
 template <int W>
-static __device__ __forceinline__ void mx_load_strip(uint32_t (*a)[4], const mx_bf16 *from, int64_t stride,
-                                                     int i, int rows, int d, bool wide) {
+static __device__ __forceinline__ void mx_load_strip(uint32_t (*a)[4], const mx_bf16 *from, int stride, int i,
+                                                     int rows, int d, bool wide) {
     const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4;
     MX_UNROLL
     for (int half = 0; half < 2; half++) {
@@ -156,7 +157,7 @@ template <int W> static __device__ __forceinline__ int mx_tile_at(int row, int c
  * it. */
 template <int W>
 static __device__ __forceinline__ void mx_load_tile(const mx_attend &a, mx_bf16 *tile, const mx_bf16 *from,
-                                                    int64_t stride, int count) {
+                                                    int stride, int count) {
     const int heads = 1 << a.group_log, end = mx_pad(count) * (W / 8) << a.group_log;
     MX_LOOP
     for (int i = threadIdx.x; i < end; i += blockDim.x) {
@@ -227,7 +228,7 @@ static __device__ __forceinline__ uint4 mx_turn(const uint32_t word[4]) {
 
 /* Rows [i, i + 16) of `rows` = sum [16,W] times factor, one factor for each of a lane's two rows. */
 template <int W>
-static __device__ __forceinline__ void mx_store_strip(const mx_attend &a, mx_bf16 *to, int64_t stride, int i,
+static __device__ __forceinline__ void mx_store_strip(const mx_attend &a, mx_bf16 *to, int stride, int i,
                                                       int rows, const float (*sum)[4],
                                                       const float factor[2]) {
     const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4;
@@ -298,6 +299,7 @@ static inline mx_attend mx_attend_make(mx_tensor qkv, mx_tensor table, mx_tensor
     a.qkv = qkv.data, a.out = out.data, a.table = (const float *)table.data, a.lse = (float *)lse.data;
     a.segment = lay->segment, a.raster = lay->raster;
     a.batch = (int)qkv.dim[0], a.tokens = (int)qkv.dim[1], a.heads = (int)qkv.dim[3], a.d = (int)qkv.dim[4];
+    a.qkv_row = 3 * a.heads * a.d, a.out_row = a.heads * a.d;
     a.grid_w = lay->grid_w, a.window_h = lay->window_h, a.window_w = lay->window_w;
     a.entries = a.table ? mx_attend_entries(lay) : 0;
     a.segments = lay->max_segments, a.max_segment = lay->max_segment;
@@ -309,10 +311,10 @@ static inline mx_attend mx_attend_make(mx_tensor qkv, mx_tensor table, mx_tensor
     return a;
 }
 
-/* The padded width of a head on tensor cores; 0: none. */
-static inline int mx_attend_width(mx_tensor qkv) {
-    const int64_t d = qkv.dim[4];
-    return qkv.type != MX_BF16 || d > MX_MOST_WIDTH ? 0 : d > 32 ? 64 : d > 16 ? 32 : 16;
+/* The padded width of a head on tensor cores; 0: none. A segment's elements are counted in 32 bits there. */
+static inline int mx_attend_width(const mx_attend *a, mx_dtype type) {
+    const bool fits = a->d <= MX_MOST_WIDTH && (int64_t)a->qkv_row * (a->max_segment + MX_STRIP) < INT32_MAX;
+    return type != MX_BF16 || !fits ? 0 : a->d > 32 ? 64 : a->d > 16 ? 32 : 16;
 }
 
 /* Rows of a segment in two tiles of at most `bytes` together, in equal parts. */

@@ -10,31 +10,35 @@ enum {
     STAGE = MX_STEP + 8 /* floats of a row of a warp's ds; 8: rows lie in other banks */
 };
 
-/* Shared memory. Tiles hold keys and values, then queries and dout. */
+/* Shared memory, as a warp sees it: of the block, and of its own head. Tiles hold keys and values, then queries and
+ * dout. */
 typedef struct {
-    mx_bf16 *one, *two; /* [heads of the block][rows][W] */
-    int *offset;        /* [padded] */
-    float *lse, *delta; /* [heads of the block][padded]; lse times log2 e, infinite past the segment's end */
-    float *bias;        /* [heads of the block][entries] */
-    float *stage;       /* of the warp [MX_STRIP][STAGE] */
-    float *sums;        /* of the warp [entries]: the table's gradient; NULL: none */
-    float *all_sums;    /* [warps][entries] */
+    mx_bf16 *tiles;           /* [2][heads of the block][rows][W] */
+    int *offset;              /* [padded] */
+    float *biases, *all_sums; /* [heads of the block][entries], [warps][entries] */
+
+    int head, team, teams;      /* of the block; this warp among those of its head */
+    const mx_bf16 *one, *other; /* of the head [rows][W] */
+    float *lse, *delta;         /* of the head [padded]; lse times log2 e, infinite past the segment's end */
+    const float *bias;          /* of the head: bias[offset(query) - offset(key)] */
+    float *stage;               /* of the warp [MX_STRIP][STAGE] */
+    float *sums;                /* of the warp: the table's gradient, as bias */
 } room;
 
 template <int W> static __device__ __forceinline__ room divide(const mx_attend &a, unsigned char *shared) {
     const int warp = threadIdx.x / MX_CUDA_WARP, warps = blockDim.x / MX_CUDA_WARP,
-              padded = mx_pad(a.max_segment);
+              padded = mx_pad(a.max_segment), tile = a.rows * W;
     room r;
-    r.one = (mx_bf16 *)shared;
-    r.two = r.one + (a.rows * W << a.group_log);
-    r.offset = (int *)(r.two + (a.rows * W << a.group_log));
-    r.lse = (float *)(r.offset + padded);
-    r.delta = r.lse + (padded << a.group_log);
-    r.stage = r.delta + (padded << a.group_log);
-    r.bias = r.stage + warps * MX_STRIP * STAGE;
-    r.all_sums = r.bias + (a.entries << a.group_log);
-    r.stage += warp * MX_STRIP * STAGE;
-    r.sums = r.all_sums + warp * a.entries;
+    r.head = warp & ((1 << a.group_log) - 1), r.team = warp >> a.group_log, r.teams = warps >> a.group_log;
+    r.tiles = (mx_bf16 *)shared;
+    r.one = r.tiles + r.head * tile, r.other = r.one + (tile << a.group_log);
+    r.offset = (int *)(r.tiles + (2 * tile << a.group_log));
+    float *rest = (float *)(r.offset + padded);
+    r.lse = rest + r.head * padded, rest += padded << a.group_log;
+    r.delta = rest + r.head * padded, rest += padded << a.group_log;
+    r.stage = rest + warp * MX_STRIP * STAGE, rest += warps * MX_STRIP * STAGE;
+    r.biases = rest, r.bias = rest + r.head * a.entries + mx_attend_base(a), rest += a.entries << a.group_log;
+    r.all_sums = rest, r.sums = rest + warp * a.entries + mx_attend_base(a);
     return r;
 }
 
@@ -42,7 +46,7 @@ template <int W> static __device__ __forceinline__ room divide(const mx_attend &
 template <int W> struct strip {
     uint32_t x[W / 16][4], y[W / 16][4]; /* queries and dout, or keys and values */
     float sum[W / 8][4];                 /* dq or dk */
-    int head, row;                       /* of the block, of the segment */
+    int row;                             /* of the segment */
 };
 
 template <int W> static __device__ __forceinline__ void clear(float (*sum)[4]) {
@@ -60,11 +64,11 @@ static __device__ __forceinline__ float pair_product(uint32_t x, uint32_t y, flo
 template <int W>
 static __device__ __forceinline__ void row_numbers(const mx_attend &a, const mx_attend_block &p,
                                                    const room &r, const strip<W> *s, int b) {
-    const int lane = threadIdx.x % MX_CUDA_WARP, padded = mx_pad(a.max_segment);
-    const mx_bf16 *out = (const mx_bf16 *)a.out + mx_out_at(a, p, b) + s->head * a.d;
-    const float *lse = a.lse + ((int64_t)b * a.heads + p.head + s->head) * a.tokens + p.first;
+    const int lane = threadIdx.x % MX_CUDA_WARP;
+    const mx_bf16 *out = (const mx_bf16 *)a.out + mx_out_at(a, p, b) + r.head * a.d;
+    const float *lse = a.lse + ((int64_t)b * a.heads + p.head + r.head) * a.tokens + p.first;
     uint32_t o[W / 16][4];
-    mx_load_strip<W>(o, out, (int64_t)a.heads * a.d, s->row, p.tokens, a.d, a.wide_in);
+    mx_load_strip<W>(o, out, a.out_row, s->row, p.tokens, a.d, a.wide_in);
     MX_UNROLL
     for (int half = 0; half < 2; half++) {
         const int row = s->row + lane / 4 + 8 * half;
@@ -75,8 +79,8 @@ static __device__ __forceinline__ void row_numbers(const mx_attend &a, const mx_
                                  pair_product(s->y[k][half], o[k][half], delta));
         delta = mx_row_sum(delta);
         if (lane % 4) continue;
-        r.lse[s->head * padded + row] = row < p.tokens ? lse[row] * MX_LOG2_E : INFINITY;
-        r.delta[s->head * padded + row] = delta;
+        r.lse[row] = row < p.tokens ? lse[row] * MX_LOG2_E : INFINITY;
+        r.delta[row] = delta;
     }
     __syncwarp();
 }
@@ -94,11 +98,10 @@ static __device__ __forceinline__ void put_on_stage(const room &r, const float (
 
 /* The table's gradient += the stage, row by row: the keys of one query belong to different entries, so no two lanes
  * meet. query, key: the stage's first, of the segment; rows, keys: that exist. */
-static __device__ __forceinline__ void add_to_table(const mx_attend &a, const room &r, int query, int key,
-                                                    int rows, int keys) {
+static __device__ __forceinline__ void add_to_table(const room &r, int query, int key, int rows, int keys) {
     const int lane = threadIdx.x % MX_CUDA_WARP;
     const bool mine = lane < keys;
-    float *sums = r.sums + mx_attend_base(a) - (mine ? r.offset[key + lane] : 0);
+    float *sums = r.sums - (mine ? r.offset[key + lane] : 0);
     __syncwarp();
     for (int i = 0; i < rows && i < MX_STRIP; i++) {
         if (mine) sums[r.offset[query + i]] += r.stage[i * STAGE + lane];
@@ -111,33 +114,31 @@ template <int W>
 static __device__ __forceinline__ void query_step(strip<W> *s, const mx_attend &a, const mx_attend_block &p,
                                                   const room &r, int j, int from) {
     const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4, left = p.tokens - from,
-              padded = mx_pad(a.max_segment), at = s->head * padded + s->row + g, base = mx_attend_base(a);
-    const mx_bf16 *keys = r.one + s->head * a.rows * W, *values = r.two + s->head * a.rows * W;
+              at = s->row + g;
     const float lse[2] = {r.lse[at], r.lse[at + 8]}, delta[2] = {r.delta[at], r.delta[at + 8]};
-    const float *bias = r.bias + s->head * a.entries + base;
-    const int row[2] = {a.table ? r.offset[s->row + g] : 0, a.table ? r.offset[s->row + g + 8] : 0};
+    const int row[2] = {a.table ? r.offset[at] : 0, a.table ? r.offset[at + 8] : 0};
     float ds[2][4];
     MX_UNROLL
     for (int n = 0; n < 2; n++) {
         float dp[4];
         const int key = 8 * n + 2 * t;
-        mx_dot<W>(ds[n], s->x, keys, j + 8 * n);
-        mx_dot<W>(dp, s->y, values, j + 8 * n);
+        mx_dot<W>(ds[n], s->x, r.one, j + 8 * n);
+        mx_dot<W>(dp, s->y, r.other, j + 8 * n);
         int2 o = make_int2(0, 0);
         if (a.table) o = *(const int2 *)(r.offset + from + key);
         MX_UNROLL
         for (int e = 0; e < 4; e++) {
-            const float add = a.table ? bias[row[e / 2] - (e % 2 ? o.y : o.x)] : 0,
+            const float add = a.table ? r.bias[row[e / 2] - (e % 2 ? o.y : o.x)] : 0,
                         x = fmaf(ds[n][e], a.scale * MX_LOG2_E, add) - lse[e / 2];
             ds[n][e] = key + e % 2 < left ? mx_exp2(x) * (dp[e] - delta[e / 2]) : 0;
         }
     }
-    mx_add_product<W>(s->sum, ds, keys, j);
+    mx_add_product<W>(s->sum, ds, r.one, j);
     if (!a.table) return;
     const int column = j % MX_STEP;
     put_on_stage(r, ds, column);
     if (column || left <= MX_STRIP || j + MX_STRIP >= a.rows)
-        add_to_table(a, r, s->row, from - column, p.tokens - s->row,
+        add_to_table(r, s->row, from - column, p.tokens - s->row,
                      left < MX_STRIP ? column + left : column + MX_STRIP);
 }
 
@@ -145,44 +146,42 @@ static __device__ __forceinline__ void query_step(strip<W> *s, const mx_attend &
 template <int W>
 static __device__ __forceinline__ void key_step(strip<W> *s, float (*dv)[4], const mx_attend &a,
                                                 const room &r, int i, int from) {
-    const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4, padded = mx_pad(a.max_segment),
-              at = s->head * padded + from + 2 * t;
-    const mx_bf16 *queries = r.one + s->head * a.rows * W, *dout = r.two + s->head * a.rows * W;
-    const float *bias = r.bias + s->head * a.entries + mx_attend_base(a);
-    const int row[2] = {a.table ? r.offset[s->row + g] : 0, a.table ? r.offset[s->row + g + 8] : 0};
+    const int lane = threadIdx.x % MX_CUDA_WARP, g = lane / 4, t = lane % 4, at = s->row + g,
+              query = from + 2 * t;
+    const int row[2] = {a.table ? r.offset[at] : 0, a.table ? r.offset[at + 8] : 0};
     float x[2][4], ds[2][4];
     MX_UNROLL
     for (int n = 0; n < 2; n++) {
-        mx_dot<W>(x[n], s->x, queries, i + 8 * n);
-        mx_dot<W>(ds[n], s->y, dout, i + 8 * n);
-        const float2 lse = *(const float2 *)(r.lse + at + 8 * n),
-                     delta = *(const float2 *)(r.delta + at + 8 * n);
+        mx_dot<W>(x[n], s->x, r.one, i + 8 * n);
+        mx_dot<W>(ds[n], s->y, r.other, i + 8 * n);
+        const float2 lse = *(const float2 *)(r.lse + query + 8 * n),
+                     delta = *(const float2 *)(r.delta + query + 8 * n);
         int2 o = make_int2(0, 0);
-        if (a.table) o = *(const int2 *)(r.offset + from + 8 * n + 2 * t);
+        if (a.table) o = *(const int2 *)(r.offset + query + 8 * n);
         MX_UNROLL
         for (int e = 0; e < 4; e++) {
-            const float add = a.table ? bias[(e % 2 ? o.y : o.x) - row[e / 2]] : 0;
+            const float add = a.table ? r.bias[(e % 2 ? o.y : o.x) - row[e / 2]] : 0;
             x[n][e] = mx_exp2(fmaf(x[n][e], a.scale * MX_LOG2_E, add) - (e % 2 ? lse.y : lse.x));
             ds[n][e] = x[n][e] * (ds[n][e] - (e % 2 ? delta.y : delta.x));
         }
     }
-    mx_add_product<W>(dv, x, dout, i);
-    mx_add_product<W>(s->sum, ds, queries, i);
+    mx_add_product<W>(dv, x, r.other, i);
+    mx_add_product<W>(s->sum, ds, r.one, i);
 }
 
 /* Fills the tiles with rows [from, from + count) of the segment: parts `part` and, after it, values or dout. */
 template <int W>
 static __device__ __forceinline__ void load(const mx_attend &a, const mx_attend_block &p, const room &r,
                                             int b, bool queries, int from, int count) {
-    const int64_t wide = (int64_t)3 * a.heads * a.d, narrow = (int64_t)a.heads * a.d;
-    const mx_bf16 *qkv = (const mx_bf16 *)a.qkv + from * wide;
+    const mx_bf16 *qkv = (const mx_bf16 *)a.qkv + from * a.qkv_row;
     __syncthreads();
-    mx_load_tile<W>(a, r.one, qkv + mx_part_at(a, p, b, queries ? 0 : 1), wide, count);
+    mx_load_tile<W>(a, r.tiles, qkv + mx_part_at(a, p, b, queries ? 0 : 1), a.qkv_row, count);
     if (queries)
-        mx_load_tile<W>(a, r.two, (const mx_bf16 *)a.dout + from * narrow + mx_out_at(a, p, b), narrow,
-                        count);
+        mx_load_tile<W>(a, r.tiles + (a.rows * W << a.group_log),
+                        (const mx_bf16 *)a.dout + from * a.out_row + mx_out_at(a, p, b), a.out_row, count);
     else
-        mx_load_tile<W>(a, r.two, qkv + mx_part_at(a, p, b, 2), wide, count);
+        mx_load_tile<W>(a, r.tiles + (a.rows * W << a.group_log), qkv + mx_part_at(a, p, b, 2), a.qkv_row,
+                        count);
     mx_copy_wait();
     __syncthreads();
 }
@@ -195,16 +194,13 @@ static __device__ __forceinline__ int part_count(const mx_attend &a, const mx_at
 template <int W>
 static __device__ __forceinline__ void by_queries(const mx_attend &a, const mx_attend_block &p, const room &r,
                                                   int b) {
-    const int warp = threadIdx.x / MX_CUDA_WARP, teams = (int)(blockDim.x / MX_CUDA_WARP) >> a.group_log;
-    const int64_t wide = (int64_t)3 * a.heads * a.d, narrow = (int64_t)a.heads * a.d;
     const mx_bf16 *queries = (const mx_bf16 *)a.qkv + mx_part_at(a, p, b, 0),
                   *dout = (const mx_bf16 *)a.dout + mx_out_at(a, p, b);
     strip<W> s;
-    s.head = warp & ((1 << a.group_log) - 1);
-    for (int i = 0; i < p.tokens; i += teams * MX_STRIP) {
-        s.row = i + (warp >> a.group_log) * MX_STRIP;
-        mx_load_strip<W>(s.x, queries + s.head * a.d, wide, s.row, p.tokens, a.d, a.wide_in);
-        mx_load_strip<W>(s.y, dout + s.head * a.d, narrow, s.row, p.tokens, a.d, a.wide_in);
+    for (int i = 0; i < p.tokens; i += r.teams * MX_STRIP) {
+        s.row = i + r.team * MX_STRIP;
+        mx_load_strip<W>(s.x, queries + r.head * a.d, a.qkv_row, s.row, p.tokens, a.d, a.wide_in);
+        mx_load_strip<W>(s.y, dout + r.head * a.d, a.out_row, s.row, p.tokens, a.d, a.wide_in);
         clear<W>(s.sum);
         for (int from = 0; from < p.tokens; from += a.rows) {
             const int count = part_count(a, p, from);
@@ -216,25 +212,22 @@ static __device__ __forceinline__ void by_queries(const mx_attend &a, const mx_a
         }
         if (s.row >= p.tokens) continue;
         const float factor[2] = {a.scale, a.scale};
-        mx_store_strip<W>(a, (mx_bf16 *)a.dqkv + mx_part_at(a, p, b, 0) + s.head * a.d, wide, s.row, p.tokens,
-                          s.sum, factor);
+        mx_store_strip<W>(a, (mx_bf16 *)a.dqkv + mx_part_at(a, p, b, 0) + r.head * a.d, a.qkv_row, s.row,
+                          p.tokens, s.sum, factor);
     }
 }
 
 template <int W>
 static __device__ __forceinline__ void by_keys(const mx_attend &a, const mx_attend_block &p, const room &r,
                                                int b) {
-    const int warp = threadIdx.x / MX_CUDA_WARP, teams = (int)(blockDim.x / MX_CUDA_WARP) >> a.group_log;
-    const int64_t wide = (int64_t)3 * a.heads * a.d;
     const mx_bf16 *qkv = (const mx_bf16 *)a.qkv;
     strip<W> s;
     float dv[W / 8][4];
-    s.head = warp & ((1 << a.group_log) - 1);
-    for (int j = 0; j < p.tokens; j += teams * MX_STRIP) {
-        s.row = j + (warp >> a.group_log) * MX_STRIP;
-        mx_load_strip<W>(s.x, qkv + mx_part_at(a, p, b, 1) + s.head * a.d, wide, s.row, p.tokens, a.d,
+    for (int j = 0; j < p.tokens; j += r.teams * MX_STRIP) {
+        s.row = j + r.team * MX_STRIP;
+        mx_load_strip<W>(s.x, qkv + mx_part_at(a, p, b, 1) + r.head * a.d, a.qkv_row, s.row, p.tokens, a.d,
                          a.wide_in);
-        mx_load_strip<W>(s.y, qkv + mx_part_at(a, p, b, 2) + s.head * a.d, wide, s.row, p.tokens, a.d,
+        mx_load_strip<W>(s.y, qkv + mx_part_at(a, p, b, 2) + r.head * a.d, a.qkv_row, s.row, p.tokens, a.d,
                          a.wide_in);
         clear<W>(s.sum), clear<W>(dv);
         for (int from = 0; from < p.tokens; from += a.rows) {
@@ -246,9 +239,9 @@ static __device__ __forceinline__ void by_keys(const mx_attend &a, const mx_atte
         }
         if (s.row >= p.tokens) continue;
         const float scale[2] = {a.scale, a.scale}, one[2] = {1, 1};
-        mx_bf16 *to = (mx_bf16 *)a.dqkv + s.head * a.d;
-        mx_store_strip<W>(a, to + mx_part_at(a, p, b, 1), wide, s.row, p.tokens, s.sum, scale);
-        mx_store_strip<W>(a, to + mx_part_at(a, p, b, 2), wide, s.row, p.tokens, dv, one);
+        mx_bf16 *to = (mx_bf16 *)a.dqkv + r.head * a.d;
+        mx_store_strip<W>(a, to + mx_part_at(a, p, b, 1), a.qkv_row, s.row, p.tokens, s.sum, scale);
+        mx_store_strip<W>(a, to + mx_part_at(a, p, b, 2), a.qkv_row, s.row, p.tokens, dv, one);
     }
 }
 
@@ -264,7 +257,7 @@ static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) back
     const room r = divide<W>(a, shared);
     const int warps = blockDim.x / MX_CUDA_WARP, heads = 1 << a.group_log;
     for (int i = threadIdx.x; i < warps * a.entries; i += blockDim.x) r.all_sums[i] = 0;
-    if (p.tokens) mx_attend_bias(a, p, r.offset, r.bias);
+    if (p.tokens) mx_attend_bias(a, p, r.offset, r.biases);
     for (int b = p.image; b < p.images_end && p.tokens; b++) {
         by_queries<W>(a, p, r, b);
         by_keys<W>(a, p, r, b);
@@ -289,7 +282,7 @@ template <typename T>
 static __device__ void plain_query(const mx_attend &a, const mx_attend_block &p, const plain_room &r, int b,
                                    int i) {
     const int lane = threadIdx.x;
-    const int64_t wide = (int64_t)3 * a.heads * a.d, at = mx_out_at(a, p, b) + (int64_t)i * a.heads * a.d;
+    const int64_t wide = a.qkv_row, at = mx_out_at(a, p, b) + (int64_t)i * a.out_row;
     const T *qkv = (const T *)a.qkv, *keys = qkv + mx_part_at(a, p, b, 1),
             *values = qkv + mx_part_at(a, p, b, 2);
     const float lse = a.lse[((int64_t)b * a.heads + p.head) * a.tokens + p.first + i];
@@ -322,9 +315,9 @@ template <typename T>
 static __device__ __forceinline__ void plain_weights(const mx_attend &a, const mx_attend_block &p,
                                                      const plain_room &r, int b, int i, int j) {
     const int lane = threadIdx.x;
-    const int64_t wide = (int64_t)3 * a.heads * a.d;
+    const int64_t wide = a.qkv_row;
     const T *query = (const T *)a.qkv + mx_part_at(a, p, b, 0) + i * wide;
-    const int64_t at = mx_out_at(a, p, b) + (int64_t)i * a.heads * a.d;
+    const int64_t at = mx_out_at(a, p, b) + (int64_t)i * a.out_row;
     const T *dout = (const T *)a.dout + at, *out = (const T *)a.out + at;
     r.p[lane] = r.ds[lane] = 0;
     if (i >= p.tokens) return;
@@ -338,7 +331,7 @@ template <typename T>
 static __device__ void plain_key(const mx_attend &a, const mx_attend_block &p, const plain_room &r, int b,
                                  int j) {
     const int lane = threadIdx.x;
-    const int64_t wide = (int64_t)3 * a.heads * a.d, narrow = (int64_t)a.heads * a.d;
+    const int64_t wide = a.qkv_row, narrow = a.out_row;
     const T *qkv = (const T *)a.qkv, *dout = (const T *)a.dout + mx_out_at(a, p, b);
     mx_plain_copy(r.x, qkv + mx_part_at(a, p, b, 1) + j * wide, a.d);
     mx_plain_copy(r.y, qkv + mx_part_at(a, p, b, 2) + j * wide, a.d);
@@ -432,7 +425,7 @@ extern "C" void mx_cuda_attention_back(mx_ctx *c, mx_tensor dqkv, mx_tensor dtab
                                        mx_tensor out, mx_tensor lse, mx_tensor qkv, mx_tensor table,
                                        const mx_layout *lay, void *work) {
     mx_attend a = mx_attend_make(qkv, table, out, lse, lay);
-    const int width = mx_attend_width(qkv);
+    const int width = mx_attend_width(&a, qkv.type);
     if (!a.batch) return;
     a.dqkv = dqkv.data, a.dout = dout.data, a.partial = (float *)work;
     a.wide_in = a.wide_in && mx_attend_aligned(a.out) && mx_attend_aligned(a.dout);
