@@ -73,7 +73,7 @@ static bool multiply(bench *x, const mx_product *p, bool own) {
 
 /* oneDNN compiles its code for a shape at the first product, which must not be timed. */
 static void prepare_library(bench *x) {
-    if (mx_backend_is_device(x->trainer.session.ctx.backend)) return;
+    if (mx_backend_is_device(x->stepper.session.ctx.backend)) return;
     for (int i = 0; i < x->products.count; i++) x->library = multiply(x, &x->products.item[i], false);
 }
 
@@ -83,8 +83,8 @@ static double product_flops(const mx_product *p) { return 2.0 * (double)p->m * (
  */
 static double time_product(bench *x, const mx_product *p) {
     const double flops = product_flops(p);
-    mx_ctx *c = &x->trainer.session.ctx;
-    if (mx_backend_is_device(c->backend)) return mx_product_seconds(c, p, x->trainer.settings.activations);
+    mx_ctx *c = &x->stepper.session.ctx;
+    if (mx_backend_is_device(c->backend)) return mx_product_seconds(c, p, x->stepper.settings.activations);
     double seconds[2] = {1e30, 1e30}; /* oneDNN's, ours */
     int repeat = flops < 2e8 ? (int)(2e8 / flops) + 1 : 1;
     for (int own = 0; own < 2; own++) {

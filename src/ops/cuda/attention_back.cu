@@ -103,6 +103,7 @@ static __device__ __forceinline__ void add_to_table(const room &r, int query, in
     const bool mine = lane < keys;
     float *sums = r.sums - (mine ? r.offset[key + lane] : 0);
     __syncwarp();
+    MX_LOOP
     for (int i = 0; i < rows && i < MX_STRIP; i++) {
         if (mine) sums[r.offset[query + i]] += r.stage[i * STAGE + lane];
         __syncwarp();
