@@ -6,52 +6,74 @@
 
 enum { TILES = 80 * 1024 }; /* most bytes of keys and values in shared memory */
 
+/* Shared memory, as a warp sees it: of the block, and of its own head. */
+typedef struct {
+    mx_bf16 *tiles; /* [2][heads of the block][rows][W] */
+    int *offset;    /* [padded] */
+    float *biases;  /* [heads of the block][entries] */
+
+    int head, team, teams;        /* of the block; this warp among those of its head */
+    const mx_bf16 *keys, *values; /* of the head [rows][W] */
+    const float *bias;            /* of the head: bias[offset(query) - offset(key)] */
+} room;
+
+template <int W> static __device__ __forceinline__ room divide(const mx_attend &a, unsigned char *shared) {
+    const int warp = threadIdx.x / MX_CUDA_WARP, tile = a.rows * W;
+    room r;
+    r.head = warp & ((1 << a.group_log) - 1), r.team = warp >> a.group_log;
+    r.teams = (int)(blockDim.x / MX_CUDA_WARP) >> a.group_log;
+    r.tiles = (mx_bf16 *)shared;
+    r.keys = r.tiles + r.head * tile, r.values = r.keys + (tile << a.group_log);
+    r.offset = (int *)(r.tiles + (2 * tile << a.group_log));
+    r.biases = (float *)(r.offset + mx_pad(a.max_segment));
+    r.bias = r.biases + r.head * a.entries + mx_attend_base(a);
+    return r;
+}
+
 /* A warp's 16 queries. Logits are in units of log2 e. */
 template <int W> struct strip {
     uint32_t q[W / 16][4];
     float out[W / 8][4], top[2], sum[2]; /* of rows g and g + 8; sum: this lane's part */
-    const float *line[2];                /* bias of key j: line[-offset(j)]; NULL: none */
+    int row;                             /* the first, of the segment */
 };
 
 template <int W>
-static __device__ __forceinline__ void start(strip<W> *s, const mx_attend &a, const mx_bf16 *q, int i,
-                                             int tokens, const float *bias, const int *offset) {
-    const int g = threadIdx.x % MX_CUDA_WARP / 4;
-    mx_load_strip<W>(s->q, q, a.qkv_row, i, tokens, a.d, a.wide_in);
+static __device__ __forceinline__ void start(strip<W> *s, const mx_attend &a, const mx_attend_block &p,
+                                             const room &r, int b) {
+    const mx_bf16 *q = (const mx_bf16 *)a.qkv + mx_part_at(a, p, b, 0) + r.head * a.d;
+    mx_load_strip<W>(s->q, q, a.qkv_row, s->row, p.tokens, a.d, a.wide_in);
     MX_UNROLL
     for (int n = 0; n < W / 8; n++) s->out[n][0] = s->out[n][1] = s->out[n][2] = s->out[n][3] = 0;
-    MX_UNROLL
-    for (int half = 0; half < 2; half++) {
-        s->top[half] = -INFINITY, s->sum[half] = 0;
-        s->line[half] = a.table ? bias + mx_attend_base(a) + offset[i + g + 8 * half] : NULL;
-    }
+    s->top[0] = s->top[1] = -INFINITY;
+    s->sum[0] = s->sum[1] = 0;
 }
 
-/* Logits of 8 N keys from j on; the first `left` exist. */
+/* Logits of 8 N keys, of which the first `left` exist. j: the first in the tile; key: in the segment */
 template <int W, int N>
-static __device__ __forceinline__ void logits(float (*x)[4], const strip<W> *s, const mx_bf16 *keys, int j,
-                                              int left, const int *offset, float scale) {
-    const int t = threadIdx.x % 4;
+static __device__ __forceinline__ void logits(float (*x)[4], const strip<W> *s, const mx_attend &a,
+                                              const room &r, int j, int key, int left) {
+    const int g = threadIdx.x % MX_CUDA_WARP / 4, t = threadIdx.x % 4, at = s->row + g;
+    const int row[2] = {a.table ? r.offset[at] : 0, a.table ? r.offset[at + 8] : 0};
     MX_UNROLL
     for (int n = 0; n < N; n++) {
-        const int key = 8 * n + 2 * t;
-        mx_dot<W>(x[n], s->q, keys, j + 8 * n);
+        const int first = 8 * n + 2 * t;
+        mx_dot<W>(x[n], s->q, r.keys, j + 8 * n);
         int2 o = make_int2(0, 0);
-        if (s->line[0]) o = *(const int2 *)(offset + key);
+        if (a.table) o = *(const int2 *)(r.offset + key + first);
         MX_UNROLL
         for (int e = 0; e < 4; e++) {
-            const float bias = s->line[0] ? s->line[e / 2][-(e % 2 ? o.y : o.x)] : 0;
-            x[n][e] = key + e % 2 < left ? fmaf(x[n][e], scale, bias) : -INFINITY;
+            const float bias = a.table ? r.bias[row[e / 2] - (e % 2 ? o.y : o.x)] : 0;
+            x[n][e] = first + e % 2 < left ? fmaf(x[n][e], a.scale * MX_LOG2_E, bias) : -INFINITY;
         }
     }
 }
 
-/* One step over 8 N keys. j: in the tiles; offset: of key j on */
+/* One step over 8 N keys, the first of which is j in the tiles, `key` in the segment. */
 template <int W, int N>
-static __device__ __forceinline__ void step(strip<W> *s, const mx_bf16 *keys, const mx_bf16 *values, int j,
-                                            int left, const int *offset, float scale) {
+static __device__ __forceinline__ void step(strip<W> *s, const mx_attend &a, const room &r, int j, int key,
+                                            int left) {
     float x[N][4];
-    logits<W, N>(x, s, keys, j, left, offset, scale);
+    logits<W, N>(x, s, a, r, j, key, left);
     MX_UNROLL
     for (int half = 0; half < 2; half++) {
         float top = s->top[half];
@@ -69,51 +91,35 @@ static __device__ __forceinline__ void step(strip<W> *s, const mx_bf16 *keys, co
         for (int n = 0; n < W / 8; n++) s->out[n][2 * half] *= factor, s->out[n][2 * half + 1] *= factor;
     }
     MX_UNROLL
-    for (int n = 0; n < N; n += 2) mx_add_product<W>(s->out, x + n, values, j + 8 * n);
+    for (int n = 0; n < N; n += 2) mx_add_product<W>(s->out, x + n, r.values, j + 8 * n);
 }
 
 template <int W>
-static __device__ __forceinline__ void finish(strip<W> *s, const mx_attend &a, mx_bf16 *out, float *lse,
-                                              int i, int tokens) {
+static __device__ __forceinline__ void finish(const strip<W> *s, const mx_attend &a, const mx_attend_block &p,
+                                              const room &r, int b) {
     const int lane = threadIdx.x % MX_CUDA_WARP;
-    float factor[2];
+    float *lse = a.lse + ((int64_t)b * a.heads + p.head + r.head) * a.tokens + p.first, factor[2];
     MX_UNROLL
     for (int half = 0; half < 2; half++) {
         const float sum = mx_row_sum(s->sum[half]);
-        const int row = i + lane / 4 + 8 * half;
+        const int row = s->row + lane / 4 + 8 * half;
         factor[half] = 1 / sum;
-        if (lane % 4 == 0 && row < tokens) lse[row] = fmaf(s->top[half], MX_LN_2, logf(sum));
+        if (lane % 4 == 0 && row < p.tokens) lse[row] = fmaf(s->top[half], MX_LN_2, logf(sum));
     }
-    mx_store_strip<W>(a, out, a.out_row, i, tokens, s->out, factor);
+    mx_bf16 *out = (mx_bf16 *)a.out + mx_out_at(a, p, b) + r.head * a.d;
+    mx_store_strip<W>(a, out, a.out_row, s->row, p.tokens, s->out, factor);
 }
 
-/* Shared memory: keys, values, offsets, bias. */
-typedef struct {
-    mx_bf16 *keys, *values; /* [heads of the block][rows][W] */
-    int *offset;
-    float *bias;
-} room;
-
-template <int W> static __device__ __forceinline__ room divide(const mx_attend &a, unsigned char *shared) {
-    room r;
-    r.keys = (mx_bf16 *)shared;
-    r.values = r.keys + (a.rows * W << a.group_log);
-    r.offset = (int *)(r.values + (a.rows * W << a.group_log));
-    r.bias = (float *)(r.offset + mx_pad(a.max_segment));
-    return r;
-}
-
-/* A strip's way through the keys [from, from + count) that lie in the tiles. */
+/* Fills the tiles with keys and values [from, from + count) of the segment. */
 template <int W>
-static __device__ __forceinline__ void walk(strip<W> *s, const mx_attend &a, const room &r, int head,
-                                            int from, int count) {
-    const mx_bf16 *keys = r.keys + head * a.rows * W, *values = r.values + head * a.rows * W;
-    const float scale = a.scale * MX_LOG2_E;
-    int j = 0;
-    MX_LOOP
-    for (; j + MX_STRIP < count; j += MX_STEP)
-        step<W, MX_STEP / 8>(s, keys, values, j, count - j, r.offset + from + j, scale);
-    if (j < count) step<W, MX_STRIP / 8>(s, keys, values, j, count - j, r.offset + from + j, scale);
+static __device__ __forceinline__ void load(const mx_attend &a, const mx_attend_block &p, const room &r,
+                                            int b, int from, int count) {
+    const mx_bf16 *keys = (const mx_bf16 *)a.qkv + mx_part_at(a, p, b, 1) + from * a.qkv_row;
+    __syncthreads();
+    mx_load_tile<W>(a, r.tiles, keys, a.qkv_row, count);
+    mx_load_tile<W>(a, r.tiles + (a.rows * W << a.group_log), keys + a.out_row, a.qkv_row, count);
+    mx_copy_wait();
+    __syncthreads();
 }
 
 template <int W>
@@ -122,35 +128,23 @@ static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) forw
     const mx_attend_block p = mx_attend_place(a, a.group_log);
     if (!p.tokens) return;
     const room r = divide<W>(a, shared);
-    const int warp = threadIdx.x / MX_CUDA_WARP, head = warp & ((1 << a.group_log) - 1),
-              teams = (int)(blockDim.x / MX_CUDA_WARP) >> a.group_log; /* warps of one head */
-    const mx_bf16 *qkv = (const mx_bf16 *)a.qkv;
-    mx_attend_bias(a, p, r.offset, r.bias);
+    mx_attend_bias(a, p, r.offset, r.biases);
     for (int b = p.image; b < p.images_end; b++)
-        for (int i = 0; i < p.tokens; i += teams * MX_STRIP) {
-            const int mine = i + (warp >> a.group_log) * MX_STRIP;
+        for (int i = 0; i < p.tokens; i += r.teams * MX_STRIP) {
             strip<W> s;
+            s.row = i + r.team * MX_STRIP;
+            start<W>(&s, a, p, r, mx_here(b));
             for (int from = 0; from < p.tokens; from += a.rows) {
-                const int count = p.tokens - from < a.rows ? p.tokens - from : a.rows;
-                if (i == 0 || p.tokens > a.rows) {
-                    __syncthreads();
-                    mx_load_tile<W>(a, r.keys, qkv + mx_part_at(a, p, b, 1) + from * a.qkv_row, a.qkv_row,
-                                    count);
-                    mx_load_tile<W>(a, r.values, qkv + mx_part_at(a, p, b, 2) + from * a.qkv_row, a.qkv_row,
-                                    count);
-                    mx_copy_wait();
-                    __syncthreads();
-                }
-                if (mine >= p.tokens) continue;
-                if (from == 0)
-                    start<W>(&s, a, qkv + mx_part_at(a, p, b, 0) + head * a.d, mine, p.tokens,
-                             r.bias + head * a.entries, r.offset);
-                walk<W>(&s, a, r, head, from, count);
+                const int count = mx_attend_count(a, p, from);
+                if (i == 0 || p.tokens > a.rows) load<W>(a, p, r, mx_here(b), from, count);
+                if (s.row >= p.tokens) continue;
+                int j = 0;
+                MX_LOOP
+                for (; j + MX_STRIP < count; j += MX_STEP)
+                    step<W, MX_STEP / 8>(&s, a, r, j, from + j, count - j);
+                if (j < count) step<W, MX_STRIP / 8>(&s, a, r, j, from + j, count - j);
             }
-            if (mine < p.tokens)
-                finish<W>(&s, a, (mx_bf16 *)a.out + mx_out_at(a, p, b) + head * a.d,
-                          a.lse + ((int64_t)b * a.heads + p.head + head) * a.tokens + p.first, mine,
-                          p.tokens);
+            if (s.row < p.tokens) finish<W>(&s, a, p, r, mx_here(b));
         }
 }
 

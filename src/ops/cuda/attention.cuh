@@ -67,6 +67,12 @@ static __device__ __forceinline__ mx_attend_block mx_attend_place(const mx_atten
     return p;
 }
 
+/* Rows of the segment from `from` on that lie in a tile. */
+static __device__ __forceinline__ int mx_attend_count(const mx_attend &a, const mx_attend_block &p,
+                                                      int from) {
+    return p.tokens - from < a.rows ? p.tokens - from : a.rows;
+}
+
 static __device__ __forceinline__ int mx_pad(int n) { return (n + MX_STRIP - 1) / MX_STRIP * MX_STRIP; }
 
 /* The table's entry for query i and key j is base + offset(i) - offset(j). */

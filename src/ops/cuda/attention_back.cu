@@ -187,62 +187,61 @@ static __device__ __forceinline__ void load(const mx_attend &a, const mx_attend_
     __syncthreads();
 }
 
-static __device__ __forceinline__ int part_count(const mx_attend &a, const mx_attend_block &p, int from) {
-    return p.tokens - from < a.rows ? p.tokens - from : a.rows;
+/* The strip's own rows of image b: queries and dout, or keys and values. */
+template <int W>
+static __device__ __forceinline__ void load_strips(strip<W> *s, const mx_attend &a, const mx_attend_block &p,
+                                                   const room &r, int b, bool keys) {
+    const mx_bf16 *x = (const mx_bf16 *)a.qkv + mx_part_at(a, p, b, keys ? 1 : 0) + r.head * a.d,
+                  *y = keys ? x + a.out_row : (const mx_bf16 *)a.dout + mx_out_at(a, p, b) + r.head * a.d;
+    mx_load_strip<W>(s->x, x, a.qkv_row, s->row, p.tokens, a.d, a.wide_in);
+    mx_load_strip<W>(s->y, y, keys ? a.qkv_row : a.out_row, s->row, p.tokens, a.d, a.wide_in);
 }
 
 /* dq and the table's gradient. */
 template <int W>
 static __device__ __forceinline__ void by_queries(const mx_attend &a, const mx_attend_block &p, const room &r,
                                                   int b) {
-    const mx_bf16 *queries = (const mx_bf16 *)a.qkv + mx_part_at(a, p, b, 0),
-                  *dout = (const mx_bf16 *)a.dout + mx_out_at(a, p, b);
     strip<W> s;
     for (int i = 0; i < p.tokens; i += r.teams * MX_STRIP) {
         s.row = i + r.team * MX_STRIP;
-        mx_load_strip<W>(s.x, queries + r.head * a.d, a.qkv_row, s.row, p.tokens, a.d, a.wide_in);
-        mx_load_strip<W>(s.y, dout + r.head * a.d, a.out_row, s.row, p.tokens, a.d, a.wide_in);
+        load_strips<W>(&s, a, p, r, mx_here(b), false);
         clear<W>(s.sum);
         for (int from = 0; from < p.tokens; from += a.rows) {
-            const int count = part_count(a, p, from);
-            if (i == 0 || p.tokens > a.rows) load<W>(a, p, r, b, false, from, count);
+            const int count = mx_attend_count(a, p, from);
+            if (i == 0 || p.tokens > a.rows) load<W>(a, p, r, mx_here(b), false, from, count);
             if (s.row >= p.tokens) continue;
-            if (from == 0) row_numbers<W>(a, p, r, &s, b);
+            if (from == 0) row_numbers<W>(a, p, r, &s, mx_here(b));
             MX_LOOP
             for (int j = 0; j < count; j += MX_STRIP) query_step<W>(&s, a, p, r, j, from + j);
         }
         if (s.row >= p.tokens) continue;
         const float factor[2] = {a.scale, a.scale};
-        mx_store_strip<W>(a, (mx_bf16 *)a.dqkv + mx_part_at(a, p, b, 0) + r.head * a.d, a.qkv_row, s.row,
-                          p.tokens, s.sum, factor);
+        mx_store_strip<W>(a, (mx_bf16 *)a.dqkv + mx_part_at(a, p, mx_here(b), 0) + r.head * a.d, a.qkv_row,
+                          s.row, p.tokens, s.sum, factor);
     }
 }
 
 template <int W>
 static __device__ __forceinline__ void by_keys(const mx_attend &a, const mx_attend_block &p, const room &r,
                                                int b) {
-    const mx_bf16 *qkv = (const mx_bf16 *)a.qkv;
     strip<W> s;
     float dv[W / 8][4];
     for (int j = 0; j < p.tokens; j += r.teams * MX_STRIP) {
         s.row = j + r.team * MX_STRIP;
-        mx_load_strip<W>(s.x, qkv + mx_part_at(a, p, b, 1) + r.head * a.d, a.qkv_row, s.row, p.tokens, a.d,
-                         a.wide_in);
-        mx_load_strip<W>(s.y, qkv + mx_part_at(a, p, b, 2) + r.head * a.d, a.qkv_row, s.row, p.tokens, a.d,
-                         a.wide_in);
+        load_strips<W>(&s, a, p, r, mx_here(b), true);
         clear<W>(s.sum), clear<W>(dv);
         for (int from = 0; from < p.tokens; from += a.rows) {
-            const int count = part_count(a, p, from);
-            if (j == 0 || p.tokens > a.rows) load<W>(a, p, r, b, true, from, count);
+            const int count = mx_attend_count(a, p, from);
+            if (j == 0 || p.tokens > a.rows) load<W>(a, p, r, mx_here(b), true, from, count);
             if (s.row >= p.tokens) continue;
             MX_LOOP
             for (int i = 0; i < count; i += MX_STRIP) key_step<W>(&s, dv, a, r, i, from + i);
         }
         if (s.row >= p.tokens) continue;
         const float scale[2] = {a.scale, a.scale}, one[2] = {1, 1};
-        mx_bf16 *to = (mx_bf16 *)a.dqkv + r.head * a.d;
-        mx_store_strip<W>(a, to + mx_part_at(a, p, b, 1), a.qkv_row, s.row, p.tokens, s.sum, scale);
-        mx_store_strip<W>(a, to + mx_part_at(a, p, b, 2), a.qkv_row, s.row, p.tokens, dv, one);
+        mx_bf16 *to = (mx_bf16 *)a.dqkv + mx_part_at(a, p, mx_here(b), 1) + r.head * a.d;
+        mx_store_strip<W>(a, to, a.qkv_row, s.row, p.tokens, s.sum, scale);
+        mx_store_strip<W>(a, to + a.out_row, a.qkv_row, s.row, p.tokens, dv, one);
     }
 }
 
@@ -265,10 +264,11 @@ static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) back
     }
     if (!a.table) return;
     __syncthreads();
+    float *partial = partial_of(a, mx_attend_place(a, mx_here(a.group_log)));
     for (int i = threadIdx.x; i < a.entries << a.group_log; i += blockDim.x) {
         float sum = 0;
         for (int w = i / a.entries; w < warps; w += heads) sum += r.all_sums[w * a.entries + i % a.entries];
-        partial_of(a, p)[i] = sum;
+        partial[i] = sum;
     }
 }
 

@@ -67,6 +67,15 @@ static __device__ __forceinline__ void mx_copy_wait(void) {
 #endif
 }
 
+/* x, but the compiler does not see that: addresses that follow from it are computed here, and do not occupy registers
+ * from before the loop on. */
+static __device__ __forceinline__ int mx_here(int x) {
+#ifdef __CUDACC__
+    asm volatile("" : "+r"(x));
+#endif
+    return x;
+}
+
 /* 2^x, at most 2^-22 off in relative terms; 0 for -infinity */
 static __device__ __forceinline__ float mx_exp2(float x) {
 #ifdef __CUDACC__
