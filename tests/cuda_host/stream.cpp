@@ -1,16 +1,21 @@
 /* Streams and events.
  *
- * A stream is a queue. Under `forward` work runs when it is queued. Otherwise it waits until the host must wait for it,
- * as a GPU that lags behind would have it, and then streams take turns: the one made last first (reversed) or a random
- * one; a numeric order also runs some work early. An event is a mark in a queue, and other streams may wait for it.
- * So a host that reads or overwrites a pinned buffer too early, and a stream that should have waited for another, get
- * wrong bytes. */
+ * A stream is a queue. Its work waits until the host must wait for it, as on a GPU that lags behind. Then streams take
+ * turns: in the order of the calls (forward), the one made last first (reversed), or a random one; a numeric order also
+ * runs some work early. An event is a mark in a queue, and other streams may wait for it. So a host that reads or
+ * overwrites a pinned buffer too early, and a stream that should have waited for another, get wrong bytes.
+ *
+ * CUDA_LAUNCH_BLOCKING=1, as with CUDA, runs work within the call that asks for it: for a debugger. Waiting also saves
+ * time: the protection of device memory changes once for all that has queued up. */
 #include "stream.h"
 
 #include <algorithm>
 #include <chrono>
+#include <stdlib.h>
 
 static std::vector<mx_host_stream *> streams; /* in the order of their making */
+static uint64_t calls;
+static bool blocking, blocking_known;
 
 static double now(void) {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch())
@@ -37,7 +42,11 @@ static bool step(void) {
     for (mx_host_stream *s : streams)
         if (runnable(s)) can.push_back(s);
     if (can.empty()) return false;
-    run_first(can[mx_host_choose(can.size())]);
+    size_t chosen = mx_host_choose(can.size());
+    if (mx_host_order() == MX_HOST_FORWARD)
+        for (size_t i = 0; i < can.size(); i++)
+            if (can[i]->queue.front().number < can[chosen]->queue.front().number) chosen = i;
+    run_first(can[chosen]);
     return true;
 }
 
@@ -74,11 +83,16 @@ void mx_host_not_in_capture(const char *call) {
 }
 
 static void queue(mx_host_stream *s, mx_host_work work) {
+    if (!blocking_known) {
+        const char *text = getenv("CUDA_LAUNCH_BLOCKING");
+        blocking = text && *text == '1', blocking_known = true;
+    }
+    work.number = ++calls;
     s->queue.push_back(std::move(work));
-    if (mx_host_order() == MX_HOST_FORWARD)
+    if (blocking)
         mx_host_run_stream(s);
-    else if (mx_host_order() == MX_HOST_RANDOM) {
-        while (mx_host_choose(3) == 0 && step()) {}
+    else if (mx_host_order() == MX_HOST_RANDOM && mx_host_choose(16) == 0) {
+        for (size_t n = mx_host_choose(16); n && step(); n--) {}
         mx_host_open(-1);
     }
 }

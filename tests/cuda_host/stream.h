@@ -17,6 +17,7 @@ struct mx_host_mark {
 struct mx_host_work {
     std::function<void()> run;
     std::shared_ptr<mx_host_mark> marks, waits_for;
+    uint64_t number = 0; /* of the call */
 };
 
 struct mx_host_graph {

@@ -221,6 +221,7 @@ static void faults_of_memory(void) {
         float *p = ones(), *y = ones();
         OK(cudaFree(p));
         launch(stream, 1, N, 0, turn, y, p);
+        cudaStreamSynchronize(stream);
     });
     dies("the other device's memory", "touches memory of device 1", [] {
         float *mine = ones(), *other;
@@ -228,6 +229,7 @@ static void faults_of_memory(void) {
         OK(cudaMalloc(&other, N * sizeof(float)));
         OK(cudaSetDevice(0));
         launch(stream, 1, N, 0, turn, mine, other);
+        cudaStreamSynchronize(stream);
     });
     dies("a copy too long", "516 bytes at", [] {
         float *p = ones();

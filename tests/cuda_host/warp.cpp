@@ -97,6 +97,35 @@ static bool same_meeting(const mx_host_thread *t, const mx_host_visit *v) {
            t->visit->line == v->line && t->visit->file == v->file;
 }
 
+static bool came(int number, const mx_host_visit *v) {
+    return number < mx_host_running.threads && same_meeting(mx_host_running.thread + number, v);
+}
+
+/* By warp: the lane that had not come when somebody last looked. It is asked first, so that most lanes ask no other. */
+static int missing[MX_HOST_MAX_THREADS / 32];
+
+/* The first lane of the mask that has not come; -1: all have. */
+static int first_missing(const mx_host_visit *v, int warp) {
+    int *hint = &missing[warp / 32];
+    if ((v->mask >> *hint & 1) && !came(warp + *hint, v)) return *hint;
+    for (int i = 0; i < 32; i++)
+        if ((v->mask >> i & 1) && !came(warp + i, v)) return *hint = i;
+    return -1;
+}
+
+static void hold_meeting(const mx_host_visit *v, int warp) {
+    mx_host_visit *lane[32] = {};
+    mx_host_thread *come[32];
+    int n = 0;
+    for (int i = 0; i < 32; i++) {
+        if (!(v->mask >> i & 1)) continue;
+        come[n] = mx_host_running.thread + warp + i;
+        lane[i] = come[n++]->visit;
+    }
+    hold(lane, v);
+    mx_host_make_ready(come, n);
+}
+
 void mx_host_meet(mx_host_visit *v) {
     if (!mx_host_running.kernel) mx_host_die("%s outside a kernel, at %s:%d", v->name, v->file, v->line);
     mx_host_thread *t = mx_host_running.current;
@@ -106,19 +135,7 @@ void mx_host_meet(mx_host_visit *v) {
                     number - warp, v->mask);
     t->state = MX_HOST_AT_MEETING;
     t->visit = v, t->file = v->file, t->line = v->line;
-    mx_host_visit *lane[32] = {};
-    mx_host_thread *come[32];
-    int n = 0;
-    bool all = true;
-    for (int i = 0; i < 32 && all; i++) {
-        if (!(v->mask >> i & 1)) continue;
-        all = warp + i < mx_host_running.threads && same_meeting(mx_host_running.thread + warp + i, v);
-        if (all) come[n] = mx_host_running.thread + warp + i, lane[i] = come[n++]->visit;
-    }
-    if (all) {
-        hold(lane, v);
-        mx_host_make_ready(come, n);
-    }
+    if (first_missing(v, warp) < 0) hold_meeting(v, warp);
     mx_host_wait();
 }
 
