@@ -6,6 +6,8 @@
 enable_testing()
 add_executable(with_isa tests/lib/with_isa.c)
 target_link_libraries(with_isa PRIVATE mixmae_core)
+add_executable(near tests/lib/near.c)
+target_link_libraries(near PRIVATE m)
 
 # The front end of the ops and the reference with every float a double, for finite differences.
 file(GLOB sources CONFIGURE_DEPENDS src/base/*.c src/ops/*.c src/ops/ref/*.c)

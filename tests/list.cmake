@@ -4,6 +4,7 @@ mx_test(base/test_base.c)
 mx_test(base/test_parallel.c LABELS threads)
 
 set(MX_OP_CASES ops/cases.c ops/case_list.c)
+mx_test(ops/test_cuda_host.sh)
 mx_test(ops/test_mock_device.sh)
 mx_test(ops/test_ops_bf16.c WITH ${MX_OP_CASES} ISAS ${MX_ISAS})
 mx_test(ops/test_ops_cpu.c WITH ${MX_OP_CASES} ISAS ${MX_ISAS})

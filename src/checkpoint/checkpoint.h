@@ -54,7 +54,7 @@ typedef struct {
     uint64_t held_fingerprint; /* of the held-out images */
     bool finished;
     double best;              /* highest top-1 of fine-tuning so far, percent; -1 before the first */
-    char instruction_set[24]; /* mx_compute_isa of the last machine; "": of an older version */
+    char instruction_set[128]; /* mx_compute_isa of the last machine; "": of an older version */
     char decoders[400];       /* mx_image_decoders of the data's formats; "": none, or an older version */
     char held_out[8]; /* "some" or "none"; "": an older version, whose held_fingerprint is 0 for none */
 } mx_run_state;

@@ -37,7 +37,7 @@ struct mx_run {
     mx_events *events;
     mx_run_state state;
     bool resumed;
-    char former_isa[24];      /* of a resumed run that continues on another instruction set; else "" */
+    char former_isa[128];     /* of a resumed run that continues on another instruction set; else "" */
     char other_decoders[400]; /* image libraries whose versions differ from the resumed run's; else "" */
     bool unreported;          /* log or pictures lack the results of the last step */
     mx_error log_error;       /* why an event is not in log.jsonl */
