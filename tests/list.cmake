@@ -15,7 +15,7 @@ mx_test(ops/test_run.c)
 
 mx_test(model/test_config.c)
 mx_test(model/test_encode.c)
-mx_test(model/test_golden.sh ISAS ref ${MX_ISAS})
+mx_test(model/test_golden.sh ISAS ref ${MX_DEVICES} ${MX_ISAS})
 mx_test(model/test_model_kinds.c)
 mx_test(model/test_recompute.c ISAS ref ${MX_ISAS})
 mx_test(model/test_token_tables.c)

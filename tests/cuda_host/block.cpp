@@ -16,21 +16,21 @@ mx_host_block mx_host_running;
 static mx_host_thread threads[MX_HOST_MAX_THREADS], *all[MX_HOST_MAX_THREADS];
 static mx_host_thread *ready[MX_HOST_MAX_THREADS]; /* the last one is next, unless chosen at random */
 static int ready_count, done_count;
-static mx_host_context scheduler;
+static mx_host_context scheduler; /* runs when nobody is ready */
+static mx_host_order_kind order;
 
 /* `list` is in the order of thread numbers. */
 void mx_host_make_ready(mx_host_thread *const *list, int n) {
-    const bool reversed = mx_host_order() == MX_HOST_REVERSED;
     for (int i = 0; i < n; i++) {
-        mx_host_thread *t = list[reversed ? i : n - 1 - i];
+        mx_host_thread *t = list[order == MX_HOST_REVERSED ? i : n - 1 - i];
         if (t->state != MX_HOST_NEW) t->state = MX_HOST_READY;
         ready[ready_count++] = t;
     }
 }
 
 static mx_host_thread *next_ready(void) {
-    if (mx_host_order() == MX_HOST_RANDOM) {
-        size_t i = mx_host_choose(static_cast<size_t>(ready_count));
+    if (order == MX_HOST_RANDOM) {
+        const size_t i = mx_host_choose(static_cast<size_t>(ready_count));
         mx_host_thread *t = ready[i];
         ready[i] = ready[--ready_count];
         return t;
@@ -38,33 +38,53 @@ static mx_host_thread *next_ready(void) {
     return ready[--ready_count];
 }
 
-/* Its own frame: without ASan's red zones, which would stay on the stack when the fiber ends. */
-MX_HOST_NO_ASAN static void thread_main(void) {
-    mx_host_context_entered();
-    mx_host_running.call->call(mx_host_running.call->kernel, mx_host_running.call->arguments.get());
-    mx_host_thread *t = mx_host_running.current;
-    mx_host_copies_finish(static_cast<int>(t - threads));
-    t->state = MX_HOST_DONE;
-    done_count++;
-    mx_host_context_leave(&t->context, &scheduler);
-}
-
-void mx_host_wait(void) {
-    mx_host_thread *t = mx_host_running.current;
-    mx_host_context_switch(&t->context, &scheduler);
-}
-
-static void resume(mx_host_thread *t) {
-    if (t->state == MX_HOST_NEW) {
-        mx_host_stack_take(&t->context);
-        mx_host_context_make(&t->context, thread_main);
-        t->state = MX_HOST_READY;
-    }
+static void set_current(mx_host_thread *t) {
+    t->state = MX_HOST_READY;
     mx_host_running.current = t;
     mx_host_thread_index = t->index;
     mx_host_lane = t->lane;
-    mx_host_context_switch(&scheduler, &t->context);
-    if (t->state == MX_HOST_DONE) mx_host_stack_give(&t->context);
+}
+
+/* Runs threads to their end, one after another on this stack, as long as the next one has not begun on another. So
+ * threads that never wait cost no switch. Without ASan's red zones, which would stay on the stack when the fiber
+ * ends. */
+MX_HOST_NO_ASAN static void thread_main(void) {
+    mx_host_context_entered();
+    for (;;) {
+        mx_host_running.call->call(mx_host_running.call->kernel, mx_host_running.call->arguments.get());
+        mx_host_thread *t = mx_host_running.current, *next = NULL;
+        mx_host_copies_finish(static_cast<int>(t - threads));
+        t->state = MX_HOST_DONE;
+        done_count++;
+        if (ready_count) next = next_ready();
+        if (!next || next->state != MX_HOST_NEW) {
+            mx_host_stack_give(&t->context); /* nobody takes it before the switch */
+            if (next) set_current(next);
+            mx_host_context_leave(&t->context, next ? &next->context : &scheduler);
+        }
+        next->context = t->context;
+        set_current(next);
+    }
+}
+
+/* Lets t run; returns when somebody lets `from` run again. */
+static void resume(mx_host_context *from, mx_host_thread *t) {
+    if (t->state == MX_HOST_NEW) {
+        mx_host_stack_take(&t->context);
+        mx_host_context_make(&t->context, thread_main);
+    }
+    set_current(t);
+    mx_host_context_switch(from, &t->context);
+}
+
+void mx_host_wait(void) {
+    mx_host_thread *t = mx_host_running.current, *next = ready_count ? next_ready() : NULL;
+    if (next == t)
+        set_current(t);
+    else if (next)
+        resume(&t->context, next);
+    else
+        mx_host_context_switch(&t->context, &scheduler);
 }
 
 void __syncthreads(const char *file, int line) {
@@ -138,32 +158,34 @@ static bool all_at_barrier(void) {
     return true;
 }
 
-static void start_threads(void) {
+/* Numbers the threads of a launch: x fastest. */
+void mx_host_block_prepare(void) {
     const dim3 size = mx_host_block_size;
     int i = 0;
     for (unsigned z = 0; z < size.z; z++)
         for (unsigned y = 0; y < size.y; y++)
             for (unsigned x = 0; x < size.x; x++, i++) {
-                mx_host_thread *t = all[i] = threads + i;
-                t->state = MX_HOST_NEW;
-                t->index = uint3{x, y, z};
-                t->lane = i % 32;
+                threads[i].index = uint3{x, y, z};
+                threads[i].lane = i % 32;
+                all[i] = threads + i;
             }
     mx_host_running.thread = threads;
     mx_host_running.threads = i;
+    order = mx_host_order();
 }
 
 void mx_host_block_run(void) {
-    start_threads();
-    mx_host_copies_start(mx_host_running.threads);
+    const int n = mx_host_running.threads;
+    for (int i = 0; i < n; i++) threads[i].state = MX_HOST_NEW;
+    mx_host_copies_start();
     ready_count = done_count = 0;
-    mx_host_make_ready(all, mx_host_running.threads);
-    while (done_count < mx_host_running.threads) {
+    mx_host_make_ready(all, n);
+    while (done_count < n) {
         if (!ready_count) {
             if (!all_at_barrier()) explain();
-            mx_host_make_ready(all, mx_host_running.threads);
+            mx_host_make_ready(all, n);
         }
-        resume(next_ready());
+        resume(&scheduler, next_ready());
     }
     mx_host_running.current = NULL;
 }

@@ -12,6 +12,7 @@ struct copy {
     int bytes;
 };
 static std::vector<std::vector<copy>> groups[MX_HOST_MAX_THREADS]; /* by thread; the last one is still open */
+static bool used = true;                                           /* since the block started */
 
 static void run(const copy &c) {
     memcpy(c.to, c.from, static_cast<size_t>(c.bytes));
@@ -19,12 +20,14 @@ static void run(const copy &c) {
 }
 
 static std::vector<std::vector<copy>> &mine(void) {
+    used = true;
     return groups[mx_host_running.current - mx_host_running.thread];
 }
 
-void mx_host_copies_start(int threads) {
-    for (int i = 0; i < threads; i++)
-        if (groups[i].size() != 1 || !groups[i][0].empty()) groups[i].assign(1, std::vector<copy>());
+void mx_host_copies_start(void) {
+    if (!used) return;
+    for (std::vector<std::vector<copy>> &g : groups) g.assign(1, std::vector<copy>());
+    used = false;
 }
 
 void mx_host_cp_async16(void *shared, const void *global, int bytes) {
@@ -51,6 +54,7 @@ void mx_host_cp_async_wait_group(int pending) {
 }
 
 void mx_host_copies_finish(int thread) {
+    if (!used) return;
     for (const std::vector<copy> &group : groups[thread])
         if (!group.empty())
             mx_host_die("the thread returns with a cp.async to %p under way", group.front().to);

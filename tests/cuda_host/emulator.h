@@ -101,6 +101,8 @@ extern mx_host_block mx_host_running;
 extern uint3 mx_host_thread_index, mx_host_block_index;
 extern dim3 mx_host_block_size, mx_host_grid_size;
 
+/* Before the blocks of a launch. */
+void mx_host_block_prepare(void);
 /* Runs the block mx_host_block_index of mx_host_running to its end. */
 void mx_host_block_run(void);
 /* Ends the turn of the current thread, which has said in its state what it waits for. */
@@ -109,7 +111,7 @@ void mx_host_make_ready(mx_host_thread *const *list, int n);
 
 /* ---- copy_async.cpp ---- */
 
-void mx_host_copies_start(int threads); /* at the start of a block */
+void mx_host_copies_start(void);        /* at the start of a block */
 void mx_host_copies_finish(int thread); /* when a thread returns */
 
 /* ---- shared.cpp ---- */

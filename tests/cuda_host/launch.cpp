@@ -49,6 +49,7 @@ static void run_grid(const char *name, const mx_host_kernel *kernel, dim3 grid, 
     mx_host_running.call = kernel;
     mx_host_running.current = NULL;
     mx_host_shared_launch(shared);
+    mx_host_block_prepare();
     run_blocks(static_cast<size_t>(grid.x) * grid.y * grid.z);
     mx_host_running.kernel = NULL;
 }
