@@ -185,19 +185,22 @@ extern "C" void mx_cuda_mean_rows(mx_ctx *c, mx_tensor y, mx_tensor x) {
 
 template <typename U>
 static __global__ void __launch_bounds__(MX_CUDA_BLOCK)
-    mean_back_kernel(U *__restrict__ dx, const U *__restrict__ dy, int64_t rows, int64_t tokens,
+    mean_back_kernel(U *__restrict__ dx, const U *__restrict__ dy, int64_t images, int64_t tokens,
                      int64_t units, int bits) {
-    MX_GROUP_ROWS(row, rows, bits) {
-        const U *from = dy + row / tokens * units;
-        MX_GROUP_UNITS(i, units, bits) dx[row * units + i] = mx_over(from[i], (float)tokens);
+    for (int64_t b = blockIdx.y; b < images; b += gridDim.y) {
+        const U *from = dy + b * units;
+        U *to = dx + b * tokens * units;
+        MX_GROUP_ROWS(row, tokens, bits)
+        MX_GROUP_UNITS(i, units, bits) to[row * units + i] = mx_over(from[i], (float)tokens);
     }
 }
 
 extern "C" void mx_cuda_mean_rows_back(mx_ctx *c, mx_tensor dx, mx_tensor dy) {
-    const int64_t rows = mx_rows(dx), tokens = dx.dim[1], width = dx.dim[2];
+    const int64_t images = dx.dim[0], tokens = dx.dim[1], width = dx.dim[2];
+    const unsigned across = (unsigned)mx_cuda_min(images, 65535);
 #define LAUNCH(U, V)                                                                                         \
-    MX_LAUNCH(c, (mx_cuda_group_blocks(rows, mx_cuda_group_bits(width / V))), MX_CUDA_BLOCK, 0,              \
-              (mean_back_kernel<U>), (U *)dx.data, (const U *)dy.data, rows, tokens, width / V,              \
+    MX_LAUNCH(c, (mx_cuda_group_blocks(tokens, mx_cuda_group_bits(width / V)), across), MX_CUDA_BLOCK, 0,    \
+              (mean_back_kernel<U>), (U *)dx.data, (const U *)dy.data, images, tokens, width / V,            \
               mx_cuda_group_bits(width / V))
     MX_BY_UNIT(mx_cuda_by_four(width, dx.data, dy.data, NULL, NULL), LAUNCH);
 #undef LAUNCH
