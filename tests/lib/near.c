@@ -47,6 +47,7 @@ int main(int argc, char **argv) {
         largest = fmax(largest, fabs(x));
         if (!(d <= worst)) worst = d; /* NaN too */
     }
+    free(a.bytes), free(b.bytes);
     printf("%zu numbers, differences up to %.2e of %.2e\n", n, worst, largest);
     return worst <= atof(argv[1]) * largest ? 0 : 1;
 }
