@@ -22,6 +22,10 @@ typedef struct {
  * fit: an error that names the tensor, what was expected and what was found. */
 mx_status mx_init_from(mx_model *m, const mx_model *from, const mx_init_config *config, mx_error *e);
 
+/* The same for a model that is trained further as it is: every tensor of *m must be in `from` at its shape.
+ * What else `from` holds is left aside. */
+mx_status mx_init_whole(mx_model *m, const mx_model *from, mx_error *e);
+
 /* to [C,N,p,p] from [C,3,p,p], as timm does it: the sum for one channel; else the three again and again,
  * times 3/N, so that channels that agree give the same sum. */
 void mx_adapt_channels(float *to, const float *from, int64_t rows, int channels, int64_t each);

@@ -70,7 +70,7 @@ mx_status mx_model_write_pth(const char *path, const mx_model *m, const mx_pixel
             const mx_param *q = &p->item[i];
             t[i] = (mx_st_tensor){.name = q->name, .dtype = "F32", .ndim = q->ndim};
             memcpy(t[i].dim, q->dim, sizeof q->dim);
-            t[i].data = (q->fixed ? p->fixed : p->weight) + q->offset;
+            t[i].data = mx_param_at(p, q, p->weight);
             t[i].bytes = sizeof(float) * (size_t)q->count;
         }
         mx_pth_write(path, t, p->count, text, classes ? 3 : 2, e);

@@ -105,7 +105,4 @@ extern const mx_objective mx_mixmae, mx_classify;
 /* The objective that a command trains, or NULL. */
 const mx_objective *mx_objective_of_command(const char *command);
 
-/* images [n,Ch,H,W] of the model's size, as a tensor. */
-mx_tensor mx_images_view(const mx_model_config *m, const float *images, int n);
-
 #endif
