@@ -1,6 +1,5 @@
 /* `mixmae reconstruct`: pictures of what a checkpoint rebuilds of images that are named, see objective/mixmae_view.h. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/say.h"
 #include "command/command.h"
@@ -10,68 +9,59 @@
 #include "report/reconstruction.h"
 
 typedef struct {
-    mx_model model;
-    mx_token_order mix;
-    mx_session session;
-    mx_pixels pixels;
+    mx_inference f; /* its token order has a mask */
     float *images;
 } showing;
 
 static void view(mx_ctx *c, void *user) {
     showing *s = user;
-    const mx_model_config *m = &s->model.config;
     mx_pretrain_views views;
-    mx_pretrain_view(c, &s->model, &views,
-                     mx_view(s->images, MX_F32, s->mix.batch, m->channels, m->image_h, m->image_w, 0),
-                     &s->mix);
+    mx_pretrain_view(c, &s->f.model, &views, mx_images_view(&s->f.model.config, s->images, s->f.mix.batch),
+                     &s->f.mix);
     mx_arena_release(c->arena, 0);
 }
 
 static mx_status read_images(showing *s, const mx_options *o, mx_error *e) {
     int count = (int)o->image_count;
-    const mx_model_config *m = &s->model.config;
-    size_t each = (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
-    mx_transform transform = {.height = m->image_h,
-                              .width = m->image_w,
-                              .channels = m->channels,
-                              .value_range = s->pixels.value_range};
-    memcpy(transform.mean, s->pixels.mean, sizeof transform.mean);
-    memcpy(transform.std, s->pixels.std, sizeof transform.std);
-    if (!(s->images = malloc(sizeof(float) * each * (size_t)count)))
+    const mx_model_config *m = &s->f.model.config;
+    int64_t each = mx_image_floats(m);
+    if (!(s->images = malloc(sizeof(float) * (size_t)(each * count))))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for %d images", count);
     for (int i = 0; i < count && !e->status; i++) {
         mx_image im = {0};
         if (!mx_image_read(&im, o->images[i], m->channels, o->exif_orientation, e))
-            mx_transform_image(&transform, &im, s->images + (size_t)i * each, e);
+            mx_transform_image(&s->f.transform, &im, s->images + i * each, e);
         mx_image_free(&im);
     }
     return e->status;
 }
 
+static mx_status draw_mask(mx_token_order *order, const mx_options *o, mx_error *e) {
+    uint8_t *mask = malloc((size_t)order->units);
+    if (!mask) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
+    mx_rng r = mx_rng_make((uint64_t)o->seed, MX_RNG_HOLDOUT, UINT64_MAX, 0);
+    mx_mask_draw(mask, order->units, o->mask_ratio, 0, &r);
+    mx_token_order_set(order, mask);
+    free(mask);
+    return MX_OK;
+}
+
 static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, mx_image *grid, mx_error *e) {
     const mx_foreign_hints hints = mx_weights_hints(o, sink);
-    uint8_t *mask = NULL;
+    mx_inference *f = &s->f;
     mx_compute how;
-    if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return e->status;
-    if (mx_model_read_with(&s->model, &s->pixels, o->checkpoint, &hints, mx_compute_reading(&how), e))
+    if (mx_compute_make(&how, o->device, o->dtype, o->threads, e) ||
+        mx_inference_read(f, o->checkpoint, &hints, &how, e))
         return e->status;
-    if (!s->model.config.decoder_dim)
+    if (!f->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
-    if (read_images(s, o, e) || mx_token_order_make(&s->mix, &s->model.config, o->image_count, true, e))
+    if (read_images(s, o, e) || mx_token_order_make(&f->mix, &f->model.config, o->image_count, true, e) ||
+        draw_mask(&f->mix, o, e) || mx_inference_plan_pass(f, view, s, e))
         return e->status;
-    if (!(mask = malloc((size_t)s->mix.units))) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
-    mx_rng r = mx_rng_make((uint64_t)o->seed, MX_RNG_HOLDOUT, UINT64_MAX, 0);
-    mx_mask_draw(mask, s->mix.units, o->mask_ratio, 0, &r);
-    mx_token_order_set(&s->mix, mask);
-    free(mask);
-    if (mx_session_make(&s->session, &how, view, s, NULL, e)) return e->status;
-    mx_machine_notice(&how, sink);
-    mx_params_attach(&s->session.ctx, &s->model.params);
-    mx_params_upload(&s->session.ctx, &s->model.params);
-    mx_token_order_attach(&s->session.ctx, &s->mix);
+    mx_inference_notice(f, sink);
     mx_panels panels;
-    if (!mx_mixmae_view(&s->session.ctx, &s->model, &s->mix, s->images, &panels, e))
-        mx_panels_picture(grid, &panels, &s->model.config, &s->pixels, e);
+    if (!mx_mixmae_view(&f->session.ctx, &f->model, &f->mix, s->images, &panels, e))
+        mx_panels_picture(grid, &panels, &f->model.config, &f->pixels, e);
     mx_panels_free(&panels);
     return e->status;
 }
@@ -91,9 +81,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     if (!show(&s, o, sink, &grid, e) && !mx_image_write(&grid, o->output, e))
         mx_notice(sink, "%s: %d images, %dx%d pixels", o->output, o->image_count, grid.width, grid.height);
     mx_image_free(&grid);
-    mx_session_free(&s.session);
-    mx_token_order_free(&s.mix);
-    mx_model_free(&s.model);
+    mx_inference_free(&s.f);
     free(s.images);
     return e->status;
 }
