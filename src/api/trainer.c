@@ -56,7 +56,8 @@ static mx_status make_settings(mixmae_trainer *t, mx_settings *s, mx_options *o,
                                mx_error *e) {
     bool from_file = init && !given(options, "model");
     if (from_file && model_from(o, options, &init->config, e)) return e->status;
-    if (mx_settings_make(s, &mx_mixmae, o, NULL, e)) return e->status;
+    const mx_objective *objective = mx_objective_of_command(mx_command_name(options->command));
+    if (mx_settings_make(s, objective, o, NULL, e)) return e->status;
     if (from_file) memcpy(s->model.name, init->config.name, sizeof s->model.name);
     s->steps_per_epoch = steps_per_epoch;
     s->steps = (int64_t)(s->epochs * (double)steps_per_epoch + 0.5);

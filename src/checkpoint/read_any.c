@@ -25,11 +25,6 @@ mx_status mx_model_is_ours(bool *ours, const char *path, mx_error *e) {
     return MX_OK;
 }
 
-mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
-                            mx_error *e) {
-    return mx_model_read_with(m, pixels, path, NULL, use, e);
-}
-
 mx_status mx_model_read_with(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
                              mx_params_use use, mx_error *e) {
     bool ours;

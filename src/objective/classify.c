@@ -213,6 +213,7 @@ static mx_status held_out(void *state, mx_session *s, mx_model *m, const mx_load
 
 const mx_objective mx_classify = {.name = "classify",
                                   .command = "finetune",
+                                  .title = "Fine-tuning",
                                   .loss_tag = "loss",
                                   .labels = true,
                                   .model = model,

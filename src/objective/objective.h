@@ -57,6 +57,7 @@ void mx_panels_free(mx_panels *p);
 struct mx_objective {
     const char *name;
     const char *command;  /* that trains it: "pretrain" or "finetune" */
+    const char *title;    /* of its runs, in reports */
     const char *loss_tag; /* TensorBoard's, as the authors' program names it */
     bool pretrains;       /* starts from a named model, and has a decoder; else from --init's encoder */
     bool labels;          /* reads labels: the data's classes are the model's */
