@@ -94,12 +94,9 @@ static mx_status check_stop(const embedder *m, int64_t done, mx_error *e) {
                    "stopped after %" PRId64 " of %" PRId64 " images: nothing is written", done, m->count);
 }
 
-static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
-
 static mx_status from_data(embedder *m, mx_error *e) {
     mx_loader_config config = mx_one_output_loader(&m->one, m->data);
     mx_loader *loader = NULL;
-    config.log = tell, config.user = (void *)m->sink;
     if (mx_loader_open(&loader, &config, e)) return e->status;
     for (int64_t at = 0; at < m->count && !e->status; at += m->f.batch) {
         mx_batch b;

@@ -91,8 +91,6 @@ static const float *scores(void *user, const float *images, mx_error *e) {
     return mx_one_output_run(logits, images, logits->f->batch, e) ? NULL : logits->out;
 }
 
-static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
-
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_inference f = {0};
@@ -107,7 +105,6 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     mx_notice_data(sink, data, NULL);
     mx_check_used_data(sink, &f.pixels, f.model.config.channels, data);
     mx_loader_config config = mx_one_output_loader(&logits, data);
-    config.log = tell, config.user = (void *)sink;
     const mx_classifier model = {scores, &logits, f.batch, f.model.config.classes};
     if (mx_evaluate(&v, &model, &config, map, e)) goto done;
     if (!print(&v, o->json, sink, e) && o->output && !write_report(&f, &v, data, o, e))

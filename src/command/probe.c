@@ -26,8 +26,6 @@ typedef struct {
     int classes;
 } prober;
 
-static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
-
 static mx_status say(const prober *p, const char *what, int64_t k, const mx_accuracy *a, mx_error *e) {
     if (p->o->json) {
         json_t *o = json_pack("{s:s,s:f,s:f}", "probe", what, "top1", a->top1, "top5", a->top5);
@@ -92,17 +90,16 @@ static mx_status linear(const prober *p, mx_error *e) {
 static mx_status probe(prober *p, mx_error *e) {
     const mx_options *o = p->o;
     uint64_t seed = (uint64_t)o->seed;
-    void *user = (void *)p->sink;
     if (mx_one_output_open(&p->one, &p->f, o, MX_OUT_POOLED, 0, p->sink, e) || read_data(p, e))
         return e->status;
     mx_inference_notice(&p->f, p->sink);
     mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, p->train_data);
     mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, p->test_data);
-    if (mx_features_make(&p->train, &p->one, p->train_data, 0, seed, tell, user, e) ||
-        mx_features_make(&p->test, &p->one, p->test_data, 0, seed, tell, user, e))
+    if (mx_features_make(&p->train, &p->one, p->train_data, 0, seed, e) ||
+        mx_features_make(&p->test, &p->one, p->test_data, 0, seed, e))
         return e->status;
     if (o->views > 0 && o->epochs > 0 &&
-        mx_features_make(&p->views, &p->one, p->train_data, o->views, seed, tell, user, e))
+        mx_features_make(&p->views, &p->one, p->train_data, o->views, seed, e))
         return e->status;
     mx_notice(p->sink,
               "features  %" PRId64 " training and %" PRId64 " held-out images, %" PRId64

@@ -50,10 +50,9 @@ static mx_status keep_read(mx_features *f, mx_error *e) {
 }
 
 mx_status mx_features_make(mx_features *out, mx_one_output *one, const mx_dataset *data, int64_t views,
-                           uint64_t seed, void (*log)(void *user, const char *line), void *user,
-                           mx_error *e) {
+                           uint64_t seed, mx_error *e) {
     mx_loader_config config = mx_one_output_loader(one, data);
-    config.log = log, config.user = user, config.seed = seed;
+    config.seed = seed;
     *out = (mx_features){.count = mx_dataset_count(data), .width = one->each_out, .views = views ? views : 1};
     size_t rows = (size_t)out->count * (size_t)out->views;
     out->x = calloc(rows * (size_t)out->width, sizeof *out->x);

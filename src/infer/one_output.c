@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/say.h"
 #include "checkpoint/read_any.h"
 
 #define MX_BATCH_PIXELS (64 * 96 * 96) /* of a default batch: its activations stay near the caches */
@@ -53,7 +54,7 @@ mx_status mx_one_output_open(mx_one_output *one, mx_inference *f, const mx_optio
     const mx_foreign_hints hints = mx_weights_hints(o, sink);
     int threads = mx_session_threads((int)o->threads);
     mx_compute how;
-    *one = (mx_one_output){.f = f, .workers = o->workers >= 0 ? (int)o->workers : threads};
+    *one = (mx_one_output){.f = f, .sink = sink, .workers = o->workers >= 0 ? (int)o->workers : threads};
     *f = (mx_inference){0};
     if (mx_compute_make(&how, o->device, o->dtype, threads, e)) return e->status;
     if (!o->checkpoint)
@@ -75,6 +76,8 @@ mx_status mx_one_output_run(mx_one_output *one, const float *images, int64_t n, 
     return mx_inference_run(one->f, images, n < most ? n : most, &one->wanted, e);
 }
 
+static void tell(void *user, const char *line) { mx_notice(user, "%s", line); }
+
 mx_loader_config mx_one_output_loader(const mx_one_output *one, const mx_dataset *data) {
     int64_t count = mx_dataset_count(data);
     return (mx_loader_config){.data = data,
@@ -84,5 +87,7 @@ mx_loader_config mx_one_output_loader(const mx_one_output *one, const mx_dataset
                               .workers = one->workers,
                               .ahead = 2,
                               .no_replacement = true,
-                              .bad_share = 1};
+                              .bad_share = 1,
+                              .log = tell,
+                              .user = (void *)(uintptr_t)one->sink};
 }
