@@ -68,7 +68,9 @@ static mx_status load(mixmae_model *m, const char *path, const mixmae_load_optio
     mx_compute how;
     if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return mx_fail_where(e, "options");
     if (mx_inference_read(&m->f, path, NULL, &how, e)) return e->status;
-    return mx_inference_plan(&m->f, batch, e);
+    mx_inference_plan(&m->f, batch, e);
+    m->f.how.backend = NULL; /* the caller's text need not stay */
+    return e->status;
 }
 
 mixmae_status mixmae_model_load(mixmae_model **out, const char *path, const mixmae_load_options *options,

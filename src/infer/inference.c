@@ -149,7 +149,6 @@ mx_status mx_inference_plan_pass(mx_inference *f, mx_session_work *work, void *u
     mx_ctx *c = &f->session.ctx;
     f->batch = f->mix.batch;
     if (mx_session_make(&f->session, &f->how, work, user, NULL, e)) return e->status;
-    f->how.backend = mx_backend_name(c->backend); /* the caller's text need not stay */
     mx_params_attach(c, &f->model.params);
     mx_params_upload(c, &f->model.params);
     mx_token_order_attach(c, &f->mix);

@@ -19,8 +19,8 @@ typedef struct {
     int batch; /* images computed at once */
 } mx_inference;
 
-/* Reads model and pixels from a file of any kind (checkpoint/read_any.h), hints may be NULL. It must not be moved.
- * Free with mx_inference_free, also after a failure. */
+/* Reads model and pixels from a file of any kind (checkpoint/read_any.h). hints may be NULL. The texts of *how must
+ * stay until mx_inference_plan. *f must not be moved. Free with mx_inference_free, also after a failure. */
 mx_status mx_inference_read(mx_inference *f, const char *path, const mx_foreign_hints *hints,
                             const mx_compute *how, mx_error *e);
 /* Makes the memory of a pass over `batch` images that wants every output. Call once, after reading. */
