@@ -184,7 +184,8 @@ typedef struct {
 static const float *scores(void *user, const float *images, mx_error *e) {
     const measuring *k = user;
     mx_tensor logits = classes_tensor(k->x, k->x->logits);
-    between(k->x, &k->s->ctx, k->m, mx_images_view(&k->m->config, images, k->x->batch));
+    mx_tensor batch = mx_images_view(&k->m->config, images, k->x->batch);
+    mx_classify_logits(&k->s->ctx, k->m, logits, batch, &k->x->order);
     mx_fetch(&k->s->ctx, logits, logits);
     return mx_session_error(k->s, e) ? NULL : k->x->logits;
 }
