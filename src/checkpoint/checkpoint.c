@@ -13,20 +13,10 @@
 /* ---- weights ---- */
 
 static mx_status shape_error(const mx_param *q, const mx_st_tensor *t, mx_error *e) {
-    char want[96] = "", have[128] = "";
-    size_t w = 0, h = 0;
-    for (int i = 0; i < q->ndim; i++)
-        w += (size_t)snprintf(want + w, sizeof want - w, "%s%" PRId64, i ? "," : "", q->dim[i]);
-    for (int i = 0; i < t->ndim && h < sizeof have - 24; i++)
-        h += (size_t)snprintf(have + h, sizeof have - h, "%s%" PRId64, i ? "," : "", t->dim[i]);
+    char want[128], have[128];
+    mx_shape_text(want, q->ndim, q->dim);
+    mx_shape_text(have, t->ndim, t->dim);
     return mx_fail(e, MX_ERR_SHAPE, "tensor %s: expected shape [%s], found [%s]", t->name, want, have);
-}
-
-static bool same_shape(const mx_param *q, const mx_st_tensor *t) {
-    if (q->ndim != t->ndim) return false;
-    for (int i = 0; i < q->ndim; i++)
-        if (q->dim[i] != t->dim[i]) return false;
-    return true;
 }
 
 /* Buffers that old programs store and no model needs (docs/FORMATS.md, "PyTorch files"). */
@@ -45,8 +35,8 @@ static mx_status load_set(const mx_params *p, float *base, const mx_st *st, cons
         snprintf(name, sizeof name, "%s%s", prefix, q->name);
         const mx_st_tensor *t = mx_st_find(st, name);
         if (!t) return mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing", name);
-        if (!same_shape(q, t)) return shape_error(q, t, e);
-        if (mx_st_copy_f32(t, (q->fixed ? p->fixed : base) + q->offset, q->count, e)) return e->status;
+        if (!mx_param_shaped(q, t->ndim, t->dim)) return shape_error(q, t, e);
+        if (mx_st_copy_f32(t, mx_param_at(p, q, base), q->count, e)) return e->status;
         mx_st_done(st, t); /* a resumed run must not need twice its memory */
     }
     return MX_OK;
@@ -91,7 +81,7 @@ static mx_status map_weights(mx_model *m, mx_st *st, const char *prefix, bool pa
         snprintf(name, sizeof name, "%s%s", prefix, q->name);
         const mx_st_tensor *t = mx_st_find(st, name);
         if (!t) return mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing", name);
-        if (!same_shape(q, t)) return shape_error(q, t, e);
+        if (!mx_param_shaped(q, t->ndim, t->dim)) return shape_error(q, t, e);
         q->mapped = t->data;
     }
     return refuse_others(m, st, prefix, partial, e);
@@ -247,7 +237,7 @@ static int list_tensors(mx_st_tensor *out, char (*names)[160], const mx_params *
         snprintf(names[n], sizeof names[n], "%s%s", prefix, q->name);
         out[n] = (mx_st_tensor){.name = names[n], .dtype = "F32", .ndim = q->ndim};
         memcpy(out[n].dim, q->dim, sizeof q->dim);
-        out[n].data = (q->fixed ? p->fixed : base) + q->offset;
+        out[n].data = mx_param_at(p, q, base);
         out[n].bytes = sizeof(float) * (size_t)q->count;
         n++;
     }

@@ -37,6 +37,10 @@ bool mx_image_all_formats(void); /* true if no format is missing */
 /* "JPEG, PNG": formats in this build (there) or missing from it (not there), cut to fit. */
 void mx_image_format_names(char *text, size_t room, bool there);
 
+/* "JPEG, PNG, WebP ... or .npy": every format there is, in this build or not, for messages. */
+#define MX_IMAGE_KINDS 80
+void mx_image_kinds(char text[MX_IMAGE_KINDS]);
+
 /* The libraries that decode these formats, with their run-time versions: "libpng 1.6.37; libwebp 1.2.2". numbers: bits
  * 1 << mx_format_number (mx_dataset_formats). "" if none of them needs a library. */
 #define MX_DECODERS 400

@@ -34,6 +34,11 @@ void mx_head_init(mx_model *m, uint64_t seed, double std);
 /* The passes below take images and targets in host memory. loss, logits, drop-path factors and tables are in device
  * memory (ops/device.h), which their owners attach. The passes upload the tables. */
 
+/* images [n,Ch,H,W] of the model's size as a tensor, which passes only read. */
+mx_tensor mx_images_view(const mx_model_config *m, const float *images, int64_t n);
+/* Floats of one image. */
+int64_t mx_image_floats(const mx_model_config *m);
+
 /* One micro-batch of pretraining: forward, loss, backward.  images [B,Ch,H,W]; loss[0] += scale * mean
  * squared error; parameter gradients += scale * gradient. */
 void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,

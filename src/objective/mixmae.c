@@ -147,6 +147,7 @@ static mx_status view(void *state, mx_ctx *c, mx_model *m, const float *images, 
 
 const mx_objective mx_mixmae = {.name = "mixmae",
                                 .command = "pretrain",
+                                .title = "MixMAE pretraining",
                                 .loss_tag = "train_loss",
                                 .pretrains = true,
                                 .pairs = true,

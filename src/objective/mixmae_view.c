@@ -94,10 +94,8 @@ static void draw(const canvas *k, const float *reconstruction, mx_panels *out) {
 mx_status mx_mixmae_view(mx_ctx *c, mx_model *m, const mx_token_tables *tables, const float *images,
                          mx_panels *out, mx_error *e) {
     const mx_model_config *config = &m->config;
-    canvas k = {.config = config,
-                .tables = tables,
-                .images = images,
-                .each = (size_t)config->channels * (size_t)config->image_h * (size_t)config->image_w};
+    canvas k = {
+        .config = config, .tables = tables, .images = images, .each = (size_t)mx_image_floats(config)};
     size_t mark = c->arena->used, patch = (size_t)mx_model_stride(config);
     mx_pretrain_views views = {0};
     float *rebuilt = NULL;

@@ -20,6 +20,7 @@
 /* Contents of the page. */
 typedef struct {
     const char *run;
+    const mx_objective *objective;
     mx_run_log log;
     char *text;         /* options.ini, unchanged */
     mx_options options; /* the same, parsed */
@@ -77,12 +78,10 @@ static void facts(FILE *f, const story *t) {
     fputs("</div>\n", f);
 }
 
-static bool is_classifier(const story *t) { return t->understood && t->settings.objective->labels; }
-
 static void charts(FILE *f, const story *t, mx_error *e) {
     const mx_series *s = t->log.series;
     const char *x = t->log.epochs ? "epoch" : "step";
-    bool classes = is_classifier(t);
+    bool classes = t->objective->labels;
     bool norm = t->understood ? t->settings.model.norm_pix : !strstr(t->text, "norm-pix-loss = false");
     mx_chart loss = {.title = "Loss",
                      .x_name = x,
@@ -147,7 +146,7 @@ static void notes(FILE *f, const mx_run_log *log) {
 /* "A MixMAE pretraining run of nano, 64x64 pixels: complete" */
 static void subtitle(FILE *f, const story *t) {
     const mx_settings *s = &t->settings;
-    fprintf(f, "<p class=\"soft\">%s", is_classifier(t) ? "Fine-tuning" : "MixMAE pretraining");
+    fprintf(f, "<p class=\"soft\">%s", t->objective->title);
     if (t->understood) {
         fputs(" of ", f), mx_html_escape(f, s->model.name);
         fprintf(f, " at %d&times;%d pixels, %d images a step, ", s->model.image_w, s->model.image_h,
@@ -191,14 +190,14 @@ static void read_options(story *t, const char *path, mx_error *e) {
     size_t size;
     mx_model_config any; /* for a model without a name: a run's options hold every size */
     mx_command command = mx_run_command(path);
-    bool tuned = command == MX_CMD_FINETUNE;
+    if (!mx_objective_of_command(mx_command_name(command))) command = MX_CMD_PRETRAIN;
+    t->objective = mx_objective_of_command(mx_command_name(command));
     if (!mx_file_read(path, 1 << 20, &bytes, &size, &unread)) t->text = bytes;
     if (unread.status == MX_ERR_MEMORY) *e = unread;
     mx_model_named("nano", &any, NULL);
-    t->understood = t->text &&
-                    !mx_run_options_read(&t->options, tuned ? command : MX_CMD_PRETRAIN, path, &unclear) &&
-                    !mx_settings_make(&t->settings, tuned ? &mx_classify : &mx_mixmae, &t->options,
-                                      tuned ? &any : NULL, &unclear);
+    t->understood = t->text && !mx_run_options_read(&t->options, command, path, &unclear) &&
+                    !mx_settings_make(&t->settings, t->objective, &t->options,
+                                      t->objective->pretrains ? NULL : &any, &unclear);
     if (unclear.status == MX_ERR_MEMORY) mx_fail(e, unclear.status, "%s", unclear.text);
     if (!t->text) t->text = strdup("");
 }
