@@ -35,8 +35,8 @@ typedef struct {
     size_t length;
     bool root_is_run; /* the requested folder is a run itself; then only its folder pictures is skipped */
     mx_passed passed;
-    char kind[MX_PASSED_NAME]; /* of the first file skipped in this class folder; "": none, or only files that
-                                  accompany images */
+    /* Kind of the first file that is skipped in this class folder; "": none, or only files that accompany images. */
+    char kind[MX_PASSED_NAME];
     mx_error *e;
 } walk;
 
