@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/say.h"
-#include "command/command.h"
-#include "objective/mixmae_view.h"
 #include "checkpoint/read_any.h"
+#include "command/command.h"
 #include "infer/inference.h"
+#include "objective/mixmae_view.h"
 #include "report/reconstruction.h"
 
 typedef struct {

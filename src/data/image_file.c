@@ -1,8 +1,8 @@
 /* Images from and to files: reading with a limit; writing to a temporary file and renaming it, so that a
  * picture is there whole or not at all. Pictures can be made again, so there is no fsync. */
+#include "base/again.h"
 #include "base/temporary.h"
 #include "data/image_internal.h"
-#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* Finds what this program itself leaves in a folder of images: a run's folder (its pictures are not data) and
  * features written by embed. `cd photos; mixmae pretrain --data . --output run` must find the same images on
  * resuming, and no class "run" later. */
-#include "data/index.h"
 #include "base/again.h"
+#include "data/index.h"
 
 #include <fcntl.h>
 #include <stdio.h>

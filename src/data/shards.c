@@ -1,9 +1,9 @@
 /* Names of tar shards: WebDataset's patterns (docs/DATA.md), folders of shards, and which of them are for
  * training. */
 #include "data/shards.h"
+#include "base/again.h"
 #include "data/source.h"
 #include "data/text.h"
-#include "base/again.h"
 
 #include <dirent.h>
 #include <errno.h>

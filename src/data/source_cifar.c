@@ -1,9 +1,9 @@
 /* CIFAR-10 and CIFAR-100 in their binary files: records of a label (CIFAR-100: a coarse and a fine one;
  * the fine one is used) and 3072 bytes of planes. The labels are read once; the planes stay in the file
  * (read.c). */
+#include "base/again.h"
 #include "data/source.h"
 #include "data/text.h"
-#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,10 +4,10 @@
  * A training file is well over 100 MB, and a jansson tree of it would take several times that. So this file
  * walks only the outermost object and its arrays, and jansson reads one element at a time. In addition to the
  * file (at most 2 GiB) a reader holds 16 bytes per image and per annotation. */
-#include "data/source.h"
-#include "data/text.h"
 #include "base/again.h"
 #include "base/json_text.h"
+#include "data/source.h"
+#include "data/text.h"
 
 #include <jansson.h>
 

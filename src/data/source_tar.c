@@ -2,13 +2,13 @@
  * first dot of the base name. libarchive reads each shard once and finds the positions of the images (it
  * handles long names, PAX headers and large sizes). After that they are read in place, so compressed shards
  * cannot be used: nothing can be read from their middle. */
+#include "base/again.h"
 #include "data/passed.h"
 #include "data/shards.h"
 #include "data/source.h"
 #include "data/splits.h"
 #include "data/tar_samples.h"
 #include "data/text.h"
-#include "base/again.h"
 
 #include <archive.h>
 #include <archive_entry.h>

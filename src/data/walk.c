@@ -4,8 +4,8 @@
  * opened or queried. Symbolic links are followed. A folder that is its own ancestor is skipped, which ends
  * every cycle. The two caps end a web of links that is not a cycle but has too many paths. This program's own
  * files (own_files.c) are skipped and counted. */
-#include "data/passed.h"
 #include "base/again.h"
+#include "data/passed.h"
 
 #include <dirent.h>
 #include <errno.h>

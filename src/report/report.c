@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text_stream.h"
 #include "io/file.h"
 #include "mixmae.h"
 #include "options/options.h"
 #include "report/html.h"
 #include "report/log.h"
 #include "report/svg.h"
-#include "base/text_stream.h"
 
 /* Contents of the page. */
 typedef struct {

@@ -5,10 +5,10 @@
 
 #include "base/say.h"
 #include "io/file.h"
-#include "train/ema.h"
-#include "run/held_out.h"
 #include "report/reconstruction.h"
+#include "run/held_out.h"
 #include "run/run.h"
+#include "train/ema.h"
 
 static mx_status log_measure(mx_run *run, const mx_measure *v, mx_error *e) {
     mx_observe_number line[MX_MEASURES + 1];

@@ -2,13 +2,13 @@
 #ifndef MX_TRAIN_SETTINGS_H
 #define MX_TRAIN_SETTINGS_H
 
+#include "checkpoint/checkpoint.h"
 #include "data/dataset.h"
 #include "model/model.h"
 #include "objective/objective.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "options/options.h"
-#include "checkpoint/checkpoint.h"
 #include "train/compute.h"
 
 #define MX_MAX_BLOCKS (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/interpolate.h"
 #include "checkpoint/checkpoint.h"
+#include "model/interpolate.h"
 #include "verify/exam.h"
 
 static mx_tensor loss_of(mx_exam *x) { return mx_view(&x->loss, MX_F32, 1, 0, 0, 0, 0); }
