@@ -12,6 +12,8 @@
 #include "run/check_data.h"
 #include "train/ema.h"
 #include "run/held_out.h"
+#include "run/loop.h"
+#include "run/observe.h"
 #include "train/open_data.h"
 #include "train/memory.h"
 #include "base/process.h"
