@@ -195,7 +195,7 @@ static mx_status load(mixmae_model *m, const char *path, const mixmae_load_optio
         return mx_fail(e, MX_ERR_ARGUMENT, "threads: expected 0 to 1024, found %d", o->threads);
     mx_compute how;
     if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return mx_fail_where(e, "options");
-    if (mx_model_read_any(&m->model, &m->pixels, path, mx_compute_reading(&how), e)) return e->status;
+    if (mx_model_read_any(&m->model, &m->pixels, path, mx_compute_params_use(&how), e)) return e->status;
     return make_memory(m, &how, e);
 }
 

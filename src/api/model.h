@@ -4,8 +4,8 @@
 
 #include <pthread.h>
 
-#include "mixmae.h"
 #include "checkpoint/checkpoint.h"
+#include "mixmae.h"
 #include "train/compute.h"
 
 struct mixmae_model {

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/say.h"
-#include "command/command.h"
-#include "objective/mixmae_view.h"
 #include "checkpoint/read_any.h"
+#include "command/command.h"
 #include "infer/inference.h"
+#include "objective/mixmae_view.h"
 #include "report/reconstruction.h"
 
 typedef struct {
@@ -17,13 +17,13 @@ typedef struct {
     float *images;
 } showing;
 
-static void view(mx_ctx *c, void *user) {
+static void forward(mx_ctx *c, void *user) {
     showing *s = user;
     const mx_model_config *m = &s->model.config;
-    mx_pretrain_views views;
-    mx_pretrain_view(c, &s->model, &views,
-                     mx_view(s->images, MX_F32, s->tables.batch, m->channels, m->image_h, m->image_w, 0),
-                     &s->tables);
+    mx_pretrain_outputs outputs;
+    mx_pretrain_forward(c, &s->model, &outputs,
+                        mx_view(s->images, MX_F32, s->tables.batch, m->channels, m->image_h, m->image_w, 0),
+                        &s->tables);
     mx_arena_release(c->arena, 0);
 }
 
@@ -53,7 +53,7 @@ static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, 
     uint8_t *mask = NULL;
     mx_compute how;
     if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return e->status;
-    if (mx_model_read_with(&s->model, &s->pixels, o->checkpoint, &hints, mx_compute_reading(&how), e))
+    if (mx_model_read_with(&s->model, &s->pixels, o->checkpoint, &hints, mx_compute_params_use(&how), e))
         return e->status;
     if (!s->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
@@ -65,7 +65,7 @@ static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, 
     mx_mask_draw(mask, s->tables.units, o->mask_ratio, 0, &r);
     mx_token_tables_set(&s->tables, mask);
     free(mask);
-    if (mx_session_make(&s->session, &how, view, s, NULL, e)) return e->status;
+    if (mx_session_make(&s->session, &how, forward, s, NULL, e)) return e->status;
     mx_machine_notice(&how, sink);
     mx_params_attach(&s->session.ctx, &s->model.params);
     mx_params_upload(&s->session.ctx, &s->model.params);

@@ -4,8 +4,8 @@
  * queried. Symbolic links are followed. A folder that is its own ancestor is skipped, which ends every cycle. Limits of
  * depth and number stop webs of links that are no cycles but have too many paths. This program's own files
  * (own_files.c) are skipped and counted. */
-#include "data/passed.h"
 #include "base/again.h"
+#include "data/passed.h"
 
 #include <dirent.h>
 #include <errno.h>

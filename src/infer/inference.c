@@ -57,7 +57,7 @@ static mx_status open_model(mx_inference *f, const mx_options *o, int stage, con
     if (!o->checkpoint)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "--checkpoint FILE is needed: a model.safetensors or best.safetensors");
-    if (mx_model_read_with(&f->model, &f->pixels, o->checkpoint, &hints, mx_compute_reading(&f->how), e))
+    if (mx_model_read_with(&f->model, &f->pixels, o->checkpoint, &hints, mx_compute_params_use(&f->how), e))
         return e->status;
     const mx_model_config *m = &f->model.config;
     if (f->output == MX_OUT_LOGITS && !m->classes)

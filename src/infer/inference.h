@@ -3,8 +3,8 @@
 #ifndef MX_INFER_INFERENCE_H
 #define MX_INFER_INFERENCE_H
 
-#include "options/options.h"
 #include "checkpoint/checkpoint.h"
+#include "options/options.h"
 #include "train/compute.h"
 
 typedef enum {
