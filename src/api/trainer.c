@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "options/options.h"
-#include "train/ema.h"
 #include "api/model.h"
 #include "checkpoint/init.h"
 #include "checkpoint/read_any.h"
+#include "options/options.h"
+#include "train/ema.h"
 #include "train/memory.h"
 #include "train/step.h"
 

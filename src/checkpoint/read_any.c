@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/say.h"
-#include "io/pth_write.h"
 #include "checkpoint/foreign.h"
+#include "io/pth_write.h"
 
 /* ---- reading ---- */
 

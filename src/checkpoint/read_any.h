@@ -2,9 +2,9 @@
 #ifndef MX_CHECKPOINT_READ_ANY_H
 #define MX_CHECKPOINT_READ_ANY_H
 
-#include "options/options.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/foreign.h"
+#include "options/options.h"
 
 /* Is it a file of this program: a safetensors file with our configuration? A file that cannot be opened or
  * read is an error, not another program's file. */

@@ -14,9 +14,9 @@
 #include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"
+#include "infer/one_output.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
-#include "infer/one_output.h"
 #include "run/check_data.h"
 #include "train/open_data.h"
 

@@ -7,10 +7,10 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"
 #include "data/compose.h"
-#include "base/json_text.h"
 #include "infer/one_output.h"
 #include "report/evaluation.h"
 #include "run/check_data.h"

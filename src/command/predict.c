@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
-#include "base/escape.h"
 #include "base/again.h"
+#include "base/escape.h"
 #include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"

@@ -4,11 +4,11 @@
 
 #include <jansson.h>
 
+#include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"
-#include "optim/schedule.h"
-#include "base/json_text.h"
 #include "infer/features.h"
+#include "optim/schedule.h"
 #include "run/check_data.h"
 #include "train/open_data.h"
 

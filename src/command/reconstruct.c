@@ -2,10 +2,10 @@
 #include <stdlib.h>
 
 #include "base/say.h"
-#include "command/command.h"
-#include "objective/mixmae_view.h"
 #include "checkpoint/read_any.h"
+#include "command/command.h"
 #include "infer/inference.h"
+#include "objective/mixmae_view.h"
 #include "report/reconstruction.h"
 
 typedef struct {
@@ -13,11 +13,11 @@ typedef struct {
     float *images;
 } showing;
 
-static void view(mx_ctx *c, void *user) {
+static void forward(mx_ctx *c, void *user) {
     showing *s = user;
-    mx_pretrain_views views;
-    mx_pretrain_view(c, &s->f.model, &views, mx_images_view(&s->f.model.config, s->images, s->f.tables.batch),
-                     &s->f.tables);
+    mx_pretrain_outputs outputs;
+    mx_pretrain_forward(c, &s->f.model, &outputs,
+                        mx_images_view(&s->f.model.config, s->images, s->f.tables.batch), &s->f.tables);
     mx_arena_release(c->arena, 0);
 }
 
@@ -56,7 +56,7 @@ static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, 
     if (!f->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
     if (read_images(s, o, e) || mx_token_tables_make(&f->tables, &f->model.config, o->image_count, true, e) ||
-        draw_mask(&f->tables, o, e) || mx_inference_plan_pass(f, view, s, e))
+        draw_mask(&f->tables, o, e) || mx_inference_plan_pass(f, forward, s, e))
         return e->status;
     mx_inference_notice(f, sink);
     mx_panels panels;

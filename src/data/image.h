@@ -73,8 +73,9 @@ typedef struct {
 typedef struct {
     mx_box (*choose)(void *user, int width, int height); /* must return a box inside the picture, not empty */
     void *user;
-    bool fast; /* samples may differ slightly: JPEGs without smooth upsampling, and at half, a quarter or an
-                  eighth of their size as long as the part stays larger than out_w x out_h */
+    /* Samples may differ slightly: decodes JPEGs without smooth upsampling, and at 1/2, 1/4 or 1/8 of their size as
+     * long as the part stays larger than out_w x out_h. */
+    bool fast;
     int out_w, out_h;
 } mx_part;
 /* As mx_image_decode, but *im may hold only the chosen part, which is at *box. Its samples equal those of a whole

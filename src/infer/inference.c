@@ -140,7 +140,8 @@ static mx_transform evaluation(const mx_model_config *m, const mx_pixels *pixels
 mx_status mx_inference_read(mx_inference *f, const char *path, const mx_foreign_hints *hints,
                             const mx_compute *how, mx_error *e) {
     *f = (mx_inference){.how = *how};
-    if (mx_model_read_with(&f->model, &f->pixels, path, hints, mx_compute_reading(how), e)) return e->status;
+    if (mx_model_read_with(&f->model, &f->pixels, path, hints, mx_compute_params_use(how), e))
+        return e->status;
     f->transform = evaluation(&f->model.config, &f->pixels);
     return MX_OK;
 }

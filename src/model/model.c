@@ -100,8 +100,8 @@ void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, 
     pretrain(c, m, loss, images, tables, scale, false);
 }
 
-void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images,
-                      const mx_token_tables *tables) {
+void mx_pretrain_forward(mx_ctx *c, mx_model *m, mx_pretrain_outputs *out, mx_tensor images,
+                         const mx_token_tables *tables) {
     mx_encoded x;
     mx_decoder_saved ds = {.block = m->scratch + m->encoder.blocks};
     mx_token_tables_upload(c, tables);

@@ -46,13 +46,13 @@ void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, 
 /* Forward and loss only, for held-out images. */
 void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
                       float scale);
-/* Results of forward, for pictures and verification. They stay on the arena until the caller releases it. stage[k] and
+/* Forward alone with all its outputs, for pictures and verification. They stay on the arena until the caller releases it. stage[k] and
  * features are in layout order: stage[k] in that of stage min(k+1, K-1), since merging ends a stage. */
 typedef struct {
     mx_tensor stage[MX_MAX_STAGES], features, reconstruction;
-} mx_pretrain_views;
-void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images,
-                      const mx_token_tables *tables);
+} mx_pretrain_outputs;
+void mx_pretrain_forward(mx_ctx *c, mx_model *m, mx_pretrain_outputs *out, mx_tensor images,
+                         const mx_token_tables *tables);
 
 /* One micro-batch of the classifier: forward, loss, backward. Writes logits [B,classes]; targets [B,classes]
  * are soft labels; drop [blocks] or NULL. */

@@ -50,6 +50,20 @@ static mx_status count_image(mx_evaluation *v, counts *c, int64_t index, const f
     return MX_OK;
 }
 
+/* The first `images` images of a batch with their logits. */
+static mx_status count_batch(mx_evaluation *v, counts *c, const mx_batch *b, int64_t images,
+                             const float *logits, int classes, const int32_t *map, mx_error *e) {
+    for (int64_t i = 0; i < images && !e->status; i++) {
+        if (b->index[i] < 0) {
+            v->broken++;
+            continue;
+        }
+        int label = map && b->label[i] >= 0 ? map[b->label[i]] : b->label[i];
+        count_image(v, c, b->index[i], logits + (size_t)i * (size_t)classes, classes, label, e);
+    }
+    return e->status;
+}
+
 mx_status mx_evaluate(mx_evaluation *out, const mx_classifier *m, const mx_loader_config *config,
                       const int32_t *map, mx_error *e) {
     mx_loader_config lc = *config;
@@ -70,14 +84,9 @@ mx_status mx_evaluate(mx_evaluation *out, const mx_classifier *m, const mx_loade
         mx_batch b;
         if (mx_loader_next(loader, &b, e)) break;
         const float *scores = m->scores(m->user, b.images, e);
-        for (int i = 0; i < lc.batch && n * lc.batch + i < count && !e->status; i++) {
-            if (b.index[i] < 0) {
-                out->broken++;
-                continue;
-            }
-            int label = map && b.label[i] >= 0 ? map[b.label[i]] : b.label[i];
-            count_image(out, &c, b.index[i], scores + (size_t)i * (size_t)m->classes, m->classes, label, e);
-        }
+        int64_t left = count - n * lc.batch;
+        if (!scores) break;
+        count_batch(out, &c, &b, left < lc.batch ? left : lc.batch, scores, m->classes, map, e);
     }
     mx_loader_close(loader);
     if (!e->status && !out->images)

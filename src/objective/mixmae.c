@@ -94,9 +94,9 @@ static void pass(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor 
 
 static void plan_between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
     mixmae *x = state;
-    mx_pretrain_views views;
+    mx_pretrain_outputs outputs;
     images.dim[0] = x->shown;
-    mx_pretrain_view(c, m, &views, images, &x->show);
+    mx_pretrain_forward(c, m, &outputs, images, &x->show);
 }
 
 /* A mask from the seed and n alone, so that all measures of a run use the same masks, and all its pictures. */

@@ -10,8 +10,8 @@
 #include "data/dataset.h"
 #include "data/mixup.h"
 #include "model/model.h"
-#include "options/options.h"
 #include "model/session.h"
+#include "options/options.h"
 
 typedef struct mx_objective mx_objective;
 

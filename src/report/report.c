@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text_stream.h"
 #include "io/file.h"
 #include "mixmae.h"
 #include "options/options.h"
 #include "report/html.h"
 #include "report/log.h"
 #include "report/svg.h"
-#include "base/text_stream.h"
 
 /* Contents of the page. */
 typedef struct {
@@ -78,6 +78,31 @@ static void facts(FILE *f, const story *t) {
     fputs("</div>\n", f);
 }
 
+/* A chart in two shapes; the style shows the one that fits the window. */
+static void put_chart(FILE *f, const mx_chart *chart) {
+    fputs("<figure class=\"chart\">", f);
+    mx_chart_svg(f, chart, 960, 380, "wide");
+    mx_chart_svg(f, chart, 360, 280, "narrow");
+    fputs("</figure>\n", f);
+}
+
+static void small_charts(FILE *f, const story *t, const char *x_name) {
+    const mx_series *s = t->log.series;
+    const mx_chart all[] = {{.title = "Learning rate", .series = {&s[MX_SERIES_LR]}, .from_zero = true},
+                            {.title = "Images per second", .series = {&s[MX_SERIES_RATE]}, .from_zero = true},
+                            {.title = "Gradient norm", .series = {&s[MX_SERIES_NORM]}, .from_zero = true}};
+    fputs("<section><h2>Course of the run</h2>\n<div class=\"row\">", f);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        mx_chart chart = all[i];
+        if (!chart.series[0]->count) continue;
+        chart.x_name = x_name;
+        fputs("<figure class=\"chart\">", f);
+        mx_chart_svg(f, &chart, 320, 220, "always");
+        fputs("</figure>\n", f);
+    }
+    fputs("</div></section>\n", f);
+}
+
 static void charts(FILE *f, const story *t, mx_error *e) {
     const mx_series *s = t->log.series;
     const char *x = t->log.epochs ? "epoch" : "step";
@@ -97,34 +122,13 @@ static void charts(FILE *f, const story *t, mx_error *e) {
                                .series = {&s[MX_SERIES_TOP1], &s[MX_SERIES_TOP5]},
                                .name = {"top-1", "top-5"},
                                .from_zero = true};
-    if (s[MX_SERIES_TOP1].count) {
-        fputs("<figure class=\"chart\">", f);
-        mx_chart_svg(f, &accuracy, 960, 380, "wide");
-        mx_chart_svg(f, &accuracy, 360, 280, "narrow");
-        fputs("</figure>\n", f);
-    }
-    const mx_chart small[] = {
-        {.title = "Learning rate", .series = {&s[MX_SERIES_LR]}, .from_zero = true},
-        {.title = "Images per second", .series = {&s[MX_SERIES_RATE]}, .from_zero = true},
-        {.title = "Gradient norm", .series = {&s[MX_SERIES_NORM]}, .from_zero = true}};
-    if (s[MX_SERIES_LOSS].count || s[MX_SERIES_VAL].count) {
-        fputs("<figure class=\"chart\">", f);
-        mx_chart_svg(f, &loss, 960, 380, "wide");
-        mx_chart_svg(f, &loss, 360, 280, "narrow");
-        fputs("</figure>\n", f);
-    } else
+    if (s[MX_SERIES_TOP1].count) put_chart(f, &accuracy);
+    if (s[MX_SERIES_LOSS].count || s[MX_SERIES_VAL].count)
+        put_chart(f, &loss);
+    else
         fputs("<p class=\"soft\">The log holds no losses yet.</p>\n", f);
     mx_html_pictures(f, t->run, e);
-    fputs("<section><h2>Course of the run</h2>\n<div class=\"row\">", f);
-    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
-        mx_chart chart = small[i];
-        if (!chart.series[0]->count) continue;
-        chart.x_name = x;
-        fputs("<figure class=\"chart\">", f);
-        mx_chart_svg(f, &chart, 320, 220, "always");
-        fputs("</figure>\n", f);
-    }
-    fputs("</div></section>\n", f);
+    small_charts(f, t, x);
 }
 
 static void notes(FILE *f, const mx_run_log *log) {
