@@ -1,21 +1,7 @@
 /* Images for the public model handle: from bytes, a file or 8-bit samples to the tensor that the model reads,
  * by its own pixel statistics; and the class names of a checkpoint (include/mixmae.h "Models"). Nothing here
  * changes the handle, so no lock is taken. Source: docs/AUGMENT.md, "Evaluation". */
-#include <stdlib.h>
-#include <string.h>
-
 #include "api/model.h"
-
-static mx_status transform(const mixmae_model *m, const mx_image *im, float *image, mx_error *e) {
-    const mx_model_config *c = &m->model.config;
-    mx_transform t = {.height = c->image_h,
-                      .width = c->image_w,
-                      .channels = c->channels,
-                      .value_range = m->pixels.value_range};
-    memcpy(t.mean, m->pixels.mean, sizeof t.mean);
-    memcpy(t.std, m->pixels.std, sizeof t.std);
-    return mx_transform_image(&t, im, image, e);
-}
 
 static mx_status wrong(mx_error *e, const char *what) {
     return mx_fail(e, MX_ERR_ARGUMENT, "%s must be given, found NULL", what);
@@ -27,8 +13,8 @@ mixmae_status mixmae_model_preprocess(const mixmae_model *model, const void *byt
     mx_image im = {0};
     if (!bytes || !image)
         wrong(&e, "bytes and image");
-    else if (!mx_image_decode(&im, bytes, count, model->model.config.channels, &e))
-        transform(model, &im, image, &e);
+    else if (!mx_image_decode(&im, bytes, count, model->f.model.config.channels, &e))
+        mx_transform_image(&model->f.transform, &im, image, &e);
     mx_image_free(&im);
     return mx_public_status(&e, message, size);
 }
@@ -39,8 +25,8 @@ mixmae_status mixmae_model_read_image(const mixmae_model *model, const char *pat
     mx_image im = {0};
     if (!path || !image)
         wrong(&e, "path and image");
-    else if (!mx_image_read(&im, path, model->model.config.channels, false, &e) &&
-             transform(model, &im, image, &e))
+    else if (!mx_image_read(&im, path, model->f.model.config.channels, false, &e) &&
+             mx_transform_image(&model->f.transform, &im, image, &e))
         mx_fail_where(&e, "%s", path);
     mx_image_free(&im);
     return mx_public_status(&e, message, size);
@@ -50,7 +36,7 @@ mixmae_status mixmae_model_preprocess_pixels(const mixmae_model *model, const ui
                                              int width, int channels, float *image, char *message,
                                              size_t size) {
     mx_error e = {0};
-    int want = model->model.config.channels;
+    int want = model->f.model.config.channels;
     if (!pixels || !image)
         wrong(&e, "pixels and image");
     else if (channels != want)
@@ -60,7 +46,7 @@ mixmae_status mixmae_model_preprocess_pixels(const mixmae_model *model, const ui
                 (long long)MX_IMAGE_MAX_SAMPLES, width, height, channels);
     else {
         const mx_image im = {width, height, channels, MX_PIXEL_U8, (void *)(uintptr_t)pixels};
-        transform(model, &im, image, &e);
+        mx_transform_image(&model->f.transform, &im, image, &e);
     }
     return mx_public_status(&e, message, size);
 }

@@ -1,20 +1,15 @@
-/* Shared by the public model functions (model.c, image.c, trainer.c). */
+/* The public handle of a model: the finished-model object (infer/inference.h) behind one mutex. Shared by the
+ * public functions in model.c, image.c and trainer.c. */
 #ifndef MX_API_MODEL_H
 #define MX_API_MODEL_H
 
 #include <pthread.h>
 
-#include "mixmae.h"
-#include "checkpoint/checkpoint.h"
-#include "train/compute.h"
+#include "infer/inference.h"
 
 struct mixmae_model {
-    mx_model model;
-    mx_pixels pixels;
-    mx_token_tables tables; /* without a mask; serves every batch up to max_batch */
-    mx_session session;
-    int max_batch;
-    pthread_mutex_t lock;
+    mx_inference f;
+    pthread_mutex_t lock; /* guards f's working memory; nothing is shared between handles */
     bool lock_made;
 };
 

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/model.h"
+#include "checkpoint/init.h"
+#include "checkpoint/read_any.h"
 #include "options/options.h"
 #include "train/ema.h"
-#include "api/model.h"
-#include "checkpoint/read_any.h"
 #include "train/memory.h"
 #include "train/step.h"
 
@@ -55,7 +56,8 @@ static mx_status make_settings(mixmae_trainer *t, mx_settings *s, mx_options *o,
                                mx_error *e) {
     bool from_file = init && !given(options, "model");
     if (from_file && model_from(o, options, &init->config, e)) return e->status;
-    if (mx_settings_make(s, &mx_mixmae, o, NULL, e)) return e->status;
+    const mx_objective *objective = mx_objective_of_command(mx_command_name(options->command));
+    if (mx_settings_make(s, objective, o, NULL, e)) return e->status;
     if (from_file) memcpy(s->model.name, init->config.name, sizeof s->model.name);
     s->steps_per_epoch = steps_per_epoch;
     s->steps = (int64_t)(s->epochs * (double)steps_per_epoch + 0.5);
@@ -68,23 +70,6 @@ static mx_status make_settings(mixmae_trainer *t, mx_settings *s, mx_options *o,
             "--mean and --std are needed for %d channel%s: there is no data set to compute them from",
             s->model.channels, s->model.channels > 1 ? "s" : "");
     return mx_settings_pixels(s, o, NULL, &t->pixels, e);
-}
-
-/* Every weight that the trained model has must be in the checkpoint, at its shape. */
-static mx_status take_weights(mx_model *to, const mx_model *from, const char *path, mx_error *e) {
-    for (int i = 0; i < to->params.count; i++) {
-        const mx_param *q = &to->params.item[i];
-        mx_pid id = mx_params_find(&from->params, q->name);
-        if (id == MX_NO_PARAM)
-            return mx_fail(e, MX_ERR_FORMAT, "--init %s: tensor %s is missing", path, q->name);
-        const mx_param *p = &from->params.item[id];
-        if (p->ndim != q->ndim || memcmp(p->dim, q->dim, sizeof *p->dim * (size_t)p->ndim))
-            return mx_fail(e, MX_ERR_SHAPE, "--init %s: tensor %s has another shape than the model's", path,
-                           q->name);
-        memcpy(mx_weight(&to->params, i).data, mx_weight(&from->params, id).data,
-               sizeof(float) * (size_t)q->count);
-    }
-    return MX_OK;
 }
 
 static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *options,
@@ -101,7 +86,7 @@ static mx_status build(mixmae_trainer *t, mx_options *o, const mixmae_options *o
     snprintf(t->place, sizeof t->place, "%s", s.device);
     t->stepper.settings.device = t->place;
     mx_params_init(&t->stepper.model.params, s.seed);
-    if (o->init) take_weights(&t->stepper.model, &init, o->init, e);
+    if (o->init && mx_init_whole(&t->stepper.model, &init, e)) mx_fail_where(e, "--init %s", o->init);
     mx_average_start(&t->stepper);
     mx_stepper_upload(&t->stepper);
     mx_session_error(&t->stepper.session, e);
@@ -169,11 +154,9 @@ void mixmae_trainer_describe(mixmae_trainer *t, mixmae_trainer_info *info) {
 
 static mx_status step(mixmae_trainer *t, const float *images, mixmae_step *result, mx_error *e) {
     const mx_settings *s = &t->stepper.settings;
-    const mx_model_config *m = &s->model;
-    size_t micro = (size_t)s->batch * (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
+    int64_t micro = s->batch * mx_image_floats(&s->model);
     for (int j = 0; j < s->accum; j++)
-        mx_step_micro(&t->stepper, t->state.step, j, (float *)images + (size_t)j * micro,
-                      NULL); /* only read */
+        mx_step_micro(&t->stepper, t->state.step, j, (float *)images + j * micro, NULL); /* only read */
     mx_step_result r = {0};
     mx_step_update(&t->stepper, &t->state);
     mx_step_result_next(&t->stepper, &t->state, &r);

@@ -4,8 +4,7 @@
 
 #include <stddef.h>
 
-/* For JSON: escapes bytes that are not part of UTF-8 (RFC 3629). The caller frees the result; NULL: out of
- * memory. */
+/* For JSON: escapes bytes that are not part of UTF-8 (RFC 3629). The caller frees the result; NULL: out of memory. */
 char *mx_escape_utf8(const char *text);
 
 /* For one line on a terminal: also escapes control characters (below 32, 127, U+0080 to U+009F). The caller

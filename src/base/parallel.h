@@ -10,8 +10,7 @@
 
 #include <stdint.h>
 
-/* thread: number in [0, threads) of the thread that runs the task, 0 for the caller; use it to index scratch
- * memory. */
+/* thread: number in [0, threads) of the thread that runs the task, 0 for the caller; use it to index scratch memory. */
 typedef void mx_task(void *arg, int64_t task, int thread);
 
 /* body(arg, t, thread) for every t in [0, tasks), each once, handed out in order, on at most `threads`

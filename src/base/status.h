@@ -33,8 +33,7 @@ typedef struct {
 mx_status mx_fail(mx_error *e, mx_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "prefix: " before the message, to say where it happened. Does nothing without an error. Returns the
- * status. */
+/* Puts "prefix: " before the message, to say where it happened. Does nothing without an error. Returns the status. */
 mx_status mx_fail_where(mx_error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "; text" after the message, to offer a way out. Does nothing without an error. Returns the status. */

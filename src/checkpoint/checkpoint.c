@@ -9,24 +9,15 @@
 #include <jansson.h>
 
 #include "base/json_text.h"
+#include "checkpoint/state_fields.h"
 
 /* ---- weights ---- */
 
 static mx_status shape_error(const mx_param *q, const mx_st_tensor *t, mx_error *e) {
-    char want[96] = "", have[128] = "";
-    size_t w = 0, h = 0;
-    for (int i = 0; i < q->ndim; i++)
-        w += (size_t)snprintf(want + w, sizeof want - w, "%s%" PRId64, i ? "," : "", q->dim[i]);
-    for (int i = 0; i < t->ndim && h < sizeof have - 24; i++)
-        h += (size_t)snprintf(have + h, sizeof have - h, "%s%" PRId64, i ? "," : "", t->dim[i]);
+    char want[128], have[128];
+    mx_shape_text(want, q->ndim, q->dim);
+    mx_shape_text(have, t->ndim, t->dim);
     return mx_fail(e, MX_ERR_SHAPE, "tensor %s: expected shape [%s], found [%s]", t->name, want, have);
-}
-
-static bool same_shape(const mx_param *q, const mx_st_tensor *t) {
-    if (q->ndim != t->ndim) return false;
-    for (int i = 0; i < q->ndim; i++)
-        if (q->dim[i] != t->dim[i]) return false;
-    return true;
 }
 
 /* Buffers that old programs store and no model needs (docs/FORMATS.md, "PyTorch files"). */
@@ -45,8 +36,8 @@ static mx_status load_set(const mx_params *p, float *base, const mx_st *st, cons
         snprintf(name, sizeof name, "%s%s", prefix, q->name);
         const mx_st_tensor *t = mx_st_find(st, name);
         if (!t) return mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing", name);
-        if (!same_shape(q, t)) return shape_error(q, t, e);
-        if (mx_st_copy_f32(t, (q->fixed ? p->fixed : base) + q->offset, q->count, e)) return e->status;
+        if (!mx_param_shaped(q, t->ndim, t->dim)) return shape_error(q, t, e);
+        if (mx_st_copy_f32(t, mx_param_at(p, q, base), q->count, e)) return e->status;
         mx_st_done(st, t); /* a resumed run must not need twice its memory */
     }
     return MX_OK;
@@ -91,7 +82,7 @@ static mx_status map_weights(mx_model *m, mx_st *st, const char *prefix, bool pa
         snprintf(name, sizeof name, "%s%s", prefix, q->name);
         const mx_st_tensor *t = mx_st_find(st, name);
         if (!t) return mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing", name);
-        if (!same_shape(q, t)) return shape_error(q, t, e);
+        if (!mx_param_shaped(q, t->ndim, t->dim)) return shape_error(q, t, e);
         q->mapped = t->data;
     }
     return refuse_others(m, st, prefix, partial, e);
@@ -168,74 +159,9 @@ mx_status mx_class_names_from_json(mx_model *m, const char *text, mx_error *e) {
     return e->status;
 }
 
-/* One line for every counter of a run state, so that reader and writer cannot drift apart. */
-typedef enum { WHOLE, INT, REAL, BOOL, NEWER_WHOLE, NEWER_TEXT } field_kind; /* older files lack newer ones */
-typedef struct {
-    const char *key;
-    field_kind kind; /* int64_t, int, double, bool, int64_t, char[size] */
-    size_t at, size;
-} state_field;
-#define FIELD(name, kind)                                                                                    \
-    { #name, kind, offsetof(mx_run_state, name), sizeof((mx_run_state *)0)->name }
-static const state_field fields[] = {FIELD(step, WHOLE),
-                                     FIELD(updates, WHOLE),
-                                     FIELD(skipped, WHOLE),
-                                     FIELD(skipped_in_row, INT),
-                                     FIELD(bad_seen, WHOLE),
-                                     FIELD(bad_count, WHOLE),
-                                     FIELD(loss_sum, REAL),
-                                     FIELD(norm_sum, REAL),
-                                     FIELD(loss_count, WHOLE),
-                                     FIELD(norm_count, WHOLE),
-                                     FIELD(fingerprint, WHOLE),
-                                     FIELD(finished, BOOL),
-                                     FIELD(best, REAL),
-                                     FIELD(held_fingerprint, NEWER_WHOLE),
-                                     FIELD(instruction_set, NEWER_TEXT),
-                                     FIELD(decoders, NEWER_TEXT),
-                                     FIELD(held_out, NEWER_TEXT)};
-#define MX_STATE_TEXT 400 /* of a value, at most: the longest text of mx_run_state */
-#define FIELD_COUNT   (sizeof fields / sizeof *fields)
-
-static void field_print(const mx_run_state *s, const state_field *f, char text[MX_STATE_TEXT]) {
-    const char *at = (const char *)s + f->at;
-    if (f->kind == WHOLE || f->kind == NEWER_WHOLE)
-        snprintf(text, 40, "%" PRId64, *(const int64_t *)at);
-    else if (f->kind == INT)
-        snprintf(text, 40, "%d", *(const int *)at);
-    else if (f->kind == REAL)
-        snprintf(text, 40, "%.17g", *(const double *)at);
-    else if (f->kind == NEWER_TEXT)
-        snprintf(text, MX_STATE_TEXT, "%s", at);
-    else
-        snprintf(text, 40, "%d", *(const bool *)at);
-}
-
-static mx_status field_parse(mx_run_state *s, const state_field *f, const char *text, mx_error *e) {
-    char *at = (char *)s + f->at, *end = NULL;
-    if (f->kind == NEWER_TEXT) snprintf(at, f->size, "%s", text ? text : "");
-    if (f->kind == NEWER_TEXT || (!text && f->kind == NEWER_WHOLE)) return MX_OK;
-    if (!text || !*text)
-        return mx_fail(e, MX_ERR_FORMAT, "metadata \"%s\" of the run state is missing", f->key);
-    double number = f->kind == REAL ? strtod(text, &end) : 0;
-    int64_t whole = f->kind == REAL ? 0 : strtoll(text, &end, 10);
-    if (*end)
-        return mx_fail(e, MX_ERR_FORMAT, "metadata \"%s\" of the run state: %.40s is not a number", f->key,
-                       text);
-    if (f->kind == WHOLE || f->kind == NEWER_WHOLE)
-        *(int64_t *)at = whole;
-    else if (f->kind == INT)
-        *(int *)at = (int)whole;
-    else if (f->kind == REAL)
-        *(double *)at = number;
-    else
-        *(bool *)at = whole != 0;
-    return MX_OK;
-}
-
 /* ---- files ---- */
 
-#define MAX_META (FIELD_COUNT + 5)
+#define MAX_META (MX_STATE_FIELDS + 5)
 
 /* Lists the model's tensors under prefix; names are made in the `names` buffer of 160 bytes each. */
 static int list_tensors(mx_st_tensor *out, char (*names)[160], const mx_params *p, float *base,
@@ -247,7 +173,7 @@ static int list_tensors(mx_st_tensor *out, char (*names)[160], const mx_params *
         snprintf(names[n], sizeof names[n], "%s%s", prefix, q->name);
         out[n] = (mx_st_tensor){.name = names[n], .dtype = "F32", .ndim = q->ndim};
         memcpy(out[n].dim, q->dim, sizeof q->dim);
-        out[n].data = (q->fixed ? p->fixed : base) + q->offset;
+        out[n].data = mx_param_at(p, q, base);
         out[n].bytes = sizeof(float) * (size_t)q->count;
         n++;
     }
@@ -259,7 +185,7 @@ static mx_status write_file(const char *path, const mx_model *m, const mx_run_st
     const mx_params *p = &m->params;
     size_t most = (size_t)p->count * (s ? 4 : 1);
     mx_st_tensor *tensors = malloc(most * sizeof *tensors);
-    char(*names)[160] = malloc(most * sizeof *names), values[FIELD_COUNT][MX_STATE_TEXT];
+    char(*names)[160] = malloc(most * sizeof *names), values[MX_STATE_FIELDS][MX_STATE_TEXT];
     char *config = mx_config_to_json(&m->config), *px = mx_pixels_to_json(pixels, m->config.channels);
     mx_st_pair meta[MAX_META] = {
         {"config", config}, {"pixels", px}, {"program", "mixmae"}, {"kind", s ? "state" : "model"}};
@@ -277,9 +203,9 @@ static mx_status write_file(const char *path, const mx_model *m, const mx_run_st
         n += list_tensors(tensors + n, names + n, p, p->m, "m.", false);
         n += list_tensors(tensors + n, names + n, p, p->v, "v.", false);
         if (p->average) n += list_tensors(tensors + n, names + n, p, p->average, "ema.", true);
-        for (size_t i = 0; i < FIELD_COUNT; i++) {
-            field_print(s, &fields[i], values[i]);
-            meta[metas++] = (mx_st_pair){fields[i].key, values[i]};
+        for (int i = 0; i < MX_STATE_FIELDS; i++) {
+            mx_state_field_print(s, i, values[i]);
+            meta[metas++] = (mx_st_pair){mx_state_field_key(i), values[i]};
         }
     }
     (s ? mx_st_write_summed : mx_st_write)(path, tensors, n, meta, metas, e);
@@ -364,8 +290,8 @@ static mx_status read_counters(mx_run_state *s, const mx_st *st, mx_error *e) {
     const char *kind = mx_st_meta(st, "kind");
     if (!kind || strcmp(kind, "state"))
         mx_fail(e, MX_ERR_FORMAT, "expected a run state, found %s", kind ? kind : "another kind of file");
-    for (size_t i = 0; i < FIELD_COUNT && !e->status; i++)
-        field_parse(s, &fields[i], mx_st_meta(st, fields[i].key), e);
+    for (int i = 0; i < MX_STATE_FIELDS && !e->status; i++)
+        mx_state_field_parse(s, i, mx_st_meta(st, mx_state_field_key(i)), e);
     return e->status;
 }
 

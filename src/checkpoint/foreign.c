@@ -34,21 +34,10 @@ mx_status mx_unfold_columns(float *w, int64_t rows, int64_t columns, mx_error *e
     return MX_OK;
 }
 
-static void shape_text(char out[128], int ndim, const int64_t *dim) {
-    size_t at = 0;
-    out[0] = 0;
-    for (int i = 0; i < ndim && at < 100; i++)
-        at += (size_t)snprintf(out + at, 128 - at, "%s%" PRId64, i ? "," : "", dim[i]);
-}
-
-static bool same_shape(const mx_param *q, const mx_foreign_tensor *t) {
-    return q->ndim == t->ndim && !memcmp(q->dim, t->dim, sizeof *q->dim * (size_t)q->ndim) && !t->repeats;
-}
-
 /* The tensor that a parameter is read from; NULL: none. */
 static const mx_foreign_tensor *source_of(const mx_foreign *f, const mx_param *q) {
     const mx_foreign_tensor *t = mx_foreign_find(f, q->name);
-    return t && same_shape(q, t) ? t : NULL;
+    return t && mx_param_shaped(q, t->ndim, t->dim) && !t->repeats ? t : NULL;
 }
 
 /* Compares a parameter with the file: it fits, or gets a note, or is an error. */
@@ -56,8 +45,8 @@ static mx_status check(const mx_foreign *f, const mx_param *q, const mx_foreign_
     const mx_foreign_tensor *t = mx_foreign_find(f, q->name);
     char want[128], have[128];
     if (source_of(f, q)) return MX_OK;
-    shape_text(want, q->ndim, q->dim);
-    shape_text(have, t ? t->ndim : 0, t ? t->dim : NULL);
+    mx_shape_text(want, q->ndim, q->dim);
+    mx_shape_text(have, t ? t->ndim : 0, t ? t->dim : NULL);
     if (!t && q->fixed)
         mx_foreign_note(h, "%s is not in the file: computed", q->name);
     else if (h->partial && t)
@@ -97,7 +86,7 @@ static mx_status check_all(const mx_params *p, const mx_foreign *f, const mx_mod
 
 static mx_status copy(mx_model *m, mx_foreign *f, const mx_param *q, mx_error *e) {
     const mx_foreign_tensor *t = source_of(f, q);
-    float *to = (q->fixed ? m->params.fixed : m->params.weight) + q->offset;
+    float *to = mx_param_at(&m->params, q, m->params.weight);
     if (!t && q->fixed) mx_position_table(to, q->fan, q->fan2, (int)q->dim[q->ndim - 1]);
     if (!t) return MX_OK;
     if (t->pth ? mx_pth_copy_f32(f->pth, t->pth, to, q->count, e) : mx_st_copy_f32(t->st, to, q->count, e))

@@ -5,8 +5,8 @@
 #ifndef MX_CHECKPOINT_FOREIGN_H
 #define MX_CHECKPOINT_FOREIGN_H
 
-#include "io/pth.h"
 #include "checkpoint/checkpoint.h"
+#include "io/pth.h"
 
 /* What the caller knows about the file; 0 and NULL: nothing. */
 typedef struct {

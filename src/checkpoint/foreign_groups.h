@@ -3,9 +3,9 @@
 #ifndef MX_CHECKPOINT_FOREIGN_GROUPS_H
 #define MX_CHECKPOINT_FOREIGN_GROUPS_H
 
+#include "checkpoint/foreign.h"
 #include "io/pth.h"
 #include "io/safetensors.h"
-#include "checkpoint/foreign.h"
 
 #define MX_MAX_GROUPS 64
 

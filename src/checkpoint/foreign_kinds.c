@@ -134,9 +134,9 @@ static mx_status refuse_swin(const mx_foreign *f, const char *why, mx_error *e) 
         why, *f->prefix ? " after the prefix " : "", f->prefix);
 }
 
-static mx_status refuse_mask(const mx_foreign *f, const char *besides, mx_error *e) {
+static mx_status refuse_mask(const mx_foreign *f, const char *reason, mx_error *e) {
     char why[256];
-    snprintf(why, sizeof why, "%s%.160s is the mask of shifted windows", besides, f->mask.original);
+    snprintf(why, sizeof why, "%s%.160s is the mask of shifted windows", reason, f->mask.original);
     return refuse_swin(f, why, e);
 }
 

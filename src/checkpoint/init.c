@@ -25,23 +25,21 @@ static void note(const transfer *t, const char *format, ...) {
     if (t->config->note) t->config->note(t->config->user, line);
 }
 
-static void shape_text(char out[96], const mx_param *q) {
-    size_t at = 0;
-    for (int i = 0; i < q->ndim && at < 80; i++)
-        at += (size_t)snprintf(out + at, 96 - at, "%s%" PRId64, i ? "," : "", q->dim[i]);
+/* Of *to, which is written, or of *from, which may lie in a mapped file. */
+static float *values(const mx_model *m, const mx_param *q) {
+    return mx_weight(&m->params, (mx_pid)(q - m->params.item)).data;
 }
 
-static float *values(const mx_model *m, const mx_param *q) {
-    return (q->fixed ? m->params.fixed : m->params.weight) + q->offset;
+/* The one place where a tensor goes from model to model. false: another shape, nothing is copied. */
+static bool copy_tensor(const mx_model *to, const mx_param *q, const mx_model *from, const mx_param *f) {
+    if (!mx_param_shaped(q, f->ndim, f->dim)) return false;
+    memcpy(values(to, q), values(from, f), sizeof(float) * (size_t)q->count);
+    return true;
 }
 
 static bool table_sides(const mx_model *m, const char *name, int *height, int *width) {
     return m->encoder.kind->table(&m->config, name, height, width) ||
            mx_decoder_table(&m->config, name, height, width);
-}
-
-static bool same_shape(const mx_param *a, const mx_param *b) {
-    return a->ndim == b->ndim && !memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->ndim);
 }
 
 /* Resizes a table whose channels agree and whose sides differ. */
@@ -55,8 +53,8 @@ static bool resizable(const transfer *t, const mx_param *to, const mx_param *fro
 }
 
 static mx_status keep(transfer *t, const mx_param *q, mx_error *e, const char *found) {
-    char want[96];
-    shape_text(want, q);
+    char want[128];
+    mx_shape_text(want, q->ndim, q->dim);
     if (!t->config->partial)
         return mx_fail(e, MX_ERR_SHAPE, "tensor %s: expected shape [%s], found %s", q->name, want, found);
     note(t, "left as first drawn: %s (expected shape [%s], found %s)", q->name, want, found);
@@ -120,14 +118,11 @@ static mx_status move_tensor(transfer *t, const mx_param *q, mx_error *e) {
         t->resized++;
         return MX_OK;
     }
-    if (!same_shape(q, f)) {
-        char found[96], text[112];
-        shape_text(found, f);
-        snprintf(text, sizeof text, "[%s]", found);
-        return keep(t, q, e, text);
-    }
-    memcpy(values(t->to, q), values(t->from, f), sizeof(float) * (size_t)q->count);
-    return MX_OK;
+    if (copy_tensor(t->to, q, t->from, f)) return MX_OK;
+    char found[128], text[132];
+    mx_shape_text(found, f->ndim, f->dim);
+    snprintf(text, sizeof text, "[%s]", found);
+    return keep(t, q, e, text);
 }
 
 /* A kept head must have the classes of the data. */
@@ -181,5 +176,16 @@ mx_status mx_init_from(mx_model *m, const mx_model *from, const mx_init_config *
     if (t.resized)
         note(&t, "resized   %d tables (position embedding, relative-position biases) bicubically", t.resized);
     if (t.kept) note(&t, "warning: %d tensors were not in the checkpoint", t.kept);
+    return MX_OK;
+}
+
+mx_status mx_init_whole(mx_model *m, const mx_model *from, mx_error *e) {
+    for (int i = 0; i < m->params.count; i++) {
+        const mx_param *q = &m->params.item[i];
+        mx_pid id = mx_params_find(&from->params, q->name);
+        if (id == MX_NO_PARAM) return mx_fail(e, MX_ERR_FORMAT, "tensor %s is missing", q->name);
+        if (!copy_tensor(m, q, from, &from->params.item[id]))
+            return mx_fail(e, MX_ERR_SHAPE, "tensor %s has another shape than the model's", q->name);
+    }
     return MX_OK;
 }

@@ -21,6 +21,10 @@ typedef struct {
  * the tensor, what was expected and what was found. */
 mx_status mx_init_from(mx_model *m, const mx_model *from, const mx_init_config *config, mx_error *e);
 
+/* The same for a model that is trained further as it is: every tensor of *m must be in `from` at its shape.
+ * What else `from` holds is left aside. */
+mx_status mx_init_whole(mx_model *m, const mx_model *from, mx_error *e);
+
 /* to [C,N,p,p] ← from [C,3,p,p], as timm does. N = 1: the sum of the three; else the three repeated, times 3/N, so
  * that equal channels give the same sum. */
 void mx_adapt_channels(float *to, const float *from, int64_t rows, int channels, int64_t each);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/say.h"
-#include "io/pth_write.h"
 #include "checkpoint/foreign.h"
+#include "io/pth_write.h"
 
 /* ---- reading ---- */
 
@@ -22,11 +22,6 @@ mx_status mx_model_is_ours(bool *ours, const char *path, mx_error *e) {
     *ours = mx_st_meta(st, "config") != NULL;
     mx_st_close(st);
     return MX_OK;
-}
-
-mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use,
-                            mx_error *e) {
-    return mx_model_read_with(m, pixels, path, NULL, use, e);
 }
 
 mx_status mx_model_read_with(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
@@ -69,7 +64,7 @@ mx_status mx_model_write_pth(const char *path, const mx_model *m, const mx_pixel
             const mx_param *q = &p->item[i];
             t[i] = (mx_st_tensor){.name = q->name, .dtype = "F32", .ndim = q->ndim};
             memcpy(t[i].dim, q->dim, sizeof q->dim);
-            t[i].data = (q->fixed ? p->fixed : p->weight) + q->offset;
+            t[i].data = mx_param_at(p, q, p->weight);
             t[i].bytes = sizeof(float) * (size_t)q->count;
         }
         mx_pth_write(path, t, p->count, text, classes ? 3 : 2, e);

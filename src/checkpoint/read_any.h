@@ -2,17 +2,16 @@
 #ifndef MX_CHECKPOINT_READ_ANY_H
 #define MX_CHECKPOINT_READ_ANY_H
 
-#include "options/options.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/foreign.h"
+#include "options/options.h"
 
 /* Is it a file of this program: a safetensors file with our configuration? A file that cannot be opened or
  * read is an error, not another program's file. */
 mx_status mx_model_is_ours(bool *ours, const char *path, mx_error *e);
 /* Like mx_checkpoint_read, but takes a PyTorch checkpoint too, or a safetensors file without our
- * configuration (foreign.h), recognised by content. */
-mx_status mx_model_read_any(mx_model *m, mx_pixels *pixels, const char *path, mx_params_use use, mx_error *e);
-/* The same; hints apply to files without our configuration; hints->weights to all. */
+ * configuration (foreign.h), recognised by content. hints (NULL: none) apply to files without our
+ * configuration; hints->weights to all. */
 mx_status mx_model_read_with(mx_model *m, mx_pixels *pixels, const char *path, const mx_foreign_hints *hints,
                              mx_params_use use, mx_error *e);
 /* Like mx_checkpoint_config, for the same kinds of file. hints may be NULL. */

@@ -137,7 +137,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     mx_settings s;
     bench *x = calloc(1, sizeof *x);
     if (!x) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    if (mx_settings_make(&s, &mx_mixmae, o, NULL, e)) goto done;
+    if (mx_settings_make(&s, mx_objective_of_command("pretrain"), o, NULL, e)) goto done;
     s.steps_per_epoch = s.steps = 1000;
     if (mx_memory_fit(&s, NULL, NULL, e)) goto done;
     if (mx_stepper_make(&x->stepper, &s, false, &x->products, e) || make_matrices(x, e)) goto done;

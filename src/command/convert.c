@@ -4,10 +4,10 @@
 #include <strings.h>
 
 #include "base/say.h"
-#include "command/command.h"
-#include "checkpoint/read_any.h"
 #include "checkpoint/export_onnx.h"
 #include "checkpoint/foreign.h"
+#include "checkpoint/read_any.h"
+#include "command/command.h"
 
 typedef enum { UNKNOWN, PTH, SAFETENSORS, ONNX } kind;
 

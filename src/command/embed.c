@@ -14,21 +14,22 @@
 #include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"
+#include "infer/one_output.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
-#include "infer/inference.h"
 #include "run/check_data.h"
 #include "train/open_data.h"
 
 typedef struct {
     mx_inference f;
+    mx_one_output one;
     const mx_options *o;
     const mixmae_sink *sink;
     mx_dataset *data; /* or NULL: the files of the command line */
     int64_t count, broken;
     bool tensors;   /* safetensors */
     mx_file *rows;  /* .npy */
-    float *all;     /* safetensors: [count, each_out] */
+    float *all;     /* safetensors: [count, one.each_out] */
     int64_t *label; /* safetensors of labelled data: [count] */
     mx_file *names;
 } embedder;
@@ -74,8 +75,8 @@ static mx_status put_name(embedder *m, int64_t i, mx_error *e) {
 
 /* Writes row i from item k of the batch. whole: the image was read. */
 static mx_status put_row(embedder *m, int64_t i, int k, bool whole, mx_error *e) {
-    size_t each = (size_t)m->f.each_out;
-    float *row = m->f.out + (size_t)k * each;
+    size_t each = (size_t)m->one.each_out;
+    float *row = m->one.out + (size_t)k * each;
     for (size_t j = 0; !whole && j < each; j++) row[j] = NAN;
     m->broken += !whole;
     if (m->label) m->label[i] = mx_dataset_label(m->data, i);
@@ -92,17 +93,14 @@ static mx_status check_stop(const embedder *m, int64_t done, mx_error *e) {
                    "stopped after %" PRId64 " of %" PRId64 " images: nothing is written", done, m->count);
 }
 
-static void note(void *user, const char *line) { mx_notice(user, "%s", line); }
-
 static mx_status from_data(embedder *m, mx_error *e) {
-    mx_loader_config config = mx_inference_loader(&m->f, m->data);
+    mx_loader_config config = mx_one_output_loader(&m->one, m->data);
     mx_loader *loader = NULL;
-    config.log = note, config.user = (void *)m->sink;
     if (mx_loader_open(&loader, &config, e)) return e->status;
     for (int64_t at = 0; at < m->count && !e->status; at += m->f.batch) {
         mx_batch b;
         if (check_stop(m, at, e) || mx_loader_next(loader, &b, e) ||
-            mx_inference_run(&m->f, b.images, m->count - at, e))
+            mx_one_output_run(&m->one, b.images, m->count - at, e))
             break;
         for (int k = 0; k < m->f.batch && at + k < m->count && !e->status; k++)
             put_row(m, at + k, k, b.index[k] >= 0, e);
@@ -112,7 +110,8 @@ static mx_status from_data(embedder *m, mx_error *e) {
 }
 
 static mx_status from_files(embedder *m, mx_error *e) {
-    mx_inference *f = &m->f;
+    const mx_inference *f = &m->f;
+    mx_one_output *one = &m->one;
     bool *whole = calloc((size_t)f->batch, sizeof *whole);
     if (!whole) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     for (int64_t at = 0; at < m->count && !e->status; at += f->batch) {
@@ -121,14 +120,13 @@ static mx_status from_files(embedder *m, mx_error *e) {
         for (int k = 0; k < n; k++) {
             mx_image im = {0};
             mx_error broken = {0};
-            whole[k] =
-                !mx_image_read(&im, name_of(m, at + k), f->model.config.channels, m->o->exif_orientation,
-                               &broken) &&
-                !mx_transform_image(&f->transform, &im, f->images + (size_t)k * (size_t)f->each_in, &broken);
+            whole[k] = !mx_image_read(&im, name_of(m, at + k), f->model.config.channels,
+                                      m->o->exif_orientation, &broken) &&
+                       !mx_transform_image(&f->transform, &im, one->images + k * one->each_in, &broken);
             if (!whole[k]) mx_notice(m->sink, "%s", broken.text);
             mx_image_free(&im);
         }
-        if (mx_inference_run(f, f->images, n, e)) break;
+        if (mx_one_output_run(one, one->images, n, e)) break;
         for (int k = 0; k < n && !e->status; k++) put_row(m, at + k, k, whole[k], e);
     }
     free(whole);
@@ -139,22 +137,22 @@ static mx_status open_outputs(embedder *m, mx_error *e) {
     const char *path = m->o->output;
     int64_t dim[4] = {m->count};
     char *names = NULL;
-    memcpy(dim + 1, m->f.shape, sizeof *dim * (size_t)m->f.shape_count);
+    memcpy(dim + 1, m->one.shape, sizeof *dim * (size_t)m->one.shape_count);
     if (asprintf(&names, "%s.txt", path) < 0) return mx_fail(e, MX_ERR_MEMORY, "out of memory");
     mx_file_begin(&m->names, names, e);
     free(names);
     if (e->status) return e->status;
     if (!m->tensors)
         return mx_file_begin(&m->rows, path, e) ? e->status
-                                                : mx_npy_header(m->rows, dim, m->f.shape_count + 1, e);
-    m->all = malloc(sizeof *m->all * (size_t)m->count * (size_t)m->f.each_out);
+                                                : mx_npy_header(m->rows, dim, m->one.shape_count + 1, e);
+    m->all = malloc(sizeof *m->all * (size_t)m->count * (size_t)m->one.each_out);
     bool labelled = m->data && mx_dataset_classes(m->data);
     if (labelled) m->label = malloc(sizeof *m->label * (size_t)m->count);
     if (m->all && (m->label || !labelled)) return MX_OK;
     return mx_fail(e, MX_ERR_MEMORY,
                    "out of memory for %" PRId64 " x %" PRId64
                    " features: --output FEATURES.npy is written as it goes",
-                   m->count, m->f.each_out);
+                   m->count, m->one.each_out);
 }
 
 /* The classes' names in the order of their labels, as a JSON list; NULL: no memory. The caller frees it. */
@@ -187,17 +185,17 @@ static mx_status commit(embedder *m, mx_error *e) {
     if (m->tensors) {
         mx_st_tensor t[2] = {{.name = "features",
                               .dtype = "F32",
-                              .ndim = m->f.shape_count + 1,
+                              .ndim = m->one.shape_count + 1,
                               .dim = {m->count},
                               .data = m->all,
-                              .bytes = sizeof *m->all * (size_t)m->count * (size_t)m->f.each_out},
+                              .bytes = sizeof *m->all * (size_t)m->count * (size_t)m->one.each_out},
                              {.name = "labels",
                               .dtype = "I64",
                               .ndim = 1,
                               .dim = {m->count},
                               .data = m->label,
                               .bytes = sizeof *m->label * (size_t)m->count}};
-        memcpy(t[0].dim + 1, m->f.shape, sizeof *m->f.shape * (size_t)m->f.shape_count);
+        memcpy(t[0].dim + 1, m->one.shape, sizeof *m->one.shape * (size_t)m->one.shape_count);
         char *classes = m->label ? class_names(m) : NULL;
         const mx_st_pair meta[] = {{"layer", m->o->layer},
                                    {"computed_in", mx_dtype_name(m->f.how.activations)},
@@ -227,9 +225,10 @@ static mx_status prepare(embedder *m, mx_error *e) {
         return mx_fail(e, MX_ERR_ARGUMENT, "embed needs either --data or images: found %s",
                        o->data ? "both" : "neither");
     m->tensors = ends_with(o->output, ".safetensors");
-    if (choose_layer(o, &output, &stage, e) || mx_inference_open(&m->f, o, output, stage, m->sink, e))
+    if (choose_layer(o, &output, &stage, e) ||
+        mx_one_output_open(&m->one, &m->f, o, output, stage, m->sink, e))
         return e->status;
-    mx_machine_notice(&m->f.how, m->sink);
+    mx_inference_notice(&m->f, m->sink);
     if (o->data && mx_open_part(&m->data, o, "all", e)) return e->status;
     number_as_training(m);
     if (m->data) mx_notice_data(m->sink, m->data, NULL);
@@ -245,7 +244,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     embedder m = {.o = &options->o, .sink = sink};
     if (!prepare(&m, e) && !(m.data ? from_data(&m, e) : from_files(&m, e)) && !commit(&m, e)) {
         mx_notice(sink, "wrote %" PRId64 " rows of %" PRId64 " numbers to %s, names to %s.txt", m.count,
-                  m.f.each_out, m.o->output, m.o->output);
+                  m.one.each_out, m.o->output, m.o->output);
         if (m.broken)
             mx_fail(e, MX_ERR_DATA, "%" PRId64 " of %" PRId64 " images could not be read: their rows are NaN",
                     m.broken, m.count);
@@ -253,6 +252,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     mx_file_drop(m.rows), mx_file_drop(m.names);
     free(m.all), free(m.label);
     mx_dataset_close(m.data);
+    mx_one_output_free(&m.one);
     mx_inference_free(&m.f);
     return e->status;
 }

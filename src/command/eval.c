@@ -7,11 +7,11 @@
 #include <jansson.h>
 
 #include "base/escape.h"
+#include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"
 #include "data/compose.h"
-#include "base/json_text.h"
-#include "infer/inference.h"
+#include "infer/one_output.h"
 #include "report/evaluation.h"
 #include "run/check_data.h"
 #include "train/open_data.h"
@@ -86,29 +86,34 @@ static mx_status print(const mx_evaluation *v, bool as_json, const mixmae_sink *
     return MX_OK;
 }
 
-static void note(void *user, const char *line) { mx_notice(user, "%s", line); }
+static const float *scores(void *user, const float *images, mx_error *e) {
+    mx_one_output *logits = user;
+    return mx_one_output_run(logits, images, logits->f->batch, e) ? NULL : logits->out;
+}
 
 static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_error *e) {
     const mx_options *o = &options->o;
     mx_inference f = {0};
+    mx_one_output logits = {0};
     mx_evaluation v = {0};
     mx_dataset *data = NULL;
     int32_t *map = NULL;
-    if (mx_inference_open(&f, o, MX_OUT_LOGITS, 0, sink, e) || mx_open_part(&data, o, "val", e) ||
+    if (mx_one_output_open(&logits, &f, o, MX_OUT_LOGITS, 0, sink, e) || mx_open_part(&data, o, "val", e) ||
         match_classes(&f.model, data, &map, e))
         goto done;
-    mx_machine_notice(&f.how, sink);
+    mx_inference_notice(&f, sink);
     mx_notice_data(sink, data, NULL);
     mx_check_used_data(sink, &f.pixels, f.model.config.channels, data);
-    mx_loader_config config = mx_inference_loader(&f, data);
-    config.log = note, config.user = (void *)sink;
-    if (mx_evaluate(&v, &f.session, &f.model, &f.tables, f.out, &config, map, e)) goto done;
+    mx_loader_config config = mx_one_output_loader(&logits, data);
+    const mx_classifier model = {scores, &logits, f.batch, f.model.config.classes};
+    if (mx_evaluate(&v, &model, &config, map, e)) goto done;
     if (!print(&v, o->json, sink, e) && o->output && !write_report(&f, &v, data, o, e))
         mx_notice(sink, "wrote %s/report.html, confusion.csv, per_class.csv, predictions.csv", o->output);
 done:
     free(map);
     mx_evaluation_free(&v);
     mx_dataset_close(data);
+    mx_one_output_free(&logits);
     mx_inference_free(&f);
     return e->status;
 }

@@ -1,7 +1,7 @@
 /* `mixmae inspect`: describes the content of a file, see checkpoint/inspect.h. */
 #include "base/say.h"
-#include "command/command.h"
 #include "checkpoint/inspect.h"
+#include "command/command.h"
 
 static void print_line(void *user, const char *text) { mx_say(user, "%s", text); }
 

@@ -47,10 +47,10 @@ static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const m
     if (available && m->total > available)
         mx_say(sink,
                "  warning: only %.1f MB are available on this machine; --memory or a smaller --batch-size "
-               "with more --accum-steps needs less",
+               "with more --accum-steps takes less",
                (double)available / 1e6);
     if (m->device_free && m->device > m->device_free)
-        mx_say(sink, "  warning: only %.1f MB are free on the device; --memory with a lower limit needs less",
+        mx_say(sink, "  warning: only %.1f MB are free on the device; --memory takes less",
                (double)m->device_free / 1e6);
 }
 

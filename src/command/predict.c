@@ -6,21 +6,22 @@
 
 #include <jansson.h>
 
-#include "base/escape.h"
 #include "base/again.h"
+#include "base/escape.h"
 #include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"
-#include "infer/inference.h"
+#include "infer/one_output.h"
 #include "objective/evaluate.h"
 #include "run/check_data.h"
 #include "train/open_data.h"
 
 typedef struct {
     mx_inference f;
+    mx_one_output one; /* logits */
     const mx_options *o;
     const mixmae_sink *sink;
-    char **path; /* [batch] of the images in f.images, owned */
+    char **path; /* [batch] of the images in one.images, owned */
     int waiting, top;
     int *best;      /* [top] */
     double *chance; /* [classes] */
@@ -70,9 +71,9 @@ static void print_table(const predictor *p, const char *path) {
 
 static mx_status flush(predictor *p, mx_error *e) {
     int classes = p->f.model.config.classes;
-    if (!p->waiting || mx_inference_run(&p->f, p->f.images, p->waiting, e)) return e->status;
+    if (!p->waiting || mx_one_output_run(&p->one, p->one.images, p->waiting, e)) return e->status;
     for (int i = 0; i < p->waiting; i++) {
-        const float *logits = p->f.out + (size_t)i * (size_t)classes;
+        const float *logits = p->one.out + (size_t)i * (size_t)classes;
         softmax(p->chance, logits, classes);
         mx_top_k(logits, classes, p->top, p->best);
         if (!p->o->json)
@@ -88,8 +89,8 @@ static mx_status flush(predictor *p, mx_error *e) {
 
 /* Takes over an image and its name. Names an image that could not be read (`broken`); the others go on. */
 static mx_status add_image(predictor *p, mx_image *im, const char *name, mx_error *broken, mx_error *e) {
-    mx_inference *f = &p->f;
-    float *chw = f->images + (size_t)p->waiting * (size_t)f->each_in;
+    const mx_inference *f = &p->f;
+    float *chw = p->one.images + p->waiting * p->one.each_in;
     if (broken->status || mx_transform_image(&f->transform, im, chw, broken)) {
         mx_notice(p->sink, "%s", broken->text);
         p->broken++;
@@ -138,8 +139,8 @@ static mx_status open_predictor(predictor *p, mx_error *e) {
     if (!p->o->image_count)
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "predict needs images: mixmae predict --checkpoint FILE IMAGES...");
-    if (mx_inference_open(&p->f, p->o, MX_OUT_LOGITS, 0, p->sink, e)) return e->status;
-    if (!p->o->json) mx_machine_notice(&p->f.how, p->sink);
+    if (mx_one_output_open(&p->one, &p->f, p->o, MX_OUT_LOGITS, 0, p->sink, e)) return e->status;
+    if (!p->o->json) mx_inference_notice(&p->f, p->sink);
     int classes = p->f.model.config.classes;
     p->top = p->o->top < classes ? (int)p->o->top : classes;
     p->path = calloc((size_t)p->f.batch, sizeof *p->path);
@@ -165,6 +166,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
 done:
     for (int i = 0; p.path && i < p.f.batch; i++) free(p.path[i]);
     free(p.path), free(p.best), free(p.chance);
+    mx_one_output_free(&p.one);
     mx_inference_free(&p.f);
     return e->status;
 }

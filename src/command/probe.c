@@ -4,11 +4,11 @@
 
 #include <jansson.h>
 
+#include "base/json_text.h"
 #include "base/say.h"
 #include "command/command.h"
-#include "optim/schedule.h"
-#include "base/json_text.h"
 #include "infer/features.h"
+#include "optim/schedule.h"
 #include "run/check_data.h"
 #include "train/open_data.h"
 
@@ -20,12 +20,11 @@ typedef struct {
     const mixmae_sink *sink;
     bool warmup_given; /* by --warmup-epochs */
     mx_inference f;
+    mx_one_output one; /* pooled features */
     mx_dataset *train_data, *test_data;
     mx_features train, views, test; /* views: empty without --views */
     int classes;
 } prober;
-
-static void note(void *user, const char *line) { mx_notice(user, "%s", line); }
 
 static mx_status say(const prober *p, const char *what, int64_t k, const mx_accuracy *a, mx_error *e) {
     if (p->o->json) {
@@ -91,16 +90,16 @@ static mx_status linear(const prober *p, mx_error *e) {
 static mx_status probe(prober *p, mx_error *e) {
     const mx_options *o = p->o;
     uint64_t seed = (uint64_t)o->seed;
-    void *user = (void *)p->sink;
-    if (mx_inference_open(&p->f, o, MX_OUT_POOLED, 0, p->sink, e) || read_data(p, e)) return e->status;
-    mx_machine_notice(&p->f.how, p->sink);
+    if (mx_one_output_open(&p->one, &p->f, o, MX_OUT_POOLED, 0, p->sink, e) || read_data(p, e))
+        return e->status;
+    mx_inference_notice(&p->f, p->sink);
     mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, p->train_data);
     mx_check_used_data(p->sink, &p->f.pixels, p->f.model.config.channels, p->test_data);
-    if (mx_features_make(&p->train, &p->f, p->train_data, 0, seed, note, user, e) ||
-        mx_features_make(&p->test, &p->f, p->test_data, 0, seed, note, user, e))
+    if (mx_features_make(&p->train, &p->one, p->train_data, 0, seed, e) ||
+        mx_features_make(&p->test, &p->one, p->test_data, 0, seed, e))
         return e->status;
     if (o->views > 0 && o->epochs > 0 &&
-        mx_features_make(&p->views, &p->f, p->train_data, o->views, seed, note, user, e))
+        mx_features_make(&p->views, &p->one, p->train_data, o->views, seed, e))
         return e->status;
     mx_notice(p->sink,
               "features  %" PRId64 " training and %" PRId64 " held-out images, %" PRId64
@@ -116,6 +115,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     probe(&p, e);
     mx_features_free(&p.train), mx_features_free(&p.views), mx_features_free(&p.test);
     mx_dataset_close(p.train_data), mx_dataset_close(p.test_data);
+    mx_one_output_free(&p.one);
     mx_inference_free(&p.f);
     return e->status;
 }

@@ -1,78 +1,67 @@
 /* `mixmae reconstruct`: draws a checkpoint's reconstructions of given images, see objective/mixmae_view.h. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/say.h"
-#include "command/command.h"
-#include "objective/mixmae_view.h"
 #include "checkpoint/read_any.h"
+#include "command/command.h"
 #include "infer/inference.h"
+#include "objective/mixmae_view.h"
 #include "report/reconstruction.h"
 
 typedef struct {
-    mx_model model;
-    mx_token_tables tables;
-    mx_session session;
-    mx_pixels pixels;
+    mx_inference f; /* its token tables has a mask */
     float *images;
 } showing;
 
-static void view(mx_ctx *c, void *user) {
+static void forward(mx_ctx *c, void *user) {
     showing *s = user;
-    const mx_model_config *m = &s->model.config;
-    mx_pretrain_views views;
-    mx_pretrain_view(c, &s->model, &views,
-                     mx_view(s->images, MX_F32, s->tables.batch, m->channels, m->image_h, m->image_w, 0),
-                     &s->tables);
+    mx_pretrain_outputs outputs;
+    mx_pretrain_forward(c, &s->f.model, &outputs,
+                        mx_images_view(&s->f.model.config, s->images, s->f.tables.batch), &s->f.tables);
     mx_arena_release(c->arena, 0);
 }
 
 static mx_status read_images(showing *s, const mx_options *o, mx_error *e) {
     int count = (int)o->image_count;
-    const mx_model_config *m = &s->model.config;
-    size_t each = (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
-    mx_transform transform = {.height = m->image_h,
-                              .width = m->image_w,
-                              .channels = m->channels,
-                              .value_range = s->pixels.value_range};
-    memcpy(transform.mean, s->pixels.mean, sizeof transform.mean);
-    memcpy(transform.std, s->pixels.std, sizeof transform.std);
-    if (!(s->images = malloc(sizeof(float) * each * (size_t)count)))
+    const mx_model_config *m = &s->f.model.config;
+    int64_t each = mx_image_floats(m);
+    if (!(s->images = malloc(sizeof(float) * (size_t)(each * count))))
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for %d images", count);
     for (int i = 0; i < count && !e->status; i++) {
         mx_image im = {0};
         if (!mx_image_read(&im, o->images[i], m->channels, o->exif_orientation, e))
-            mx_transform_image(&transform, &im, s->images + (size_t)i * each, e);
+            mx_transform_image(&s->f.transform, &im, s->images + i * each, e);
         mx_image_free(&im);
     }
     return e->status;
 }
 
+static mx_status draw_mask(mx_token_tables *tables, const mx_options *o, mx_error *e) {
+    uint8_t *mask = malloc((size_t)tables->units);
+    if (!mask) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
+    mx_rng r = mx_rng_make((uint64_t)o->seed, MX_RNG_HOLDOUT, UINT64_MAX, 0);
+    mx_mask_draw(mask, tables->units, o->mask_ratio, 0, &r);
+    mx_token_tables_set(tables, mask);
+    free(mask);
+    return MX_OK;
+}
+
 static mx_status show(showing *s, const mx_options *o, const mixmae_sink *sink, mx_image *grid, mx_error *e) {
     const mx_foreign_hints hints = mx_weights_hints(o, sink);
-    uint8_t *mask = NULL;
+    mx_inference *f = &s->f;
     mx_compute how;
-    if (mx_compute_make(&how, o->device, o->dtype, o->threads, e)) return e->status;
-    if (mx_model_read_with(&s->model, &s->pixels, o->checkpoint, &hints, mx_compute_reading(&how), e))
+    if (mx_compute_make(&how, o->device, o->dtype, o->threads, e) ||
+        mx_inference_read(f, o->checkpoint, &hints, &how, e))
         return e->status;
-    if (!s->model.config.decoder_dim)
+    if (!f->model.config.decoder_dim)
         return mx_fail(e, MX_ERR_DATA, "%s has no decoder: nothing to rebuild with", o->checkpoint);
-    if (read_images(s, o, e) || mx_token_tables_make(&s->tables, &s->model.config, o->image_count, true, e))
+    if (read_images(s, o, e) || mx_token_tables_make(&f->tables, &f->model.config, o->image_count, true, e) ||
+        draw_mask(&f->tables, o, e) || mx_inference_plan_pass(f, forward, s, e))
         return e->status;
-    if (!(mask = malloc((size_t)s->tables.units)))
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory for a mask");
-    mx_rng r = mx_rng_make((uint64_t)o->seed, MX_RNG_HOLDOUT, UINT64_MAX, 0);
-    mx_mask_draw(mask, s->tables.units, o->mask_ratio, 0, &r);
-    mx_token_tables_set(&s->tables, mask);
-    free(mask);
-    if (mx_session_make(&s->session, &how, view, s, NULL, e)) return e->status;
-    mx_machine_notice(&how, sink);
-    mx_params_attach(&s->session.ctx, &s->model.params);
-    mx_params_upload(&s->session.ctx, &s->model.params);
-    mx_token_tables_attach(&s->session.ctx, &s->tables);
+    mx_inference_notice(f, sink);
     mx_panels panels;
-    if (!mx_mixmae_view(&s->session.ctx, &s->model, &s->tables, s->images, &panels, e))
-        mx_panels_picture(grid, &panels, &s->model.config, &s->pixels, e);
+    if (!mx_mixmae_view(&f->session.ctx, &f->model, &f->tables, s->images, &panels, e))
+        mx_panels_picture(grid, &panels, &f->model.config, &f->pixels, e);
     mx_panels_free(&panels);
     return e->status;
 }
@@ -92,9 +81,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     if (!show(&s, o, sink, &grid, e) && !mx_image_write(&grid, o->output, e))
         mx_notice(sink, "%s: %d images, %dx%d pixels", o->output, o->image_count, grid.width, grid.height);
     mx_image_free(&grid);
-    mx_session_free(&s.session);
-    mx_token_tables_free(&s.tables);
-    mx_model_free(&s.model);
+    mx_inference_free(&s.f);
     free(s.images);
     return e->status;
 }

@@ -77,8 +77,8 @@ mx_status mx_dataset_check_classes(const mx_dataset *d, bool training, mx_error 
 const char *mx_dataset_unread(const mx_dataset *d);
 
 int64_t mx_dataset_count(const mx_dataset *d);
-const char *mx_dataset_path(const mx_dataset *d, int64_t i); /* relative to root, or inside a shard; valid
-                                                                until a change or close */
+/* Path relative to root, or inside a shard. Valid until a change or close. */
+const char *mx_dataset_path(const mx_dataset *d, int64_t i);
 /* The same with its folder, quoted, for messages. Returns out. */
 #define MX_WHERE 512
 const char *mx_dataset_where(char out[MX_WHERE], const mx_dataset *d, int64_t i);
@@ -118,10 +118,9 @@ typedef struct {
     double color_jitter;        /* used if randaugment is off; 0: none */
     mx_erase erase;
     bool scaled_decode; /* decode JPEGs of large crops at 1/2, 1/4 or 1/8: faster, other pixels (mx_part) */
-    bool one_shot_crop; /* the linear probe's crop: one draw, cut to the image (docs/TRAINING.md, "The
-                         * probes") */
-    bool augment; /* false: Resize(shorter side) + CenterCrop, no flip, sample n of the run is file n mod
-                     count: evaluation */
+    bool one_shot_crop; /* the linear probe's crop, mx_crop_draw_once */
+    /* false: evaluation. Resize(shorter side) + CenterCrop, no flip; sample n of the run is file n mod count. */
+    bool augment;
 } mx_transform;
 
 typedef struct {
@@ -156,11 +155,11 @@ mx_status mx_transform_image(const mx_transform *t, const mx_image *im, float *c
 typedef struct mx_loader mx_loader;
 
 typedef struct {
-    float *images;        /* [batch,channels,height,width]; the caller may change it (mixup) until the next
-                           * mx_loader_next */
-    const int64_t *index; /* [batch] dataset index used */
-    const int32_t *label; /* [batch] */
-    int64_t number;       /* batch of the run */
+    /* [batch,channels,height,width]. The caller may change it (mixup) until the next mx_loader_next. */
+    float *images;
+    const int64_t *index;        /* [batch] dataset index used */
+    const int32_t *label;        /* [batch] */
+    int64_t number;              /* batch of the run */
     int64_t bad_seen, bad_count; /* counters after this batch */
     double wait_seconds;         /* time that the caller waited */
 } mx_batch;

@@ -14,8 +14,8 @@ typedef struct {
     char text[200];     /* libtiff's last error message */
     bool damaged;       /* a JPEG strip lacks samples */
     bool memory, limit; /* an allocation failed; libtiff refused one as too large for the file: damage */
-    bool cut;           /* the file ends before data that it names; libtiff may ignore that, for example for a
-               * palette */
+    /* The file ends before data that it names. libtiff may ignore that, for example for a palette. */
+    bool cut;
 } mx_tiff_memory;
 
 /* The contents of the first directory. */

@@ -2,10 +2,10 @@
  * The sibling folders decide: parts contain class folders of the same names and have no other siblings; a class is one
  * among other classes. docs/DATA.md, "Parts or classes", has the table. Unclear cases are errors that name the prefixes
  * that decide them. */
+#include "base/again.h"
 #include "data/passed.h"
 #include "data/splits.h"
 #include "data/text.h"
-#include "base/again.h"
 
 #include <dirent.h>
 #include <fcntl.h>

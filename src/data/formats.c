@@ -8,8 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define MX_KINDS_READ "JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy"
-
 bool mx_is_jpeg(const unsigned char *b, size_t n) {
     return n >= 3 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff;
 }
@@ -141,6 +139,14 @@ void mx_image_format_names(char *text, size_t room, bool there) {
             n += (size_t)snprintf(text + n, room - n, "%s%s", n ? ", " : "", formats[i].name);
 }
 
+void mx_image_kinds(char text[MX_IMAGE_KINDS]) {
+    size_t n = 0;
+    for (int i = 0; i < FORMATS && n < MX_IMAGE_KINDS; i++) {
+        const char *before = !i ? "" : i < FORMATS - 1 ? ", " : " or ";
+        n += (size_t)snprintf(text + n, MX_IMAGE_KINDS - n, "%s%s", before, formats[i].name);
+    }
+}
+
 const mx_format *mx_format_told(const unsigned char *b, size_t n) {
     for (int i = 0; i < FORMATS; i++)
         if (formats[i].is(b, n)) return &formats[i];
@@ -193,15 +199,15 @@ const mx_format *mx_format_find(const unsigned char *b, size_t n, mx_error *e) {
     const mx_format *f = mx_format_told(b, n);
     if (f) return present(f, e) ? NULL : f;
     const char *foreign = mx_foreign_format(b, n);
+    char kinds[MX_IMAGE_KINDS];
+    mx_image_kinds(kinds);
     if (!n)
         mx_fail(e, MX_ERR_FORMAT, "expected an image, found no bytes");
     else if (foreign)
-        mx_fail(e, MX_ERR_UNSUPPORTED, "expected a " MX_KINDS_READ " image, found %s, which is not read",
-                foreign);
+        mx_fail(e, MX_ERR_UNSUPPORTED, "expected a %s image, found %s, which is not read", kinds, foreign);
     else
-        mx_fail(e, MX_ERR_FORMAT,
-                "expected a " MX_KINDS_READ " image, found something that begins with %02x%02x%02x%02x", b[0],
-                n > 1 ? b[1] : 0, n > 2 ? b[2] : 0, n > 3 ? b[3] : 0);
+        mx_fail(e, MX_ERR_FORMAT, "expected a %s image, found something that begins with %02x%02x%02x%02x",
+                kinds, b[0], n > 1 ? b[1] : 0, n > 2 ? b[2] : 0, n > 3 ? b[3] : 0);
     return NULL;
 }
 

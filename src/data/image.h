@@ -37,6 +37,10 @@ bool mx_image_all_formats(void); /* true if no format is missing */
 /* "JPEG, PNG": formats in this build (there) or missing from it (not there), cut to fit. */
 void mx_image_format_names(char *text, size_t room, bool there);
 
+/* "JPEG, PNG, WebP ... or .npy": every format there is, in this build or not, for messages. */
+#define MX_IMAGE_KINDS 80
+void mx_image_kinds(char text[MX_IMAGE_KINDS]);
+
 /* The libraries that decode these formats, with their run-time versions: "libpng 1.6.37; libwebp 1.2.2". numbers: bits
  * 1 << mx_format_number (mx_dataset_formats). "" if none of them needs a library. */
 #define MX_DECODERS 400
@@ -69,8 +73,9 @@ typedef struct {
 typedef struct {
     mx_box (*choose)(void *user, int width, int height); /* must return a box inside the picture, not empty */
     void *user;
-    bool fast; /* samples may differ slightly: JPEGs without smooth upsampling, and at half, a quarter or an
-                  eighth of their size as long as the part stays larger than out_w x out_h */
+    /* Samples may differ slightly: decodes JPEGs without smooth upsampling, and at 1/2, 1/4 or 1/8 of their size as
+     * long as the part stays larger than out_w x out_h. */
+    bool fast;
     int out_w, out_h;
 } mx_part;
 /* As mx_image_decode, but *im may hold only the chosen part, which is at *box. Its samples equal those of a whole

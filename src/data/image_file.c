@@ -1,8 +1,8 @@
 /* Images from and to files. Reads up to a limit. Writes to a temporary file and renames it, so that a picture is either
  * whole or absent; without fsync, since pictures can be made again. */
+#include "base/again.h"
 #include "base/temporary.h"
 #include "data/image_internal.h"
-#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -46,8 +46,7 @@ typedef struct {
     uint64_t own_name;        /* the first of them, in names */
     struct mx_passed *passed; /* while listing: counts files that are not read (passed.h); owned */
     uint64_t unread,
-        lost;   /* in names: text about files not read; text about class folders without a readable file; 0:
-                   none */
+        lost;   /* in names, or 0: texts about files not read, about class folders without readable file */
     int kind;   /* mx_source_kind (source.h) */
     char *note; /* how the listing was understood, one sentence per line; not in the cache */
 } mx_index;

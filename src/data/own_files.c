@@ -1,8 +1,8 @@
 /* Recognises this program's own output in a folder of images: a run's folder, and features written by embed. After `cd
  * photos; mixmae pretrain --data . --output run`, resuming must find the same images, and later runs must not find a
  * class "run". */
-#include "data/index.h"
 #include "base/again.h"
+#include "data/index.h"
 
 #include <fcntl.h>
 #include <stdio.h>

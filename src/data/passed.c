@@ -3,8 +3,8 @@
  * specifications. */
 #include "data/passed.h"
 
-#include "data/image_internal.h"
 #include "base/again.h"
+#include "data/image_internal.h"
 
 #include <ctype.h>
 #include <fcntl.h>

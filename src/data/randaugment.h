@@ -29,8 +29,7 @@ typedef struct {
     double magnitude, magnitude_std, magnitude_max; /* out of 10 */
     double probability;                             /* that a drawn operation is applied */
     int ops;                                        /* operations drawn per image */
-    bool increasing;                                /* a higher magnitude always changes more (timm's
-                                                       "inc1") */
+    bool increasing;                                /* a higher magnitude always changes more ("inc1") */
 } mx_randaugment;
 
 /* Parses "rand-m9-mstd0.5-inc1" and similar: m magnitude, n operations, p probability, mstd, mmax, inc. NULL,

@@ -1,8 +1,8 @@
 /* Reads the bytes of one sample, from its own file or from inside a larger one, and decodes its picture. The
  * loader's workers call this concurrently. */
+#include "base/again.h"
 #include "data/image_internal.h"
 #include "data/source.h"
-#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* Names of tar shards: WebDataset's patterns (docs/DATA.md) and folders of shards. */
 #include "data/shards.h"
+#include "base/again.h"
 #include "data/source.h"
 #include "data/text.h"
-#include "base/again.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -33,8 +33,9 @@ typedef struct {
     mx_source_kind kind;
     char *given; /* what the user wrote, for messages */
     char *root;  /* the folder that is opened */
-    char **file; /* annotations, list, record files or shards, in order; for a folder opened with all its
-                    parts: the parts, which hold the class folders */
+    /* Annotations, list, record files or shards, in order. For a folder opened with all its parts: the parts, which
+     * contain the class folders. */
+    char **file;
     int64_t files, file_room;
     char *images;  /* Places: the folder of the images, with a slash, or "" */
     char *classes; /* file of class names, or NULL */
@@ -76,8 +77,8 @@ mx_status mx_places_parse(mx_index *x, const char *images, char *bytes, size_t s
 typedef struct {
     int64_t most; /* the largest label; starts at -1 */
     int64_t labelled, unlabelled;
-    int64_t without, further, apart; /* samples without an image; additional pictures of a sample; labels
-                                        without an image */
+    /* Samples without an image, additional pictures of a sample, labels without an image. */
+    int64_t without, further, apart;
     char first_without[MX_QUOTE], first_further[MX_QUOTE], first_apart[MX_QUOTE];
 } mx_tar_counts;
 /* One shard of `size` bytes, the last of x->folder. */
@@ -91,9 +92,9 @@ struct mx_dataset {
     uint64_t fingerprint;
     int64_t *run; /* [runs + 1]: first sample of each shard; NULL except for tar sources */
     int64_t runs;
-    _Atomic int *holder_fd; /* [index.folders] of the files that hold samples, -1 until opened; NULL: too many
-                               to keep open */
-    bool turn;              /* apply EXIF orientation */
+    /* [index.folders] descriptors of the files that hold samples, -1 until opened; NULL: too many to keep open. */
+    _Atomic int *holder_fd;
+    bool turn; /* apply EXIF orientation */
 };
 
 /* Updates fingerprint and runs. Call it after every change of the index. */

@@ -1,8 +1,8 @@
 /* CIFAR-10 and CIFAR-100 in their binary files. A record is a label (CIFAR-100: a coarse and a fine label, of which the
  * fine one counts) and 3072 bytes of planes. Labels are read once; read.c reads the planes from the file. */
+#include "base/again.h"
 #include "data/source.h"
 #include "data/text.h"
-#include "base/again.h"
 
 #include <errno.h>
 #include <fcntl.h>

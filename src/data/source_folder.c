@@ -84,17 +84,16 @@ static mx_status find_classes(mx_index *x, const mx_source *src, mx_error *e) {
 }
 
 mx_status mx_list_folder(mx_index *x, const mx_source *s, int root_fd, mx_error *e) {
-    char quoted[MX_QUOTE];
+    char quoted[MX_QUOTE], kinds[MX_IMAGE_KINDS];
     mx_status st = mx_index_walk(x, root_fd, s->root, e);
     if (st) return st;
+    mx_image_kinds(kinds);
     if (!x->files)
-        return mx_fail(
-            e, MX_ERR_DATA,
-            "no images in %s: expected JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy files, found %lld "
-            "other files in %lld folders%s%s%s",
-            mx_quote(quoted, s->root), (long long)x->others, (long long)x->folders, x->unread ? "; " : "",
-            x->names ? x->names + x->unread : "",
-            x->own ? "; folders of runs of this program are passed over" : "");
+        return mx_fail(e, MX_ERR_DATA,
+                       "no images in %s: expected %s files, found %lld other files in %lld folders%s%s%s",
+                       mx_quote(quoted, s->root), kinds, (long long)x->others, (long long)x->folders,
+                       x->unread ? "; " : "", x->names ? x->names + x->unread : "",
+                       x->own ? "; folders of runs of this program are passed over" : "");
     st = find_classes(x, s, e);
     return st ? st : mx_index_join_classes(x, e);
 }

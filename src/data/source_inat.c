@@ -4,10 +4,10 @@
  * A training file is well over 100 MB, and a jansson tree of it takes several times that. So this code parses only the
  * outermost object and its arrays, and jansson parses one element at a time. In addition to the file (at most 2 GiB) it
  * needs 16 bytes per image and per annotation. */
-#include "data/source.h"
-#include "data/text.h"
 #include "base/again.h"
 #include "base/json_text.h"
+#include "data/source.h"
+#include "data/text.h"
 
 #include <jansson.h>
 

@@ -1,10 +1,10 @@
 /* A list of images: CSV, tab or space separated, with or without a header (docs/DATA.md). Each line names an image,
  * relative to the list's folder, and perhaps its label: a number, or a class name. */
+#include "base/again.h"
 #include "data/list_layout.h"
 #include "data/source.h"
 #include "data/splits.h"
 #include "data/text.h"
-#include "base/again.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

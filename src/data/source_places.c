@@ -1,8 +1,8 @@
 /* Places205 and Places365 as downloaded: list files next to folders of images. Class names contain slashes
  * (a/apartment_building/outdoor), so a label comes from the list, never from a folder. */
+#include "base/again.h"
 #include "data/source.h"
 #include "data/text.h"
-#include "base/again.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* Tar shards in WebDataset's layout (docs/DATA.md): a sample is a run of members with the same name up to the first dot
  * of the base name. libarchive reads each shard once and finds the positions of the images (it handles long names, PAX
  * headers and large sizes). After that, images are read at their position, which is impossible in compressed shards. */
+#include "base/again.h"
 #include "data/passed.h"
 #include "data/shards.h"
 #include "data/source.h"
 #include "data/splits.h"
 #include "data/tar_samples.h"
 #include "data/text.h"
-#include "base/again.h"
 
 #include <archive.h>
 #include <archive_entry.h>

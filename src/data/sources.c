@@ -1,11 +1,11 @@
 /* From the user's text to a source: finds the kind of data at the path, and the files of the requested split.
  * docs/DATA.md shows the layouts. */
+#include "base/again.h"
+#include "base/text_stream.h"
 #include "data/shards.h"
 #include "data/source.h"
 #include "data/splits.h"
 #include "data/text.h"
-#include "base/again.h"
-#include "base/text_stream.h"
 
 #include <dirent.h>
 #include <errno.h>

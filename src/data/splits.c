@@ -1,7 +1,7 @@
 /* The names of a data set's parts, in folders, files and shards. See splits.h. */
 #include "data/splits.h"
-#include "data/text.h"
 #include "base/again.h"
+#include "data/text.h"
 
 #include <dirent.h>
 #include <stdlib.h>

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/again.h"
 #include "base/parallel.h"
 #include "data/synth_families.h"
-#include "base/again.h"
 
 #define MX_MOST_DETAIL 12 /* levels of detail; later levels differ only in their random numbers */
 

@@ -19,8 +19,7 @@ typedef struct {
 typedef struct {
     double u[MX_SYNTH_NUMBERS];
     double x0, y0, zoom, cosine, sine; /* the frame: the view of the picture */
-    mx_colour palette[5];              /* neighbours differ in brightness: even ones are dark, odd ones
-                                          light */
+    mx_colour palette[5];              /* even ones are dark, odd ones light */
     uint32_t salt;                     /* seed of the lattice noise */
     int level;
 } mx_scene;

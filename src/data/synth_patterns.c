@@ -1,5 +1,4 @@
-/* Picture families with a rule that repeats: mazes, plaids, scales, mandalas; and soft blobs. See
- * synth_families.h. */
+/* Picture families with a rule that repeats: mazes, plaids, scales, mandalas; and soft blobs. See synth_families.h. */
 #include "data/synth_families.h"
 
 /* A binary-tree maze: each cell has a wall to its west or to its north. Walls cast a shadow to the lower right. */

@@ -4,8 +4,8 @@
  * queried. Symbolic links are followed. A folder that is its own ancestor is skipped, which ends every cycle. Limits of
  * depth and number stop webs of links that are no cycles but have too many paths. This program's own files
  * (own_files.c) are skipped and counted. */
-#include "data/passed.h"
 #include "base/again.h"
+#include "data/passed.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -35,8 +35,8 @@ typedef struct {
     size_t length;
     bool root_is_run; /* the requested folder is a run itself; then only its folder pictures is skipped */
     mx_passed passed;
-    char kind[MX_PASSED_NAME]; /* of the first file skipped in this class folder; "": none, or only files that
-                                  accompany images */
+    /* Kind of the first file that is skipped in this class folder; "": none, or only files that accompany images. */
+    char kind[MX_PASSED_NAME];
     mx_error *e;
 } walk;
 

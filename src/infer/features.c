@@ -6,7 +6,7 @@
 
 /* One pass over the data: rows of `x`. view: -1 the plain images, else the crops of that epoch of the stream.
  */
-static mx_status one_view(mx_features *out, float *x, mx_inference *f, const mx_loader_config *config,
+static mx_status one_view(mx_features *out, float *x, mx_one_output *one, const mx_loader_config *config,
                           int64_t view, mx_error *e) {
     mx_loader_config c = *config;
     mx_loader *loader = NULL;
@@ -19,12 +19,12 @@ static mx_status one_view(mx_features *out, float *x, mx_inference *f, const mx_
     if (mx_loader_open(&loader, &c, e)) return e->status;
     for (int64_t n = 0; n < c.batches_per_epoch && !e->status; n++) {
         mx_batch b;
-        if (mx_loader_next(loader, &b, e) || mx_inference_run(f, b.images, out->count - n * c.batch, e))
+        if (mx_loader_next(loader, &b, e) || mx_one_output_run(one, b.images, out->count - n * c.batch, e))
             break;
         for (int k = 0; k < c.batch && n * c.batch + k < out->count; k++) {
             int64_t row = b.index[k];
             if (row < 0) continue; /* broken */
-            memcpy(x + (size_t)row * each, f->out + (size_t)k * each, sizeof *x * each);
+            memcpy(x + (size_t)row * each, one->out + (size_t)k * each, sizeof *x * each);
             out->label[row] = b.label[k];
         }
     }
@@ -49,12 +49,11 @@ static mx_status keep_read(mx_features *f, mx_error *e) {
     return e->status;
 }
 
-mx_status mx_features_make(mx_features *out, mx_inference *f, const mx_dataset *data, int64_t views,
-                           uint64_t seed, void (*log)(void *user, const char *line), void *user,
-                           mx_error *e) {
-    mx_loader_config config = mx_inference_loader(f, data);
-    config.log = log, config.user = user, config.seed = seed;
-    *out = (mx_features){.count = mx_dataset_count(data), .width = f->each_out, .views = views ? views : 1};
+mx_status mx_features_make(mx_features *out, mx_one_output *one, const mx_dataset *data, int64_t views,
+                           uint64_t seed, mx_error *e) {
+    mx_loader_config config = mx_one_output_loader(one, data);
+    config.seed = seed;
+    *out = (mx_features){.count = mx_dataset_count(data), .width = one->each_out, .views = views ? views : 1};
     size_t rows = (size_t)out->count * (size_t)out->views;
     out->x = calloc(rows * (size_t)out->width, sizeof *out->x);
     out->label = malloc(sizeof *out->label * (size_t)out->count);
@@ -63,7 +62,7 @@ mx_status mx_features_make(mx_features *out, mx_inference *f, const mx_dataset *
                        (long long)out->width);
     for (int64_t i = 0; i < out->count; i++) out->label[i] = -1;
     for (int64_t v = 0; v < out->views && !e->status; v++)
-        one_view(out, out->x + v * out->count * out->width, f, &config, views ? v : -1, e);
+        one_view(out, out->x + v * out->count * out->width, one, &config, views ? v : -1, e);
     return e->status ? e->status : keep_read(out, e);
 }
 

@@ -2,7 +2,7 @@
 #ifndef MX_INFER_FEATURES_H
 #define MX_INFER_FEATURES_H
 
-#include "infer/inference.h"
+#include "infer/one_output.h"
 
 typedef struct {
     int64_t count, width, views;
@@ -10,12 +10,12 @@ typedef struct {
     int32_t *label; /* [count] */
 } mx_features;
 
-/* views 0: each image once, through the evaluation transform. Else so many random crops of each (one-shot
- * crops of 0.08 to 1 of the area, mirrored half the time: docs/TRAINING.md, "The probes"), from the seed.
- * Images that cannot be read are left out (count says how many rows there are). Free with mx_features_free,
- * also after a failure. */
-mx_status mx_features_make(mx_features *out, mx_inference *f, const mx_dataset *data, int64_t views,
-                           uint64_t seed, void (*log)(void *user, const char *line), void *user, mx_error *e);
+/* Rows of `one`, an output without a map. views 0: each image once, through the evaluation transform. Else so many
+ * random crops of each (one-shot crops of 0.08 to 1 of the area, mirrored half the time: docs/TRAINING.md, "The
+ * probes"), from the seed. Images that cannot be read are left out (count says how many rows there are). Free
+ * with mx_features_free, also after a failure. */
+mx_status mx_features_make(mx_features *out, mx_one_output *one, const mx_dataset *data, int64_t views,
+                           uint64_t seed, mx_error *e);
 void mx_features_free(mx_features *x);
 
 /* Accuracy in percent. */

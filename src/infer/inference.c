@@ -1,117 +1,168 @@
-/* Forward passes of a finished model, see inference.h. */
+/* Reading a finished model and its forward pass, see inference.h. */
 #include "infer/inference.h"
 
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/parallel.h"
 #include "base/say.h"
 #include "checkpoint/read_any.h"
-#include "train/settings.h"
 
-#define MX_BATCH_PIXELS (64 * 96 * 96) /* of a default batch: its activations stay near the caches */
+/* ---- the forward pass ---- */
 
-static void work(mx_ctx *c, void *user) {
-    mx_inference *f = user;
-    const mx_model_config *m = &f->model.config;
-    mx_encoded views;
-    size_t mark = c->arena->used;
-    mx_tensor images = mx_view(f->images, MX_F32, f->now, m->channels, m->image_h, m->image_w, 0);
-    mx_tensor out = mx_view(f->out, MX_F32, f->now, f->each_out, 0, 0, 0);
-    if (f->output == MX_OUT_LOGITS)
-        mx_classify_logits(c, &f->model, out, images, &f->tables);
-    else {
-        mx_encode(c, &f->model, &views, images, &f->tables);
-        if (f->output == MX_OUT_POOLED && mx_ok(c))
-            mx_copy(c, out, views.pooled);
-        else if (mx_ok(c))
-            mx_map_to_raster(c, out, f->output == MX_OUT_TOKENS ? views.tokens : views.stage[f->stage],
-                             &f->tables.layout[f->stage]);
+typedef struct {
+    mx_inference *f;
+    const float *images; /* of this piece */
+    int64_t n;
+    mixmae_outputs out; /* where this piece's results go */
+} piece;
+
+static void copy_out(mx_ctx *c, float *to, mx_tensor from) {
+    if (to && mx_ok(c)) mx_download(c, to, from.data, mx_bytes(from));
+}
+
+/* p [N,K] = softmax(logits), in double: the probabilities sum to 1 */
+static void softmax_out(mx_ctx *c, float *p, mx_tensor logits) {
+    copy_out(c, p, logits);
+    if (!p || c->planning || !mx_ok(c)) return;
+    int64_t width = mx_width(logits);
+    for (int64_t r = 0; r < mx_rows(logits); r++) {
+        float *x = p + r * width;
+        double most = (double)x[0], sum = 0;
+        for (int64_t k = 1; k < width; k++) most = fmax(most, (double)x[k]);
+        for (int64_t k = 0; k < width; k++) sum += exp((double)x[k] - most);
+        for (int64_t k = 0; k < width; k++) x[k] = (float)(exp((double)x[k] - most) / sum);
     }
+}
+
+static void map_out(mx_ctx *c, float *to, mx_tensor map, const mx_layout *lay) {
+    mx_tensor raster = map;
+    if (!(raster.data = to) || !mx_ok(c)) return;
+    size_t mark = c->arena->used;
+    mx_tensor staged = mx_stage_out(c, raster);
+    mx_map_to_raster(c, staged, map, lay);
+    mx_fetch(c, raster, staged);
     mx_arena_release(c->arena, mark);
 }
 
-static void shape_output(mx_inference *f, int stage) {
-    const mx_model_config *m = &f->model.config;
-    f->stage = f->output == MX_OUT_STAGE ? stage : m->stages - 1;
-    bool map = f->output == MX_OUT_TOKENS || f->output == MX_OUT_STAGE;
-    int64_t width = mx_stage_width(m, f->stage);
-    f->shape_count = 0;
-    if (map)
-        f->shape[f->shape_count++] = mx_grid_h(m, f->stage),
-        f->shape[f->shape_count++] = mx_grid_w(m, f->stage);
-    f->shape[f->shape_count++] = f->output == MX_OUT_LOGITS ? m->classes : width;
-    f->each_in = (int64_t)m->channels * m->image_h * m->image_w, f->each_out = 1;
-    for (int i = 0; i < f->shape_count; i++) f->each_out *= f->shape[i];
+static void write_maps(mx_ctx *c, const piece *p, const mx_encoded *v) {
+    const mx_token_tables *tables = &p->f->tables;
+    for (int k = 0; k < tables->stages; k++) map_out(c, p->out.stage[k], v->stage[k], &tables->layout[k]);
+    map_out(c, p->out.tokens, v->tokens, &tables->layout[tables->stages - 1]);
 }
 
-static int default_batch(const mx_model_config *m) {
-    int n = MX_BATCH_PIXELS / (m->image_h * m->image_w);
-    return n < 1 ? 1 : n > 256 ? 256 : n;
+static void forward(mx_ctx *c, void *user) {
+    const piece *p = user;
+    const mx_model *m = &p->f->model;
+    mx_encoded v;
+    mx_encode(c, m, &v, mx_images_view(&m->config, p->images, p->n), &p->f->tables);
+    if (mx_ok(c)) write_maps(c, p, &v);
+    copy_out(c, p->out.features, v.pooled);
+    if (mx_ok(c) && (p->out.logits || p->out.probabilities)) {
+        mx_tensor logits = mx_alloc(c, MX_F32, 2, (int64_t[]){p->n, m->config.classes});
+        mx_head_forward(c, m, logits, &v);
+        copy_out(c, p->out.logits, logits);
+        softmax_out(c, p->out.probabilities, logits);
+    }
+    mx_arena_release(c->arena, 0);
 }
 
-static mx_status open_model(mx_inference *f, const mx_options *o, int stage, const mixmae_sink *sink,
-                            mx_error *e) {
-    const mx_foreign_hints hints = mx_weights_hints(o, sink);
-    if (!o->checkpoint)
-        return mx_fail(e, MX_ERR_ARGUMENT,
-                       "--checkpoint FILE is needed: a model.safetensors or best.safetensors");
-    if (mx_model_read_with(&f->model, &f->pixels, o->checkpoint, &hints, mx_compute_reading(&f->how), e))
-        return e->status;
+static float *ahead(float *p, int64_t count) { return p ? p + count : NULL; }
+
+/* The piece that starts at image `first`: its share of the caller's buffers. */
+static piece piece_at(mx_inference *f, const float *images, int64_t n, int64_t first,
+                      const mixmae_outputs *out) {
     const mx_model_config *m = &f->model.config;
-    if (f->output == MX_OUT_LOGITS && !m->classes)
-        return mx_fail(
-            e, MX_ERR_ARGUMENT,
-            "%s holds a model without a head: it must be fine-tuned first (mixmae finetune --init)",
-            o->checkpoint);
-    if (f->output == MX_OUT_STAGE && (stage < 0 || stage >= m->stages))
-        return mx_fail(e, MX_ERR_ARGUMENT, "there is no stage%d: %s has stages 1 to %d", stage + 1,
-                       o->checkpoint, m->stages);
+    int64_t left = n - first;
+    piece p = {.f = f, .n = left < f->batch ? left : f->batch};
+    p.images = images + first * mx_image_floats(m);
+    p.out.features = ahead(out->features, first * mx_stage_width(m, m->stages - 1));
+    p.out.logits = ahead(out->logits, first * m->classes);
+    p.out.probabilities = ahead(out->probabilities, first * m->classes);
+    for (int k = 0; k < m->stages; k++) {
+        int64_t each = (int64_t)mx_grid_h(m, k) * mx_grid_w(m, k) * mx_stage_width(m, k);
+        p.out.stage[k] = ahead(out->stage[k], first * each);
+        if (k == m->stages - 1) p.out.tokens = ahead(out->tokens, first * each);
+    }
+    return p;
+}
+
+mx_status mx_inference_need_classes(const mx_inference *f, mx_error *e) {
+    if (f->model.config.classes) return MX_OK;
+    return mx_fail(e, MX_ERR_ARGUMENT, "this model has no head: it tells no classes before fine-tuning");
+}
+
+mx_status mx_inference_need_stage(const mx_inference *f, int k, mx_error *e) {
+    int stages = f->model.config.stages;
+    if (k >= 0 && k < stages) return MX_OK;
+    return mx_fail(e, MX_ERR_ARGUMENT, "expected a stage from 0 to %d, found %d", stages - 1, k);
+}
+
+static mx_status check(const mx_inference *f, const float *images, int64_t n, const mixmae_outputs *out,
+                       mx_error *e) {
+    if (!images || !out) return mx_fail(e, MX_ERR_ARGUMENT, "images and outputs must be given, found NULL");
+    if (n < 1) return mx_fail(e, MX_ERR_ARGUMENT, "expected 1 image or more, found %lld", (long long)n);
+    if ((out->logits || out->probabilities) && mx_inference_need_classes(f, e)) return e->status;
+    for (int k = 0; k < MIXMAE_MAX_STAGES; k++)
+        if (out->stage[k] && mx_inference_need_stage(f, k, e)) return e->status;
     return MX_OK;
 }
 
-mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage,
-                            const mixmae_sink *sink, mx_error *e) {
-    memset(f, 0, sizeof *f);
-    f->output = output;
-    int threads = mx_session_threads((int)o->threads);
-    if (mx_compute_make(&f->how, o->device, o->dtype, threads, e) || open_model(f, o, stage, sink, e))
-        return e->status;
-    const mx_model_config *m = &f->model.config;
-    shape_output(f, stage);
-    f->batch = o->batch_size > 0 ? (int)o->batch_size : default_batch(m);
-    f->workers = o->workers >= 0 ? (int)o->workers : threads;
-    f->transform = (mx_transform){.height = m->image_h,
-                                  .width = m->image_w,
-                                  .channels = m->channels,
-                                  .value_range = f->pixels.value_range,
-                                  .scale_lo = 0.2, /* of crops, which evaluation has none of */
-                                  .scale_hi = 1,
-                                  .ratio_lo = 3.0 / 4,
-                                  .ratio_hi = 4.0 / 3};
-    memcpy(f->transform.mean, f->pixels.mean, sizeof f->pixels.mean);
-    memcpy(f->transform.std, f->pixels.std, sizeof f->pixels.std);
-    f->images = calloc((size_t)f->batch * (size_t)f->each_in, sizeof *f->images);
-    f->out = calloc((size_t)f->batch * (size_t)f->each_out, sizeof *f->out);
-    if (!f->images || !f->out)
-        return mx_fail(e, MX_ERR_MEMORY,
-                       "out of memory for a batch of %d images: a smaller --batch-size takes less", f->batch);
-    if (mx_token_tables_make(&f->tables, m, f->batch, false, e)) return e->status;
-    f->now = f->batch;
-    if (mx_session_make(&f->session, &f->how, work, f, NULL, e)) return e->status;
+mx_status mx_inference_run(mx_inference *f, const float *images, int64_t n, const mixmae_outputs *out,
+                           mx_error *e) {
     mx_ctx *c = &f->session.ctx;
+    if (check(f, images, n, out, e)) return e->status;
+    for (int64_t first = 0; first < n && !e->status; first += f->batch) {
+        piece p = piece_at(f, images, n, first, out);
+        forward(c, &p);
+        mx_session_error(&f->session, e);
+    }
+    c->error = (mx_error){0}; /* the next call starts afresh */
+    return e->status;
+}
+
+/* ---- reading and planning ---- */
+
+static mx_transform evaluation(const mx_model_config *m, const mx_pixels *pixels) {
+    mx_transform t = {.height = m->image_h,
+                      .width = m->image_w,
+                      .channels = m->channels,
+                      .value_range = pixels->value_range,
+                      .scale_lo = 0.2, /* of crops, which evaluation has none of */
+                      .scale_hi = 1,
+                      .ratio_lo = 3.0 / 4,
+                      .ratio_hi = 4.0 / 3};
+    memcpy(t.mean, pixels->mean, sizeof t.mean);
+    memcpy(t.std, pixels->std, sizeof t.std);
+    return t;
+}
+
+mx_status mx_inference_read(mx_inference *f, const char *path, const mx_foreign_hints *hints,
+                            const mx_compute *how, mx_error *e) {
+    *f = (mx_inference){.how = *how};
+    if (mx_model_read_with(&f->model, &f->pixels, path, hints, mx_compute_params_use(how), e))
+        return e->status;
+    f->transform = evaluation(&f->model.config, &f->pixels);
+    return MX_OK;
+}
+
+mx_status mx_inference_plan_pass(mx_inference *f, mx_session_work *work, void *user, mx_error *e) {
+    mx_ctx *c = &f->session.ctx;
+    f->batch = f->tables.batch;
+    if (mx_session_make(&f->session, &f->how, work, user, NULL, e)) return e->status;
     mx_params_attach(c, &f->model.params);
     mx_params_upload(c, &f->model.params);
     mx_token_tables_attach(c, &f->tables);
-    mx_attach(c, f->out, sizeof *f->out * (size_t)f->batch * (size_t)f->each_out);
     return mx_session_error(&f->session, e);
 }
 
-void mx_machine_notice(const mx_compute *how, const mixmae_sink *sink) {
-    char machine[160];
-    mx_compute_text(how, machine, sizeof machine);
-    mx_notice(sink, "machine   %s", machine);
+mx_status mx_inference_plan(mx_inference *f, int batch, mx_error *e) {
+    float *fake = (float *)(void *)f; /* addresses of a dry run are not read */
+    piece all = {.f = f, .images = fake, .n = batch, .out = {.features = fake, .tokens = fake}};
+    for (int k = 0; k < f->model.config.stages; k++) all.out.stage[k] = fake;
+    if (f->model.config.classes) all.out.logits = all.out.probabilities = fake;
+    if (mx_token_tables_make(&f->tables, &f->model.config, batch, false, e)) return e->status;
+    return mx_inference_plan_pass(f, forward, &all, e);
 }
 
 void mx_inference_free(mx_inference *f) {
@@ -119,31 +170,18 @@ void mx_inference_free(mx_inference *f) {
     mx_session_free(&f->session);
     mx_token_tables_free(&f->tables);
     mx_model_free(&f->model);
-    free(f->images), free(f->out);
 }
 
-mx_status mx_inference_run(mx_inference *f, const float *images, int64_t n, mx_error *e) {
-    f->now = n < f->batch ? (int)n : f->batch;
-    if (images != f->images) memcpy(f->images, images, sizeof *images * (size_t)f->now * (size_t)f->each_in);
-    work(&f->session.ctx, f);
-    mx_download(&f->session.ctx, f->out, f->out, sizeof *f->out * (size_t)(f->now * f->each_out));
-    return mx_session_error(&f->session, e);
-}
-
-mx_loader_config mx_inference_loader(const mx_inference *f, const mx_dataset *data) {
-    int64_t count = mx_dataset_count(data);
-    return (mx_loader_config){.data = data,
-                              .transform = f->transform,
-                              .batch = f->batch,
-                              .batches_per_epoch = (count + f->batch - 1) / f->batch,
-                              .workers = f->workers,
-                              .ahead = 2,
-                              .no_replacement = true,
-                              .bad_share = 1};
-}
+/* ---- describing ---- */
 
 const char *mx_inference_class(const mx_inference *f, int i, char number[16]) {
     if (f->model.class_name) return f->model.class_name[i];
     snprintf(number, 16, "%d", i);
     return number;
+}
+
+void mx_inference_notice(const mx_inference *f, const mixmae_sink *sink) {
+    char machine[160];
+    mx_compute_text(&f->how, machine, sizeof machine);
+    mx_notice(sink, "machine   %s", machine);
 }

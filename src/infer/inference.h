@@ -1,49 +1,45 @@
-/* Inference: images in, logits or features out, forward only. Shared by eval, predict, embed and probe.
- * Weights are used in place in the mapped file. */
+/* A finished model put to use: images in, any of the model's outputs out, forward only. The one object that the
+ * commands (one_output.h) and the library's handle (api/model.h) share. Weights are used in place in the mapped
+ * file. */
 #ifndef MX_INFER_INFERENCE_H
 #define MX_INFER_INFERENCE_H
 
-#include "options/options.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/foreign.h"
+#include "mixmae.h"
 #include "train/compute.h"
-
-typedef enum {
-    MX_OUT_LOGITS, /* [classes] */
-    MX_OUT_POOLED, /* [C]: mean of the tokens after the final norm */
-    MX_OUT_TOKENS, /* [H,W,C]: those tokens in raster order */
-    MX_OUT_STAGE   /* [H_k,W_k,C_k]: map of stage k before its merging */
-} mx_output;
 
 typedef struct {
     mx_model model;
     mx_pixels pixels;
-    mx_token_tables tables;
+    mx_transform transform; /* evaluation, by these pixels */
+    mx_token_tables tables; /* serves every number of images up to batch */
     mx_compute how;
     mx_session session;
-    mx_transform transform; /* evaluation */
-    mx_output output;
-    int stage, batch, workers;
-    int64_t each_in, each_out; /* floats of an image, of its output */
-    int64_t shape[3];          /* of an output; shape_count numbers */
-    int shape_count;
-    int now;       /* images of the batch that is being computed */
-    float *images; /* [batch, each_in]: the caller fills it ... */
-    float *out;    /* [batch, each_out]: ... and finds the result here */
+    int batch; /* images computed at once */
 } mx_inference;
 
-/* Opens --checkpoint (the weights that --weights selects; notes go to the sink) with --batch-size, --threads,
- * --device, --dtype and --workers of o. MX_OUT_LOGITS needs a head. stage: from 0, of MX_OUT_STAGE. It must
- * not be moved. Free with mx_inference_free, also after a failure. */
-mx_status mx_inference_open(mx_inference *f, const mx_options *o, mx_output output, int stage,
-                            const mixmae_sink *sink, mx_error *e);
+/* Reads model and pixels from a file of any kind (checkpoint/read_any.h). hints may be NULL. The texts of *how must
+ * stay until mx_inference_plan. *f must not be moved. Free with mx_inference_free, also after a failure. */
+mx_status mx_inference_read(mx_inference *f, const char *path, const mx_foreign_hints *hints,
+                            const mx_compute *how, mx_error *e);
+/* Makes the memory of a pass over `batch` images that wants every output. Call once, after reading. */
+mx_status mx_inference_plan(mx_inference *f, int batch, mx_error *e);
+/* The same for another pass over the model, `work` (user), whose token tables f->tables holds. */
+mx_status mx_inference_plan_pass(mx_inference *f, mx_session_work *work, void *user, mx_error *e);
 void mx_inference_free(mx_inference *f);
-/* One line about backend, type and threads, as a training run has it. */
-void mx_machine_notice(const mx_compute *how, const mixmae_sink *sink);
-/* f->out [n, ..] from images [n, each_in], n <= f->batch: n does not change any bit of a result. */
-mx_status mx_inference_run(mx_inference *f, const float *images, int64_t n, mx_error *e);
-/* Loader that reads every image of data once in order (mx_batch.index marks unreadable ones). */
-mx_loader_config mx_inference_loader(const mx_inference *f, const mx_dataset *data);
+
+/* Computes what `out` wants (mixmae.h) of images [n,Ch,H,W], f->batch at a time. Neither n nor the batch changes any
+ * bit of a result. Allocates nothing. An output that the model does not have: MX_ERR_ARGUMENT. */
+mx_status mx_inference_run(mx_inference *f, const float *images, int64_t n, const mixmae_outputs *out,
+                           mx_error *e);
+/* Refuses what the model does not have: classes; stage k, from 0. */
+mx_status mx_inference_need_classes(const mx_inference *f, mx_error *e);
+mx_status mx_inference_need_stage(const mx_inference *f, int k, mx_error *e);
+
 /* Name of a class, or its number as text. */
 const char *mx_inference_class(const mx_inference *f, int i, char number[16]);
+/* One line about backend, type and threads, as a training run has it. */
+void mx_inference_notice(const mx_inference *f, const mixmae_sink *sink);
 
 #endif

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "objective/evaluate.h"
 #include "infer/features.h"
+#include "objective/evaluate.h"
 
 #define MX_KNN_CELLS ((int64_t)16 << 20) /* similarities held at a time */
 

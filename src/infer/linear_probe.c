@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "infer/features.h"
+#include "objective/evaluate.h"
 #include "optim/lars.h"
 #include "optim/schedule.h"
-#include "objective/evaluate.h"
-#include "infer/features.h"
 
 #define MX_BN_EPS      1e-6
 #define MX_BN_MOMENTUM 0.1

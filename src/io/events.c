@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/again.h"
 #include "io/crc32c.h"
 #include "io/file.h"
 #include "tensorboard.pb-c.h"
-#include "base/again.h"
 
 #define MX_EVENTS_MAX_FILE ((size_t)1 << 31)
 

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "io/file.h"
 #include "base/json_text.h"
+#include "io/file.h"
 
 #define MX_ST_MAX_HEADER  100000000u
 #define MX_ST_MAX_TENSORS 1000000

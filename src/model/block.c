@@ -90,7 +90,7 @@ static void norm2(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
 static void attention_forward(mx_ctx *c, const mx_block *b, const mx_layout *lay, mx_block_saved *s) {
     attention_room(c, b, s);
     size_t mark = c->arena->used;
-    bool passing = norm_room(c, &s->norm1, s->x);
+    bool fresh = norm_room(c, &s->norm1, s->x);
     if (!mx_ok(c)) return;
     norm1(c, b, s);
     mx_linear(c, s->qkv, s->norm1.y, W(b, b->qkv_w), W(b, b->qkv_b));
@@ -101,7 +101,7 @@ static void attention_forward(mx_ctx *c, const mx_block *b, const mx_layout *lay
     }
     mx_linear_add(c, s->mid, s->rows.count ? s->mid : s->x, s->selected, W(b, b->proj_w), W(b, b->proj_b),
                   s->drop.attention);
-    if (!passing) return;
+    if (!fresh) return;
     mx_arena_release(c->arena, mark);
     s->norm1 = (mx_norm_saved){0};
 }
@@ -173,10 +173,10 @@ static size_t mlp_again(mx_ctx *c, const mx_block *b, mx_block_saved *s) {
         if (mx_ok(c)) norm2(c, b, s);
     }
     size_t mark = c->arena->used;
-    bool passing = room(c, &s->act, s->mid, 4 * b->width, c->activations);
+    bool fresh = room(c, &s->act, s->mid, 4 * b->width, c->activations);
     if (again)
         mx_linear_gelu(c, s->act, s->hidden, s->norm2.y, W(b, b->fc1_w), W(b, b->fc1_b));
-    else if (passing)
+    else if (fresh)
         mx_gelu(c, s->act, s->hidden);
     return mark;
 }

@@ -3,8 +3,7 @@
 #ifndef MX_MODEL_INTERPOLATE_H
 #define MX_MODEL_INTERPOLATE_H
 
-/* out [out_h,out_w,channels] ← in [in_h,in_w,channels]; 4 taps per axis, clamped at the edges, no
- * antialiasing. */
+/* out [out_h,out_w,channels] ← in [in_h,in_w,channels]; 4 taps per axis, clamped at the edges, no antialiasing. */
 void mx_interpolate_bicubic(float *out, int out_h, int out_w, const float *in, int in_h, int in_w,
                             int channels);
 

@@ -52,6 +52,12 @@ void mx_model_free(mx_model *m) {
     m->saved = m->scratch = NULL;
 }
 
+mx_tensor mx_images_view(const mx_model_config *m, const float *images, int64_t n) {
+    return mx_view((void *)(uintptr_t)images, MX_F32, n, m->channels, m->image_h, m->image_w, 0);
+}
+
+int64_t mx_image_floats(const mx_model_config *m) { return (int64_t)m->channels * m->image_h * m->image_w; }
+
 static void encode(mx_ctx *c, const mx_model *m, mx_encoded *out, mx_tensor images,
                    const mx_token_tables *tables, const mx_drop_scale *drop, mx_block_saved *saved) {
     *out = (mx_encoded){0};
@@ -94,8 +100,8 @@ void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, 
     pretrain(c, m, loss, images, tables, scale, false);
 }
 
-void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images,
-                      const mx_token_tables *tables) {
+void mx_pretrain_forward(mx_ctx *c, mx_model *m, mx_pretrain_outputs *out, mx_tensor images,
+                         const mx_token_tables *tables) {
     mx_encoded x;
     mx_decoder_saved ds = {.block = m->scratch + m->encoder.blocks};
     mx_token_tables_upload(c, tables);

@@ -34,6 +34,11 @@ void mx_head_init(mx_model *m, uint64_t seed, double std);
 /* The passes below take images and targets in host memory. loss, logits, drop-path factors and tables are in device
  * memory (ops/device.h), which their owners attach. The passes upload the tables. */
 
+/* images [n,Ch,H,W] of the model's size as a tensor, which passes only read. */
+mx_tensor mx_images_view(const mx_model_config *m, const float *images, int64_t n);
+/* Floats of one image. */
+int64_t mx_image_floats(const mx_model_config *m);
+
 /* One micro-batch of pretraining: forward, loss, backward.  images [B,Ch,H,W]; loss[0] += scale * mean
  * squared error; parameter gradients += scale * gradient. */
 void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
@@ -41,13 +46,13 @@ void mx_pretrain_pass(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, 
 /* Forward and loss only, for held-out images. */
 void mx_pretrain_loss(mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor images, const mx_token_tables *tables,
                       float scale);
-/* Results of forward, for pictures and verification. They stay on the arena until the caller releases it. stage[k] and
+/* Forward alone with all its outputs, for pictures and verification. They stay on the arena until the caller releases it. stage[k] and
  * features are in layout order: stage[k] in that of stage min(k+1, K-1), since merging ends a stage. */
 typedef struct {
     mx_tensor stage[MX_MAX_STAGES], features, reconstruction;
-} mx_pretrain_views;
-void mx_pretrain_view(mx_ctx *c, mx_model *m, mx_pretrain_views *out, mx_tensor images,
-                      const mx_token_tables *tables);
+} mx_pretrain_outputs;
+void mx_pretrain_forward(mx_ctx *c, mx_model *m, mx_pretrain_outputs *out, mx_tensor images,
+                         const mx_token_tables *tables);
 
 /* One micro-batch of the classifier: forward, loss, backward. Writes logits [B,classes]; targets [B,classes]
  * are soft labels; drop [blocks] or NULL. */

@@ -1,6 +1,7 @@
 /* Parameter registry, flat buffers and initial values, see params.h. */
 #include "model/params.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,7 +100,7 @@ static void fill_trunc_normal(float *w, int64_t n, double std, mx_rng *r) {
 void mx_params_init(mx_params *p, uint64_t seed) {
     for (int i = 0; i < p->count; i++) {
         mx_param *q = &p->item[i];
-        float *w = (q->fixed ? p->fixed : p->weight) + q->offset;
+        float *w = mx_param_at(p, q, p->weight);
         mx_rng r = mx_rng_make(seed, MX_RNG_INIT, (uint64_t)i, 0);
         switch (q->init) {
         case MX_INIT_ZERO: memset(w, 0, sizeof *w * (size_t)q->count); break;
@@ -140,21 +141,36 @@ mx_pid mx_params_find(const mx_params *p, const char *name) {
     return MX_NO_PARAM;
 }
 
-static mx_tensor view(const mx_param *q, float *base) {
-    return mx_view(base + q->offset, MX_F32, q->dim[0], q->dim[1], q->dim[2], q->dim[3], 0);
+float *mx_param_at(const mx_params *p, const mx_param *q, float *base) {
+    return (q->fixed ? p->fixed : base) + q->offset;
+}
+
+bool mx_param_shaped(const mx_param *q, int ndim, const int64_t *dim) {
+    return q->ndim == ndim && !memcmp(q->dim, dim, sizeof *dim * (size_t)ndim);
+}
+
+void mx_shape_text(char out[128], int ndim, const int64_t *dim) {
+    size_t at = 0;
+    out[0] = 0;
+    for (int i = 0; i < ndim && at < 100; i++)
+        at += (size_t)snprintf(out + at, 128 - at, "%s%" PRId64, i ? "," : "", dim[i]);
+}
+
+static mx_tensor view(const mx_param *q, float *values) {
+    return mx_view(values, MX_F32, q->dim[0], q->dim[1], q->dim[2], q->dim[3], 0);
 }
 
 mx_tensor mx_weight(const mx_params *p, mx_pid id) {
     if (id < 0) return MX_ABSENT;
     const mx_param *q = &p->item[id];
     if (q->mapped) /* the cast is safe: ops only read weights */
-        return mx_view((void *)(uintptr_t)q->mapped, MX_F32, q->dim[0], q->dim[1], q->dim[2], q->dim[3], 0);
-    return view(q, q->fixed ? p->fixed : p->weight);
+        return view(q, (float *)(uintptr_t)q->mapped);
+    return view(q, mx_param_at(p, q, p->weight));
 }
 
 mx_tensor mx_grad(const mx_params *p, mx_pid id) {
     if (id < 0 || p->item[id].fixed || !p->grad) return MX_ABSENT;
-    return view(&p->item[id], p->grad);
+    return view(&p->item[id], mx_param_at(p, &p->item[id], p->grad));
 }
 
 int64_t mx_params_trainable(const mx_params *p) {

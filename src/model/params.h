@@ -80,6 +80,13 @@ void mx_params_init(mx_params *p, uint64_t seed);
  * column, the second the row (docs/MODEL.md "From pixels to the loss"). */
 void mx_position_table(float *out, int grid_h, int grid_w, int channels);
 
+/* Where q lies in a buffer of p: base is weight, grad, m, v or average. A fixed one lies in p->fixed. */
+float *mx_param_at(const mx_params *p, const mx_param *q, float *base);
+/* Does q have this shape? */
+bool mx_param_shaped(const mx_param *q, int ndim, const int64_t *dim);
+/* A shape for messages: "96,3,4,4". */
+void mx_shape_text(char out[128], int ndim, const int64_t *dim);
+
 mx_pid mx_params_find(const mx_params *p, const char *name); /* MX_NO_PARAM when absent */
 mx_tensor mx_weight(const mx_params *p, mx_pid id);          /* absent for MX_NO_PARAM */
 mx_tensor mx_grad(const mx_params *p, mx_pid id);            /* absent for fixed tensors and MX_NO_PARAM */

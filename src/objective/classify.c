@@ -174,11 +174,29 @@ static void plan_between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) 
     mx_classify_logits(c, m, classes_tensor(x, x->logits), images, &x->tables);
 }
 
+/* Parts of a measure. */
+typedef struct {
+    classify *x;
+    mx_session *s;
+    mx_model *m;
+} measuring;
+
+static const float *scores(void *user, const float *images, mx_error *e) {
+    const measuring *k = user;
+    mx_tensor logits = classes_tensor(k->x, k->x->logits);
+    mx_tensor batch = mx_images_view(&k->m->config, images, k->x->batch);
+    mx_classify_logits(&k->s->ctx, k->m, logits, batch, &k->x->tables);
+    mx_fetch(&k->s->ctx, logits, logits);
+    return mx_session_error(k->s, e) ? NULL : k->x->logits;
+}
+
 static mx_status held_out(void *state, mx_session *s, mx_model *m, const mx_loader_config *loader,
                           mx_measure *out, mx_error *e) {
     classify *x = state;
     mx_evaluation v;
-    if (!mx_evaluate(&v, s, m, &x->tables, x->logits, loader, NULL, e)) {
+    measuring k = {x, s, m};
+    const mx_classifier classifier = {scores, &k, x->batch, x->classes};
+    if (!mx_evaluate(&v, &classifier, loader, NULL, e)) {
         const mx_measure all = {.number = {{"val_loss", "perf/test_loss", v.loss},
                                            {"val_top1", "perf/test_acc1", v.top1},
                                            {"val_top5", "perf/test_acc5", v.top5}},
@@ -196,6 +214,7 @@ static mx_status held_out(void *state, mx_session *s, mx_model *m, const mx_load
 
 const mx_objective mx_classify = {.name = "classify",
                                   .command = "finetune",
+                                  .title = "Fine-tuning",
                                   .loss_tag = "loss",
                                   .labels = true,
                                   .model = model,

@@ -50,9 +50,22 @@ static mx_status count_image(mx_evaluation *v, counts *c, int64_t index, const f
     return MX_OK;
 }
 
-mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_token_tables *tables,
-                      float *logits, const mx_loader_config *config, const int32_t *map, mx_error *e) {
-    const mx_model_config *mc = &m->config;
+/* The first `images` images of a batch with their logits. */
+static mx_status count_batch(mx_evaluation *v, counts *c, const mx_batch *b, int64_t images,
+                             const float *logits, int classes, const int32_t *map, mx_error *e) {
+    for (int64_t i = 0; i < images && !e->status; i++) {
+        if (b->index[i] < 0) {
+            v->broken++;
+            continue;
+        }
+        int label = map && b->label[i] >= 0 ? map[b->label[i]] : b->label[i];
+        count_image(v, c, b->index[i], logits + (size_t)i * (size_t)classes, classes, label, e);
+    }
+    return e->status;
+}
+
+mx_status mx_evaluate(mx_evaluation *out, const mx_classifier *m, const mx_loader_config *config,
+                      const int32_t *map, mx_error *e) {
     mx_loader_config lc = *config;
     mx_loader *loader = NULL;
     counts c = {0};
@@ -64,26 +77,16 @@ mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_t
     if (!out->label || !out->predicted || !out->index)
         return mx_fail(e, MX_ERR_MEMORY, "out of memory for the predictions of %lld images",
                        (long long)count);
-    lc.transform.augment = false, lc.no_replacement = true, lc.batch = tables->batch, lc.first_batch = 0;
+    lc.transform.augment = false, lc.no_replacement = true, lc.batch = m->batch, lc.first_batch = 0;
     lc.batches_per_epoch = (count + lc.batch - 1) / lc.batch;
     if (mx_loader_open(&loader, &lc, e)) return e->status;
     for (int64_t n = 0; n < lc.batches_per_epoch && !e->status; n++) {
         mx_batch b;
         if (mx_loader_next(loader, &b, e)) break;
-        mx_tensor scores = mx_view(logits, MX_F32, lc.batch, mc->classes, 0, 0, 0);
-        mx_classify_logits(&s->ctx, m, scores,
-                           mx_view(b.images, MX_F32, lc.batch, mc->channels, mc->image_h, mc->image_w, 0),
-                           tables);
-        mx_fetch(&s->ctx, scores, scores);
-        mx_session_error(s, e);
-        for (int i = 0; i < lc.batch && n * lc.batch + i < count && !e->status; i++) {
-            if (b.index[i] < 0) {
-                out->broken++;
-                continue;
-            }
-            int label = map && b.label[i] >= 0 ? map[b.label[i]] : b.label[i];
-            count_image(out, &c, b.index[i], logits + (size_t)i * (size_t)mc->classes, mc->classes, label, e);
-        }
+        const float *scores = m->scores(m->user, b.images, e);
+        int64_t left = count - n * lc.batch;
+        if (!scores) break;
+        count_batch(out, &c, &b, left < lc.batch ? left : lc.batch, scores, m->classes, map, e);
     }
     mx_loader_close(loader);
     if (!e->status && !out->images)

@@ -4,8 +4,6 @@
 #define MX_OBJECTIVE_EVALUATE_H
 
 #include "data/dataset.h"
-#include "model/model.h"
-#include "model/session.h"
 
 typedef struct {
     int64_t images;             /* images that could be read */
@@ -16,12 +14,19 @@ typedef struct {
     int32_t *label, *predicted; /* [images] classes of the model */
 } mx_evaluation;
 
-/* Reads every image of config->data once, through the evaluation transform, and classifies it. s: a session
- * planned for mx_classify_logits at tables->batch images; logits [tables->batch, classes]. map: model class of each
- * label of the data, or NULL when they are the same. config gives transform, workers, log, the limit of
+/* What is measured: scores returns [batch,classes] of images [batch,Ch,H,W], valid until its next call; NULL after a
+ * failure. */
+typedef struct {
+    const float *(*scores)(void *user, const float *images, mx_error *e);
+    void *user;
+    int batch, classes;
+} mx_classifier;
+
+/* Reads every image of config->data once, through the evaluation transform, and classifies it. map: model class of
+ * each label of the data, or NULL when they are the same. config gives transform, workers, log, the limit of
  * broken images and the count so far. Free with mx_evaluation_free, also after a failure. */
-mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_token_tables *tables,
-                      float *logits, const mx_loader_config *config, const int32_t *map, mx_error *e);
+mx_status mx_evaluate(mx_evaluation *out, const mx_classifier *m, const mx_loader_config *config,
+                      const int32_t *map, mx_error *e);
 void mx_evaluation_free(mx_evaluation *v);
 
 /* Rank of class `label` in scores [classes], from 0, the best; equal scores by index. */

@@ -94,9 +94,9 @@ static void pass(void *state, mx_ctx *c, mx_model *m, mx_tensor loss, mx_tensor 
 
 static void plan_between(void *state, mx_ctx *c, mx_model *m, mx_tensor images) {
     mixmae *x = state;
-    mx_pretrain_views views;
+    mx_pretrain_outputs outputs;
     images.dim[0] = x->shown;
-    mx_pretrain_view(c, m, &views, images, &x->show);
+    mx_pretrain_forward(c, m, &outputs, images, &x->show);
 }
 
 /* A mask from the seed and n alone, so that all measures of a run use the same masks, and all its pictures. */
@@ -147,6 +147,7 @@ static mx_status view(void *state, mx_ctx *c, mx_model *m, const float *images, 
 
 const mx_objective mx_mixmae = {.name = "mixmae",
                                 .command = "pretrain",
+                                .title = "MixMAE pretraining",
                                 .loss_tag = "train_loss",
                                 .pretrains = true,
                                 .pairs = true,

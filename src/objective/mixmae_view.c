@@ -94,20 +94,18 @@ static void draw(const canvas *k, const float *reconstruction, mx_panels *out) {
 mx_status mx_mixmae_view(mx_ctx *c, mx_model *m, const mx_token_tables *tables, const float *images,
                          mx_panels *out, mx_error *e) {
     const mx_model_config *config = &m->config;
-    canvas k = {.config = config,
-                .tables = tables,
-                .images = images,
-                .each = (size_t)config->channels * (size_t)config->image_h * (size_t)config->image_w};
+    canvas k = {
+        .config = config, .tables = tables, .images = images, .each = (size_t)mx_image_floats(config)};
     size_t mark = c->arena->used, patch = (size_t)mx_model_stride(config);
-    mx_pretrain_views views = {0};
+    mx_pretrain_outputs outputs = {0};
     float *rebuilt = NULL;
     *out = (mx_panels){.rows = tables->batch, .columns = COLUMNS, .headings = headings};
     out->memory = k.drawn = malloc(sizeof(float) * 3 * (size_t)tables->batch * k.each);
     out->cell = calloc((size_t)(COLUMNS * tables->batch), sizeof *out->cell);
     k.prediction = malloc(sizeof(float) * patch * patch * (size_t)config->channels);
-    mx_pretrain_view(c, m, &views, mx_images_view(config, images, tables->batch), tables);
-    if (mx_ok(c) && (rebuilt = malloc(mx_bytes(views.reconstruction))))
-        mx_download(c, rebuilt, views.reconstruction.data, mx_bytes(views.reconstruction));
+    mx_pretrain_forward(c, m, &outputs, mx_images_view(config, images, tables->batch), tables);
+    if (mx_ok(c) && (rebuilt = malloc(mx_bytes(outputs.reconstruction))))
+        mx_download(c, rebuilt, outputs.reconstruction.data, mx_bytes(outputs.reconstruction));
     if (!mx_ok(c))
         mx_fail(e, c->error.status, "%s", c->error.text);
     else if (!k.drawn || !k.prediction || !rebuilt || !out->cell)

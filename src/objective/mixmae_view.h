@@ -7,7 +7,7 @@
 
 /* One row an image: original | what the encoder saw | this image reconstructed (z1) | its partner
  * reconstructed (z2); visible patches are the original's. images [B,Ch,H,W] normalised, in host memory; tables
- * are made for B images and set to the mask. The arena must hold mx_pretrain_view. Predictions of normalised
+ * are made for B images and set to the mask. The arena must hold mx_pretrain_forward. Predictions of normalised
  * pixels are scaled back with each patch's own mean and deviation. */
 mx_status mx_mixmae_view(mx_ctx *c, mx_model *m, const mx_token_tables *tables, const float *images,
                          mx_panels *out, mx_error *e);

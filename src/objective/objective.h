@@ -10,8 +10,8 @@
 #include "data/dataset.h"
 #include "data/mixup.h"
 #include "model/model.h"
-#include "options/options.h"
 #include "model/session.h"
+#include "options/options.h"
 
 typedef struct mx_objective mx_objective;
 
@@ -57,6 +57,7 @@ void mx_panels_free(mx_panels *p);
 struct mx_objective {
     const char *name;
     const char *command;  /* the command that trains it: "pretrain" or "finetune" */
+    const char *title;    /* of its runs, in reports */
     const char *loss_tag; /* in TensorBoard, the name that the authors' program uses */
     bool pretrains;       /* starts from a named model with a decoder; else from --init's encoder */
     bool labels;          /* needs labels; the model gets the classes of the data */
@@ -104,8 +105,5 @@ extern const mx_objective mx_mixmae, mx_classify;
 
 /* The objective that a command trains, or NULL. */
 const mx_objective *mx_objective_of_command(const char *command);
-
-/* images [n,Ch,H,W] of the model's size, as a tensor. */
-mx_tensor mx_images_view(const mx_model_config *m, const float *images, int n);
 
 #endif

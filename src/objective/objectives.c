@@ -12,10 +12,6 @@ const mx_objective *mx_objective_of_command(const char *command) {
     return NULL;
 }
 
-mx_tensor mx_images_view(const mx_model_config *m, const float *images, int n) {
-    return mx_view((void *)images, MX_F32, n, m->channels, m->image_h, m->image_w, 0);
-}
-
 void mx_panels_free(mx_panels *p) {
     if (!p) return;
     free(p->cell);

@@ -1,4 +1,4 @@
-/* What a backend implements: the ops of op_list.h, after the front end has checked every shape.
+/* The functions that a backend implements: the ops of op_list.h, called after the front end has checked all shapes.
  *
  * Each function has the contract of its namesake in ops.h, and receives addresses that the backend can use; a
  * GPU's ops receive GPU addresses. `work` is scratch memory of at least the size that the matching *_work

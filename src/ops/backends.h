@@ -14,9 +14,8 @@ const char *mx_backend_default(void);
 const mx_backend *mx_backend_find(const char *place);
 /* The first backend that computes on host memory. */
 const mx_backend *mx_backend_host(void);
-/* Sets c->backend and c->number from a place. MX_ERR_UNSUPPORTED: this build or machine lacks it, or the
- * environment variable MIXMAE_ISA names an instruction set that this machine does not run. The message lists
- * the choices. */
+/* Sets c->backend and c->number from a place. MX_ERR_UNSUPPORTED: this build or machine lacks it, or the environment
+ * variable MIXMAE_ISA names an instruction set that this machine does not run. The message lists the choices. */
 mx_status mx_backend_open(mx_ctx *c, const char *place, mx_error *e);
 /* Checks only the instruction set. */
 mx_status mx_backend_check(const mx_backend *b, mx_error *e);

@@ -24,8 +24,7 @@ size_t mx_device_uploaded(const mx_ctx *c);
  * host memory the handle itself. NULL for NULL and after an error. */
 void *mx_device_address(mx_ctx *c, const void *handle, size_t bytes);
 
-/* Allocates zeroed device memory for [handle, handle + bytes), until the device is closed. Blocks must not
- * overlap. */
+/* Allocates zeroed device memory for [handle, handle + bytes), until the device is closed. Blocks must not overlap. */
 void mx_attach(mx_ctx *c, const void *handle, size_t bytes);
 void mx_upload(mx_ctx *c, const void *handle, const void *from, size_t bytes);
 void mx_download(mx_ctx *c, void *to, const void *handle, size_t bytes);

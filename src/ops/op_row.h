@@ -31,8 +31,7 @@
 #define MX_PARAMETER_TARGETS(t, n)   , const mx_targets *t
 #define MX_PARAMETER_VALUE(type, x)  , type x
 
-/* Ops with scratch memory take it as their last parameter. MX_IF_WORK_##scratch(x) is x for those ops, else
- * nothing. */
+/* Ops with scratch memory take it as their last parameter. MX_IF_WORK_##scratch(x) is x for those ops, else nothing. */
 #define MX_IF_WORK_NONE(...)
 #define MX_IF_WORK_ROWS(...)      __VA_ARGS__
 #define MX_IF_WORK_LINEAR(...)    __VA_ARGS__

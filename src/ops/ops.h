@@ -48,8 +48,7 @@ void mx_patch_rows(mx_ctx *c, mx_tensor y, mx_tensor images, const mx_layout *la
 void mx_add_position(mx_ctx *c, mx_tensor x, mx_tensor pos, const mx_layout *lay);
 
 /* ---- linear layers: w [O,I], b [O] or absent, x [...,I] (N rows), y [...,O] ------------------------------
- * x, y, h, dx, dy and dh may be [bf16], independently; h and y share one type, dh and h too. GELU reads h as
- * stored. */
+ * x, y, h, dx, dy and dh may be [bf16], independently; h and y share one type, dh and h too. GELU reads h as stored. */
 
 /* y = x wᵀ + b */
 void mx_linear(mx_ctx *c, mx_tensor y, mx_tensor x, mx_tensor w, mx_tensor b);

@@ -1,5 +1,4 @@
-/* One optimiser update of a whole model over its flat buffers. Source: docs/TRAINING.md "Update" and "Layer
- * decay". */
+/* One optimiser update of a whole model over its flat buffers. Source: docs/TRAINING.md "Update" and "Layer decay". */
 #ifndef MX_OPTIM_ADAMW_H
 #define MX_OPTIM_ADAMW_H
 

@@ -14,9 +14,9 @@
 
 #include <ini.h>
 
+#include "base/text_stream.h"
 #include "data/index.h"
 #include "io/file.h"
-#include "base/text_stream.h"
 
 #define MX_FILE_LIMIT  ((size_t)1 << 20)
 #define MX_LINE_LIMIT  190  /* bytes; libinih's own limit is 200 less line end and terminator */

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text_stream.h"
 #include "io/file.h"
 #include "mixmae.h"
 #include "report/html.h"
-#include "base/text_stream.h"
 
 #define MX_TABLE_CLASSES   1000 /* more: the confusion matrix is a list */
 #define MX_PICTURE_CLASSES 40   /* more: the page shows the commonest confusions only */

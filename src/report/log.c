@@ -1,8 +1,8 @@
 /* Reading a run's log line by line, see log.h. The file is treated as hostile: the length of a line, the
  * number of events and the size of every number are limited. */
 #include "report/log.h"
-#include "base/json_text.h"
 #include "base/again.h"
+#include "base/json_text.h"
 
 #include <errno.h>
 #include <fcntl.h>

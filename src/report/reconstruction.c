@@ -15,7 +15,7 @@ mx_status mx_panels_picture(mx_image *out, const mx_panels *p, const mx_model_co
 static mx_status read_spread(const mx_stepper *stepper, const mx_dataset *data, int shown, float *images,
                              mx_error *e) {
     const mx_model_config *m = &stepper->model.config;
-    size_t each = (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w;
+    int64_t each = mx_image_floats(m);
     mx_transform transform = stepper->settings.transform;
     int64_t count = mx_dataset_count(data), at = 0;
     transform.augment = false;
@@ -31,7 +31,7 @@ static mx_status read_spread(const mx_stepper *stepper, const mx_dataset *data, 
         else if (!im.pixels)
             mx_fail(e, MX_ERR_DATA, "no image of %s can be read", mx_dataset_root(data));
         else
-            mx_transform_image(&transform, &im, images + (size_t)i * each, e);
+            mx_transform_image(&transform, &im, images + i * each, e);
         mx_image_free(&im);
     }
     return e->status;
@@ -42,8 +42,7 @@ mx_status mx_show_dataset(mx_stepper *stepper, const mx_dataset *data, const mx_
     const mx_objective *objective = stepper->settings.objective;
     const mx_model_config *m = &stepper->model.config;
     int shown = objective->shown(stepper->objective);
-    float *images = malloc(sizeof *images * (size_t)m->channels * (size_t)m->image_h * (size_t)m->image_w *
-                           (size_t)shown);
+    float *images = malloc(sizeof *images * (size_t)(mx_image_floats(m) * shown));
     mx_panels panels = {0};
     if (!images) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a picture");
     if (!read_spread(stepper, data, shown, images, e) &&

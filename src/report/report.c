@@ -9,17 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text_stream.h"
 #include "io/file.h"
 #include "mixmae.h"
 #include "options/options.h"
 #include "report/html.h"
 #include "report/log.h"
 #include "report/svg.h"
-#include "base/text_stream.h"
 
 /* Contents of the page. */
 typedef struct {
     const char *run;
+    const mx_objective *objective;
     mx_run_log log;
     char *text;         /* options.ini, unchanged */
     mx_options options; /* the same, parsed */
@@ -77,12 +78,35 @@ static void facts(FILE *f, const story *t) {
     fputs("</div>\n", f);
 }
 
-static bool is_classifier(const story *t) { return t->understood && t->settings.objective->labels; }
+/* A chart in two shapes; the style shows the one that fits the window. */
+static void put_chart(FILE *f, const mx_chart *chart) {
+    fputs("<figure class=\"chart\">", f);
+    mx_chart_svg(f, chart, 960, 380, "wide");
+    mx_chart_svg(f, chart, 360, 280, "narrow");
+    fputs("</figure>\n", f);
+}
+
+static void small_charts(FILE *f, const story *t, const char *x_name) {
+    const mx_series *s = t->log.series;
+    const mx_chart all[] = {{.title = "Learning rate", .series = {&s[MX_SERIES_LR]}, .from_zero = true},
+                            {.title = "Images per second", .series = {&s[MX_SERIES_RATE]}, .from_zero = true},
+                            {.title = "Gradient norm", .series = {&s[MX_SERIES_NORM]}, .from_zero = true}};
+    fputs("<section><h2>Course of the run</h2>\n<div class=\"row\">", f);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        mx_chart chart = all[i];
+        if (!chart.series[0]->count) continue;
+        chart.x_name = x_name;
+        fputs("<figure class=\"chart\">", f);
+        mx_chart_svg(f, &chart, 320, 220, "always");
+        fputs("</figure>\n", f);
+    }
+    fputs("</div></section>\n", f);
+}
 
 static void charts(FILE *f, const story *t, mx_error *e) {
     const mx_series *s = t->log.series;
     const char *x = t->log.epochs ? "epoch" : "step";
-    bool classes = is_classifier(t);
+    bool classes = t->objective->labels;
     bool norm = t->understood ? t->settings.model.norm_pix : !strstr(t->text, "norm-pix-loss = false");
     mx_chart loss = {.title = "Loss",
                      .x_name = x,
@@ -98,34 +122,13 @@ static void charts(FILE *f, const story *t, mx_error *e) {
                                .series = {&s[MX_SERIES_TOP1], &s[MX_SERIES_TOP5]},
                                .name = {"top-1", "top-5"},
                                .from_zero = true};
-    if (s[MX_SERIES_TOP1].count) {
-        fputs("<figure class=\"chart\">", f);
-        mx_chart_svg(f, &accuracy, 960, 380, "wide");
-        mx_chart_svg(f, &accuracy, 360, 280, "narrow");
-        fputs("</figure>\n", f);
-    }
-    const mx_chart small[] = {
-        {.title = "Learning rate", .series = {&s[MX_SERIES_LR]}, .from_zero = true},
-        {.title = "Images per second", .series = {&s[MX_SERIES_RATE]}, .from_zero = true},
-        {.title = "Gradient norm", .series = {&s[MX_SERIES_NORM]}, .from_zero = true}};
-    if (s[MX_SERIES_LOSS].count || s[MX_SERIES_VAL].count) {
-        fputs("<figure class=\"chart\">", f);
-        mx_chart_svg(f, &loss, 960, 380, "wide");
-        mx_chart_svg(f, &loss, 360, 280, "narrow");
-        fputs("</figure>\n", f);
-    } else
+    if (s[MX_SERIES_TOP1].count) put_chart(f, &accuracy);
+    if (s[MX_SERIES_LOSS].count || s[MX_SERIES_VAL].count)
+        put_chart(f, &loss);
+    else
         fputs("<p class=\"soft\">The log holds no losses yet.</p>\n", f);
     mx_html_pictures(f, t->run, e);
-    fputs("<section><h2>Course of the run</h2>\n<div class=\"row\">", f);
-    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
-        mx_chart chart = small[i];
-        if (!chart.series[0]->count) continue;
-        chart.x_name = x;
-        fputs("<figure class=\"chart\">", f);
-        mx_chart_svg(f, &chart, 320, 220, "always");
-        fputs("</figure>\n", f);
-    }
-    fputs("</div></section>\n", f);
+    small_charts(f, t, x);
 }
 
 static void notes(FILE *f, const mx_run_log *log) {
@@ -147,7 +150,7 @@ static void notes(FILE *f, const mx_run_log *log) {
 /* "A MixMAE pretraining run of nano, 64x64 pixels: complete" */
 static void subtitle(FILE *f, const story *t) {
     const mx_settings *s = &t->settings;
-    fprintf(f, "<p class=\"soft\">%s", is_classifier(t) ? "Fine-tuning" : "MixMAE pretraining");
+    fprintf(f, "<p class=\"soft\">%s", t->objective->title);
     if (t->understood) {
         fputs(" of ", f), mx_html_escape(f, s->model.name);
         fprintf(f, " at %d&times;%d pixels, %d images a step, ", s->model.image_w, s->model.image_h,
@@ -191,14 +194,14 @@ static void read_options(story *t, const char *path, mx_error *e) {
     size_t size;
     mx_model_config any; /* for a model without a name: a run's options hold every size */
     mx_command command = mx_run_command(path);
-    bool tuned = command == MX_CMD_FINETUNE;
+    if (!mx_objective_of_command(mx_command_name(command))) command = MX_CMD_PRETRAIN;
+    t->objective = mx_objective_of_command(mx_command_name(command));
     if (!mx_file_read(path, 1 << 20, &bytes, &size, &unread)) t->text = bytes;
     if (unread.status == MX_ERR_MEMORY) *e = unread;
     mx_model_named("nano", &any, NULL);
-    t->understood = t->text &&
-                    !mx_run_options_read(&t->options, tuned ? command : MX_CMD_PRETRAIN, path, &unclear) &&
-                    !mx_settings_make(&t->settings, tuned ? &mx_classify : &mx_mixmae, &t->options,
-                                      tuned ? &any : NULL, &unclear);
+    t->understood = t->text && !mx_run_options_read(&t->options, command, path, &unclear) &&
+                    !mx_settings_make(&t->settings, t->objective, &t->options,
+                                      t->objective->pretrains ? NULL : &any, &unclear);
     if (unclear.status == MX_ERR_MEMORY) mx_fail(e, unclear.status, "%s", unclear.text);
     if (!t->text) t->text = strdup("");
 }

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/say.h"
-#include "checkpoint/read_any.h"
 #include "checkpoint/init.h"
+#include "checkpoint/read_any.h"
 #include "run/run.h"
 
 #define MX_HEAD_STD 2e-5 /* of a fresh head on a pretrained encoder */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/say.h"
+#include "run/observe.h"
 
 static void say(void *user, const char *line) {
     mx_run *run = user;

@@ -1,11 +1,12 @@
-/* The steps of a training run and when it saves, see run.h. */
-#include "run/run.h"
+/* The steps of a training run and when it saves, see loop.h. */
+#include "run/loop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "io/file.h"
+#include "run/observe.h"
 
 mx_status mx_run_save(mx_run *run, mx_error *e) {
     if (run->log_error.status) return mx_fail(e, run->log_error.status, "%s", run->log_error.text);

@@ -1,14 +1,16 @@
-/* Held-out measures and pictures between steps, see run.h. */
+/* Held-out measures and pictures between steps, see measure.h. */
+#include "run/measure.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/say.h"
 #include "io/file.h"
-#include "train/ema.h"
-#include "run/held_out.h"
 #include "report/reconstruction.h"
-#include "run/run.h"
+#include "run/held_out.h"
+#include "run/observe.h"
+#include "train/ema.h"
 
 static mx_status log_measure(mx_run *run, const mx_measure *v, mx_error *e) {
     mx_observe_number line[MX_MEASURES + 1];

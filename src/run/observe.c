@@ -1,6 +1,6 @@
 /* Output of a training run: progress, log.jsonl, TensorBoard, held-out images, pictures, the report. Of the training
  * state this changes only the sums since the last log line. */
-#include "run/run.h"
+#include "run/observe.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,6 +16,9 @@
 #include "base/say.h"
 #include "base/process.h"
 #include "report/report.h"
+#include "run/measure.h"
+
+#define MX_PICTURES 10 /* about so many pictures a run, without --picture-every */
 
 static double epoch_at(const mx_run *run, int64_t step) {
     return (double)step / (double)run->settings.steps_per_epoch;

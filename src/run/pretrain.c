@@ -1,7 +1,7 @@
 /* How `mixmae pretrain` starts a run (run.h): from a named model, with the weights of --init if given. */
 #include "base/say.h"
-#include "checkpoint/read_any.h"
 #include "checkpoint/init.h"
+#include "checkpoint/read_any.h"
 #include "run/run.h"
 
 static mx_status settings(mx_run *run, mx_error *e) {

@@ -12,6 +12,8 @@
 #include "run/check_data.h"
 #include "train/ema.h"
 #include "run/held_out.h"
+#include "run/loop.h"
+#include "run/observe.h"
 #include "train/open_data.h"
 #include "train/memory.h"
 #include "base/process.h"
@@ -123,12 +125,10 @@ static void describe_memory(const mx_run *run) {
     mx_notice(sink, "memory    %.0f MB expected, %.0f MB available%s", (double)memory.total / 1e6,
               (double)available / 1e6, device);
     if (available && memory.total > available)
-        mx_notice(sink,
-                  "warning: that is more than is available; --memory or a smaller --batch-size with more "
-                  "--accum-steps needs less");
+        mx_notice(sink, "warning: that is more than there is; --memory or a smaller --batch-size with more "
+                        "--accum-steps takes less");
     if (memory.device_free && memory.device > memory.device_free)
-        mx_notice(sink,
-                  "warning: only %.0f MB are free on the device; --memory with a lower limit needs less",
+        mx_notice(sink, "warning: only %.0f MB are free on the device; --memory takes less",
                   (double)memory.device_free / 1e6);
 }
 

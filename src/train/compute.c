@@ -59,7 +59,7 @@ mx_compute mx_compute_like(const mx_ctx *c) {
     return (mx_compute){.device = name, .threads = c->threads};
 }
 
-mx_params_use mx_compute_reading(const mx_compute *how) {
+mx_params_use mx_compute_params_use(const mx_compute *how) {
     const mx_backend *b = mx_backend_find(how->device);
     return b && mx_backend_is_device(b) ? MX_PARAMS_WEIGHTS : MX_PARAMS_MAPPED;
 }

@@ -24,6 +24,6 @@ const char *mx_compute_dtype(const mx_compute *how);
  * the same bytes. Backends without instruction sets give their own name ("ref"). Static. */
 const char *mx_compute_isa(const mx_compute *how);
 /* How to load weights for a read-only session: a device takes a copy, so they need not be mapped. */
-mx_params_use mx_compute_reading(const mx_compute *how);
+mx_params_use mx_compute_params_use(const mx_compute *how);
 
 #endif

@@ -19,7 +19,7 @@ void mx_plan_memory(mx_memory_plan *m, const mx_stepper *t, const mx_dataset *da
     const mx_settings *s = &t->settings;
     memset(m, 0, sizeof *m);
     m->arena = t->session.planned;
-    m->state = mx_params_bytes(&t->model.params, mx_settings_use(&t->settings));
+    m->state = mx_params_bytes(&t->model.params, mx_settings_params_use(&t->settings));
     m->tables = s->objective->bytes(&t->model, s->batch, held ? mx_dataset_count(held) : 0);
     m->process = MX_PROCESS_BYTES + MX_PER_THREAD_BYTES * (size_t)s->threads;
     if (data) {

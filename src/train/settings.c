@@ -164,7 +164,7 @@ mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_datas
     return MX_OK;
 }
 
-mx_params_use mx_settings_use(const mx_settings *s) {
+mx_params_use mx_settings_params_use(const mx_settings *s) {
     return s->ema > 0 ? MX_PARAMS_AVERAGE : MX_PARAMS_TRAIN;
 }
 

@@ -2,13 +2,13 @@
 #ifndef MX_TRAIN_SETTINGS_H
 #define MX_TRAIN_SETTINGS_H
 
+#include "checkpoint/checkpoint.h"
 #include "data/dataset.h"
 #include "model/model.h"
 #include "objective/objective.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "options/options.h"
-#include "checkpoint/checkpoint.h"
 #include "train/compute.h"
 
 #define MX_MAX_BLOCKS (64 * (MX_MAX_STAGES + 1)) /* blocks of the deepest model that the options allow */
@@ -61,7 +61,7 @@ mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, m
 mx_status mx_settings_effective(const mx_settings *s, mx_options *o, mx_error *e);
 
 /* The buffers that the model needs for training. */
-mx_params_use mx_settings_use(const mx_settings *s);
+mx_params_use mx_settings_params_use(const mx_settings *s);
 mx_compute mx_settings_compute(const mx_settings *s);
 mx_adamw_config mx_settings_adamw(const mx_settings *s);
 

@@ -81,7 +81,7 @@ mx_status mx_stepper_make(mx_stepper *stepper, const mx_settings *s, bool plan_o
                           mx_error *e) {
     memset(stepper, 0, sizeof *stepper);
     stepper->settings = *s;
-    if (mx_model_make(&stepper->model, &s->model, plan_only ? MX_PARAMS_PLAN : mx_settings_use(s), e))
+    if (mx_model_make(&stepper->model, &s->model, plan_only ? MX_PARAMS_PLAN : mx_settings_params_use(s), e))
         return e->status;
     set_levels(stepper, s->recompute);
     const mx_objective_config config = {&stepper->model, &stepper->settings.objective_settings, s->batch,

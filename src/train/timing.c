@@ -16,8 +16,7 @@ double mx_median(double *v, int n) {
 }
 
 float *mx_random_images(const mx_settings *s) {
-    size_t n =
-        (size_t)s->batch * (size_t)s->model.channels * (size_t)s->model.image_h * (size_t)s->model.image_w;
+    size_t n = (size_t)(s->batch * mx_image_floats(&s->model));
     float *images = malloc(n * sizeof *images);
     mx_rng r = mx_rng_make(s->seed, MX_RNG_TEST, 0, 0);
     for (size_t i = 0; images && i < n; i++) images[i] = (float)(mx_rng_u32(&r) >> 8) * 0x1p-24f - 0.5f;

@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
-#include "verify/exam.h"
 #include "base/json_text.h"
+#include "verify/exam.h"
 
 static void pass(mx_ctx *c, void *user) {
     mx_exam *x = user;

@@ -50,12 +50,11 @@ void mx_exam_open(mx_exam *x, mx_report_card *card, bool masked) {
     x->adamw.layers = x->model.encoder.blocks;
     mx_exam_reset(x);
     if (card->error.status || !(x->images = mx_card_read(card, "images", &pixels))) return;
-    if (x->batch < 1 || pixels != (int64_t)x->batch * config.channels * config.image_h * config.image_w) {
+    if (x->batch < 1 || pixels != x->batch * mx_image_floats(&config)) {
         mx_fail(&card->error, MX_ERR_SHAPE, "images do not have the shape that configuration and batch say");
         return;
     }
-    x->image_tensor =
-        mx_view(x->images, MX_F32, x->batch, config.channels, config.image_h, config.image_w, 0);
+    x->image_tensor = mx_images_view(&config, x->images, x->batch);
     mx_token_tables_make(&x->tables, &config, x->batch, masked, &card->error);
 }
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/interpolate.h"
 #include "checkpoint/checkpoint.h"
+#include "model/interpolate.h"
 #include "verify/exam.h"
 
 static mx_tensor loss_of(mx_exam *x) { return mx_view(&x->loss, MX_F32, 1, 0, 0, 0, 0); }
@@ -22,11 +22,11 @@ static void pass(mx_exam *x, mx_ctx *c) {
 /* Dry run of both passes: the larger one decides the memory. */
 static void both(mx_ctx *c, void *user) {
     mx_exam *x = user;
-    mx_pretrain_views v;
+    mx_pretrain_outputs v;
     pass(x, c);
     mx_exam_update(x, c);
     size_t mark = c->arena->used;
-    mx_pretrain_view(c, &x->model, &v, x->image_tensor, &x->tables);
+    mx_pretrain_forward(c, &x->model, &v, x->image_tensor, &x->tables);
     mx_arena_release(c->arena, mark);
 }
 
@@ -47,8 +47,8 @@ static void compare_tokens(mx_exam *x, const char *name, mx_tensor t, int64_t n,
 }
 
 static void compare_forward(mx_exam *x) {
-    mx_pretrain_views v = {0};
-    mx_pretrain_view(&x->session.ctx, &x->model, &v, x->image_tensor, &x->tables);
+    mx_pretrain_outputs v = {0};
+    mx_pretrain_forward(&x->session.ctx, &x->model, &v, x->image_tensor, &x->tables);
     if (!mx_exam_ok(x)) return;
     int last = x->tables.stages - 1;
     for (int k = 0; k <= last; k++) {

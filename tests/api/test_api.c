@@ -1,6 +1,7 @@
 /* The public C API (include/mixmae.h): shapes, errors, equal results for any batch, threads and concurrency,
- * preprocessing compared with the data module, and the trainer compared with the checkpoints it writes. Uses
- * only mixmae.h, as a user would; inner headers serve to make the checkpoints. */
+ * preprocessing compared with the data module, the commands' outputs compared with the handle's, and the trainer
+ * compared with the checkpoints it writes. Uses mixmae.h, as a user would; inner headers serve to make the
+ * checkpoints and to compute as the commands do. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -16,6 +17,7 @@
 
 #include "mixmae.h"
 #include "checkpoint/checkpoint.h"
+#include "infer/one_output.h"
 
 static char folder[64], with_head[128], without_head[128], named[128], text[1024];
 
@@ -81,7 +83,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    const char *const names[] = {"head", "model", "named", "bad", "saved", "state"};
+    const char *const names[] = {"head", "model", "named", "bad", "saved", "state", "old", "other", "set"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s.safetensors", folder, names[i]);
@@ -529,6 +531,42 @@ static void trainer_says_what_is_wrong(void **state) {
     mixmae_trainer_free(t);
 }
 
+/* One output, three images at a time, as the commands compute it. */
+static void same_as_command(const float *images, mx_output output, int stage, const float *want) {
+    const mixmae_sink silent = {0};
+    mx_options o = {0};
+    mx_inference f;
+    mx_one_output one;
+    mx_error e = {0};
+    if (mx_options_init(&o, &e) || mx_options_defaults(&o, MX_CMD_EMBED, &e) ||
+        mx_options_set(&o, "checkpoint", with_head, &e) || mx_options_set(&o, "batch-size", "3", &e) ||
+        (device && mx_options_set(&o, "device", device, &e)) ||
+        mx_one_output_open(&one, &f, &o, output, stage, &silent, &e))
+        fail_msg("%s", e.text);
+    assert_true(f.batch == 3 && one.each_in == EACH);
+    for (int at = 0; at < MANY; at += 3) {
+        int n = MANY - at < 3 ? MANY - at : 3; /* of more than a batch, the first images */
+        if (mx_one_output_run(&one, images + at * EACH, MANY - at, &e)) fail_msg("%s", e.text);
+        assert_memory_equal(one.out, want + at * one.each_out, sizeof(float) * (size_t)(n * one.each_out));
+    }
+    mx_one_output_free(&one);
+    mx_inference_free(&f);
+    mx_options_free(&o);
+}
+
+static void commands_compute_the_same(void **state) {
+    (void)state;
+    mixmae_model *m = load(with_head, 5, 1);
+    float *images = make_images(MANY);
+    answers *a = ask(m, images);
+    same_as_command(images, MX_OUT_POOLED, 0, a->features);
+    same_as_command(images, MX_OUT_LOGITS, 0, a->logits);
+    same_as_command(images, MX_OUT_TOKENS, 0, a->tokens);
+    for (int k = 0; k < 2; k++) same_as_command(images, MX_OUT_STAGE, k, a->map[k]);
+    free(a), free(images);
+    mixmae_model_free(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(describes),
                                        cmocka_unit_test(any_batch_gives_the_same),
@@ -536,6 +574,7 @@ int main(void) {
                                        cmocka_unit_test(says_what_is_wrong),
                                        cmocka_unit_test(preprocesses_by_the_models_statistics),
                                        cmocka_unit_test(threads_share_handles),
+                                       cmocka_unit_test(commands_compute_the_same),
                                        cmocka_unit_test(trains_and_goes_on),
                                        cmocka_unit_test(another_instruction_set),
                                        cmocka_unit_test(trainer_says_what_is_wrong)};

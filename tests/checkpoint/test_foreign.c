@@ -153,7 +153,7 @@ static void inferred(void **state) {
         mx_model_free(&r);
         mx_error e = {0};
         mx_model_config c;
-        assert_int_equal(mx_model_read_any(&r, &px, path, MX_PARAMS_TRAIN, &e), MX_OK);
+        assert_int_equal(mx_model_read_with(&r, &px, path, NULL, MX_PARAMS_TRAIN, &e), MX_OK);
         same_weights(&m, &r);
         assert_non_null(r.params.grad);
         assert_int_equal(mx_model_config_any(&c, path, NULL, &e), MX_OK);
@@ -370,7 +370,7 @@ static void other_tensors(void **state) {
     mx_model_free(&r);
     snprintf(st, sizeof st, "%s/foreign.safetensors", base); /* the same tensors, no configuration */
     if (mx_st_write(st, t, n + 2, NULL, 0, &e)) fail_msg("%s", e.text);
-    if (mx_model_read_any(&r, &px, st, MX_PARAMS_WEIGHTS, &e)) fail_msg("%s", e.text);
+    if (mx_model_read_with(&r, &px, st, NULL, MX_PARAMS_WEIGHTS, &e)) fail_msg("%s", e.text);
     same_weights(&m, &r);
     mx_model_free(&r), mx_model_free(&m);
 }

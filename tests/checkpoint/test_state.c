@@ -11,7 +11,7 @@
 #include "io/crc32c.h"
 #include "io/file.h"
 #include "checkpoint/checkpoint.h"
-#include "run/run.h"
+#include "run/observe.h"
 
 static const mx_pixels pixels = {.mean = {0.4f, 0.5f, 0.6f}, .std = {0.2f, 0.25f, 0.3f}};
 static mx_model model;

@@ -236,6 +236,31 @@ static void weights_are_mapped_where_they_can_be(void **state) {
     mx_model_free(&a);
 }
 
+/* A model that goes on as it is: every tensor, from a mapped file too; what is more is left aside. */
+static void whole_models_move_as_they_are(void **state) {
+    (void)state;
+    const char *path = "build_test_whole.safetensors";
+    mx_model a, b, mapped;
+    mx_pixels pixels = {.std = {1, 1, 1}};
+    mx_error e = {0};
+    make(&a, config(16, 4), 3), make(&b, config(16, 4), 4);
+    if (mx_checkpoint_write(path, &a, &pixels, &e)) fail_msg("%s", e.text);
+    if (mx_checkpoint_read(&mapped, NULL, path, MX_PARAMS_MAPPED, &e)) fail_msg("%s", e.text);
+    remove(path);
+    if (mx_init_whole(&b, &mapped, &e)) fail_msg("%s", e.text);
+    assert_memory_equal(b.params.weight, a.params.weight, sizeof(float) * (size_t)a.params.total);
+    assert_memory_equal(b.params.fixed, a.params.fixed, sizeof(float) * (size_t)a.params.fixed_total);
+    mx_model_free(&b);
+    make(&b, classifier(16, 4, 3), 4);
+    assert_int_equal(mx_init_whole(&b, &mapped, &e), MX_ERR_FORMAT);
+    assert_string_equal(e.text, "tensor head.weight is missing");
+    mx_model_free(&b), e = (mx_error){0};
+    make(&b, config(24, 6), 4);
+    assert_int_equal(mx_init_whole(&b, &mapped, &e), MX_ERR_SHAPE);
+    assert_string_equal(e.text, "tensor absolute_pos_embed has another shape than the model's");
+    mx_model_free(&b), mx_model_free(&mapped), mx_model_free(&a);
+}
+
 static void ranks_break_ties_by_index(void **state) {
     (void)state;
     const float x[] = {1, 3, 3, 0, 2, NAN};
@@ -335,6 +360,7 @@ int main(void) {
         cmocka_unit_test(channels_are_adapted_on_request),
         cmocka_unit_test(heads_are_kept_on_request),
         cmocka_unit_test(weights_are_mapped_where_they_can_be),
+        cmocka_unit_test(whole_models_move_as_they_are),
         cmocka_unit_test(ranks_break_ties_by_index),
         cmocka_unit_test(neighbours_vote),
         cmocka_unit_test(votes_weigh_by_similarity),

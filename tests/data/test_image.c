@@ -304,6 +304,9 @@ static void names(void **state) {
                            "a.JPE", "x.gif",  "x.BMP",   "x.pgm",  "a.b.npy", "d.x/a.jpg"};
     const char *unknown[] = {"jpg", "a.jpgx", "a.heic", "a", "", "a.", "a.jpg/b", "png", ".jpg", "a.npz"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) assert_true(mx_image_name_known(known[i]));
+    char kinds[MX_IMAGE_KINDS];
+    mx_image_kinds(kinds); /* missing libraries change nothing */
+    assert_string_equal(kinds, "JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or .npy");
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
         assert_false(mx_image_name_known(unknown[i]));
 }

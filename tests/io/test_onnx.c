@@ -80,7 +80,7 @@ typedef struct {
 static void run(mx_ctx *c, void *user) {
     job *j = user;
     const mx_model_config *m = &j->model->config;
-    mx_tensor images = mx_view(j->images, MX_F32, BATCH, m->channels, m->image_h, m->image_w, 0);
+    mx_tensor images = mx_images_view(m, j->images, BATCH);
     if (m->classes) {
         mx_classify_logits(c, j->model, mx_view(j->out, MX_F32, BATCH, m->classes, 0, 0, 0), images,
                            &j->tables);

@@ -65,7 +65,7 @@ static void work(mx_ctx *c, void *user) {
 static void run(trial *t, int batch) {
     const mx_model_config *m = &t->model.config;
     mx_error e = {0};
-    t->images = mx_view(t->pixels, MX_F32, batch, m->channels, m->image_h, m->image_w, 0);
+    t->images = mx_images_view(m, t->pixels, batch);
     assert_int_equal(mx_token_tables_make(&t->tables, m, batch, false, &e), MX_OK);
     for (int k = 0; k < m->stages; k++)
         t->raster[k] =

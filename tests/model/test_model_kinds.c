@@ -202,8 +202,7 @@ typedef struct {
 static void pass(mx_ctx *c, void *user) {
     trial *t = user;
     const mx_model_config *m = &t->model.config;
-    mx_tensor loss = mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0),
-              images = mx_view(t->images, MX_F32, BATCH, m->channels, m->image_h, m->image_w, 0);
+    mx_tensor loss = mx_view(&t->loss, MX_F32, 1, 0, 0, 0, 0), images = mx_images_view(m, t->images, BATCH);
     if (m->classes)
         mx_classify_pass(c, &t->model, loss, mx_view(t->logits, MX_F32, BATCH, CLASSES, 0, 0, 0), images,
                          mx_view(t->targets, MX_F32, BATCH, CLASSES, 0, 0, 0), &t->tables, NULL, 1);

@@ -193,6 +193,11 @@ static void test_escaping(void **state) {
     assert_null(strstr(html, "<i> = "));
     assert_non_null(strstr(html, "&lt;script&gt;&quot;&#39;&amp; "));
     assert_non_null(strstr(html, "a&amp;b"));
+    assert_non_null(strstr(html, ">MixMAE pretraining</p>"));
+    free(html);
+    put_text("run/options.ini", "; mixmae 0.1.0, finetune\nmodel = other\n"); /* another version's options */
+    html = report();
+    assert_non_null(strstr(html, ">Fine-tuning</p>"));
     free(html);
 }
 

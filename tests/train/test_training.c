@@ -334,34 +334,34 @@ static void mixed_images_do_not_see_each_other(void **state) {
         if (!has_backend(backends[b])) continue;
         mx_settings s = settings(backends[b], 2);
         mx_stepper t;
-        mx_pretrain_views v = {0};
+        mx_pretrain_outputs v = {0};
         float *images = make_images(4, 4);
         open_stepper(&t, &s);
         mx_tensor x = mx_view(images, MX_F32, 4, 3, 32, 32, 0);
         mx_rng r = mx_rng_make(1, MX_RNG_TEST, 2, 0);
-        mx_token_tables mix;
+        mx_token_tables tables;
         mx_error e = {0};
-        if (mx_token_tables_make(&mix, &s.model, 4, true, &e)) fail_msg("%s", e.text);
-        mx_token_tables_attach(&t.session.ctx, &mix);
-        uint8_t *mask = malloc((size_t)mix.units);
-        mx_mask_draw(mask, mix.units, 0.5, 0, &r);
-        mx_token_tables_set(&mix, mask);
-        mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &mix);
-        size_t width = (size_t)v.features.dim[2], units = (size_t)mix.units;
+        if (mx_token_tables_make(&tables, &s.model, 4, true, &e)) fail_msg("%s", e.text);
+        mx_token_tables_attach(&t.session.ctx, &tables);
+        uint8_t *mask = malloc((size_t)tables.units);
+        mx_mask_draw(mask, tables.units, 0.5, 0, &r);
+        mx_token_tables_set(&tables, mask);
+        mx_pretrain_forward(&t.session.ctx, &t.model, &v, x, &tables);
+        size_t width = (size_t)v.features.dim[2], units = (size_t)tables.units;
         float *before = malloc(mx_bytes(v.features));
         memcpy(before, v.features.data, mx_bytes(v.features));
         mx_arena_release(&t.session.arena, 0);
         for (size_t i = 0; i < 3 * 32 * 32; i++)
             images[3 * 3 * 32 * 32 + i] += 1; /* image 3, the partner of image 0 */
-        mx_pretrain_view(&t.session.ctx, &t.model, &v, x, &mix);
+        mx_pretrain_forward(&t.session.ctx, &t.model, &v, x, &tables);
         assert_true(mx_ok(&t.session.ctx));
         for (size_t u = 0; u < units; u++) {
             int same = !memcmp(before + u * width, mx_f32(v.features) + u * width, width * sizeof(float));
-            assert_int_equal(same, !mix.decoder.group[u]);
+            assert_int_equal(same, !tables.decoder.group[u]);
         }
         free(before), free(images), free(mask);
         mx_stepper_free(&t);
-        mx_token_tables_free(&mix);
+        mx_token_tables_free(&tables);
     }
 }
 

@@ -58,9 +58,8 @@ struct mx_encoder_kind {
      * forward may write to parts: only one such pass at a time. */
     void (*forward)(mx_ctx *c, const mx_encoder *en, mx_encoded *out, mx_tensor images,
                     const mx_token_tables *tables, const mx_drop_scale *drop, mx_block_saved *saved);
-    /* Call after forward, with the same tables and saved. d: gradients of stage and tokens; parameter
-     * gradients add. Releases the arena above the saved tensors, maps and tokens included; the caller
-     * releases the rest. */
+    /* Call after forward, with the same tables and saved. d: gradients of stage and tokens; parameter gradients add.
+     * Releases the arena above the saved tensors, maps and tokens included; the caller releases the rest. */
     void (*backward)(mx_ctx *c, const mx_encoder *en, const mx_encoded *d, const mx_token_tables *tables,
                      mx_block_saved *saved);
 };

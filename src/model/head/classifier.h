@@ -1,5 +1,4 @@
-/* The classifier's head: the mean over the tokens, one linear layer (docs/MODEL.md "From pixels to the
- * loss"). */
+/* The classifier's head: the mean over the tokens, one linear layer (docs/MODEL.md "From pixels to the loss"). */
 #ifndef MX_MODEL_HEAD_CLASSIFIER_H
 #define MX_MODEL_HEAD_CLASSIFIER_H
 

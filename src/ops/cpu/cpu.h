@@ -21,8 +21,7 @@ static inline int64_t mx_max64(int64_t a, int64_t b) { return a > b ? a : b; }
 /* n floats, rounded up to whole cache lines. */
 static inline int64_t mx_line_floats(int64_t n) { return mx_round_up(n, MX_ALIGN / 4); }
 
-/* n cut into `count` pieces of `size` (the last may be shorter), size a multiple of `multiple`, at most
- * `most`. */
+/* n cut into `count` pieces of `size` (the last may be shorter), size a multiple of `multiple`, at most `most`. */
 typedef struct {
     int64_t n, size, count;
 } mx_cut;

@@ -13,9 +13,8 @@
 
 #include "ops/host.h"
 
-/* Blocking of the matrix product. A strip of 6 rows by 2 registers fills the 16 registers of AVX2 (12 sums, 2
- * columns, 1 broadcast). KC x NC of the right operand (264 KiB packed) fits L2, and one panel of it (16 KiB) fits
- * L1. */
+/* Blocking of the matrix product. A strip of 6 rows by 2 registers fills the 16 registers of AVX2 (12 sums, 2 columns,
+ * 1 broadcast). KC x NC of the right operand (264 KiB packed) fits L2, and one panel of it (16 KiB) fits L1. */
 #define MX_MR 6   /* rows of a strip */
 #define MX_KC 256 /* depth of a block along k */
 #define MX_NC 256 /* most columns of a tile */

@@ -1,5 +1,4 @@
-/* Losses of one row; gradient norm and AdamW (docs/TRAINING.md "Update") over a range, each in one pass over
- * memory. */
+/* Losses of one row; gradient norm and AdamW (docs/TRAINING.md "Update") over a range, each in one pass over memory. */
 #include <math.h>
 
 #include "ops/cpu/kernels/kernels.h"
