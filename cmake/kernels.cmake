@@ -40,7 +40,7 @@ if(MIXMAE_CUDA)
     list(FILTER emulator EXCLUDE REGEX "/test_")
     target_sources(mixmae_cuda PRIVATE ${emulator})
     target_include_directories(mixmae_cuda BEFORE PRIVATE tests/cuda_host)
-    target_compile_definitions(mixmae_cuda PRIVATE MX_CUDA_NAME="cuda-host")
+    target_compile_definitions(mixmae_cuda PRIVATE MX_CUDA_NAME="cuda-host" MX_CUDA_PIECE=20000)
     target_compile_definitions(mixmae_core PUBLIC MX_WITH_CUDA_HOST)
     set(MX_DEVICES cuda-host) # for tests that take a backend
     target_link_libraries(mixmae_core PUBLIC stdc++)

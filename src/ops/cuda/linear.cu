@@ -1,14 +1,17 @@
 /* Linear layers, forward and backward: products by cuBLASLt, and passes of ours over what lies between them.
  *
  * A product whose x is bf16 takes bf16 operands: weights, and gradients that are f32, are rounded to scratch memory
- * first. Passes that need a whole product in f32 take its rows in pieces, so that scratch memory stays bounded. */
+ * first. What is written only to be read again by the next pass is made in pieces of rows that stay in the GPU's L2
+ * cache, so it costs neither the device's memory its bandwidth nor the arena its size. */
 #include <math.h>
 
 #include "ops/cuda/number.cuh"
 #include "ops/cuda/products.cuh"
 #include "ops/cuda/sums.cuh"
 
-#define MX_CUDA_PIECE ((int64_t)16 << 20) /* elements of a piece, at most; one row at least */
+#ifndef MX_CUDA_PIECE
+#define MX_CUDA_PIECE ((int64_t)32 << 20) /* bytes of a piece, at most; one row at least */
+#endif
 
 /* ---- passes ---- */
 
@@ -78,11 +81,13 @@ static void convert(mx_ctx *c, void *y, mx_dtype to, const void *x, mx_dtype fro
         mx_fail(&c->error, MX_ERR_ARGUMENT, "no conversion between these types");
 }
 
-static void gelu_pass(mx_ctx *c, mx_tensor y, mx_tensor h) {
-    const int64_t n = mx_count(h);
-    const int each = each_of(y.data, h.data);
+/* Elements [first, first + n). */
+static void gelu_pass(mx_ctx *c, mx_tensor y, mx_tensor h, int64_t first, int64_t n) {
+    void *to = mx_at(y, first);
+    const void *from = mx_at(h, first);
+    const int each = each_of(to, from);
 #define LAUNCH(T)                                                                                            \
-    MX_LAUNCH(c, (blocks_for(n, each)), THREADS, 0, (gelu_kernel<T>), (T *)y.data, (const T *)h.data, n, each)
+    MX_LAUNCH(c, (blocks_for(n, each)), THREADS, 0, (gelu_kernel<T>), (T *)to, (const T *)from, n, each)
     MX_BY_TYPE(h.type, LAUNCH);
 #undef LAUNCH
 }
@@ -107,15 +112,16 @@ typedef struct {
     float *sums;
 } parts;
 
-/* Rows of `width` elements that make a piece. */
-static int64_t piece_rows(int64_t rows, int64_t width) {
-    const int64_t n = MX_CUDA_PIECE / (width > 0 ? width : 1);
-    return mx_cuda_min(rows > 0 ? rows : 1, n > 0 ? n : 1);
+/* Rows of `width` elements that make a piece: 4 or more where there are so many, so that pieces are aligned. */
+static int64_t piece_rows(int64_t rows, int64_t width, mx_dtype type) {
+    const int64_t n = MX_CUDA_PIECE / (int64_t)mx_dtype_size(type) / (width > 0 ? width : 1) / 4 * 4;
+    return mx_cuda_min(rows > 0 ? rows : 1, n > 0 ? n : 4);
 }
 
 static parts cut(room *r, bool backward, int64_t rows, int64_t out, int64_t in, mx_dtype x) {
     parts p = {};
-    p.rows = rows, p.out = out, p.in = in, p.piece = piece_rows(rows, out > in ? out : in), p.type = x;
+    p.rows = rows, p.out = out, p.in = in, p.piece = piece_rows(rows, out > in ? out : in, MX_F32),
+    p.type = x;
     p.work = take(r, mx_cuda_multiply_work(out > in ? out : in));
     p.w = take(r, x == MX_BF16 ? 2 * (size_t)(out * in) : 0);
     p.rows_out = take(r, sizeof(float) * (size_t)(p.piece * out));
@@ -169,23 +175,34 @@ static void forward_pieces(mx_ctx *c, const parts *p, mx_tensor y, mx_tensor r, 
     }
 }
 
+/* y = r + x wᵀ + b over rows from `first` on, in one product. */
+static void forward_whole(mx_ctx *c, const parts *p, mx_tensor y, mx_tensor r, mx_tensor x, const void *w,
+                          mx_tensor b, int64_t first, int64_t rows) {
+    const mx_cuda_shape s = {rows, p->out, p->in, false, true, p->type, y.type, mx_present(b), mx_present(r)};
+    const mx_cuda_operands o = {mx_at(y, first * p->out), mx_at(x, first * p->in),  w,
+                                (const float *)b.data,    mx_at(r, first * p->out), p->work};
+    mx_cuda_multiply(c, &s, &o);
+}
+
 extern "C" void mx_cuda_linear(mx_ctx *c, mx_tensor y, mx_tensor h, mx_tensor r, mx_tensor x, mx_tensor w,
                                mx_tensor b, mx_tensor keep, void *work) {
     const parts p = cut_work(work, false, mx_rows(x), mx_width(y), mx_width(x), x.type);
     const void *operand = weights(c, &p, w);
     const mx_tensor sum = mx_present(h) ? h : y;
+    const int64_t piece = mx_present(h) ? piece_rows(p.rows, p.out, h.type) : p.rows;
     if (mx_present(keep) || (x.type == MX_F32 && sum.type == MX_BF16)) {
         forward_pieces(c, &p, sum, r, x, operand, b, keep);
-    } else {
-        const mx_cuda_shape s = {p.rows, p.out,    p.in,          false,        true,
-                                 p.type, sum.type, mx_present(b), mx_present(r)};
-        const mx_cuda_operands o = {sum.data, x.data, operand, (const float *)b.data, r.data, p.work};
-        mx_cuda_multiply(c, &s, &o);
+        if (mx_present(h)) gelu_pass(c, y, h, 0, mx_count(h));
+        return;
     }
-    if (mx_present(h)) gelu_pass(c, y, h);
+    for (int64_t first = 0; first < p.rows; first += piece) {
+        const int64_t rows = mx_cuda_min(piece, p.rows - first);
+        forward_whole(c, &p, sum, r, x, operand, b, first, rows);
+        if (mx_present(h)) gelu_pass(c, y, h, first * p.out, rows * p.out);
+    }
 }
 
-extern "C" void mx_cuda_gelu(mx_ctx *c, mx_tensor y, mx_tensor h) { gelu_pass(c, y, h); }
+extern "C" void mx_cuda_gelu(mx_ctx *c, mx_tensor y, mx_tensor h) { gelu_pass(c, y, h, 0, mx_count(h)); }
 
 /* ---- backward ---- */
 
@@ -226,21 +243,35 @@ static void input_gradient(mx_ctx *c, const parts *p, mx_tensor dx, const void *
 #undef LAUNCH
 }
 
+/* dy's rows from `first` on as the products read them; adds their sums to db. */
+static const void *output_gradient(mx_ctx *c, const parts *p, mx_tensor db, mx_tensor dy, int64_t first,
+                                   int64_t rows) {
+    const void *d = mx_at(dy, first * p->out);
+    void *copy = dy.type != p->type ? p->rows_out : NULL;
+    if (mx_present(db))
+        mx_cuda_column_sums(c, (float *)db.data, copy, d, dy.type, rows, p->out, p->sums);
+    else if (copy)
+        convert(c, copy, p->type, d, dy.type, rows * p->out);
+    return copy ? copy : d;
+}
+
 extern "C" void mx_cuda_linear_back(mx_ctx *c, mx_tensor dx, mx_tensor dw, mx_tensor db, mx_tensor dy,
                                     mx_tensor x, mx_tensor h, mx_tensor w, void *work) {
     const parts p = cut_work(work, true, mx_rows(x), mx_width(dy), mx_width(x), x.type);
     const bool converts = dy.type != p.type;
     const int64_t piece = converts || (mx_present(dx) && mx_present(h)) ? p.piece : p.rows;
-    const void *operand = mx_present(dx) ? weights(c, &p, w) : NULL;
-    if (mx_present(db)) mx_cuda_column_sums(c, (float *)db.data, dy, p.sums);
-    if (!converts) weight_gradient(c, &p, dw, dy.data, x.data, p.rows);
+    const void *operand = mx_present(dx) ? weights(c, &p, w) : NULL, *d = NULL;
+    if (!converts) {
+        d = output_gradient(c, &p, db, dy, 0, p.rows);
+        weight_gradient(c, &p, dw, d, x.data, p.rows);
+    }
     for (int64_t first = 0; first < p.rows && (converts || mx_present(dx)); first += piece) {
         const int64_t rows = mx_cuda_min(piece, p.rows - first);
-        const void *d = mx_at(dy, first * p.out);
         if (converts) {
-            convert(c, p.rows_out, p.type, d, dy.type, rows * p.out), d = p.rows_out;
+            d = output_gradient(c, &p, db, dy, first, rows);
             weight_gradient(c, &p, dw, d, mx_at(x, first * p.in), rows);
-        }
+        } else
+            d = mx_at(dy, first * p.out);
         if (mx_present(dx)) input_gradient(c, &p, dx, d, operand, h, first, rows);
     }
 }

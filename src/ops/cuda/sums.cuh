@@ -6,7 +6,8 @@
 
 /* Bytes of scratch memory for a matrix of `width` columns. */
 size_t mx_cuda_column_sums_work(int64_t width);
-/* sum [C] += Σ_rows x.  x [...,C], f32 or bf16. */
-void mx_cuda_column_sums(mx_ctx *c, float *sum, mx_tensor x, float *work);
+/* sum [width] += Σ_rows x; copy = x in the other of the types f32 and bf16, or NULL.  x [rows,width] */
+void mx_cuda_column_sums(mx_ctx *c, float *sum, void *copy, const void *x, mx_dtype type, int64_t rows,
+                         int64_t width, float *work);
 
 #endif
