@@ -230,8 +230,8 @@ static const mx_option_row table[] = {
      "in the backward pass instead of kept. Results do not depend on it"},
     {"device", "NAME[:N]", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT | MX_CMD_VERIFY, AT(device),
      0, 0, NULL,
-     "where to compute: cpu (fast) or ref (plain C, one thread); NAME:N is the N-th of several such, from 0. "
-     "Default: cpu where this build has it. mixmae --version lists what it has"},
+     "where to compute: cuda (an NVIDIA GPU), cpu or ref (plain C, one thread, slow); cuda:N is GPU N, from 0. "
+     "Default: a GPU if this build and machine have one, else cpu. mixmae --version lists what it has"},
     {"dtype", "TYPE", MX_VALUE_TEXT, 0, 1, SHAPE | USES | MX_CMD_RECONSTRUCT, AT(dtype), 0, 0, "auto",
      "f32; bf16: mixed precision, activations and products in bf16, sums and weights in f32; auto: bf16 "
      "where the processor multiplies it faster than f32 (instruction set avx512bf16), else f32. A resumed "
