@@ -65,7 +65,7 @@ expect 1 'PNG is not part of this build' "$mixmae" reconstruct --checkpoint "$wo
 rm -rf "$work/run"
 
 build -DMIXMAE_JPEG=OFF -DMIXMAE_PNG=OFF -DMIXMAE_WEBP=OFF -DMIXMAE_TIFF=OFF -DMIXMAE_GIF=OFF -DMIXMAE_CPU=OFF
-grep -qx 'missing   cpu backend, JPEG, PNG, WebP, TIFF, GIF' "$work/about" || { fail "--version of the smallest build:"; cat "$work/about"; }
+grep -qx 'missing   cuda backend, cpu backend, JPEG, PNG, WebP, TIFF, GIF' "$work/about" || { fail "--version of the smallest build:"; cat "$work/about"; }
 expect 0 'training loss|loss' "$mixmae" pretrain "${small[@]}" --epochs 1 --data "$work/npy" --output "$work/run"
 expect 1 'device cpu is not part of this build, which has ref' "$mixmae" pretrain "${small[@]}" --device cpu --data "$work/npy" --output "$work/run2"
 

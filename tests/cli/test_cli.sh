@@ -23,7 +23,7 @@ expect 2 "224 or 448 work" "$mixmae" plan --model base --image-size 230
 expect 2 "does not divide" "$mixmae" plan --model base --image-size 192 --steps 0
 expect 2 "heads" "$mixmae" plan --model nano --num-heads 3,5,12 --steps 0
 expect 0 "88397792 trainable" "$mixmae" plan --task finetune --model base_384 --batch-size 2 --steps 0 # docs/MODEL.md: 88.4 M
-expect 1 "device cuda: expected one of those that this build has: .*ref" "$mixmae" plan --model nano --device cuda
+expect 1 "device metal: expected one of those that this build has: .*ref" "$mixmae" plan --model nano --device metal
 expect 2 "pretrain or finetune" "$mixmae" plan --task guess
 # an instruction set that the machine lacks is refused by name before any of its instructions runs
 if ! "$mixmae" plan --model nano --device cpu --steps 0 2>&1 | grep -q "not part of this build"; then

@@ -6,7 +6,8 @@ expect 0 "backend ref, f32" "${plan[@]}" --device ref
 expect 0 "backend ref:0, f32" "${plan[@]}" --device ref:0
 expect 1 "device ref:1: expected ref or ref:N with N from 0 to 0" "${plan[@]}" --device ref:1
 for bad in ref: ref:x ref:-1 ref:0x ref:1000000; do expect 1 "device $bad: expected ref" "${plan[@]}" --device "$bad"; done
-for bad in refx abacus "''" cuda:0; do expect 1 "device $bad: expected one of those that this build has: .*ref$" "${plan[@]}" --device "$bad"; done
+for bad in refx abacus "''" metal:0; do expect 1 "device $bad: expected one of those that this build has: .*ref$" "${plan[@]}" --device "$bad"; done
+"$mixmae" --version | grep -q '^backends.*cuda (' || expect 1 "device cuda is not part of this build, which has .*ref \(it needs -DMIXMAE_CUDA=ON\)" "${plan[@]}" --device cuda:1
 expect 2 "backend" "${plan[@]}" --backend ref
 if "$mixmae" --version | grep -q '^backends.*mock'; then
     expect 0 "backend mock:1" "${plan[@]}" --device mock:1
