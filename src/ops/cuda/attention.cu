@@ -21,7 +21,7 @@ template <int W> static __device__ __forceinline__ room divide(const mx_attend &
     const int warp = threadIdx.x / MX_CUDA_WARP, tile = a.rows * W;
     room r;
     r.head = warp & ((1 << a.group_log) - 1), r.team = warp >> a.group_log;
-    r.teams = (int)(blockDim.x / MX_CUDA_WARP) >> a.group_log;
+    r.teams = MX_ATTEND_WARPS >> a.group_log;
     r.tiles = (mx_bf16 *)shared;
     r.keys = r.tiles + r.head * tile, r.values = r.keys + (tile << a.group_log);
     r.offset = (int *)(r.tiles + (2 * tile << a.group_log));
@@ -48,22 +48,22 @@ static __device__ __forceinline__ void start(strip<W> *s, const mx_attend &a, co
     s->sum[0] = s->sum[1] = 0;
 }
 
-/* Logits of 8 N keys, of which the first `left` exist. j: the first in the tile; key: in the segment */
+/* Logits of 8 N keys. j: the first in the tile; key: in the segment of `tokens` */
 template <int W, int N>
 static __device__ __forceinline__ void logits(float (*x)[4], const strip<W> *s, const mx_attend &a,
-                                              const room &r, int j, int key, int left) {
+                                              const room &r, int j, int key, int tokens) {
     const int g = threadIdx.x % MX_CUDA_WARP / 4, t = threadIdx.x % 4, at = s->row + g;
     const int row[2] = {a.table ? r.offset[at] : 0, a.table ? r.offset[at + 8] : 0};
     MX_UNROLL
     for (int n = 0; n < N; n++) {
-        const int first = 8 * n + 2 * t;
+        const int first = key + 8 * n + 2 * t;
         mx_dot<W>(x[n], s->q, r.keys, j + 8 * n);
         int2 o = make_int2(0, 0);
-        if (a.table) o = *(const int2 *)(r.offset + key + first);
+        if (a.table) o = *(const int2 *)(r.offset + first);
         MX_UNROLL
         for (int e = 0; e < 4; e++) {
             const float bias = a.table ? r.bias[row[e / 2] - (e % 2 ? o.y : o.x)] : 0;
-            x[n][e] = first + e % 2 < left ? fmaf(x[n][e], a.scale * MX_LOG2_E, bias) : -INFINITY;
+            x[n][e] = first + e % 2 < tokens ? fmaf(x[n][e], a.scale_log2, bias) : -INFINITY;
         }
     }
 }
@@ -71,9 +71,9 @@ static __device__ __forceinline__ void logits(float (*x)[4], const strip<W> *s, 
 /* One step over 8 N keys, the first of which is j in the tiles, `key` in the segment. */
 template <int W, int N>
 static __device__ __forceinline__ void step(strip<W> *s, const mx_attend &a, const room &r, int j, int key,
-                                            int left) {
+                                            int tokens) {
     float x[N][4];
-    logits<W, N>(x, s, a, r, j, key, left);
+    logits<W, N>(x, s, a, r, j, key, tokens);
     MX_UNROLL
     for (int half = 0; half < 2; half++) {
         float top = s->top[half];
@@ -123,7 +123,7 @@ static __device__ __forceinline__ void load(const mx_attend &a, const mx_attend_
 }
 
 template <int W>
-static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) forward_kernel(mx_attend a) {
+static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 3 : 5) forward_kernel(mx_attend a) {
     MX_SHARED_BYTES(shared);
     const mx_attend_block p = mx_attend_place(a, a.group_log);
     if (!p.tokens) return;
@@ -141,8 +141,8 @@ static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) forw
                 int j = 0;
                 MX_LOOP
                 for (; j + MX_STRIP < count; j += MX_STEP)
-                    step<W, MX_STEP / 8>(&s, a, r, j, from + j, count - j);
-                if (j < count) step<W, MX_STRIP / 8>(&s, a, r, j, from + j, count - j);
+                    step<W, MX_STEP / 8>(&s, a, r, j, from + j, p.tokens);
+                if (j < count) step<W, MX_STRIP / 8>(&s, a, r, j, from + j, p.tokens);
             }
             if (s.row < p.tokens) finish<W>(&s, a, p, r, mx_here(b));
         }
@@ -197,12 +197,11 @@ static size_t bytes_on_cores(const mx_attend *a, int width) {
 }
 
 static void forward_on_cores(mx_ctx *c, const mx_attend &a, int width) {
-    const unsigned threads = a.max_segment > 8 * MX_STRIP ? 256 : 128,
-                   blocks = mx_attend_blocks(a, a.group_log);
+    const unsigned blocks = mx_attend_blocks(a, a.group_log);
     const size_t bytes = bytes_on_cores(&a, width);
-    if (width == 16) MX_LAUNCH(c, (blocks), threads, bytes, (forward_kernel<16>), a);
-    if (width == 32) MX_LAUNCH(c, (blocks), threads, bytes, (forward_kernel<32>), a);
-    if (width == 64) MX_LAUNCH(c, (blocks), threads, bytes, (forward_kernel<64>), a);
+    if (width == 16) MX_LAUNCH(c, (blocks), MX_ATTEND_THREADS, bytes, (forward_kernel<16>), a);
+    if (width == 32) MX_LAUNCH(c, (blocks), MX_ATTEND_THREADS, bytes, (forward_kernel<32>), a);
+    if (width == 64) MX_LAUNCH(c, (blocks), MX_ATTEND_THREADS, bytes, (forward_kernel<64>), a);
 }
 
 static void forward_plain(mx_ctx *c, const mx_attend &a, mx_dtype type) {

@@ -19,10 +19,11 @@
 #define MX_LN_2   0.6931471805599453f
 
 enum {
-    MX_STRIP = 16,           /* rows of a warp */
-    MX_STEP = 32,            /* rows of the other side */
-    MX_MOST_WIDTH = 64,      /* of a head on tensor cores */
-    MX_ATTEND_THREADS = 256, /* most of a block */
+    MX_STRIP = 16,       /* rows of a warp */
+    MX_STEP = 32,        /* rows of the other side */
+    MX_MOST_WIDTH = 64,  /* of a head on tensor cores */
+    MX_ATTEND_WARPS = 4, /* of a block: few, so that some blocks of a processor load while others compute */
+    MX_ATTEND_THREADS = MX_ATTEND_WARPS * MX_CUDA_WARP,
     MX_ATTEND_SHARED =
         99 * 1024, /* most shared memory of a block: what every GPU from compute capability 8.0 on has */
 };
@@ -42,7 +43,7 @@ typedef struct {
     int run, runs;             /* images of a block, runs of the batch */
     int rows;                  /* of a segment that lie in shared memory at once, a multiple of MX_STRIP */
     bool wide_in, wide_out;    /* rows are whole 16 bytes, aligned */
-    float scale;
+    float scale, scale_log2; /* 1/sqrt(d), and times log2 e */
 } mx_attend;
 
 /* ---- who does what ---- */
@@ -89,9 +90,9 @@ static __device__ void mx_attend_bias(const mx_attend &a, const mx_attend_block 
                                       float *bias) {
     const int heads = 1 << a.group_log;
     if (!a.table) return;
-    for (int i = threadIdx.x; i < mx_pad(p.tokens); i += blockDim.x)
+    for (int i = threadIdx.x; i < mx_pad(p.tokens); i += MX_ATTEND_THREADS)
         offset[i] = mx_attend_offset(a, p.first + (i < p.tokens ? i : 0));
-    for (int i = threadIdx.x; i < a.entries << a.group_log; i += blockDim.x)
+    for (int i = threadIdx.x; i < a.entries << a.group_log; i += MX_ATTEND_THREADS)
         bias[(i & (heads - 1)) * a.entries + (i >> a.group_log)] =
             a.table[(int64_t)(i >> a.group_log) * a.heads + p.head + (i & (heads - 1))] * MX_LOG2_E;
 }
@@ -166,7 +167,7 @@ static __device__ __forceinline__ void mx_load_tile(const mx_attend &a, mx_bf16 
                                                     int stride, int count) {
     const int heads = 1 << a.group_log, end = mx_pad(count) * (W / 8) << a.group_log;
     MX_LOOP
-    for (int i = threadIdx.x; i < end; i += blockDim.x) {
+    for (int i = threadIdx.x; i < end; i += MX_ATTEND_THREADS) {
         const int chunk = i % (W / 8), head = i / (W / 8) & (heads - 1), row = i / (W / 8) >> a.group_log;
         mx_bf16 *to = tile + head * a.rows * W + mx_tile_at<W>(row, chunk);
         const mx_bf16 *at = from + row * stride + head * a.d;
@@ -312,7 +313,7 @@ static inline mx_attend mx_attend_make(mx_tensor qkv, mx_tensor table, mx_tensor
     a.group_log = mx_attend_group_log(lay, a.heads);
     a.run = a.table ? (int)mx_attend_run(lay, a.batch, a.heads) : 1;
     a.runs = (int)mx_cuda_ceil(a.batch, a.run);
-    a.scale = (float)(1 / sqrt((double)a.d));
+    a.scale = (float)(1 / sqrt((double)a.d)), a.scale_log2 = a.scale * MX_LOG2_E;
     a.wide_in = a.d % 8 == 0 && mx_attend_aligned(qkv.data);
     return a;
 }

@@ -26,17 +26,17 @@ typedef struct {
 } room;
 
 template <int W> static __device__ __forceinline__ room divide(const mx_attend &a, unsigned char *shared) {
-    const int warp = threadIdx.x / MX_CUDA_WARP, warps = blockDim.x / MX_CUDA_WARP,
-              padded = mx_pad(a.max_segment), tile = a.rows * W;
+    const int warp = threadIdx.x / MX_CUDA_WARP, padded = mx_pad(a.max_segment), tile = a.rows * W;
     room r;
-    r.head = warp & ((1 << a.group_log) - 1), r.team = warp >> a.group_log, r.teams = warps >> a.group_log;
+    r.head = warp & ((1 << a.group_log) - 1), r.team = warp >> a.group_log,
+    r.teams = MX_ATTEND_WARPS >> a.group_log;
     r.tiles = (mx_bf16 *)shared;
     r.one = r.tiles + r.head * tile, r.other = r.one + (tile << a.group_log);
     r.offset = (int *)(r.tiles + (2 * tile << a.group_log));
     float *rest = (float *)(r.offset + padded);
     r.lse = rest + r.head * padded, rest += padded << a.group_log;
     r.delta = rest + r.head * padded, rest += padded << a.group_log;
-    r.stage = rest + warp * MX_STRIP * STAGE, rest += warps * MX_STRIP * STAGE;
+    r.stage = rest + warp * MX_STRIP * STAGE, rest += MX_ATTEND_WARPS * MX_STRIP * STAGE;
     r.biases = rest, r.bias = rest + r.head * a.entries + mx_attend_base(a), rest += a.entries << a.group_log;
     r.all_sums = rest, r.sums = rest + warp * a.entries + mx_attend_base(a);
     return r;
@@ -130,7 +130,7 @@ static __device__ __forceinline__ void query_step(strip<W> *s, const mx_attend &
         MX_UNROLL
         for (int e = 0; e < 4; e++) {
             const float add = a.table ? r.bias[row[e / 2] - (e % 2 ? o.y : o.x)] : 0,
-                        x = fmaf(ds[n][e], a.scale * MX_LOG2_E, add) - lse[e / 2];
+                        x = fmaf(ds[n][e], a.scale_log2, add) - lse[e / 2];
             ds[n][e] = key + e % 2 < left ? mx_exp2(x) * (dp[e] - delta[e / 2]) : 0;
         }
     }
@@ -162,7 +162,7 @@ static __device__ __forceinline__ void key_step(strip<W> *s, float (*dv)[4], con
         MX_UNROLL
         for (int e = 0; e < 4; e++) {
             const float add = a.table ? r.bias[(e % 2 ? o.y : o.x) - row[e / 2]] : 0;
-            x[n][e] = mx_exp2(fmaf(x[n][e], a.scale * MX_LOG2_E, add) - (e % 2 ? lse.y : lse.x));
+            x[n][e] = mx_exp2(fmaf(x[n][e], a.scale_log2, add) - (e % 2 ? lse.y : lse.x));
             ds[n][e] = x[n][e] * (ds[n][e] - (e % 2 ? delta.y : delta.x));
         }
     }
@@ -251,12 +251,12 @@ static __device__ __forceinline__ float *partial_of(const mx_attend &a, const mx
 }
 
 template <int W>
-static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) backward_kernel(mx_attend a) {
+static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 2 : 4) backward_kernel(mx_attend a) {
     MX_SHARED_BYTES(shared);
     const mx_attend_block p = mx_attend_place(a, a.group_log);
     const room r = divide<W>(a, shared);
-    const int warps = blockDim.x / MX_CUDA_WARP, heads = 1 << a.group_log;
-    for (int i = threadIdx.x; i < warps * a.entries; i += blockDim.x) r.all_sums[i] = 0;
+    const int heads = 1 << a.group_log;
+    for (int i = threadIdx.x; i < MX_ATTEND_WARPS * a.entries; i += MX_ATTEND_THREADS) r.all_sums[i] = 0;
     if (p.tokens) mx_attend_bias(a, p, r.offset, r.biases);
     for (int b = p.image; b < p.images_end && p.tokens; b++) {
         by_queries<W>(a, p, r, b);
@@ -265,9 +265,10 @@ static __global__ void __launch_bounds__(MX_ATTEND_THREADS, W > 32 ? 1 : 2) back
     if (!a.table) return;
     __syncthreads();
     float *partial = partial_of(a, mx_attend_place(a, mx_here(a.group_log)));
-    for (int i = threadIdx.x; i < a.entries << a.group_log; i += blockDim.x) {
+    for (int i = threadIdx.x; i < a.entries << a.group_log; i += MX_ATTEND_THREADS) {
         float sum = 0;
-        for (int w = i / a.entries; w < warps; w += heads) sum += r.all_sums[w * a.entries + i % a.entries];
+        for (int w = i / a.entries; w < MX_ATTEND_WARPS; w += heads)
+            sum += r.all_sums[w * a.entries + i % a.entries];
         partial[i] = sum;
     }
 }
@@ -386,24 +387,20 @@ static __global__ void table_kernel(mx_attend a, float *dtable) {
 
 /* ---- the host's side ---- */
 
-static unsigned threads_on_cores(const mx_attend *a) {
-    return a->max_segment > 8 * MX_STRIP && a->entries < 1024 ? 256 : 128;
-}
-
 static size_t bytes_on_cores(const mx_attend *a, int width) {
-    const int warps = (int)threads_on_cores(a) / MX_CUDA_WARP,
-              padded = (a->max_segment + MX_STRIP - 1) / MX_STRIP * MX_STRIP;
+    const int padded = (a->max_segment + MX_STRIP - 1) / MX_STRIP * MX_STRIP;
     return mx_attend_tiles_bytes(a, width) +
-           sizeof(float) * (size_t)(padded + (2 * padded << a->group_log) + warps * MX_STRIP * STAGE +
-                                    (a->entries << a->group_log) + warps * a->entries);
+           sizeof(float) *
+               (size_t)(padded + (2 * padded << a->group_log) + MX_ATTEND_WARPS * MX_STRIP * STAGE +
+                        (a->entries << a->group_log) + MX_ATTEND_WARPS * a->entries);
 }
 
 static void backward_on_cores(mx_ctx *c, const mx_attend &a, int width) {
-    const unsigned threads = threads_on_cores(&a), blocks = mx_attend_blocks(a, a.group_log);
+    const unsigned blocks = mx_attend_blocks(a, a.group_log);
     const size_t bytes = bytes_on_cores(&a, width);
-    if (width == 16) MX_LAUNCH(c, (blocks), threads, bytes, (backward_kernel<16>), a);
-    if (width == 32) MX_LAUNCH(c, (blocks), threads, bytes, (backward_kernel<32>), a);
-    if (width == 64) MX_LAUNCH(c, (blocks), threads, bytes, (backward_kernel<64>), a);
+    if (width == 16) MX_LAUNCH(c, (blocks), MX_ATTEND_THREADS, bytes, (backward_kernel<16>), a);
+    if (width == 32) MX_LAUNCH(c, (blocks), MX_ATTEND_THREADS, bytes, (backward_kernel<32>), a);
+    if (width == 64) MX_LAUNCH(c, (blocks), MX_ATTEND_THREADS, bytes, (backward_kernel<64>), a);
 }
 
 static void backward_plain(mx_ctx *c, const mx_attend &a, mx_dtype type) {
