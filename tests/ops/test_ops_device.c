@@ -2,7 +2,7 @@
  * GPU, else `cuda-host` or `mock`, whichever this build has.
  *
  * Tensors, tables and scratch memory lie in the device's memory; what is not an input is full of NaN, outputs lie
- * between canaries. Twice the same bytes, and on cuda-host under every order of threads (MX_CUDA_ORDER). */
+ * between canaries. Every run gives the same bytes, on cuda-host under several orders of threads (MX_CUDA_ORDER). */
 #include "compare.h"
 #include "rows.h"
 
@@ -11,7 +11,7 @@
 #define MARGIN  320                 /* canaries before and behind an output */
 #define ROUNDED (1.0 / 128)         /* of bf16 outputs whose terms may be rounded too (ops.h) */
 
-static const char *const orders[] = {"forward", "reversed", "17", "4"};
+static const char *const orders[] = {"reversed", "17"}; /* beside forward */
 
 typedef struct {
     mx_ctx c;
@@ -68,7 +68,7 @@ static void run_there(const op_case *k, outputs *o) {
 static void check_there(const op_case *k, double limit, double half_limit) {
     outputs want, first, again;
     run(k, mx_backend_find("ref"), 1, &want);
-    setenv("MX_CUDA_ORDER", orders[0], 1);
+    setenv("MX_CUDA_ORDER", "forward", 1);
     run_there(k, &first);
     compare(k, &want, &first, limit, half_limit);
     for (size_t n = 0; n < sizeof orders / sizeof *orders; n++) {
