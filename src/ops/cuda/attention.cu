@@ -90,8 +90,13 @@ static __device__ __forceinline__ void step(strip<W> *s, const mx_attend &a, con
         MX_UNROLL
         for (int n = 0; n < W / 8; n++) s->out[n][2 * half] *= factor, s->out[n][2 * half + 1] *= factor;
     }
+    /* and what rounding left, as a second product: 16 bits of each probability */
     MX_UNROLL
-    for (int n = 0; n < N; n += 2) mx_add_product<W>(s->out, x + n, r.values, j + 8 * n);
+    for (int n = 0; n < N; n += 2) {
+        mx_add_product<W>(s->out, x + n, r.values, j + 8 * n);
+        mx_rounded_off(x[n]), mx_rounded_off(x[n + 1]);
+        mx_add_product<W>(s->out, x + n, r.values, j + 8 * n);
+    }
 }
 
 template <int W>

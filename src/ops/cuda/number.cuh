@@ -31,6 +31,13 @@ static __device__ __forceinline__ uint32_t mx_pack(float low, float high) {
     return bits;
 }
 
+/* x [4] minus itself rounded to bf16. */
+static __device__ __forceinline__ void mx_rounded_off(float *x) {
+    const uint32_t low = mx_pack(x[0], x[1]), high = mx_pack(x[2], x[3]);
+    x[0] -= __uint_as_float(low << 16), x[1] -= __uint_as_float(low & 0xffff0000u);
+    x[2] -= __uint_as_float(high << 16), x[3] -= __uint_as_float(high & 0xffff0000u);
+}
+
 static __device__ __forceinline__ void mx_store4(mx_bf16 *p, float4 x) {
     *(uint2 *)p = make_uint2(mx_pack(x.x, x.y), mx_pack(x.z, x.w));
 }
