@@ -181,11 +181,23 @@ typedef struct {
 mx_status mx_loader_open(mx_loader **out, const mx_loader_config *config, mx_error *e);
 /* After an error, every further call returns the same error. */
 mx_status mx_loader_next(mx_loader *l, mx_batch *out, mx_error *e);
+/* on: returns once no worker decodes; they then hold no memory for files, so that others may read images. Off: they
+ * go on. Samples do not depend on it. Not while mx_loader_next runs. */
+void mx_loader_pause(mx_loader *l, bool on);
 /* Joins the workers. NULL is allowed. */
 void mx_loader_close(mx_loader *l);
 /* Bytes that the loader holds with this configuration in the worst case: a ring of ahead + 1 batches (the
  * last one returned stays valid) + workers * (largest file + most demanding image: decoded, with the memory
  * of its decoder or resize). */
 size_t mx_loader_memory(const mx_loader_config *config);
+
+/* Its parts: the ring with all that does not depend on the images' sizes; one worker; images decoded at once; the
+ * image that needs most. */
+typedef struct {
+    size_t ring, worker;
+    int pictures;
+    int64_t largest;
+} mx_loader_needs;
+mx_loader_needs mx_loader_measure(const mx_loader_config *config);
 
 #endif

@@ -55,14 +55,12 @@ static int file_stat(int root_fd, const char *path, int64_t *size, int64_t *mtim
     return 0;
 }
 
-/* Bytes a sample once decoded; TIFF may be anything up to float, so the most. */
-static uint16_t depth_of(const void *bytes, size_t size) {
-    const unsigned char *b = bytes;
-    if (mx_is_png(b, size)) return size > 24 && b[24] == 16 ? 2 : 1;
-    if (mx_is_tiff(b, size)) return 4;
-    if (mx_is_npy(b, size)) return (uint16_t)mx_depth_npy(b, size);
-    if (mx_is_pnm(b, size)) return (uint16_t)mx_depth_pnm(b, size);
-    return 1;
+/* What decoding takes, into the entry. */
+static void note_needs(mx_entry *f, const void *bytes, size_t size) {
+    mx_needs needs = mx_image_needs(bytes, size);
+    uint64_t units = needs.beside / MX_BESIDE + (needs.beside % MX_BESIDE > 0);
+    f->depth = (uint16_t)needs.depth, f->beside = units < UINT16_MAX ? (uint16_t)units : UINT16_MAX;
+    f->turn = (uint8_t)mx_exif_orientation(bytes, size);
 }
 
 /* Reads `want` bytes from the start of the image and tries its header. */
@@ -76,7 +74,7 @@ static bool try_header(probe *p, int fd, char *buffer, size_t want, mx_entry *f)
     int width, height, channels;
     mx_error ignored = {0}; /* not NULL: the decoders look at it */
     if (have < want) return false;
-    f->format = (uint16_t)mx_format_number((const unsigned char *)buffer, have);
+    f->format = (uint8_t)mx_format_number((const unsigned char *)buffer, have);
     if (mx_image_probe(&width, &height, &channels, buffer, have, &ignored)) {
         if (ignored.status == MX_ERR_MEMORY) give_up(p, f - p->x->file, ENOMEM);
         return false;
@@ -85,7 +83,7 @@ static bool try_header(probe *p, int fd, char *buffer, size_t want, mx_entry *f)
         (int64_t)width * height > MX_IMAGE_MAX_SAMPLES / channels)
         return false;
     f->width = (uint32_t)width, f->height = (uint32_t)height, f->channels = (uint16_t)channels;
-    f->depth = depth_of(buffer, have);
+    note_needs(f, buffer, have);
     return true;
 }
 
@@ -132,6 +130,7 @@ static void probe_file(void *user, int64_t i, int thread) {
     if (was && was->width && was->size == f->size && was->mtime == f->mtime) {
         f->width = was->width, f->height = was->height;
         f->channels = was->channels, f->depth = was->depth, f->format = was->format;
+        f->turn = was->turn, f->beside = was->beside;
     } else
         read_header(p, path, f);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MX_LANES       64 /* rows that the horizontal pass takes together; 16 and fewer GCC unrolls to scalars */
 #define MX_RESIZE_BITS 22 /* fraction bits of a weight */
 
 /* The weights of one axis. */

@@ -6,7 +6,10 @@
  * to cover it, by the larger of the two ratios of the crop's edges to its own, times the same margin of the
  * longer edge. Pictures much longer than the crop first lose their ends, which the centre does not show:
  * otherwise a line of a million pixels would grow to gigabytes. */
+#include "data/image_internal.h"
 #include "data/index.h"
+#include "data/resize.h"
+#include "data/source.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -228,40 +231,46 @@ mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
     return MX_OK;
 }
 
-/* One file: the decoded image, and either the decoder's own memory (a progressive JPEG keeps 2 bytes per
- * sample, a TIFF one more copy) or the crop's copy and the resize's first pass in float. Doubles: no
- * overflow. */
-static double file_memory(const mx_entry *f, const mx_transform *t, double out_w, double out_h) {
-    double channels = f->channels > t->channels ? f->channels : t->channels;
-    double samples = (double)f->width * f->height * channels, decoded = samples * f->depth;
-    double decoder = samples * (f->depth > 2 ? f->depth : 2);
-    double rows = f->height > out_h ? f->height : out_h;
-    double pass = 4 * rows * out_w * channels;
-    return decoded + (decoder > decoded + pass ? decoder : decoded + pass);
+/* Bytes that resizing to out_h x out_w takes beside both pictures: the rows between the passes (bytes stay bytes,
+ * all else is float), a few lines, and the weights of both axes, at most 4 in / out + 7 of each result. */
+static double resize_memory(double in_w, double in_h, double out_w, double out_h, double channels, int depth) {
+    double middle = (depth > 1 ? 4 : 1) * in_h * out_w * channels;
+    double lines = (MX_LANES * in_w + 8 * out_w) * channels;
+    return middle + lines + 4 * (4 * (in_w + in_h) + 7 * (out_w + out_h));
 }
 
-/* The whole picture, resized: the larger of unturned and turned. */
-static void largest_eval(const mx_transform *t, const mx_entry *f, double *w, double *h) {
-    double other_w, other_h;
-    mx_box lying = cut_ends(t, f->width, f->height), turned = cut_ends(t, f->height, f->width);
-    eval_size(t, lying.width, lying.height, w, h);
-    eval_size(t, turned.width, turned.height, &other_w, &other_h);
-    if (other_w * other_h > *w * *h) *w = other_w, *h = other_h;
+/* The whole picture, resized for evaluation. */
+static void eval_out(const mx_transform *t, double width, double height, double *w, double *h) {
+    mx_box part = cut_ends(t, (int)width, (int)height);
+    eval_size(t, part.width, part.height, w, h);
 }
 
-size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t) {
+/* One file at its peak: while it is decoded (pages that become channels are joined into a second picture), while its
+ * channels are converted or it is turned, which takes another picture, or while it is resized. Doubles: no overflow. */
+static double file_memory(const mx_dataset *d, const mx_entry *f, const mx_transform *t) {
+    double pixels = (double)f->width * f->height, stored = pixels * f->channels * f->depth;
+    double wanted = pixels * t->channels * f->depth, out_w = t->width, out_h = t->height;
+    bool photo = t->channels == 1 || t->channels == 3, pages = !photo && f->channels < t->channels;
+    double decoding = (pages ? 2 * wanted : stored) + (double)f->beside * MX_BESIDE;
+    double most = f->channels != t->channels && !pages ? fmax(decoding, stored + wanted) : decoding;
+    bool turned = d->turn && f->turn > 1, swaps = turned && mx_orientation_swaps(f->turn);
+    double w = swaps ? f->height : f->width, h = swaps ? f->width : f->height;
+    if (turned) most = fmax(most, 2 * wanted);
+    if (!t->augment) eval_out(t, w, h, &out_w, &out_h);
+    most = fmax(most, wanted + resize_memory(w, h, out_w, out_h, t->channels, f->depth));
+    bool spare = t->augment && (t->randaugment.on || t->color_jitter > 0); /* of bytes only */
+    return most + (f->depth + (spare ? 1 : 0)) * out_w * out_h * t->channels;
+}
+
+size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t, int64_t *largest) {
     const mx_index *x = mx_dataset_index(d);
     double encoded = 0, most = 0;
+    *largest = 0;
     for (int64_t i = 0; i < x->files; i++) {
         const mx_entry *f = &x->file[i];
         if (f->size <= MX_INDEX_FILE_MAX && (double)f->size > encoded) encoded = (double)f->size;
-        if (!f->width) continue;
-        double w = t->width, h = t->height;
-        if (!t->augment) largest_eval(t, f, &w, &h);
-        double small = (t->augment && (t->randaugment.on || t->color_jitter > 0) ? 8 : 4) * w * h *
-                       (f->channels > t->channels ? f->channels : t->channels);
-        double here = file_memory(f, t, w, h) + small;
-        if (here > most) most = here;
+        double here = f->width ? file_memory(d, f, t) : 0;
+        if (here > most) most = here, *largest = i;
     }
     double sum = encoded + most;
     return sum < 0x1p62 ? (size_t)sum + 65536 : SIZE_MAX;

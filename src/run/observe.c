@@ -143,8 +143,11 @@ mx_status mx_observe_step(mx_training *p, mx_error *e) {
     tell_progress(p);
     if (log_due(p) && write_log(p, e)) return e->status;
     double before = mx_clock_now();
+    bool reads = held_out_due(p) || picture_due(p); /* images: not while training's are decoded too */
+    if (reads) mx_loader_pause(p->loader, true);
     if (held_out_due(p) && mx_measure_held_out(p, e)) return e->status;
     if (picture_due(p) && mx_measure_picture(p, e)) return e->status;
+    if (reads && !at_end(p)) mx_loader_pause(p->loader, false);
     double spent = mx_clock_now() - before; /* rates are of training alone */
     p->started += spent, p->last_logged += spent;
     return MX_OK;

@@ -290,7 +290,9 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
     describe(p);
     if (mx_observe_begin(p, e) || keep_dtype(p, e)) goto done;
     tell_machine(p);
+    mx_loader_pause(p->loader, true);
     mx_status status = mx_held_out_check(p, e);
+    mx_loader_pause(p->loader, false);
     p->started = p->last_saved = p->last_logged = mx_clock_now();
     if (!status) status = mx_training_loop(p, e);
     if (status == MX_OK)

@@ -10,6 +10,10 @@
 typedef struct {
     size_t arena, state, tables, loader, process, total, device;
     size_t device_free; /* of the device, before the run; 0: not known */
+    size_t images;          /* the loader's part that follows from the size of images: at_once of them */
+    const mx_dataset *from; /* whose image number `image` needs most; NULL: no data */
+    int64_t image;
+    int at_once;
 } mx_memory_plan;
 
 /* Of a planned trainer. data may be NULL: the loader is then not counted. held: the held-out images, whose
