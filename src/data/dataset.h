@@ -97,6 +97,8 @@ const char *mx_dataset_root(const mx_dataset *d); /* what was opened, for messag
 int64_t mx_dataset_passed_over(const mx_dataset *d, const char **first);
 /* Bytes of the largest decoded image in the index, at its stored depth (for plans). */
 size_t mx_dataset_largest(const mx_dataset *d);
+/* Of image i, as its header says; 0 where that could not be read. */
+void mx_dataset_size(const mx_dataset *d, int64_t i, int *width, int *height);
 /* The formats of the files: bits 1 << mx_format_number; all where the index does not know. */
 unsigned mx_dataset_formats(const mx_dataset *d);
 /* A number that changes when names or sizes of the files change. Resuming compares it. */
@@ -140,6 +142,7 @@ typedef struct {
     int64_t first_batch;       /* of the whole run, 0-based: epoch = n / batches_per_epoch */
     int workers;               /* >= 0; 0 decodes in the calling thread */
     int ahead;                 /* batches kept ready */
+    int packed; /* for mx_loader_measure: as if `mixmae pack --size` had shrunk the images to this shorter side; 0: no */
     /* Stop with a list when more than this share of the images seen is broken. One broken file per pass is
      * always allowed, and the share is taken of at least 1000 images (or one pass, if shorter). Stops when
      * bad_count > max(passes begun, bad_share * max(bad_seen, min(1000, count))). */

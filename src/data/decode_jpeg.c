@@ -222,10 +222,13 @@ mx_status mx_probe_jpeg(int *width, int *height, int *channels, const unsigned c
 /* Files of several scans (progressive ones above all) are decoded from the coefficients of the whole picture:
  * 2 bytes each, every component in whole MCUs at its own sampling. */
 static uint64_t coefficients(const struct jpeg_decompress_struct *d) {
-    uint64_t mcu_w = (uint64_t)d->max_h_samp_factor * DCTSIZE, mcu_h = (uint64_t)d->max_v_samp_factor * DCTSIZE;
-    uint64_t across = (d->image_width + mcu_w - 1) / mcu_w, down = (d->image_height + mcu_h - 1) / mcu_h, blocks = 0;
+    uint64_t mcu_w = (uint64_t)d->max_h_samp_factor * DCTSIZE,
+             mcu_h = (uint64_t)d->max_v_samp_factor * DCTSIZE;
+    uint64_t across = (d->image_width + mcu_w - 1) / mcu_w, down = (d->image_height + mcu_h - 1) / mcu_h,
+             blocks = 0;
     for (int i = 0; i < d->num_components; i++)
-        blocks += across * down * (uint64_t)d->comp_info[i].h_samp_factor * (uint64_t)d->comp_info[i].v_samp_factor;
+        blocks +=
+            across * down * (uint64_t)d->comp_info[i].h_samp_factor * (uint64_t)d->comp_info[i].v_samp_factor;
     return blocks * DCTSIZE2 * sizeof(JCOEF);
 }
 

@@ -42,7 +42,7 @@ typedef struct {
     mx_decode_function *decode; /* this and all below: NULL if the library was missing at build time */
     mx_decode_part_function *decode_part; /* NULL: decodes only whole images */
     mx_probe_function *probe;
-    mx_needs_function *needs; /* NULL: samples of 8 bits, decoded row by row */
+    mx_needs_function *needs;     /* NULL: samples of 8 bits, decoded row by row */
     mx_encode_function *encode;   /* NULL: never written */
     mx_version_function *version; /* NULL: without a library */
 } mx_format;

@@ -148,8 +148,8 @@ mx_status mx_transform_file(const mx_dataset *d, const mx_transform *t, int64_t 
                             float *chw, mx_error *e);
 /* Are all numbers of t valid? */
 mx_status mx_transform_check(const mx_transform *t, mx_error *e);
-/* Bytes that a worker needs for the most demanding file, which *largest names. SIZE_MAX: more than a size_t holds. */
-size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t, int64_t *largest);
+/* Bytes that a worker needs for the most demanding file, which *largest names. packed: see mx_loader_config. SIZE_MAX: more than a size_t holds. */
+size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t, int packed, int64_t *largest);
 /* range, or if it is 0: 255, 65535 or 1 by type. */
 float mx_value_range(const mx_image *im, float range);
 /* Are all values of the image finite? (Integers always are.) */

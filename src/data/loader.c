@@ -24,6 +24,7 @@
 #define MX_BAD_GRACE                                                                                         \
     1000 /* the share is judged as of at least so many images: two in the first ten prove nothing */
 #define MX_WORKERS_MAX 1024
+#define MX_WORKER_HEAP ((size_t)2 << 20) /* small blocks that malloc keeps for a thread, see cli/main.c */
 
 /* What went wrong with one sample; read by the consumer only. */
 typedef struct {
@@ -435,9 +436,10 @@ mx_loader_needs mx_loader_measure(const mx_loader_config *c) {
     double sample = image + sizeof(int64_t) + sizeof(int32_t) + sizeof(trouble);
     double ring = (c->workers ? c->ahead + 1.0 : 1.0) * (sample * c->batch + sizeof(slot) + 64) +
                   4.0 * (double)order_room(c) + sizeof(mx_loader);
-    n.worker = mx_transform_memory(c->data, &c->transform, &n.largest);
-    n.ring = ring < 0x1p62 ? (size_t)ring + 1 : SIZE_MAX;
     n.pictures = c->workers ? c->workers : 1;
+    ring += n.pictures * (double)MX_WORKER_HEAP;
+    n.worker = mx_transform_memory(c->data, &c->transform, c->packed, &n.largest);
+    n.ring = ring < 0x1p62 ? (size_t)ring + 1 : SIZE_MAX;
     return n;
 }
 

@@ -28,7 +28,7 @@
 #define MX_RACY        2000000000 /* ns: the coarsest file system clock (FAT) */
 #define MX_PROBE_FIRST 4096       /* bytes tried first: of most pictures enough */
 #define MX_PROBE_HEAD  65536      /* and then */
-#define MX_PROBE_BIG   ((size_t)64 << 20)
+#define MX_PROBE_BIG   ((size_t)1 << 20)
 
 typedef struct {
     mx_index *x;

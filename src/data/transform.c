@@ -233,7 +233,8 @@ mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
 
 /* Bytes that resizing to out_h x out_w takes beside both pictures: the rows between the passes (bytes stay bytes,
  * all else is float), a few lines, and the weights of both axes, at most 4 in / out + 7 of each result. */
-static double resize_memory(double in_w, double in_h, double out_w, double out_h, double channels, int depth) {
+static double resize_memory(double in_w, double in_h, double out_w, double out_h, double channels,
+                            int depth) {
     double middle = (depth > 1 ? 4 : 1) * in_h * out_w * channels;
     double lines = (MX_LANES * in_w + 8 * out_w) * channels;
     return middle + lines + 4 * (4 * (in_w + in_h) + 7 * (out_w + out_h));
@@ -262,12 +263,24 @@ static double file_memory(const mx_dataset *d, const mx_entry *f, const mx_trans
     return most + (f->depth + (spare ? 1 : 0)) * out_w * out_h * t->channels;
 }
 
-size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t, int64_t *largest) {
+/* The file as pack.c would write it with this shorter side: plain pictures become baseline JPEGs. */
+static mx_entry as_packed(const mx_entry *f, int shorter) {
+    mx_entry p = *f;
+    uint32_t least = f->width < f->height ? f->width : f->height;
+    if (shorter < 1 || least <= (uint32_t)shorter || f->depth > 1 || (f->channels != 1 && f->channels != 3))
+        return p;
+    p.width = (uint32_t)((double)f->width * shorter / least),
+    p.height = (uint32_t)((double)f->height * shorter / least);
+    p.beside = 0, p.turn = 1, p.size = (int64_t)p.width * p.height * p.channels;
+    return p;
+}
+
+size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t, int packed, int64_t *largest) {
     const mx_index *x = mx_dataset_index(d);
     double encoded = 0, most = 0;
     *largest = 0;
     for (int64_t i = 0; i < x->files; i++) {
-        const mx_entry *f = &x->file[i];
+        const mx_entry p = as_packed(&x->file[i], packed), *f = &p;
         if (f->size <= MX_INDEX_FILE_MAX && (double)f->size > encoded) encoded = (double)f->size;
         double here = f->width ? file_memory(d, f, t) : 0;
         if (here > most) most = here, *largest = i;

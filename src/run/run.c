@@ -122,8 +122,7 @@ static void describe_memory(const mx_training *p) {
     mx_notice(sink, "memory    %.0f MB expected, %.0f MB available%s", (double)memory.total / 1e6,
               (double)available / 1e6, device);
     if (available && memory.total > available)
-        mx_notice(sink, "warning: that is more than there is; --memory or a smaller --batch-size with more "
-                        "--accum-steps takes less");
+        mx_notice(sink, "warning: that is more than there is; %s", mx_memory_way(&memory));
     if (memory.device_free && memory.device > memory.device_free)
         mx_notice(sink, "warning: only %.0f MB are free on the device; --memory takes less",
                   (double)memory.device_free / 1e6);
@@ -237,7 +236,8 @@ static void tell_machine(mx_training *p) {
     char line[600];
     if (*p->decodes) {
         snprintf(line, sizeof line,
-                 "from here on images are decoded by other versions, as --other-machine says: %s", p->decodes);
+                 "from here on images are decoded by other versions, as --other-machine says: %s",
+                 p->decodes);
         mx_observe_event(p, p->state.step, line);
     }
     if (!*p->was_set || p->paths.retyped) return;
