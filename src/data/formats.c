@@ -43,6 +43,7 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                      .decode_part = mx_decode_jpeg_part,
                                                      .probe = mx_probe_jpeg,
                                                      .needs = mx_needs_jpeg,
+                                                     .drops_fourth = true,
                                                      .version = mx_version_jpeg,
                                                      .encode = mx_encode_jpeg
 #endif
@@ -67,6 +68,7 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                      .decode = mx_decode_webp,
                                                      .probe = mx_probe_webp,
                                                      .needs = mx_needs_webp,
+                                                     .drops_fourth = true,
                                                      .version = mx_version_webp
 #endif
                                            },
@@ -158,6 +160,10 @@ const mx_format *mx_format_told(const unsigned char *b, size_t n) {
 int mx_format_number(const unsigned char *b, size_t n) {
     const mx_format *f = mx_format_told(b, n);
     return f ? (int)(f - formats) + 1 : 0;
+}
+
+bool mx_format_drops_fourth(int number) {
+    return number > 0 && number <= FORMATS && formats[number - 1].drops_fourth;
 }
 
 mx_needs mx_image_needs(const unsigned char *b, size_t n) {

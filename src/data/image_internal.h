@@ -43,6 +43,7 @@ typedef struct {
     mx_decode_part_function *decode_part; /* NULL: decodes only whole images */
     mx_probe_function *probe;
     mx_needs_function *needs;     /* NULL: samples of 8 bits, decoded row by row */
+    bool drops_fourth;            /* the decoder itself leaves ink or alpha out where it is not wanted */
     mx_encode_function *encode;   /* NULL: never written */
     mx_version_function *version; /* NULL: without a library */
 } mx_format;
@@ -51,6 +52,8 @@ typedef struct {
 const mx_format *mx_format_told(const unsigned char *bytes, size_t size);
 /* Its row in the table, from 1; 0: none. Index caches hold it: new formats go to the end of the table. */
 int mx_format_number(const unsigned char *bytes, size_t size);
+/* drops_fourth of the format with this number. */
+bool mx_format_drops_fourth(int number);
 /* As mx_format_told, but only formats that this build has; else NULL and an error. */
 const mx_format *mx_format_find(const unsigned char *bytes, size_t size, mx_error *e);
 

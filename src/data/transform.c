@@ -249,11 +249,12 @@ static void eval_out(const mx_transform *t, double width, double height, double 
 /* One file at its peak: while it is decoded (pages that become channels are joined into a second picture), while its
  * channels are converted or it is turned, which takes another picture, or while it is resized. Doubles: no overflow. */
 static double file_memory(const mx_dataset *d, const mx_entry *f, const mx_transform *t) {
-    double pixels = (double)f->width * f->height, stored = pixels * f->channels * f->depth;
+    int made = f->channels == 4 && t->channels != 4 && mx_format_drops_fourth(f->format) ? 3 : f->channels;
+    double pixels = (double)f->width * f->height, stored = pixels * made * f->depth;
     double wanted = pixels * t->channels * f->depth, out_w = t->width, out_h = t->height;
     bool photo = t->channels == 1 || t->channels == 3, pages = !photo && f->channels < t->channels;
     double decoding = (pages ? 2 * wanted : stored) + (double)f->beside * MX_BESIDE;
-    double most = f->channels != t->channels && !pages ? fmax(decoding, stored + wanted) : decoding;
+    double most = made != t->channels && !pages ? fmax(decoding, stored + wanted) : decoding;
     bool turned = d->turn && f->turn > 1, swaps = turned && mx_orientation_swaps(f->turn);
     double w = swaps ? f->height : f->width, h = swaps ? f->width : f->height;
     if (turned) most = fmax(most, 2 * wanted);
