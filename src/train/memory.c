@@ -26,14 +26,16 @@ static void plan_images(mx_memory_plan *m, const mx_dataset *d, const mx_loader_
 
 /* Rings, and the images that are decoded at once: by training's workers, or while these pause by those of held-out
  * images, or one for a picture of reconstructions. */
-static void plan_loader(mx_memory_plan *m, const mx_settings *s, const mx_dataset *data,
-                        const mx_dataset *held) {
+static void plan_loader(mx_memory_plan *m, const mx_settings *s, const mx_model *model,
+                        const mx_dataset *data, const mx_dataset *held) {
     mx_loader_config train = mx_settings_loader(s, data), whole = mx_settings_loader(s, held ? held : data);
     whole.transform.augment = false;
     const mx_loader_needs a = mx_loader_measure(&train), b = mx_loader_measure(&whole);
     plan_images(m, data, &a, a.pictures);
     plan_images(m, held ? held : data, &b, held ? b.pictures : 1);
-    double sum = (double)a.ring + (held ? (double)b.ring : 0) + (double)m->images;
+    size_t view =
+        s->picture_every >= 0 && s->objective->view_bytes ? s->objective->view_bytes(model, s->batch) : 0;
+    double sum = (double)a.ring + (held ? (double)b.ring : 0) + (double)(m->images > view ? m->images : view);
     m->loader = sum < 0x1p62 ? (size_t)sum : (size_t)1 << 62;
 }
 
@@ -44,7 +46,7 @@ void mx_plan_memory(mx_memory_plan *m, const mx_trainer *t, const mx_dataset *da
     m->state = mx_params_bytes(&t->model.params, mx_settings_use(&t->settings));
     m->tables = s->objective->bytes(&t->model, s->batch, held ? mx_dataset_count(held) : 0);
     m->process = MX_PROCESS_BYTES + MX_PER_THREAD_BYTES * (size_t)s->threads;
-    if (data) plan_loader(m, s, data, held);
+    if (data) plan_loader(m, s, &t->model, data, held);
     m->total = m->arena + m->state + m->tables + m->loader + m->process;
     if (!mx_backend_is_device(t->session.ctx.backend)) return;
     m->device = m->arena + m->state + m->tables;

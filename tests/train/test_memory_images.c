@@ -108,6 +108,14 @@ static file png(void) {
     return f;
 }
 
+/* For a model whose pictures of reconstructions are wide. */
+static file small_wide(void) {
+    uint8_t *p = samples(2048, 32, 3, 1);
+    file f = png_make((png_kind){2048, 32, 8, PNG_COLOR_TYPE_RGB, 0, 0, 0}, p, 6144);
+    free(p);
+    return f;
+}
+
 /* ---- the program ---- */
 
 /* Runs the program with these options; its exit code. *peak: the most memory it had, bytes. */
@@ -154,17 +162,18 @@ static const struct kind {
     const char *name, *extension;
     file (*make)(void);
     int workers;
-    const char *options;
+    const char *options, *size; /* size: of the images of the model */
 } kinds[] = {
-    {"progressive JPEG 4:2:0", "jpg", progressive_420, 1, ""},
-    {"progressive JPEG 4:4:4", "jpg", progressive_444, 2, ""},
-    {"wide JPEG", "jpg", baseline_wide, 1, ""},
-    {"turned JPEG", "jpg", baseline_turned, 2, "--exif-orientation "},
-    {"16-bit TIFF", "tif", tiff_16, 1, ""},
-    {"16-bit TIFF, deflated", "tif", tiff_16_packed, 2, ""},
-    {"TIFF of 12 pages", "tif", tiff_pages, 1, "--channels 12 "},
-    {".npy of 64 channels", "npy", npy_64, 2, "--channels 64 "},
-    {"PNG", "png", png, 1, ""},
+    {"progressive JPEG 4:2:0", "jpg", progressive_420, 1, "", "64"},
+    {"progressive JPEG 4:4:4", "jpg", progressive_444, 2, "", "64"},
+    {"wide JPEG", "jpg", baseline_wide, 1, "", "64"},
+    {"turned JPEG", "jpg", baseline_turned, 2, "--exif-orientation ", "64"},
+    {"16-bit TIFF", "tif", tiff_16, 1, "", "64"},
+    {"16-bit TIFF, deflated", "tif", tiff_16_packed, 2, "", "64"},
+    {"TIFF of 12 pages", "tif", tiff_pages, 1, "--channels 12 ", "64"},
+    {".npy of 64 channels", "npy", npy_64, 2, "--channels 64 ", "64"},
+    {"PNG", "png", png, 1, "", "64"},
+    {"wide model", "png", small_wide, 1, "--window-size 2,2,2 ", "32x2048"},
 };
 
 /* Two to train on, two held out. */
@@ -190,9 +199,9 @@ static void planned_is_not_passed(void **state) {
         put_kind(k);
         snprintf(
             options, sizeof options,
-            "--data %s %s--model nano --image-size 64 --batch-size 2 --epochs 2 --threads 1 --workers %d "
+            "--data %s %s--model nano --image-size %s --batch-size 2 --epochs 2 --threads 1 --workers %d "
             "--crop-scale 0.9,1",
-            at("data"), k->options, k->workers);
+            at("data"), k->options, k->size, k->workers);
         double plan = planned(options);
         snprintf(line, sizeof line, "pretrain %s --output %s", options, at("run"));
         if (run(line, &peak)) fail_msg("%s: %s", k->name, output);
