@@ -1,6 +1,9 @@
 /* The command `mixmae`: finds the command, prints its results, turns its status into an exit code. All work
  * is done by the library (mixmae.h), which itself prints nothing. */
 #include <fcntl.h>
+#ifdef __linux__
+#include <malloc.h>
+#endif
 #include <mixmae.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -105,7 +108,19 @@ static int run(const char *command, int argc, char **argv) {
     return code;
 }
 
+/* Large blocks (decoded images above all) go back to the system when they are freed. Otherwise the C library raises
+ * the size from which it does so to that of the largest block freed, up to 32 MB, and each thread then keeps
+ * that much and more: real memory would pass the plan by half. The size itself is above what a usual photograph
+ * takes, whose blocks are kept for the next. */
+static void return_large_blocks(void) {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 2 << 20);
+#endif
+}
+
 int main(int argc, char **argv) {
+    return_large_blocks();
     hold_streams();
     signal(SIGXFSZ, SIG_IGN); /* a file past its limit (ulimit -f) fails to be written, and that is said */
     if (argc < 2) {

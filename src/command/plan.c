@@ -45,10 +45,8 @@ static void say_memory(const mixmae_sink *sink, const mx_memory_plan *m, const m
                recompute[0] ? recompute : "nothing: the step fits with everything kept");
     size_t available = mx_machine_available();
     if (available && m->total > available)
-        mx_say(sink,
-               "  warning: only %.1f MB are available on this machine; --memory or a smaller --batch-size "
-               "with more --accum-steps takes less",
-               (double)available / 1e6);
+        mx_say(sink, "  warning: only %.1f MB are available on this machine; %s", (double)available / 1e6,
+               mx_memory_way(m));
     if (m->device_free && m->device > m->device_free)
         mx_say(sink, "  warning: only %.1f MB are free on the device; --memory takes less",
                (double)m->device_free / 1e6);

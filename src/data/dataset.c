@@ -283,6 +283,10 @@ unsigned mx_dataset_formats(const mx_dataset *d) {
     return all;
 }
 
+void mx_dataset_size(const mx_dataset *d, int64_t i, int *width, int *height) {
+    *width = (int)d->index.file[i].width, *height = (int)d->index.file[i].height;
+}
+
 size_t mx_dataset_largest(const mx_dataset *d) {
     size_t most = 0;
     for (int64_t i = 0; i < d->index.files; i++) {

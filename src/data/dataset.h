@@ -91,6 +91,8 @@ const char *mx_dataset_root(const mx_dataset *d); /* what was opened, for messag
 int64_t mx_dataset_passed_over(const mx_dataset *d, const char **first);
 /* Bytes of the largest decoded image in the index, at its stored depth (for plans). */
 size_t mx_dataset_largest(const mx_dataset *d);
+/* The size of image i, as its header says; 0 if that could not be read. */
+void mx_dataset_size(const mx_dataset *d, int64_t i, int *width, int *height);
 /* The formats of the files, as bits 1 << mx_format_number; all bits if the index does not know. */
 unsigned mx_dataset_formats(const mx_dataset *d);
 /* A number that changes when names or sizes of the files change. Resuming compares it. */
@@ -132,6 +134,8 @@ typedef struct {
     int64_t first_batch;       /* of the whole run, 0-based: epoch = n / batches_per_epoch */
     int workers;               /* threads; 0: decodes in the calling thread */
     int ahead;                 /* batches kept ready */
+    /* For mx_loader_measure: measures as if `mixmae pack --size` had shrunk the images to this shorter side; 0: no. */
+    int packed;
     /* Stops with a list when more than this share of the images seen is broken. One broken file per pass is always
      * allowed, and the share counts of at least 1000 images (or one pass, if shorter): stops when
      * bad_count > max(passes begun, bad_share * max(bad_seen, min(1000, count))). */
@@ -172,10 +176,22 @@ typedef struct {
 mx_status mx_loader_open(mx_loader **out, const mx_loader_config *config, mx_error *e);
 /* After an error, every further call returns the same error. */
 mx_status mx_loader_next(mx_loader *l, mx_batch *out, mx_error *e);
+/* on: returns once no worker decodes; they then hold no memory for files, so that others may read images. Off: they
+ * go on. Samples do not depend on it. Not while mx_loader_next runs. */
+void mx_loader_pause(mx_loader *l, bool on);
 /* Joins the workers. NULL is allowed. */
 void mx_loader_close(mx_loader *l);
 /* Most bytes that the loader holds with this configuration: a ring of ahead + 1 batches (the last one returned stays
  * valid) + workers * (largest file + most demanding image: decoded, with the memory of its decoder or resize). */
 size_t mx_loader_memory(const mx_loader_config *config);
+
+/* Its parts: the ring with all that does not depend on the images' sizes; one worker; images decoded at once; the
+ * image that needs most. */
+typedef struct {
+    size_t ring, worker;
+    int pictures;
+    int64_t largest;
+} mx_loader_needs;
+mx_loader_needs mx_loader_measure(const mx_loader_config *config);
 
 #endif

@@ -268,3 +268,11 @@ mx_status mx_probe_bmp(int *width, int *height, int *channels, const unsigned ch
     *width = h.width, *height = h.height, *channels = h.channels;
     return MX_OK;
 }
+
+/* Runs are drawn as indices first. */
+mx_needs mx_needs_bmp(const unsigned char *bytes, size_t size) {
+    bmp_header h;
+    mx_error ignored = {0};
+    bool runs = !parse_header(&h, bytes, size, &ignored) && (h.packing == RLE4 || h.packing == RLE8);
+    return (mx_needs){1, runs ? (uint64_t)h.width * (uint64_t)h.height : 0};
+}

@@ -138,6 +138,14 @@ mx_status mx_probe_gif(int *width, int *height, int *channels, const unsigned ch
     return e->status;
 }
 
+/* The indices of the canvas. */
+mx_needs mx_needs_gif(const unsigned char *bytes, size_t size) {
+    int width = 0, height = 0, channels;
+    mx_error ignored = {0};
+    mx_probe_gif(&width, &height, &channels, bytes, size, &ignored);
+    return (mx_needs){1, (uint64_t)width * (uint64_t)height};
+}
+
 /* giflib has no function for its version, so this is the header's. */
 #define TEXT(x)       #x
 #define DOTS(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)

@@ -218,6 +218,33 @@ mx_status mx_probe_jpeg(int *width, int *height, int *channels, const unsigned c
     return e->status;
 }
 
+/* Files of several scans (progressive ones above all) are decoded from the coefficients of the whole picture:
+ * 2 bytes each, every component in whole MCUs at its own sampling. */
+static uint64_t coefficients(const struct jpeg_decompress_struct *d) {
+    uint64_t mcu_w = (uint64_t)d->max_h_samp_factor * DCTSIZE,
+             mcu_h = (uint64_t)d->max_v_samp_factor * DCTSIZE;
+    uint64_t across = (d->image_width + mcu_w - 1) / mcu_w, down = (d->image_height + mcu_h - 1) / mcu_h,
+             blocks = 0;
+    for (int i = 0; i < d->num_components; i++)
+        blocks +=
+            across * down * (uint64_t)d->comp_info[i].h_samp_factor * (uint64_t)d->comp_info[i].v_samp_factor;
+    return blocks * DCTSIZE2 * sizeof(JCOEF);
+}
+
+mx_needs mx_needs_jpeg(const unsigned char *bytes, size_t size) {
+    struct jpeg_decompress_struct d = {0};
+    trap t = {0};
+    volatile uint64_t beside = 0; /* kept over a jump */
+    d.err = jpeg_std_error(&t.base);
+    t.base.error_exit = leave, t.base.emit_message = on_message, t.base.output_message = silent;
+    if (!setjmp(t.back)) {
+        begin(&d, &t, bytes, size);
+        if (jpeg_has_multiple_scans(&d)) beside = coefficients(&d);
+    }
+    jpeg_destroy_decompress(&d);
+    return (mx_needs){1, beside};
+}
+
 #define TEXT_OF(x) #x
 #define TEXT(x)    TEXT_OF(x)
 #ifdef LIBJPEG_TURBO_VERSION

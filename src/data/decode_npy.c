@@ -160,8 +160,8 @@ mx_status mx_probe_npy(int *width, int *height, int *channels, const unsigned ch
     return MX_OK;
 }
 
-int mx_depth_npy(const unsigned char *bytes, size_t size) {
+mx_needs mx_needs_npy(const unsigned char *bytes, size_t size) {
     npy_header h;
     mx_error ignored = {0};
-    return parse_header(&h, bytes, size, &ignored) ? 4 : (int)mx_pixel_size(h.type);
+    return (mx_needs){parse_header(&h, bytes, size, &ignored) ? 4 : (int)mx_pixel_size(h.type), 0};
 }

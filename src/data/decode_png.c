@@ -128,4 +128,8 @@ mx_status mx_probe_png(int *width, int *height, int *channels, const unsigned ch
     return MX_OK;
 }
 
+mx_needs mx_needs_png(const unsigned char *b, size_t size) {
+    return (mx_needs){size > 24 && b[24] == 16 ? 2 : 1, 0};
+}
+
 const char *mx_version_png(void) { return png_get_libpng_ver(NULL); }

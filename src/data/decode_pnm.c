@@ -185,8 +185,8 @@ mx_status mx_probe_pnm(int *width, int *height, int *channels, const unsigned ch
     return MX_OK;
 }
 
-int mx_depth_pnm(const unsigned char *bytes, size_t size) {
+mx_needs mx_needs_pnm(const unsigned char *bytes, size_t size) {
     pnm_header h;
     mx_error ignored = {0};
-    return parse_header(&h, bytes, size, &ignored) ? 4 : (int)mx_pixel_size(h.type);
+    return (mx_needs){parse_header(&h, bytes, size, &ignored) ? 4 : (int)mx_pixel_size(h.type), 0};
 }

@@ -313,6 +313,39 @@ mx_status mx_probe_tiff(int *width, int *height, int *channels, const unsigned c
     return judge(&f, &why, e);
 }
 
+/* The most that libtiff and the reader hold of a strip or tile: as stored, and unpacked. A strip that claims more
+ * bytes than the file has is damaged. */
+static uint64_t strile_bytes(TIFF *t, const mx_tiff_info *i, uint64_t size) {
+    uint32_t count = TIFFIsTiled(t) ? TIFFNumberOfTiles(t) : TIFFNumberOfStrips(t);
+    uint64_t most = 0;
+    for (uint32_t s = 0; s < count && s < size; s++) {
+        uint64_t stored = TIFFGetStrileByteCount(t, s);
+        if (stored > most && stored <= size) most = stored;
+    }
+    tmsize_t block = TIFFIsTiled(t) ? TIFFTileSize(t) : i->converted ? TIFFStripSize(t) : TIFFScanlineSize(t);
+    return most + (block > 0 ? (uint64_t)block : 0);
+}
+
+/* Of the first page. Colours and a turn take a copy. Pages that become channels are counted where the wanted
+ * channels are known. */
+mx_needs mx_needs_tiff(const unsigned char *bytes, size_t size) {
+    mx_tiff_memory f = {.bytes = bytes, .size = size};
+    mx_tiff_info i;
+    mx_error why = {0};
+    mx_needs needs = {4, 0};
+    TIFF *t = open_memory(&f, &why);
+    if (t && !read_info(t, &i, &why)) {
+        uint64_t pixels = (uint64_t)i.width * i.height, copy = 0;
+        needs.depth = (int)mx_pixel_size(i.type);
+        if (i.orientation > 1) copy = pixels * i.samples * (uint64_t)needs.depth;
+        if (mx_tiff_becomes_rgb(&i, 3) && copy < 3 * pixels) copy = 3 * pixels;
+        if (i.converted && copy < 4 * pixels) copy = 4 * pixels;
+        needs.beside = strile_bytes(t, &i, size) + copy;
+    }
+    if (t) TIFFClose(t);
+    return needs;
+}
+
 /* TIFFGetVersion returns "LIBTIFF, Version 4.3.0" and lines on copyright. */
 const char *mx_version_tiff(void) {
     static _Thread_local char text[24];

@@ -8,6 +8,7 @@
 #include <webp/decode.h>
 #include <webp/demux.h>
 
+#define MX_WEBP_LOSSY 1 /* WebPBitstreamFeatures.format */
 /* Most pixels per byte. A flat picture takes 30 bytes at any size; an animation's canvas may be far larger than a
  * frame. */
 #define MX_WEBP_MAX_RATIO     ((uint64_t)1 << 20)
@@ -85,6 +86,16 @@ mx_status mx_probe_webp(int *width, int *height, int *channels, const unsigned c
     if (features(&f, bytes, size, e)) return e->status;
     *width = f.width, *height = f.height, *channels = f.has_alpha ? 4 : 3;
     return MX_OK;
+}
+
+/* Lossless pictures are decoded as 4 bytes a pixel before they are converted. The alpha of lossy ones takes its own
+ * plane, and one more while it is unpacked. */
+mx_needs mx_needs_webp(const unsigned char *bytes, size_t size) {
+    WebPBitstreamFeatures f = {0};
+    mx_error ignored = {0};
+    if (features(&f, bytes, size, &ignored)) return (mx_needs){1, 0};
+    uint64_t pixels = (uint64_t)f.width * (uint64_t)f.height;
+    return (mx_needs){1, pixels * (f.format == MX_WEBP_LOSSY ? f.has_alpha ? 2 : 0 : 4)};
 }
 
 const char *mx_version_webp(void) {

@@ -40,6 +40,8 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                      .decode = mx_decode_jpeg,
                                                      .decode_part = mx_decode_jpeg_part,
                                                      .probe = mx_probe_jpeg,
+                                                     .needs = mx_needs_jpeg,
+                                                     .drops_fourth = true,
                                                      .version = mx_version_jpeg,
                                                      .encode = mx_encode_jpeg
 #endif
@@ -51,6 +53,7 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
 #ifdef MX_WITH_PNG
                                                     .decode = mx_decode_png,
                                                     .probe = mx_probe_png,
+                                                    .needs = mx_needs_png,
                                                     .version = mx_version_png,
                                                     .encode = mx_encode_png
 #endif
@@ -62,6 +65,8 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
 #ifdef MX_WITH_WEBP
                                                      .decode = mx_decode_webp,
                                                      .probe = mx_probe_webp,
+                                                     .needs = mx_needs_webp,
+                                                     .drops_fourth = true,
                                                      .version = mx_version_webp
 #endif
                                            },
@@ -72,6 +77,7 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
 #ifdef MX_WITH_TIFF
                                                      .decode = mx_decode_tiff,
                                                      .probe = mx_probe_tiff,
+                                                     .needs = mx_needs_tiff,
                                                      .version = mx_version_tiff
 #endif
                                            },
@@ -82,6 +88,7 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
 #ifdef MX_WITH_GIF
                                                     .decode = mx_decode_gif,
                                                     .probe = mx_probe_gif,
+                                                    .needs = mx_needs_gif,
                                                     .version = mx_version_gif
 #endif
                                            },
@@ -90,19 +97,22 @@ static const mx_format formats[FORMATS] = {[JPEG] = {.name = "JPEG",
                                                     .extension = {"bmp", "dib"},
                                                     .is = mx_is_bmp,
                                                     .decode = mx_decode_bmp,
-                                                    .probe = mx_probe_bmp},
+                                                    .probe = mx_probe_bmp,
+                                                    .needs = mx_needs_bmp},
                                            [PNM] = {.name = "PNM",
                                                     .library = "",
                                                     .extension = {"ppm", "pgm", "pbm", "pnm", "pfm"},
                                                     .is = mx_is_pnm,
                                                     .decode = mx_decode_pnm,
-                                                    .probe = mx_probe_pnm},
+                                                    .probe = mx_probe_pnm,
+                                                    .needs = mx_needs_pnm},
                                            [NPY] = {.name = ".npy",
                                                     .library = "",
                                                     .extension = {"npy"},
                                                     .is = mx_is_npy,
                                                     .decode = mx_decode_npy,
-                                                    .probe = mx_probe_npy}};
+                                                    .probe = mx_probe_npy,
+                                                    .needs = mx_needs_npy}};
 
 static const mx_format *by_name(const char *name) {
     const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strrchr(base, '.');
@@ -156,6 +166,15 @@ const mx_format *mx_format_told(const unsigned char *b, size_t n) {
 int mx_format_number(const unsigned char *b, size_t n) {
     const mx_format *f = mx_format_told(b, n);
     return f ? (int)(f - formats) + 1 : 0;
+}
+
+bool mx_format_drops_fourth(int number) {
+    return number > 0 && number <= FORMATS && formats[number - 1].drops_fourth;
+}
+
+mx_needs mx_image_needs(const unsigned char *b, size_t n) {
+    const mx_format *f = mx_format_told(b, n);
+    return f && f->needs ? f->needs(b, n) : (mx_needs){1, 0};
 }
 
 void mx_image_decoders(unsigned numbers, char *text, size_t room) {

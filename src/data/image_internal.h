@@ -14,6 +14,15 @@ typedef mx_status mx_decode_function(mx_image *im, int *colours, const unsigned 
 typedef mx_status mx_probe_function(int *width, int *height, int *channels, const unsigned char *bytes,
                                     size_t size, mx_error *e);
 
+/* What decoding takes besides the file and the picture: bytes of a decoded sample, and bytes that the decoder
+ * itself holds at its peak (coefficients, strips, a second picture). */
+typedef struct {
+    int depth;
+    uint64_t beside;
+} mx_needs;
+/* From a header that the probe has accepted. */
+typedef mx_needs mx_needs_function(const unsigned char *bytes, size_t size);
+
 /* The library's run-time version. Static, or owned by the library. */
 typedef const char *mx_version_function(void);
 
@@ -33,6 +42,8 @@ typedef struct {
     mx_decode_function *decode; /* this and all below: NULL if the library was missing at build time */
     mx_decode_part_function *decode_part; /* NULL: decodes only whole images */
     mx_probe_function *probe;
+    mx_needs_function *needs;     /* NULL: samples of 8 bits, decoded row by row */
+    bool drops_fourth;            /* the decoder itself leaves ink or alpha out where it is not wanted */
     mx_encode_function *encode;   /* NULL: never written */
     mx_version_function *version; /* NULL: needs no library */
 } mx_format;
@@ -41,6 +52,8 @@ typedef struct {
 const mx_format *mx_format_told(const unsigned char *bytes, size_t size);
 /* Its row in the table, from 1; 0: none. Index caches contain it, so append new formats to the table. */
 int mx_format_number(const unsigned char *bytes, size_t size);
+/* drops_fourth of the format with this number. */
+bool mx_format_drops_fourth(int number);
 /* As mx_format_told, but only formats that this build has; else NULL and an error. */
 const mx_format *mx_format_find(const unsigned char *bytes, size_t size, mx_error *e);
 
@@ -57,9 +70,10 @@ mx_decode_function mx_decode_jpeg, mx_decode_png, mx_decode_webp, mx_decode_tiff
     mx_decode_bmp, mx_decode_pnm, mx_decode_npy;
 mx_probe_function mx_probe_jpeg, mx_probe_png, mx_probe_webp, mx_probe_tiff, mx_probe_gif, mx_probe_bmp,
     mx_probe_pnm, mx_probe_npy;
-/* Bytes of a decoded sample, from the header; 4, the largest, if the header cannot be read. */
-int mx_depth_npy(const unsigned char *bytes, size_t size);
-int mx_depth_pnm(const unsigned char *bytes, size_t size);
+mx_needs_function mx_needs_jpeg, mx_needs_png, mx_needs_webp, mx_needs_tiff, mx_needs_gif, mx_needs_bmp,
+    mx_needs_pnm, mx_needs_npy;
+/* Of any file whose header mx_image_probe has read. */
+mx_needs mx_image_needs(const unsigned char *bytes, size_t size);
 mx_encode_function mx_encode_jpeg, mx_encode_png;
 mx_version_function mx_version_jpeg, mx_version_png, mx_version_webp, mx_version_tiff, mx_version_gif;
 

@@ -17,7 +17,7 @@
 
 #include "base/temporary.h"
 
-#define MX_INDEX_MAGIC     "MXINDEX4"
+#define MX_INDEX_MAGIC     "MXINDEX5"
 #define MX_INDEX_CACHE_MAX ((int64_t)1 << 36)
 
 typedef struct {
@@ -198,7 +198,7 @@ static bool path_good(const char *path, bool folder) {
 }
 
 static bool entry_good(const mx_index *x, const mx_entry *f) {
-    if (f->size < 0 || f->zero || f->format >= 32 || f->label < -1 || f->label >= x->classes ||
+    if (f->size < 0 || f->turn > 8 || f->format >= 32 || f->label < -1 || f->label >= x->classes ||
         f->name >= x->names_size)
         return false;
     if (f->holder) { /* inside a file; size is that of the holder when it was checked */
@@ -206,7 +206,7 @@ static bool entry_good(const mx_index *x, const mx_entry *f) {
         int64_t size = x->folder[f->holder - 1].size;
         if (f->size > size || f->offset > size - f->size) return false;
     }
-    if (!f->width) return !f->height && !f->channels && !f->depth;
+    if (!f->width) return !f->height && !f->channels && !f->depth && !f->beside;
     if (!f->height || !f->channels || f->width > INT32_MAX || f->height > INT32_MAX) return false;
     if (f->depth != 1 && f->depth != 2 && f->depth != 4) return false;
     return (int64_t)f->width * f->height <= MX_IMAGE_MAX_SAMPLES / f->channels;

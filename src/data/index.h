@@ -21,9 +21,12 @@ typedef struct {
     uint16_t depth;  /* bytes per sample after decoding */
     uint32_t holder; /* 0: the sample has its own file; else its bytes are in the file folder[holder - 1] */
     int32_t label;   /* -1: none */
-    uint16_t format; /* mx_format_number; 0: none, or a cache of an older version */
-    uint16_t zero;
+    uint8_t format;  /* mx_format_number; 0: none */
+    uint8_t turn;    /* its EXIF orientation, 1 to 8; 0: not looked for */
+    uint16_t beside; /* the decoder's own memory (mx_needs), in units of MX_BESIDE, rounded up */
 } mx_entry;
+
+#define MX_BESIDE 65536
 
 /* A folder that was listed, or a file that was read for the list or that holds samples. The list is valid while these
  * are unchanged. */
@@ -143,8 +146,9 @@ mx_status mx_transform_file(const mx_dataset *d, const mx_transform *t, int64_t 
                             float *chw, mx_error *e);
 /* Fails if a number of t is invalid. */
 mx_status mx_transform_check(const mx_transform *t, mx_error *e);
-/* Bytes that a worker needs for the most demanding file. SIZE_MAX: more than fits a size_t. */
-size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t);
+/* Bytes that a worker needs for the most demanding file; *largest receives its index. packed: see mx_loader_config.
+ * SIZE_MAX: more than fits a size_t. */
+size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t, int packed, int64_t *largest);
 /* Returns range or, if it is 0, the type's: 255, 65535 or 1. */
 float mx_value_range(const mx_image *im, float range);
 /* True if all values of the image are finite. (Integers always are.) */

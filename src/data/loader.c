@@ -23,6 +23,7 @@
 #define MX_BAD_GRACE                                                                                         \
     1000 /* the share counts of at least so many images, since two in the first ten prove nothing */
 #define MX_WORKERS_MAX 1024
+#define MX_WORKER_HEAP ((size_t)2 << 20) /* small blocks that malloc keeps for a thread, see cli/main.c */
 
 /* The broken files of one sample; only the consumer reads it. */
 typedef struct {
@@ -55,6 +56,9 @@ struct mx_loader {
 
     pthread_mutex_t lock;
     pthread_cond_t room, ready; /* workers wait for a free slot, the consumer for a full one */
+    pthread_cond_t idle;        /* mx_loader_pause waits for the workers */
+    bool paused;                /* under the lock, as is the number of workers that have noticed it */
+    int parked;
     atomic_bool stop;
     int64_t next;        /* sample of the next ticket; under the lock, as is the permutation */
     int64_t order_epoch; /* epoch of the permutation; -1: none made yet */
@@ -138,14 +142,28 @@ static void produce(mx_loader *l, const ticket *t, mx_scratch *scratch) {
     w->empty = true;
 }
 
+/* Waits, under the lock, until a sample can be drawn: the slot of batch b is free once b - slots has left the
+ * consumer's hands, that is head > b - slots + 1. While paused it holds no memory. */
+static void await_room(mx_loader *l, mx_scratch *scratch) {
+    while (!atomic_load(&l->stop) && (l->paused || l->next / l->c.batch - l->slots + 1 >= l->head)) {
+        bool park = l->paused;
+        if (park) {
+            mx_scratch_free(scratch);
+            l->parked++;
+            pthread_cond_signal(&l->idle);
+        }
+        pthread_cond_wait(&l->room, &l->lock);
+        while (park && l->paused && !atomic_load(&l->stop)) pthread_cond_wait(&l->room, &l->lock);
+        l->parked -= park;
+    }
+}
+
 static void *work(void *p) {
     mx_loader *l = p;
     mx_scratch scratch = {0};
     pthread_mutex_lock(&l->lock);
     for (;;) {
-        /* The slot of batch b is free when the consumer no longer uses b - slots, that is head > b - slots + 1. */
-        while (!atomic_load(&l->stop) && l->next / l->c.batch - l->slots + 1 >= l->head)
-            pthread_cond_wait(&l->room, &l->lock);
+        await_room(l, &scratch);
         if (atomic_load(&l->stop)) break;
         ticket t = draw(l);
         pthread_mutex_unlock(&l->lock);
@@ -311,6 +329,7 @@ mx_status mx_loader_open(mx_loader **out, const mx_loader_config *config, mx_err
     l->c = *config;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->room, NULL), pthread_cond_init(&l->ready, NULL);
+    pthread_cond_init(&l->idle, NULL);
     atomic_init(&l->stop, false);
     l->count = mx_dataset_count(config->data);
     l->epoch_samples = config->batches_per_epoch * config->batch;
@@ -380,6 +399,15 @@ mx_status mx_loader_next(mx_loader *l, mx_batch *out, mx_error *e) {
     return MX_OK;
 }
 
+void mx_loader_pause(mx_loader *l, bool on) {
+    pthread_mutex_lock(&l->lock);
+    l->paused = on;
+    pthread_cond_broadcast(&l->room);
+    while (on && l->parked < l->workers) pthread_cond_wait(&l->idle, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+    if (on) mx_scratch_free(&l->scratch);
+}
+
 void mx_loader_close(mx_loader *l) {
     if (!l) return;
     pthread_mutex_lock(&l->lock);
@@ -395,16 +423,26 @@ void mx_loader_close(mx_loader *l) {
     mx_scratch_free(&l->scratch);
     free(l->ring), free(l->order), free(l->worker);
     pthread_cond_destroy(&l->room), pthread_cond_destroy(&l->ready);
+    pthread_cond_destroy(&l->idle);
     pthread_mutex_destroy(&l->lock);
     free(l);
 }
 
-size_t mx_loader_memory(const mx_loader_config *c) {
-    size_t worker = mx_transform_memory(c->data, &c->transform);
+mx_loader_needs mx_loader_measure(const mx_loader_config *c) {
+    mx_loader_needs n;
     double image = 4.0 * c->transform.channels * c->transform.height * c->transform.width;
     double sample = image + sizeof(int64_t) + sizeof(int32_t) + sizeof(trouble);
-    double ring = (c->workers ? c->ahead + 1.0 : 1.0) * (sample * c->batch + sizeof(slot) + 64);
-    double sum = ring + (c->workers ? c->workers : 1.0) * (double)worker + 4.0 * (double)order_room(c) +
-                 sizeof(mx_loader);
-    return sum < 0x1p62 ? (size_t)sum + 1 : SIZE_MAX;
+    double ring = (c->workers ? c->ahead + 1.0 : 1.0) * (sample * c->batch + sizeof(slot) + 64) +
+                  4.0 * (double)order_room(c) + sizeof(mx_loader);
+    n.pictures = c->workers ? c->workers : 1;
+    ring += n.pictures * (double)MX_WORKER_HEAP;
+    n.worker = mx_transform_memory(c->data, &c->transform, c->packed, &n.largest);
+    n.ring = ring < 0x1p62 ? (size_t)ring + 1 : SIZE_MAX;
+    return n;
+}
+
+size_t mx_loader_memory(const mx_loader_config *c) {
+    const mx_loader_needs n = mx_loader_measure(c);
+    double sum = (double)n.ring + (double)n.pictures * (double)n.worker;
+    return sum < 0x1p62 ? n.ring + (size_t)n.pictures * n.worker : SIZE_MAX;
 }

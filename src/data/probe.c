@@ -26,7 +26,7 @@
 #define MX_RACY        2000000000 /* ns: the coarsest file system clock (FAT) */
 #define MX_PROBE_FIRST 4096       /* bytes to try first, enough for most pictures */
 #define MX_PROBE_HEAD  65536      /* bytes to try next */
-#define MX_PROBE_BIG   ((size_t)64 << 20)
+#define MX_PROBE_BIG   ((size_t)1 << 20)
 
 typedef struct {
     mx_index *x;
@@ -53,14 +53,12 @@ static int file_stat(int root_fd, const char *path, int64_t *size, int64_t *mtim
     return 0;
 }
 
-/* Bytes of a decoded sample. TIFF may have any type, so it returns the largest. */
-static uint16_t depth_of(const void *bytes, size_t size) {
-    const unsigned char *b = bytes;
-    if (mx_is_png(b, size)) return size > 24 && b[24] == 16 ? 2 : 1;
-    if (mx_is_tiff(b, size)) return 4;
-    if (mx_is_npy(b, size)) return (uint16_t)mx_depth_npy(b, size);
-    if (mx_is_pnm(b, size)) return (uint16_t)mx_depth_pnm(b, size);
-    return 1;
+/* What decoding takes, into the entry. */
+static void note_needs(mx_entry *f, const void *bytes, size_t size) {
+    mx_needs needs = mx_image_needs(bytes, size);
+    uint64_t units = needs.beside / MX_BESIDE + (needs.beside % MX_BESIDE > 0);
+    f->depth = (uint16_t)needs.depth, f->beside = units < UINT16_MAX ? (uint16_t)units : UINT16_MAX;
+    f->turn = (uint8_t)mx_exif_orientation(bytes, size);
 }
 
 /* Reads `want` bytes from the start of the image and tries its header. */
@@ -74,7 +72,7 @@ static bool try_header(probe *p, int fd, char *buffer, size_t want, mx_entry *f)
     int width, height, channels;
     mx_error ignored = {0}; /* not NULL, since decoders read it */
     if (have < want) return false;
-    f->format = (uint16_t)mx_format_number((const unsigned char *)buffer, have);
+    f->format = (uint8_t)mx_format_number((const unsigned char *)buffer, have);
     if (mx_image_probe(&width, &height, &channels, buffer, have, &ignored)) {
         if (ignored.status == MX_ERR_MEMORY) give_up(p, f - p->x->file, ENOMEM);
         return false;
@@ -83,7 +81,7 @@ static bool try_header(probe *p, int fd, char *buffer, size_t want, mx_entry *f)
         (int64_t)width * height > MX_IMAGE_MAX_SAMPLES / channels)
         return false;
     f->width = (uint32_t)width, f->height = (uint32_t)height, f->channels = (uint16_t)channels;
-    f->depth = depth_of(buffer, have);
+    note_needs(f, buffer, have);
     return true;
 }
 
@@ -130,6 +128,7 @@ static void probe_file(void *user, int64_t i, int thread) {
     if (was && was->width && was->size == f->size && was->mtime == f->mtime) {
         f->width = was->width, f->height = was->height;
         f->channels = was->channels, f->depth = was->depth, f->format = was->format;
+        f->turn = was->turn, f->beside = was->beside;
     } else
         read_header(p, path, f);
 }

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MX_LANES       64 /* rows that the horizontal pass takes together; GCC turns 16 or fewer into scalar code */
 #define MX_RESIZE_HALF (1 << (MX_RESIZE_BITS - 1))
 
 static double bilinear(double x) { return fabs(x) < 1 ? 1 - fabs(x) : 0; }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MX_LANES       64 /* rows that the horizontal pass takes together; GCC turns 16 or fewer into scalar code */
 #define MX_RESIZE_BITS 22 /* fraction bits of a weight */
 
 /* The weights of one axis. */

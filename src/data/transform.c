@@ -6,7 +6,10 @@
  * is scaled to cover it: by the larger ratio of the crop's edges to its own, times the same margin for the longer edge.
  * Very long pictures first lose their ends, which are not in the centre; otherwise a line of a million pixels would
  * grow to gigabytes. */
+#include "data/image_internal.h"
 #include "data/index.h"
+#include "data/resize.h"
+#include "data/source.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -229,40 +232,60 @@ mx_status mx_transform_check(const mx_transform *t, mx_error *e) {
     return MX_OK;
 }
 
-/* Bytes for one file: the decoded image, and either the decoder's own memory (a progressive JPEG keeps 2 bytes per
- * sample, a TIFF one more copy) or the crop's copy and the first pass of the resize in float. As a double, which cannot
- * overflow. */
-static double file_memory(const mx_entry *f, const mx_transform *t, double out_w, double out_h) {
-    double channels = f->channels > t->channels ? f->channels : t->channels;
-    double samples = (double)f->width * f->height * channels, decoded = samples * f->depth;
-    double decoder = samples * (f->depth > 2 ? f->depth : 2);
-    double rows = f->height > out_h ? f->height : out_h;
-    double pass = 4 * rows * out_w * channels;
-    return decoded + (decoder > decoded + pass ? decoder : decoded + pass);
+/* Bytes that resizing to out_h x out_w takes beside both pictures: the rows between the passes (bytes stay bytes,
+ * all else is float), a few lines, and the weights of both axes, at most 4 in / out + 7 of each result. */
+static double resize_memory(double in_w, double in_h, double out_w, double out_h, double channels,
+                            int depth) {
+    double middle = (depth > 1 ? 4 : 1) * in_h * out_w * channels;
+    double lines = (MX_LANES * in_w + 8 * out_w) * channels;
+    return middle + lines + 4 * (4 * (in_w + in_h) + 7 * (out_w + out_h));
 }
 
-/* The size of the resized picture in evaluation: the larger of those with and without EXIF orientation. */
-static void largest_eval(const mx_transform *t, const mx_entry *f, double *w, double *h) {
-    double other_w, other_h;
-    mx_box lying = cut_ends(t, f->width, f->height), turned = cut_ends(t, f->height, f->width);
-    eval_size(t, lying.width, lying.height, w, h);
-    eval_size(t, turned.width, turned.height, &other_w, &other_h);
-    if (other_w * other_h > *w * *h) *w = other_w, *h = other_h;
+/* The whole picture, resized for evaluation. */
+static void eval_out(const mx_transform *t, double width, double height, double *w, double *h) {
+    mx_box part = cut_ends(t, (int)width, (int)height);
+    eval_size(t, part.width, part.height, w, h);
 }
 
-size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t) {
+/* One file at its peak: while it is decoded (pages that become channels are joined into a second picture), while its
+ * channels are converted or it is turned, which takes another picture, or while it is resized. Doubles: no overflow. */
+static double file_memory(const mx_dataset *d, const mx_entry *f, const mx_transform *t) {
+    int made = f->channels == 4 && t->channels != 4 && mx_format_drops_fourth(f->format) ? 3 : f->channels;
+    double pixels = (double)f->width * f->height, stored = pixels * made * f->depth;
+    double wanted = pixels * t->channels * f->depth, out_w = t->width, out_h = t->height;
+    bool photo = t->channels == 1 || t->channels == 3, pages = !photo && f->channels < t->channels;
+    double decoding = (pages ? 2 * wanted : stored) + (double)f->beside * MX_BESIDE;
+    double most = made != t->channels && !pages ? fmax(decoding, stored + wanted) : decoding;
+    bool turned = d->turn && f->turn > 1, swaps = turned && mx_orientation_swaps(f->turn);
+    double w = swaps ? f->height : f->width, h = swaps ? f->width : f->height;
+    if (turned) most = fmax(most, 2 * wanted);
+    if (!t->augment) eval_out(t, w, h, &out_w, &out_h);
+    most = fmax(most, wanted + resize_memory(w, h, out_w, out_h, t->channels, f->depth));
+    bool spare = t->augment && (t->randaugment.on || t->color_jitter > 0); /* of bytes only */
+    return most + (f->depth + (spare ? 1 : 0)) * out_w * out_h * t->channels;
+}
+
+/* The file as pack.c would write it with this shorter side: plain pictures become baseline JPEGs. */
+static mx_entry as_packed(const mx_entry *f, int shorter) {
+    mx_entry p = *f;
+    uint32_t least = f->width < f->height ? f->width : f->height;
+    if (shorter < 1 || least <= (uint32_t)shorter || f->depth > 1 || (f->channels != 1 && f->channels != 3))
+        return p;
+    p.width = (uint32_t)((double)f->width * shorter / least),
+    p.height = (uint32_t)((double)f->height * shorter / least);
+    p.beside = 0, p.turn = 1, p.size = (int64_t)p.width * p.height * p.channels;
+    return p;
+}
+
+size_t mx_transform_memory(const mx_dataset *d, const mx_transform *t, int packed, int64_t *largest) {
     const mx_index *x = mx_dataset_index(d);
     double encoded = 0, most = 0;
+    *largest = 0;
     for (int64_t i = 0; i < x->files; i++) {
-        const mx_entry *f = &x->file[i];
+        const mx_entry p = as_packed(&x->file[i], packed), *f = &p;
         if (f->size <= MX_INDEX_FILE_MAX && (double)f->size > encoded) encoded = (double)f->size;
-        if (!f->width) continue;
-        double w = t->width, h = t->height;
-        if (!t->augment) largest_eval(t, f, &w, &h);
-        double small = (t->augment && (t->randaugment.on || t->color_jitter > 0) ? 8 : 4) * w * h *
-                       (f->channels > t->channels ? f->channels : t->channels);
-        double here = file_memory(f, t, w, h) + small;
-        if (here > most) most = here;
+        double here = f->width ? file_memory(d, f, t) : 0;
+        if (here > most) most = here, *largest = i;
     }
     double sum = encoded + most;
     return sum < 0x1p62 ? (size_t)sum + 65536 : SIZE_MAX;

@@ -9,7 +9,8 @@ mx_status mx_in_range(const char *what, int value, int low, int high, mx_error *
 }
 
 mx_status mx_offer_size(const char *refused, int below, int above, mx_error *e) {
-    if (below && above) return mx_fail(e, MX_ERR_ARGUMENT, "%s: %d or %d work", refused, below, above);
+    if (below && above && below != above)
+        return mx_fail(e, MX_ERR_ARGUMENT, "%s: %d or %d work", refused, below, above);
     if (!below && !above) return mx_fail(e, MX_ERR_ARGUMENT, "%s", refused);
     return mx_fail(e, MX_ERR_ARGUMENT, "%s: %d works", refused, below ? below : above);
 }

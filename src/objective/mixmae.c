@@ -139,6 +139,16 @@ static mx_status held_out(void *state, mx_session *s, mx_model *m, const mx_load
 
 static int shown(const void *state) { return ((const mixmae *)state)->shown; }
 
+/* Images, three drawn for each, the decoder's rows of both sequences; the grid and its PNG. */
+static size_t view_bytes(const mx_model *m, int batch) {
+    const mx_model_config *c = &m->config;
+    size_t pixels = (size_t)c->image_h * (size_t)c->image_w,
+           zoom = (size_t)mx_cell_zoom(c->image_h, c->image_w);
+    size_t floats = (1 + 3 + 2) * pixels * (size_t)c->channels,
+           grid = MX_VIEW_COLUMNS * 3 * pixels * zoom * zoom;
+    return (size_t)count_shown(batch) * (floats * sizeof(float) + 2 * grid);
+}
+
 static mx_status view(void *state, mx_ctx *c, mx_model *m, const float *images, mx_panels *out, mx_error *e) {
     mixmae *x = state;
     fixed_mask(x, &x->show, UINT64_MAX);
@@ -163,4 +173,5 @@ const mx_objective mx_mixmae = {.name = "mixmae",
                                 .plan_between = plan_between,
                                 .held_out = held_out,
                                 .shown = shown,
+                                .view_bytes = view_bytes,
                                 .view = view};

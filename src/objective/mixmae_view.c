@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS 4
-static const char *const headings[COLUMNS] = {"image", "mixed, as seen", "image rebuilt", "partner rebuilt"};
+static const char *const headings[MX_VIEW_COLUMNS] = {"image", "mixed, as seen", "image rebuilt",
+                                                      "partner rebuilt"};
 
 /* Offset of pixel e of a patch, flattened (row, column, channel), in [channels,height,width]. */
 static size_t place(int e, int channels, int height, int width, int side, int index) {
@@ -85,8 +85,8 @@ static void draw(const canvas *k, const float *reconstruction, mx_panels *out) {
     for (int i = 0; i < x->batch; i++) {
         for (int u = 0; u < x->units; u++)
             copy_unit(k, drawing(k, i, 1), original(k, x->mask[u] ? x->batch - 1 - i : i), u);
-        out->cell[COLUMNS * i] = original(k, i);
-        for (int c = 1; c < COLUMNS; c++) out->cell[COLUMNS * i + c] = drawing(k, i, c);
+        out->cell[MX_VIEW_COLUMNS * i] = original(k, i);
+        for (int c = 1; c < MX_VIEW_COLUMNS; c++) out->cell[MX_VIEW_COLUMNS * i + c] = drawing(k, i, c);
     }
     for (int row = 0; row < 2 * x->batch * x->units; row++) draw_row(k, reconstruction, row);
 }
@@ -99,9 +99,9 @@ mx_status mx_mixmae_view(mx_ctx *c, mx_model *m, const mx_token_tables *tables, 
     size_t mark = c->arena->used, patch = (size_t)mx_model_stride(config);
     mx_pretrain_outputs outputs = {0};
     float *rebuilt = NULL;
-    *out = (mx_panels){.rows = tables->batch, .columns = COLUMNS, .headings = headings};
+    *out = (mx_panels){.rows = tables->batch, .columns = MX_VIEW_COLUMNS, .headings = headings};
     out->memory = k.drawn = malloc(sizeof(float) * 3 * (size_t)tables->batch * k.each);
-    out->cell = calloc((size_t)(COLUMNS * tables->batch), sizeof *out->cell);
+    out->cell = calloc((size_t)(MX_VIEW_COLUMNS * tables->batch), sizeof *out->cell);
     k.prediction = malloc(sizeof(float) * patch * patch * (size_t)config->channels);
     mx_pretrain_forward(c, m, &outputs, mx_images_view(config, images, tables->batch), tables);
     if (mx_ok(c) && (rebuilt = malloc(mx_bytes(outputs.reconstruction))))

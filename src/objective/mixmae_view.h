@@ -5,6 +5,8 @@
 
 #include "objective/objective.h"
 
+#define MX_VIEW_COLUMNS 4 /* panels of an image */
+
 /* One row an image: original | what the encoder saw | this image reconstructed (z1) | its partner
  * reconstructed (z2); visible patches are the original's. images [B,Ch,H,W] normalised, in host memory; tables
  * are made for B images and set to the mask. The arena must hold mx_pretrain_forward. Predictions of normalised

@@ -98,6 +98,8 @@ struct mx_objective {
                           mx_measure *out, mx_error *e);
     /* Pictures: shown returns how many images to pass to view, which fills the panels. NULL: no pictures. */
     int (*shown)(const void *state);
+    size_t (*view_bytes)(const mx_model *m,
+                         int batch); /* memory of a picture at its peak, beside the arena */
     mx_status (*view)(void *state, mx_ctx *c, mx_model *m, const float *images, mx_panels *out, mx_error *e);
 };
 
@@ -105,5 +107,11 @@ extern const mx_objective mx_mixmae, mx_classify;
 
 /* The objective that a command trains, or NULL. */
 const mx_objective *mx_objective_of_command(const char *command);
+
+/* The whole factor by which a picture enlarges its panels: to at least MX_CELL pixels a side, but a long one not
+ * beyond MX_CELL_LONG, where a picture of panels of 32x2048 would take 80 MB. */
+#define MX_CELL      160
+#define MX_CELL_LONG 1280
+int mx_cell_zoom(int height, int width);
 
 #endif

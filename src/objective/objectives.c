@@ -18,3 +18,9 @@ void mx_panels_free(mx_panels *p) {
     free(p->memory);
     *p = (mx_panels){0};
 }
+
+int mx_cell_zoom(int height, int width) {
+    int side = width < height ? width : height, other = width < height ? height : width;
+    int zoom = side < MX_CELL ? (MX_CELL + side - 1) / side : 1, most = MX_CELL_LONG / other;
+    return zoom <= most ? zoom : most > 1 ? most : 1;
+}

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "objective/objective.h"
 #include "ops/ops.h"
 #include "report/font.h"
 
@@ -61,7 +62,7 @@ mx_status mx_picture_grid(mx_image *out, const float *const *cells, int rows, in
         return mx_fail(e, MX_ERR_ARGUMENT,
                        "picture: expected at least one cell of one pixel, found %dx%d cells of %dx%dx%d",
                        rows, columns, channels, height, width);
-    int side = width < height ? width : height, zoom = side < MX_CELL ? (MX_CELL + side - 1) / side : 1;
+    int zoom = mx_cell_zoom(height, width);
     int64_t cell_w = (int64_t)width * zoom, cell_h = (int64_t)height * zoom;
     int letter = letter_zoom(headings, columns, (int)cell_w),
         top = headings ? 2 * GAP + MX_FONT_HEIGHT * letter + GAP : GAP;

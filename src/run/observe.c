@@ -147,8 +147,11 @@ mx_status mx_observe_step(mx_run *run, mx_error *e) {
     report_progress(run);
     if (log_due(run) && write_log(run, e)) return e->status;
     double before = mx_clock_now();
+    bool reads = held_out_due(run) || picture_due(run); /* images: not while training's are decoded too */
+    if (reads) mx_loader_pause(run->loader, true);
     if (held_out_due(run) && mx_measure_held_out(run, e)) return e->status;
     if (picture_due(run) && mx_measure_picture(run, e)) return e->status;
+    if (reads && !at_end(run)) mx_loader_pause(run->loader, false);
     double spent = mx_clock_now() - before; /* rates are of training alone */
     run->started += spent, run->last_logged += spent;
     return MX_OK;

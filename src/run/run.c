@@ -125,8 +125,7 @@ static void describe_memory(const mx_run *run) {
     mx_notice(sink, "memory    %.0f MB expected, %.0f MB available%s", (double)memory.total / 1e6,
               (double)available / 1e6, device);
     if (available && memory.total > available)
-        mx_notice(sink, "warning: that is more than there is; --memory or a smaller --batch-size with more "
-                        "--accum-steps takes less");
+        mx_notice(sink, "warning: that is more than there is; %s", mx_memory_way(&memory));
     if (memory.device_free && memory.device > memory.device_free)
         mx_notice(sink, "warning: only %.0f MB are free on the device; --memory takes less",
                   (double)memory.device_free / 1e6);
@@ -296,7 +295,9 @@ mx_status mx_run_train(const mx_run_kind *kind, const mixmae_options *options, c
     describe(run);
     if (mx_observe_begin(run, e) || keep_dtype(run, e)) goto done;
     notice_machine(run);
+    mx_loader_pause(run->loader, true);
     mx_status status = mx_held_out_check(run, e);
+    mx_loader_pause(run->loader, false);
     run->started = run->last_saved = run->last_logged = mx_clock_now();
     if (!status) status = mx_run_loop(run, e);
     if (status == MX_OK)

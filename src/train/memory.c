@@ -13,7 +13,31 @@
 /* Process memory outside the plan: code and libraries, and for each thread its stack and the matrix library's
  * packing buffers. Measured, docs/SPEED.md "Memory". */
 #define MX_PROCESS_BYTES    ((size_t)8 << 20)
+#define MX_PACK_SIZE        256 /* the default of mixmae pack --size */
 #define MX_PER_THREAD_BYTES ((size_t)3 << 19)
+
+/* count images of d at once, each with n's worker. */
+static void plan_images(mx_memory_plan *m, const mx_dataset *d, const mx_loader_needs *n, int count) {
+    double all = (double)count * (double)n->worker;
+    if (all <= (double)m->images) return;
+    m->images = all < 0x1p62 ? (size_t)all : (size_t)1 << 62;
+    m->from = d, m->image = n->largest, m->at_once = count;
+}
+
+/* Rings, and the images that are decoded at once: by training's workers, or while these pause by those of held-out
+ * images, or one for a picture of reconstructions. */
+static void plan_loader(mx_memory_plan *m, const mx_settings *s, const mx_model *model,
+                        const mx_dataset *data, const mx_dataset *held) {
+    mx_loader_config train = mx_settings_loader(s, data), whole = mx_settings_loader(s, held ? held : data);
+    whole.transform.augment = false;
+    const mx_loader_needs a = mx_loader_measure(&train), b = mx_loader_measure(&whole);
+    plan_images(m, data, &a, a.pictures);
+    plan_images(m, held ? held : data, &b, held ? b.pictures : 1);
+    size_t view =
+        s->picture_every >= 0 && s->objective->view_bytes ? s->objective->view_bytes(model, s->batch) : 0;
+    double sum = (double)a.ring + (held ? (double)b.ring : 0) + (double)(m->images > view ? m->images : view);
+    m->loader = sum < 0x1p62 ? (size_t)sum : (size_t)1 << 62;
+}
 
 void mx_plan_memory(mx_memory_plan *m, const mx_stepper *t, const mx_dataset *data, const mx_dataset *held) {
     const mx_settings *s = &t->settings;
@@ -22,15 +46,7 @@ void mx_plan_memory(mx_memory_plan *m, const mx_stepper *t, const mx_dataset *da
     m->state = mx_params_bytes(&t->model.params, mx_settings_params_use(&t->settings));
     m->tables = s->objective->bytes(&t->model, s->batch, held ? mx_dataset_count(held) : 0);
     m->process = MX_PROCESS_BYTES + MX_PER_THREAD_BYTES * (size_t)s->threads;
-    if (data) {
-        mx_loader_config config = mx_settings_loader(s, data);
-        m->loader = mx_loader_memory(&config);
-    }
-    if (held) {
-        mx_loader_config config = mx_settings_loader(s, held);
-        config.transform.augment = false;
-        m->loader += mx_loader_memory(&config);
-    }
+    if (data) plan_loader(m, s, &t->model, data, held);
     m->total = m->arena + m->state + m->tables + m->loader + m->process;
     if (!mx_backend_is_device(t->session.ctx.backend)) return;
     m->device = m->arena + m->state + m->tables;
@@ -209,29 +225,108 @@ mx_status mx_memory_choose(mx_stepper *t, size_t arena, uint8_t *recompute, doub
     return e->status;
 }
 
-mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset *held, mx_error *e) {
+/* Bytes of the run with the least recomputation that meets s->memory, or at least what it takes to the least. */
+static size_t fit(mx_settings *s, mx_memory_plan *m, const mx_dataset *data, const mx_dataset *held,
+                  mx_error *e) {
     mx_stepper t;
-    mx_memory_plan m;
     double work, extra;
+    size_t beside = 0;
     memset(s->recompute, MX_RECOMPUTE_NOTHING, sizeof s->recompute);
     s->extra_work = 0;
-    if (!s->memory) return MX_OK;
-    if (mx_stepper_make(&t, s, true, NULL, e)) goto done;
-    mx_plan_memory(&m, &t, data, held);
-    size_t beside = (m.device ? m.device : m.total) - m.arena, fixed = m.state + (m.device ? 0 : m.process);
-    if (mx_memory_choose(&t, s->memory > beside ? s->memory - beside : 0, s->recompute, &work, &extra, e))
-        goto done;
-    s->extra_work = extra / work;
-    if (beside + t.session.planned > s->memory)
+    if (!mx_stepper_make(&t, s, true, NULL, e)) {
+        mx_plan_memory(m, &t, data, held);
+        beside = (m->device ? m->device : m->total) - m->arena;
+        size_t arena = s->memory > beside ? s->memory - beside : 0;
+        if (!mx_memory_choose(&t, arena, s->recompute, &work, &extra, e)) s->extra_work = extra / work;
+        beside += t.session.planned;
+    }
+    mx_stepper_free(&t);
+    return beside;
+}
+
+/* The most loader threads below those of s with which it fits; -1: none. */
+static int fewer_workers(const mx_settings *s, const mx_dataset *data, const mx_dataset *held) {
+    for (int w = s->workers - 1; data && w >= 0; w = w > 8 ? w / 2 : w - 1) {
+        mx_settings c = *s;
+        mx_memory_plan m;
+        mx_error e = {0};
+        c.workers = w;
+        if (fit(&c, &m, data, held, &e) <= s->memory && !e.status) return w;
+    }
+    return -1;
+}
+
+/* The largest half, quarter ... of the batch with which it fits, even where it was; 0: none. */
+static int smaller_batch(const mx_settings *s, const mx_dataset *data, const mx_dataset *held) {
+    for (int by = 2; s->batch / by > 0 && s->batch % by == 0; by *= 2) {
+        mx_settings c = *s;
+        mx_memory_plan m;
+        mx_error e = {0};
+        c.batch = s->batch / by, c.accum = s->accum * by;
+        if (c.batch % 2 && s->batch % 2 == 0) break;
+        if (fit(&c, &m, data, held, &e) <= s->memory && !e.status) return c.batch;
+    }
+    return 0;
+}
+
+/* Would it fit with images that `mixmae pack --size` has shrunk? */
+static bool fits_packed(const mx_settings *s, const mx_memory_plan *m, size_t needed, const mx_dataset *data,
+                        const mx_dataset *held) {
+    mx_loader_config train = mx_settings_loader(s, data), whole = mx_settings_loader(s, held ? held : data);
+    whole.transform.augment = false;
+    train.packed = whole.packed = MX_PACK_SIZE;
+    const mx_loader_needs a = mx_loader_measure(&train), b = mx_loader_measure(&whole);
+    size_t images = (size_t)a.pictures * (a.worker > b.worker ? a.worker : b.worker);
+    return images < m->images && needed - m->images + images <= s->memory;
+}
+
+/* Says what takes the memory, and what was found to help. */
+static mx_status refuse(const mx_settings *s, const mx_memory_plan *m, size_t needed, const mx_dataset *data,
+                        const mx_dataset *held, mx_error *e) {
+    double need = ceil((double)needed / 1e6), fixed = (double)(m->state + (m->device ? 0 : m->process));
+    bool large = mx_memory_of_images(m);
+    char where[MX_WHERE];
+    int width, height, workers = m->device ? -1 : fewer_workers(s, data, held),
+                       batch = smaller_batch(s, data, held);
+    if (large) {
+        mx_dataset_size(m->from, m->image, &width, &height);
+        mx_fail(
+            e, MX_ERR_ARGUMENT,
+            "--memory of %.0f MB is too small: the run needs %.0f MB, %.0f MB of them to read %d image%s as large "
+            "as %s (%dx%d pixels)%s; give --memory %.0fM",
+            (double)s->memory / 1e6, need, (double)m->images / 1e6, m->at_once, m->at_once > 1 ? "s" : "",
+            mx_dataset_where(where, m->from, m->image), width, height, m->at_once > 1 ? " at once" : "",
+            need);
+    } else
         mx_fail(e, MX_ERR_ARGUMENT,
                 "--memory of %.0f MB is too small: with everything computed again that can be, --batch-size "
                 "%d needs %.0f MB (%.0f MB whatever the batch: weights, gradients, moments, program); give "
-                "--memory %.0fM or a smaller --batch-size with more --accum-steps",
-                (double)s->memory / 1e6, s->batch, ceil((double)(beside + t.session.planned) / 1e6),
-                (double)fixed / 1e6, ceil((double)(beside + t.session.planned) / 1e6));
-done:
-    mx_stepper_free(&t);
+                "--memory %.0fM",
+                (double)s->memory / 1e6, s->batch, need, fixed / 1e6, need);
+    if (workers >= 0) mx_fail_way(e, "--workers %d fits", workers);
+    if (large && fits_packed(s, m, needed, data, held))
+        mx_fail_way(e, "images shrunk by mixmae pack --size %d fit", MX_PACK_SIZE);
+    if (batch) mx_fail_way(e, "--batch-size %d --accum-steps %d fits", batch, s->accum * (s->batch / batch));
     return e->status;
+}
+
+bool mx_memory_of_images(const mx_memory_plan *m) {
+    return m->from && !m->device && m->images > (m->total - m->images);
+}
+
+const char *mx_memory_way(const mx_memory_plan *m) {
+    return mx_memory_of_images(m)
+               ? "large images take most: fewer --workers, or images shrunk by mixmae pack, take less"
+               : "--memory or a smaller --batch-size with more --accum-steps takes less";
+}
+
+mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset *held, mx_error *e) {
+    mx_memory_plan m;
+    memset(s->recompute, MX_RECOMPUTE_NOTHING, sizeof s->recompute);
+    s->extra_work = 0;
+    if (!s->memory) return MX_OK;
+    size_t needed = fit(s, &m, data, held, e);
+    return e->status || needed <= s->memory ? e->status : refuse(s, &m, needed, data, held, e);
 }
 
 void mx_memory_text(const mx_settings *s, int blocks, char *out, size_t size) {

@@ -9,19 +9,29 @@
  * memory (arena and a copy of state and tables), which --memory then limits. */
 typedef struct {
     size_t arena, state, tables, loader, process, total, device;
-    size_t device_free; /* of the device, before the run; 0: not known */
+    size_t device_free;     /* of the device, before the run; 0: not known */
+    size_t images;          /* the loader's part that follows from the size of images: at_once of them */
+    const mx_dataset *from; /* whose image number `image` needs most; NULL: no data */
+    int64_t image;
+    int at_once;
 } mx_memory_plan;
 
 /* Of a planned stepper. data may be NULL: the loader is then not counted. held: the held-out images, whose
  * loader runs at the same time, or NULL. */
 void mx_plan_memory(mx_memory_plan *m, const mx_stepper *t, const mx_dataset *data, const mx_dataset *held);
 
+/* Are images what takes most of it? Then a smaller batch hardly helps, but fewer workers or smaller images do. */
+bool mx_memory_of_images(const mx_memory_plan *m);
+/* What takes less, for a warning. */
+const char *mx_memory_way(const mx_memory_plan *m);
+
 /* "8G", "2500M", "7.5GB", "8GiB", or bytes; --memory's. */
 mx_status mx_parse_bytes(const char *text, size_t *bytes, mx_error *e);
 
 /* Sets s->recompute and s->extra_work for the least work that keeps the total within s->memory (0: no limit,
  * all is kept). Results of training do not depend on it. If no choice meets the limit, the error gives the smallest
- * limit that works. data, held: as above. */
+ * limit that works, the image that takes most if images are the cause, and other options that were tried and fit.
+ * data, held: as above. */
 mx_status mx_memory_fit(mx_settings *s, const mx_dataset *data, const mx_dataset *held, mx_error *e);
 
 /* Cost of recomputing norms and GELU for each byte saved in f32, as the FLOPs of a matrix product that takes

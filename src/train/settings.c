@@ -10,6 +10,8 @@
 #include "train/compute.h"
 #include "train/memory.h"
 
+/* Bytes of images at once for --stats auto; more if the loader decodes more at once. */
+#define MX_STATS_BYTES  ((size_t)16 << 20)
 #define MX_STATS_IMAGES 10000 /* --stats auto measures this many images, evenly spread */
 
 mx_status mx_parse_interval(const char *text, int64_t *steps, double *seconds, mx_error *e) {
@@ -136,6 +138,15 @@ void mx_settings_use_pixels(mx_settings *s, const mx_pixels *pixels) {
     s->transform.value_range = pixels->value_range;
 }
 
+/* Threads for the statistics, so that images take no more memory than in the run. */
+static int stats_threads(const mx_settings *s, const mx_dataset *data) {
+    mx_loader_config config = mx_settings_loader(s, data);
+    const mx_loader_needs n = mx_loader_measure(&config);
+    size_t most = MX_STATS_BYTES / n.worker;
+    if (most < (size_t)n.pictures) most = (size_t)n.pictures;
+    return (size_t)s->threads < most ? s->threads : (int)most;
+}
+
 mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_dataset *data, mx_pixels *px,
                              mx_error *e) {
     int channels = s->model.channels;
@@ -157,8 +168,8 @@ mx_status mx_settings_pixels(mx_settings *s, const mx_options *o, const mx_datas
         const mx_pixels usual = mx_pixels_imagenet();
         memcpy(px->mean, usual.mean, sizeof px->mean);
         memcpy(px->std, usual.std, sizeof px->std);
-    } else if (mx_dataset_stats(data, channels, px->value_range, MX_STATS_IMAGES, s->threads, px->mean,
-                                px->std, e))
+    } else if (mx_dataset_stats(data, channels, px->value_range, MX_STATS_IMAGES, stats_threads(s, data),
+                                px->mean, px->std, e))
         return e->status;
     mx_settings_use_pixels(s, px);
     return MX_OK;

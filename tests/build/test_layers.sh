@@ -33,7 +33,7 @@ allowed cli 'progress.h'
 for folder in "$root"/src/*/; do # each folder has its row above, and may include only what stands before it: no cycles
     grep -q "^allowed src/$(basename "$folder") " "$0" || fail "$folder has no row in the law"
 done
-grep -rnE '#include <' "$root/cli" | grep -vE '<(mixmae|stdio|stdlib|string|stdbool|signal|stdarg|time|fcntl|unistd|sys/ioctl)\.h>' && fail "cli includes mixmae.h and the system's headers only"
+grep -rnE '#include <' "$root/cli" | grep -vE '<(mixmae|stdio|stdlib|string|stdbool|signal|stdarg|time|malloc|fcntl|unistd|sys/ioctl)\.h>' && fail "cli includes mixmae.h and the system's headers only"
 grep -nE '#include' "$root"/examples/*.c | grep -vE '<(mixmae|stdio|stdlib|string)\.h>' && fail "an example includes mixmae.h and standard headers only"
 grep -nE '#include' "$root"/include/*.h | grep -vE '<(stdbool|stddef|stdint)\.h>' && fail "the public header includes standard headers only"
 n=$(grep -rl 'dnnl_' "$root/src" "$root/cli" | wc -l)

@@ -419,7 +419,7 @@ static void test_cache_hostile(void **state) {
         {file + 36, 1, "\x02"},                             /* inside what there is not */
         {file + 40, 4, "\x00\x00\x00\x00"},                 /* a label without classes */
         {file + 44, 1, "\x20"},                             /* no such format */
-        {file + 46, 1, "\x01"},                             /* the field that is 0 */
+        {file + 45, 1, "\x09"},                             /* no such orientation */
         {64, 8, "\x01\x00\x00\x00\x00\x00\x00\x00"},        /* classes */
         {64, 8, "\x00\x00\x00\x00\x00\x00\x00\x20"},        /* classes, wrapping */
         {80, 1, "\x40"},                                    /* a note outside the block */

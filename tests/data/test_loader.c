@@ -484,7 +484,8 @@ static void test_memory(void **state) {
     c.workers = 1;
     size_t one = mx_loader_memory(&c);
     assert_true(two > one && one > ring);
-    assert_true(two - one >= mx_dataset_largest(d) && two < 4 << 20);
+    assert_true(two - one >= mx_dataset_largest(d) &&
+                two < 8 << 20); /* 2 MB of it are malloc's for each worker */
     c.ahead = 1 << 16, c.batch = 1 << 20, c.transform.height = c.transform.width = 16384,
     c.transform.channels = 64;
     assert_true(mx_loader_memory(&c) > (size_t)1 << 60); /* saturates, does not wrap */

@@ -95,16 +95,16 @@ static inline void put_picture(const char *rel, int width, int height, int chann
 static inline void put_npy(const char *rel, const char *descr, int height, int width, int channels,
                            const void *values) {
     size_t sample = (size_t)(descr[2] - '0'), size = sample * (size_t)(height * width * channels);
-    char *file = calloc(1, 128 + size), head[119];
+    char *bytes = calloc(1, 128 + size), head[119];
     int n = snprintf(head, sizeof head, "{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d, %d), }",
                      descr, height, width, channels);
-    memset(file, ' ', 128);
-    memcpy(file, "\x93NUMPY\x01\x00\x76\x00", 10);
-    memcpy(file + 10, head, (size_t)n);
-    file[127] = '\n';
-    memcpy(file + 128, values, size);
-    put_bytes(rel, file, 128 + size);
-    free(file);
+    memset(bytes, ' ', 128);
+    memcpy(bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
+    memcpy(bytes + 10, head, (size_t)n);
+    bytes[127] = '\n';
+    memcpy(bytes + 128, values, size);
+    put_bytes(rel, bytes, 128 + size);
+    free(bytes);
 }
 
 static int age_one(const char *path, const struct stat *st, int type, struct FTW *f) {
