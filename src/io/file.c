@@ -90,6 +90,7 @@ mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e) {
 }
 
 const char *mx_file_temporary(const mx_file *f) { return f->temporary; }
+int mx_file_descriptor(const mx_file *f) { return f->fd; }
 
 mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e) {
     const char *p = bytes;
@@ -137,6 +138,17 @@ void mx_file_drop(mx_file *f) {
     close(f->fd);
     unlink(f->temporary);
     forget(f);
+}
+
+mx_status mx_file_read_back(const mx_file *f, mx_file_reader *reader, const void *what, mx_error *e) {
+    if (e->status || !reader(what, f->temporary, e)) return e->status;
+    return mx_fail_where(e, "read back while writing %s", f->path);
+}
+
+mx_status mx_file_commit_read(mx_file *f, mx_file_reader *reader, const void *what, mx_error *e) {
+    if (!mx_file_read_back(f, reader, what, e)) return mx_file_commit(f, e);
+    mx_file_drop(f);
+    return e->status;
 }
 
 mx_status mx_file_map(const char *path, const void **bytes, size_t *size, mx_error *e) {

@@ -5,7 +5,7 @@
  * FAULT_CALL=malloc: which calls: malloc (with calloc, realloc, aligned_alloc, posix_memalign), mmap, open
  * (with openat, fopen, mkostemp), read (pread, fread, fgets), write (fwrite, fputs, fprintf to files), close
  * (fclose), flush (fflush), fsync, rename (link), stat (fstat, fstatat, access), opendir, readdir, mkdir,
- * unlink, lock.
+ * unlink, lock; flip: write and pwrite, which succeed with one bit changed.
  *
  * FAULT_AT=N: the N-th of them fails, counted from 1. FAULT_FROM=N and FAULT_TO=M: the N-th to the M-th.
  *
@@ -184,8 +184,6 @@ WRAP(DIR *, fdopendir, (int fd), (fd), "opendir", NULL, NULL, ENOMEM)
 WRAP(struct dirent *, readdir, (DIR * d), (d), "readdir", NULL, NULL, EIO)
 WRAP(ssize_t, read, (int fd, void *to_, size_t n), (fd, to_, n), "read", NULL, -1, EIO)
 WRAP(ssize_t, pread, (int fd, void *to_, size_t n, off_t at), (fd, to_, n, at), "read", NULL, -1, EIO)
-WRAP(ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n), "write", NULL, -1, ENOSPC)
-WRAP(ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at), (fd, p, n, at), "write", NULL, -1, ENOSPC)
 WRAP(int, fsync, (int fd), (fd), "fsync", NULL, -1, EIO)
 WRAP(int, fdatasync, (int fd), (fd), "fsync", NULL, -1, EIO)
 WRAP(int, rename, (const char *a, const char *b), (a, b), "rename", b, -1, EIO)
@@ -204,6 +202,23 @@ WRAP(int, flock, (int fd, int how), (fd, how), "lock", NULL, -1, ENOLCK)
 WRAP(int, ftruncate, (int fd, off_t size), (fd, size), "write", NULL, -1, EIO)
 WRAP(void *, mmap, (void *at, size_t n, int p, int f, int fd, off_t o), (at, n, p, f, fd, o), "mmap", NULL,
      MAP_FAILED, ENOMEM)
+
+/* The bytes as a broken disk keeps them: one bit in their middle differs. */
+static const void *flipped(const void *p, size_t n) {
+    unsigned char *copy = n && fails("flip", NULL) ? __libc_malloc(n) : NULL;
+    if (!copy) return p;
+    memcpy(copy, p, n);
+    copy[n / 2] ^= 4;
+    return copy; /* left to the end of the process */
+}
+ssize_t write(int fd, const void *p, size_t n) {
+    REAL(write)
+    return FAILS("write", NULL, ENOSPC) ? -1 : real(fd, flipped(p, n), n);
+}
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at) {
+    REAL(pwrite)
+    return FAILS("write", NULL, ENOSPC) ? -1 : real(fd, flipped(p, n), n, at);
+}
 
 int close(int fd) { /* as on Linux: the number is freed all the same */
     REAL(close)
