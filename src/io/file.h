@@ -47,7 +47,7 @@ bool mx_name_is_temporary(const char *name);
 void mx_folder_sweep(const char *path);
 
 /* Locks path until fclose(*out) or the end of the process, however it ends. Makes an empty file if there is
- * none. MX_ERR_IO if another process holds the lock. If nothing can be written, or the file system has no
+ * none. "is locked" means that another process holds the lock; other errors name the call that failed. If nothing can be written, or the file system has no
  * locks, *out stays NULL without an error. */
 mx_status mx_file_lock(FILE **out, const char *path, mx_error *e);
 
