@@ -40,7 +40,6 @@ static mx_status first_frame(mx_image *im, const unsigned char *bytes, size_t si
     WebPIterator frame;
     WebPBitstreamFeatures f;
     WebPDemuxer *d = WebPDemux(&data);
-    if (!d) d = WebPDemux(&data); /* which does not say whether it was memory that it lacked */
     if (!d) return mx_fail(e, MX_ERR_FORMAT, "the animation is damaged or cut off");
     if (!WebPDemuxGetFrame(d, 1, &frame)) {
         WebPDemuxDelete(d);
