@@ -166,16 +166,19 @@ typedef struct {
     zip_error_t why;
 } output;
 
-static zip_int64_t write_at(output *o, const void *bytes, zip_uint64_t n) {
-    ssize_t put;
-    while ((put = pwrite(o->fd, bytes, n < 1u << 30 ? n : 1u << 30, (off_t)o->at)) < 0 && errno == EINTR) {}
-    if (put < 0) {
-        zip_error_set(&o->why, ZIP_ER_WRITE, errno);
-        return -1;
+/* All or an error: libzip calls a part "interrupted", where the next write says that the disk is full. */
+static zip_int64_t write_at(output *o, const char *bytes, zip_uint64_t n) {
+    for (zip_uint64_t left = n; left;) {
+        ssize_t put = pwrite(o->fd, bytes, left < 1u << 30 ? left : 1u << 30, (off_t)o->at);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) {
+            zip_error_set(&o->why, ZIP_ER_WRITE, errno);
+            return -1;
+        }
+        bytes += put, left -= (zip_uint64_t)put, o->at += put;
     }
-    o->at += put;
     if (o->at > o->size) o->size = o->at;
-    return put;
+    return (zip_int64_t)n;
 }
 
 static zip_int64_t serve(void *user, void *data, zip_uint64_t n, zip_source_cmd_t what) {

@@ -5,7 +5,8 @@
  * FAULT_CALL=malloc: which calls: malloc (with calloc, realloc, aligned_alloc, posix_memalign), mmap, open
  * (with openat, fopen, mkostemp), read (pread, fread, fgets), write (fwrite, fputs, fprintf to files), close
  * (fclose), flush (fflush), fsync, rename (link), stat (fstat, fstatat, access), opendir, readdir, mkdir,
- * unlink (rmdir), lock; flip: write and pwrite, which succeed with one bit changed.
+ * unlink (rmdir), lock; flip: write and pwrite, which succeed with one bit changed; full (write and mkdir, with
+ * FAULT_FROM and FAULT_TO): the disk is full in the middle of the first, and so it stays.
  *
  * FAULT_AT=N: the N-th of them fails, counted from 1. FAULT_FROM=N and FAULT_TO=M: the N-th to the M-th.
  *
@@ -36,6 +37,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -56,6 +58,7 @@ static struct {
 } place[PLACES];
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 static bool ready;
+static atomic_bool full; /* the disk */
 static _Thread_local void *caller __attribute__((tls_model("initial-exec")));
 static _Thread_local bool inside __attribute__((tls_model("initial-exec")));
 
@@ -224,7 +227,10 @@ WRAP(int, fstat, (int fd, struct stat *s), (fd, s), "stat", NULL, -1, EIO)
 WRAP(int, fstatat, (int d, const char *path, struct stat *s, int f), (d, path, s, f), "stat", path, -1, EIO)
 WRAP(int, access, (const char *path, int how), (path, how), "stat", path, -1, EIO)
 WRAP(int, faccessat, (int d, const char *path, int how, int f), (d, path, how, f), "stat", path, -1, EIO)
-WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), "mkdir", path, -1, ENOSPC)
+int mkdir(const char *path, mode_t mode) {
+    REAL(mkdir)
+    return FAILS("mkdir", path, ENOSPC) || (full && no(ENOSPC)) ? -1 : real(path, mode);
+}
 WRAP(int, unlink, (const char *path), (path), "unlink", path, -1, EIO)
 WRAP(int, unlinkat, (int d, const char *path, int f), (d, path, f), "unlink", path, -1, EIO)
 WRAP(int, rmdir, (const char *path), (path), "unlink", path, -1, EIO)
@@ -241,13 +247,22 @@ static const void *flipped(const void *p, size_t n) {
     copy[n / 2] ^= 4;
     return copy; /* left to the end of the process */
 }
+/* Bytes of n that the disk still takes; 0 once it is full. As a part goes in, errno stays as it was. */
+static size_t room_for(size_t n) {
+    if (!fails("full", NULL)) return n;
+    return atomic_exchange(&full, true) || n < 2 ? !no(ENOSPC) : n / 2;
+}
 ssize_t write(int fd, const void *p, size_t n) {
     REAL(write)
-    return FAILS("write", NULL, ENOSPC) ? -1 : real(fd, flipped(p, n), n);
+    size_t room = room_for(n);
+    if ((n && !room) || FAILS("write", NULL, ENOSPC)) return -1;
+    return real(fd, flipped(p, room), room);
 }
 ssize_t pwrite(int fd, const void *p, size_t n, off_t at) {
     REAL(pwrite)
-    return FAILS("write", NULL, ENOSPC) ? -1 : real(fd, flipped(p, n), n, at);
+    size_t room = room_for(n);
+    if ((n && !room) || FAILS("write", NULL, ENOSPC)) return -1;
+    return real(fd, flipped(p, room), room, at);
 }
 
 int close(int fd) { /* as on Linux: the number is freed all the same */
@@ -264,7 +279,9 @@ int close(int fd) { /* as on Linux: the number is freed all the same */
 
 /* Streams in memory fail by malloc alone. */
 static bool stream_fails(FILE *f, const char *call, int error) {
-    if (f == stdout || f == stderr || fileno(f) < 0 || !fails(call, NULL)) return false;
+    if (f == stdout || f == stderr || fileno(f) < 0) return false;
+    if (!strcmp(call, "write") && fails("full", NULL)) full = true;
+    if (!(full && error == ENOSPC) && !fails(call, NULL)) return false;
     f->_flags |= STREAM_ERROR;
     return no(error);
 }
@@ -303,6 +320,9 @@ int fflush(FILE *f) {
 int fclose(FILE *f) {
     REAL(fclose)
     bool memory = fileno(f) < 0, bad = !memory && fails("close", NULL);
+    bool lost = full && !memory && __fpending(f);
+    if (lost) __fpurge(f);
     int result = real(f);
+    bad |= lost;
     return bad && no(ENOSPC) ? EOF : result;
 }
