@@ -55,6 +55,7 @@ mx_test(options/test_recipes.sh)
 mx_test(report/test_pictures.c)
 mx_test(report/test_report.c)
 
+mx_test(train/test_damage.sh)
 mx_test(train/test_dtype.sh)
 mx_test(train/test_ema.sh)
 mx_test(train/test_faults.sh)

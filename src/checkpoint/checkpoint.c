@@ -181,8 +181,8 @@ static const state_field fields[] = {
     FIELD(bad_seen, 0),   FIELD(bad_count, 0),        FIELD(loss_sum, 2),        FIELD(norm_sum, 2),
     FIELD(loss_count, 0), FIELD(norm_count, 0),       FIELD(fingerprint, 0),     FIELD(finished, 3),
     FIELD(best, 2),       FIELD(held_fingerprint, 4), FIELD(instruction_set, 5), FIELD(decoders, 5),
-    FIELD(held_out, 5)};
-#define MX_STATE_TEXT 400 /* of a value, at most: the longest text of mx_run_state */
+    FIELD(held_out, 5),   FIELD(options, 5),          FIELD(best_sum, 4)};
+#define MX_STATE_TEXT MX_OPTIONS_KEPT /* of a value, at most: the longest text of mx_run_state */
 #define FIELD_COUNT   (sizeof fields / sizeof *fields)
 
 static void field_print(const mx_run_state *s, const state_field *f, char text[MX_STATE_TEXT]) {

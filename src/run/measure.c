@@ -9,6 +9,7 @@
 #include "run/held_out.h"
 #include "report/reconstruction.h"
 #include "run/run.h"
+#include "run/best.h"
 
 static mx_status log_measure(mx_training *p, const mx_measure *v, mx_error *e) {
     mx_observe_number line[MX_MEASURES + 1];
@@ -34,7 +35,7 @@ mx_status mx_measure_held_out(mx_training *p, mx_error *e) {
     if (better) {
         p->state.best = v.score;
         mx_trainer_download(t);
-        mx_checkpoint_write(p->paths.best, &t->model, &p->pixels, e);
+        mx_best_write(p, e);
     }
     if (!e->status)
         mx_notice(p->sink, "epoch %.4g: %s%s", mx_training_epoch(p), v.text, better ? " (best)" : "");

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/say.h"
 #include "io/file.h"
+#include "run/best.h"
 #include "run/check_data.h"
 #include "train/ema.h"
 #include "run/held_out.h"
@@ -66,12 +67,19 @@ static mx_status check_decoders(mx_training *p, mx_error *e) {
     return mx_fail_way(e, "--other-machine goes on all the same");
 }
 
-/* What the state says of where it was computed. */
-static void note_machine(mx_training *p) {
+/* What the state says of where and how it was computed. */
+static mx_status note_machine(mx_training *p, mx_error *e) {
     const mx_compute how = mx_settings_compute(&p->settings);
     snprintf(p->state.instruction_set, sizeof p->state.instruction_set, "%s", mx_compute_bytes(&how));
     decoders_now(p, p->state.decoders);
     mx_same_data_note(p);
+    return mx_options_kept(&p->o, p->task->command, p->state.options, e);
+}
+
+/* Are the stored options those that the state was computed with? */
+static mx_status check_options(mx_training *p, mx_error *e) {
+    if (!p->resumed || mx_state_counters(&p->state, p->paths.state, e)) return e->status;
+    return mx_options_same(&p->o, p->task->command, p->state.options, p->paths.options, e);
 }
 
 /* Call before allocating anything by the size of the data, which may differ. */
@@ -199,15 +207,14 @@ static mx_status load_everything(mx_training *p, mx_error *e) {
         return e->status;
     mx_trainer_upload(&p->trainer);
     p->trainer.settings = p->settings;
-    note_machine(p);
-    return MX_OK;
+    return note_machine(p, e);
 }
 
 static mx_status prepare(mx_training *p, const bool *given, bool *begun, mx_error *e) {
     bool stored = false;
     mx_command command = p->task->command;
     if (mx_run_folder_open(&p->paths, command, &p->o, given, &stored, &p->resumed, e) ||
-        p->task->settings(p, e))
+        check_options(p, e) || p->task->settings(p, e))
         return e->status;
     if (!stored &&
         (mx_settings_effective(&p->settings, &p->o, e) || mx_run_folder_start(&p->paths, command, &p->o, e)))
@@ -237,7 +244,8 @@ static void tell_machine(mx_training *p) {
     char line[600];
     if (*p->decodes) {
         snprintf(line, sizeof line,
-                 "from here on images are decoded by other versions, as --other-machine says: %s", p->decodes);
+                 "from here on images are decoded by other versions, as --other-machine says: %s",
+                 p->decodes);
         mx_observe_event(p, p->state.step, line);
     }
     if (!*p->was_set || p->paths.retyped) return;
@@ -254,9 +262,24 @@ static mx_status finish(mx_training *p, mx_error *e) {
             " updates (loss %g, gradient norm %g); are the values of the images finite and of one range?",
             p->settings.steps, p->last.loss, p->last.norm);
     p->state.finished = true;
-    if (mx_training_save(p, e) || mx_observe_end(p, e)) return e->status;
+    if (mx_training_save(p, e) || mx_observe_end(p, e) || mx_best_check(p, e)) return e->status;
     mx_notice(p->sink, "finished  %" PRId64 " steps in %.0f s, peak memory %.0f MB: %s, %s", p->state.step,
               mx_clock_now() - p->started, (double)mx_process_peak() / 1e6, p->paths.model, p->paths.report);
+    return MX_OK;
+}
+
+/* There is nothing to do but to set right what a killed process did not write, or what was damaged since. */
+static mx_status finished_before(mx_training *p, mx_error *e) {
+    mx_trainer_download(&p->trainer);
+    if (mx_session_error(&p->trainer.session, e) ||
+        mx_checkpoint_write(p->paths.model, &p->trainer.model, &p->pixels, e) ||
+        mx_report_write(p->paths.root, e) || mx_best_check(p, e))
+        return e->status;
+    mx_notice(p->sink,
+              "%s is finished: nothing to do; to train on, start another run from its weights: mixmae %s "
+              "--config %s --init %s%s --output NEW",
+              p->paths.root, mx_command_name(p->task->command), p->paths.options, p->paths.model,
+              p->task->command == MX_CMD_FINETUNE ? " --keep-head" : "");
     return MX_OK;
 }
 
@@ -279,12 +302,7 @@ mx_status mx_training_run(const mx_training_task *task, const mixmae_options *op
     p->task = task, p->sink = sink;
     if (mx_options_copy(&p->o, &options->o, e) || prepare(p, options->given, &begun, e)) goto done;
     if (p->state.finished) {
-        mx_notice(sink,
-                  "%s is finished: nothing to do; to train on, start another run from its weights: mixmae %s "
-                  "--config %s --init %s%s --output NEW",
-                  p->paths.root, mx_command_name(task->command), p->paths.options, p->paths.model,
-                  task->command == MX_CMD_FINETUNE ? " --keep-head" : "");
-        mx_report_write(p->paths.root, e); /* the killed process may not have written it */
+        finished_before(p, e);
         goto done;
     }
     describe(p);
