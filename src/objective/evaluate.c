@@ -86,7 +86,8 @@ mx_status mx_evaluate(mx_evaluation *out, mx_session *s, mx_model *m, const mx_t
         }
     }
     mx_loader_close(loader);
-    if (!e->status && !out->images)
+    if (e->status) return e->status;
+    if (!out->images)
         return mx_fail(e, MX_ERR_DATA, "none of the %lld images could be read", (long long)count);
     out->top1 = 100 * (double)c.first / (double)out->images,
     out->top5 = 100 * (double)c.fifth / (double)out->images;
