@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "io/safetensors.h"
 #include "model/model.h"
+#include "options/options.h"
 
 /* {"img_size":…,"patch_size":…,…}; free() it. NULL: out of memory. img_size is a number, or [H,W] if not square. */
 char *mx_config_to_json(const mx_model_config *config);
@@ -53,10 +54,12 @@ typedef struct {
     uint64_t fingerprint;      /* of the data set */
     uint64_t held_fingerprint; /* of the held-out images */
     bool finished;
-    double best;              /* highest top-1 of fine-tuning so far, percent; -1 before the first */
+    double best;               /* highest top-1 of fine-tuning so far, percent; -1 before the first */
+    int64_t best_sum;          /* CRC-32C of best.safetensors + 1; 0: there is none, or an older version */
     char instruction_set[128]; /* mx_compute_isa of the last machine; "": of an older version */
-    char decoders[400];       /* mx_image_decoders of the data's formats; "": none, or an older version */
+    char decoders[400];        /* mx_image_decoders of the data's formats; "": none, or an older version */
     char held_out[8]; /* "some" or "none"; "": an older version, whose held_fingerprint is 0 for none */
+    char options[MX_OPTIONS_KEPT]; /* mx_options_kept; "": an older version, or the library's trainer */
 } mx_run_state;
 
 /* state.safetensors: param.*, m.*, v.*, of a run with --ema the average as ema.*, the counters, checksums. */

@@ -30,7 +30,9 @@ static const state_field fields[] = {FIELD(step, WHOLE),
                                      FIELD(held_fingerprint, NEWER_WHOLE),
                                      FIELD(instruction_set, NEWER_TEXT),
                                      FIELD(decoders, NEWER_TEXT),
-                                     FIELD(held_out, NEWER_TEXT)};
+                                     FIELD(held_out, NEWER_TEXT),
+                                     FIELD(options, NEWER_TEXT),
+                                     FIELD(best_sum, NEWER_WHOLE)};
 _Static_assert(sizeof fields / sizeof *fields == MX_STATE_FIELDS, "state_fields.h counts the rows");
 
 const char *mx_state_field_key(int i) { return fields[i].key; }

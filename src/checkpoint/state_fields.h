@@ -5,8 +5,8 @@
 
 #include "checkpoint/checkpoint.h"
 
-#define MX_STATE_FIELDS 17
-#define MX_STATE_TEXT   400 /* bytes of the longest text of mx_run_state */
+#define MX_STATE_FIELDS 19
+#define MX_STATE_TEXT   MX_OPTIONS_KEPT /* bytes of the longest text of mx_run_state */
 
 /* Name of field i in the metadata. */
 const char *mx_state_field_key(int i);

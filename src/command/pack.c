@@ -236,13 +236,16 @@ static mx_status check(const mx_options *o, mx_error *e) {
 }
 
 /* Removes a partial data set, which would look like a whole one and block the next attempt. */
-static void take_back(const char *folder, bool made) {
+static void take_back(const char *folder, bool made, mx_error *e) {
     static const char *const begins[] = {"train-", "val-", "classes.txt"};
     DIR *d = mx_open_folder(folder);
+    bool empty = d != NULL;
     for (struct dirent *x; d && (x = mx_next_name(d));)
         for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
-            if (!strncmp(x->d_name, begins[i], strlen(begins[i]))) unlinkat(dirfd(d), x->d_name, 0);
+            if (!strncmp(x->d_name, begins[i], strlen(begins[i])) && unlinkat(dirfd(d), x->d_name, 0))
+                empty = false;
     if (d) closedir(d);
+    if (!empty) mx_fail_way(e, "%s could not be emptied: it holds a part of the data set, remove it", folder);
     if (made) rmdir(folder);
 }
 
@@ -266,7 +269,7 @@ static mx_status run(const mixmae_options *options, const mixmae_sink *sink, mx_
     if (mx_folder_make(o->output, e)) goto done;
     if (!write_classes(train, o->output, e) && !pack_part(train, "train", o, sink, e) && val)
         pack_part(val, "val", o, sink, e);
-    if (e->status) take_back(o->output, made);
+    if (e->status) take_back(o->output, made, e);
 done:
     mx_dataset_close(val);
     mx_dataset_close(train);

@@ -41,7 +41,6 @@ static mx_status first_frame(mx_image *im, const unsigned char *bytes, size_t si
     WebPIterator frame;
     WebPBitstreamFeatures f;
     WebPDemuxer *d = WebPDemux(&data);
-    if (!d) d = WebPDemux(&data); /* again: it may have lacked memory, which it does not report */
     if (!d) return mx_fail(e, MX_ERR_FORMAT, "the animation is damaged or cut off");
     if (!WebPDemuxGetFrame(d, 1, &frame)) {
         WebPDemuxDelete(d);

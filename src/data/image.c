@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MX_DECODER_ROOM ((size_t)16 << 20) /* beside a picture; more than the tables of any library here */
+
 size_t mx_pixel_size(mx_pixel type) { return type == MX_PIXEL_U8 ? 1 : type == MX_PIXEL_U16 ? 2 : 4; }
 
 float mx_half(uint16_t h) {
@@ -44,18 +46,43 @@ static mx_status hand_over(mx_error *e, const mx_error *own) {
     return own->status ? mx_fail(e, own->status, "%s", own->text) : MX_OK;
 }
 
+/* A library may call it damage, or a kind of file that it does not know, when it lacked memory. So what it said
+ * first is not believed; nor what it says twice where memory is short. true: ask again. */
+static bool doubtful(int tries, size_t size, mx_error *own) {
+    if (own->status != MX_ERR_FORMAT && own->status != MX_ERR_UNSUPPORTED) return false;
+    void *volatile room = malloc(MX_DECODER_ROOM + size);
+    bool enough = room != NULL;
+    free(room);
+    if (enough && tries) return false;
+    mx_error said = *own;
+    *own = (mx_error){0};
+    if (!enough) mx_fail(own, MX_ERR_MEMORY, "out of memory, or: %s", said.text);
+    return enough;
+}
+
 mx_status mx_image_probe(int *width, int *height, int *channels, const void *bytes, size_t size,
                          mx_error *e) {
     mx_error own = {0};
     int w = 0, h = 0, c = 0;
     *width = *height = *channels = 0;
     const mx_format *f = mx_format_find(bytes, size, &own);
-    if (f && !f->probe(&w, &h, &c, bytes, size, &own) && !size_possible(w, h, c))
+    for (int tries = 0; f && f->probe(&w, &h, &c, bytes, size, &own) && doubtful(tries, size, &own);
+         tries++) {}
+    if (f && !own.status && !size_possible(w, h, c))
         mx_fail(&own, MX_ERR_FORMAT, "expected an image of 1 to %lld samples, found %dx%d pixels of %d",
                 (long long)MX_IMAGE_MAX_SAMPLES, w, h, c);
     if (f) mx_fail_where(&own, "%s", f->name);
     if (!own.status) *width = w, *height = h, *channels = c;
     return hand_over(e, &own);
+}
+
+static void decode_whole(const mx_format *f, mx_image *im, int *colours, const void *bytes, size_t size,
+                         int channels, mx_error *own) {
+    for (int tries = 0;; tries++) {
+        if (!f->decode(im, colours, bytes, size, channels, own)) return;
+        mx_image_free(im);
+        if (!doubtful(tries, size, own)) return;
+    }
 }
 
 /* part NULL: the whole image. */
@@ -70,7 +97,7 @@ static mx_status decode(mx_image *im, mx_box *box, const void *bytes, size_t siz
     if (inside)
         f->decode_part(im, box, &colours, bytes, size, channels, part, &own);
     else if (f)
-        f->decode(im, &colours, bytes, size, channels, &own);
+        decode_whole(f, im, &colours, bytes, size, channels, &own);
     if (f && !own.status) mx_image_convert(im, channels, colours, &own);
     if (part && !inside && !own.status) *box = part->choose(part->user, im->width, im->height);
     if (f) mx_fail_where(&own, "%s", f->name);

@@ -90,6 +90,7 @@ mx_status mx_file_begin(mx_file **out, const char *path, mx_error *e) {
 }
 
 const char *mx_file_temporary(const mx_file *f) { return f->temporary; }
+int mx_file_descriptor(const mx_file *f) { return f->fd; }
 
 mx_status mx_file_put(mx_file *f, const void *bytes, size_t size, mx_error *e) {
     const char *p = bytes;
@@ -137,6 +138,17 @@ void mx_file_drop(mx_file *f) {
     close(f->fd);
     unlink(f->temporary);
     forget(f);
+}
+
+mx_status mx_file_read_back(const mx_file *f, mx_file_reader *reader, const void *what, mx_error *e) {
+    if (e->status || !reader(what, f->temporary, e)) return e->status;
+    return mx_fail_where(e, "read back while writing %s", f->path);
+}
+
+mx_status mx_file_commit_read(mx_file *f, mx_file_reader *reader, const void *what, mx_error *e) {
+    if (!mx_file_read_back(f, reader, what, e)) return mx_file_commit(f, e);
+    mx_file_drop(f);
+    return e->status;
 }
 
 mx_status mx_file_map(const char *path, const void **bytes, size_t *size, mx_error *e) {
@@ -225,21 +237,42 @@ void mx_folder_sweep(const char *path) {
     closedir(d);
 }
 
-mx_status mx_file_lock(FILE **out, const char *path, mx_error *e) {
+/* 1: locked; 0: another process holds the lock; -1: see errno. */
+static int try_lock(int fd) {
+    int tries = 0, failed;
+    while ((failed = flock(fd, LOCK_EX | LOCK_NB)) && errno != EWOULDBLOCK && mx_again(&tries)) {}
+    return failed ? errno == EWOULDBLOCK ? 0 : -1 : 1;
+}
+
+/* Is path still the file that was locked? Its holder may have removed it with its folder after we opened it. */
+static mx_status check_locked(int fd, const char *path, mx_error *e) {
     struct stat held, there;
+    if (mx_stat_fd(fd, &held) || mx_stat(path, &there)) return io_error(e, "look at", path);
+    if (held.st_ino == there.st_ino && held.st_dev == there.st_dev) return MX_OK;
+    return mx_fail(e, MX_ERR_IO,
+                   "%s was replaced while it was locked: another program is at work in this folder", path);
+}
+
+mx_status mx_file_lock(FILE **out, const char *path, mx_error *e) {
     *out = NULL;
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "a");
-    if (!f && fd >= 0) close(fd);
-    if (!f) return errno == EROFS || errno == EACCES ? MX_OK : io_error(e, "open", path);
-    bool mine = !flock(fileno(f), LOCK_EX | LOCK_NB), taken = !mine && errno == EWOULDBLOCK;
-    /* its holder may have removed it with its folder after we opened it */
-    bool gone = mx_stat_fd(fileno(f), &held) || mx_stat(path, &there) || held.st_ino != there.st_ino;
-    if (mine && !gone) {
-        *out = f;
-        return MX_OK;
+    if (!f) {
+        int why = errno;
+        if (fd >= 0) close(fd);
+        errno = why;
+        return why == EROFS || why == EACCES ? MX_OK : io_error(e, "open", path);
     }
-    fclose(f);
-    if (!taken && !gone) return MX_OK;
-    return mx_fail(e, MX_ERR_IO, "%s is locked: another program is at work in this folder", path);
+    int locked = try_lock(fd);
+    if (!locked)
+        mx_fail(e, MX_ERR_IO, "%s is locked: another program is at work in this folder", path);
+    else if (locked < 0 && mx_error_passes(errno)) /* any other error: this file system has no locks */
+        io_error(e, "lock", path);
+    else
+        check_locked(fd, path, e);
+    if (locked > 0 && !e->status)
+        *out = f;
+    else
+        fclose(f);
+    return e->status;
 }

@@ -49,18 +49,29 @@ mx_status mx_jsonl_cut(const char *path, int64_t step, mx_error *e) {
     return e->status;
 }
 
+/* A full disk takes a part of a line; the next write says why. */
+static bool put_all(int fd, const char *line, size_t n) {
+    for (ssize_t put; n; line += put, n -= (size_t)put) {
+        while ((put = write(fd, line, n)) < 0 && errno == EINTR) {}
+        if (put < 0) return false;
+    }
+    return true;
+}
+
 mx_status mx_jsonl_append(const char *path, const char *json, mx_error *e) {
     size_t n = strlen(json);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
     char *line = malloc(n + 2);
-    if (fd >= 0 && line) {
-        memcpy(line, json, n);
-        line[n] = '\n';
-        if (write(fd, line, n + 1) != (ssize_t)n + 1)
-            mx_fail(e, MX_ERR_IO, "cannot write %s: %s", path, strerror(errno));
-    } else
-        mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, line ? strerror(errno) : "out of memory");
+    if (!line) return mx_fail(e, MX_ERR_MEMORY, "out of memory for a line of %s", path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        free(line);
+        return mx_fail(e, MX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    }
+    memcpy(line, json, n);
+    line[n] = '\n';
+    bool put = put_all(fd, line, n + 1);
+    mx_status s = put ? MX_OK : mx_fail(e, MX_ERR_IO, "cannot write %s: %s", path, strerror(errno));
     free(line);
-    if (fd >= 0) close(fd);
-    return e ? e->status : MX_OK;
+    if (close(fd) && put) s = mx_fail(e, MX_ERR_IO, "cannot close %s: %s", path, strerror(errno));
+    return s;
 }

@@ -48,7 +48,7 @@ mx_onnx_value mx_onnx_list(mx_onnx *g, int count, const int64_t *value);
 mx_onnx_value mx_onnx_index(mx_onnx *g, int64_t value);
 mx_onnx_value mx_onnx_scalar(mx_onnx *g, float value);
 
-/* Writes the file whole or not at all. If it would have more than `limit` bytes (0: 2 GiB, protobuf's
+/* Writes the file whole or not at all; it is read back and compared before it replaces path. If it would have more than `limit` bytes (0: 2 GiB, protobuf's
  * limit), the weights go to a second file in the same folder, "<name of path>.data", which is written
  * first. That file is replaced as a whole too, but a process killed between the two leaves a new .data
  * with an old path. */

@@ -9,10 +9,8 @@
 #include "io/file.h"
 #include "io/onnx_internal.h"
 
-#define MX_ONNX_LIMIT  INT32_MAX /* protobuf's readers count with 32 bits and a sign */
-#define MX_ONNX_INLINE 1024      /* smaller constants (the shapes of Reshape) always stay in the file */
-#define MX_ONNX_PAGE   4096      /* external data starts at pages, so that it can be mapped */
-#define MX_ONNX_TILE   16        /* columns turned at a time: one cache line of a row */
+#define MX_ONNX_LIMIT INT32_MAX /* protobuf's readers count with 32 bits and a sign */
+#define MX_ONNX_TILE  16        /* columns turned at a time: one cache line of a row */
 
 enum { TAG_GRAPH = 7 << 3 | 2, TAG_INITIALIZER = 5 << 3 | 2, TAG_RAW_DATA = 9 << 3 | 2 }; /* length follows */
 
@@ -88,15 +86,8 @@ static void put_content(sink *s, const mx_onnx_constant *c) {
         put(s, c->data, c->bytes);
 }
 
-/* The place of a constant's content, as Tensor.external_data expects it. */
-typedef struct {
-    char offset[24], length[24];
-    Onnx__StringPair pair[3], *list[3];
-    Onnx__Tensor tensor;
-} outside;
-
-static const Onnx__Tensor *describe_outside(outside *o, const mx_onnx_constant *c, const char *file,
-                                            uint64_t at) {
+const Onnx__Tensor *mx_onnx_describe_outside(mx_onnx_outside *o, const mx_onnx_constant *c, const char *file,
+                                             uint64_t at) {
     snprintf(o->offset, sizeof o->offset, "%llu", (unsigned long long)at);
     snprintf(o->length, sizeof o->length, "%zu", c->bytes);
     const char *const text[3][2] = {{"location", file}, {"offset", o->offset}, {"length", o->length}};
@@ -111,16 +102,16 @@ static const Onnx__Tensor *describe_outside(outside *o, const mx_onnx_constant *
     return &o->tensor;
 }
 
-static uint64_t page_up(uint64_t n) { return (n + MX_ONNX_PAGE - 1) / MX_ONNX_PAGE * MX_ONNX_PAGE; }
+uint64_t mx_onnx_page_up(uint64_t n) { return (n + MX_ONNX_PAGE - 1) / MX_ONNX_PAGE * MX_ONNX_PAGE; }
 
 /* Writes one initializer; s NULL: only computes its size. *at: the start of the next external content; file
  * NULL: no external content. */
 static uint64_t initializer(sink *s, const mx_onnx_constant *c, const char *file, uint64_t *at) {
-    outside o;
+    mx_onnx_outside o;
     bool out = file && c->bytes >= MX_ONNX_INLINE;
-    const Onnx__Tensor *t = out ? describe_outside(&o, c, file, *at) : c->tensor;
+    const Onnx__Tensor *t = out ? mx_onnx_describe_outside(&o, c, file, *at) : c->tensor;
     uint64_t size = packed_size(t) + (out ? 0 : field_size(c->bytes));
-    if (out) *at = page_up(*at + c->bytes);
+    if (out) *at = mx_onnx_page_up(*at + c->bytes);
     if (s) {
         put_head(s, TAG_INITIALIZER, size);
         pack(s, t);
@@ -154,7 +145,7 @@ static void put_data(sink *s, const mx_onnx *g) {
     static const unsigned char zeros[MX_ONNX_PAGE];
     for (size_t i = 0; i < g->constants && !s->e->status; i++) {
         if (g->constant[i].bytes < MX_ONNX_INLINE) continue;
-        put(s, zeros, (size_t)(page_up(s->written) - s->written));
+        put(s, zeros, (size_t)(mx_onnx_page_up(s->written) - s->written));
         put_content(s, &g->constant[i]);
     }
 }
@@ -204,6 +195,9 @@ static mx_status write_with_data(const mx_onnx *g, const char *path, uint64_t li
     }
     if (!(data = write_temporary(g, data_path, true, NULL, e))) goto done;
     if (!(model = write_temporary(g, path, false, file, e))) goto done;
+    const mx_onnx_written w = {g, file};
+    if (mx_file_read_back(data, mx_onnx_check_data, &w, e)) goto done;
+    if (mx_file_read_back(model, mx_onnx_check_model, &w, e)) goto done;
     mx_file *first = data;
     data = NULL;
     if (mx_file_commit(first, e)) goto done;
@@ -222,5 +216,5 @@ mx_status mx_onnx_write(const mx_onnx *g, const char *path, uint64_t limit, mx_e
     if (!limit || limit > MX_ONNX_LIMIT) limit = MX_ONNX_LIMIT;
     if (file_size(g, NULL) > limit) return write_with_data(g, path, limit, e);
     mx_file *f = write_temporary(g, path, false, NULL, e);
-    return f ? mx_file_commit(f, e) : e->status;
+    return f ? mx_file_commit_read(f, mx_onnx_check_model, &(mx_onnx_written){g, NULL}, e) : e->status;
 }

@@ -1,13 +1,12 @@
 /* Writes a PyTorch checkpoint, see pth_write.h: the pickle is composed here, the archive by libzip. The
  * pickle contains only tensors and texts, which loaders accept that execute nothing. */
 #include "io/pth_write.h"
-#include "base/temporary.h"
 #include "io/file.h"
+#include "io/pth.h"
 #include "io/safetensors_internal.h"
 #include "base/text_stream.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,16 +166,19 @@ typedef struct {
     zip_error_t why;
 } output;
 
-static zip_int64_t write_at(output *o, const void *bytes, zip_uint64_t n) {
-    ssize_t put;
-    while ((put = pwrite(o->fd, bytes, n < 1u << 30 ? n : 1u << 30, (off_t)o->at)) < 0 && errno == EINTR) {}
-    if (put < 0) {
-        zip_error_set(&o->why, ZIP_ER_WRITE, errno);
-        return -1;
+/* All or an error: libzip calls a part "interrupted", where the next write says that the disk is full. */
+static zip_int64_t write_at(output *o, const char *bytes, zip_uint64_t n) {
+    for (zip_uint64_t left = n; left;) {
+        ssize_t put = pwrite(o->fd, bytes, left < 1u << 30 ? left : 1u << 30, (off_t)o->at);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) {
+            zip_error_set(&o->why, ZIP_ER_WRITE, errno);
+            return -1;
+        }
+        bytes += put, left -= (zip_uint64_t)put, o->at += put;
     }
-    o->at += put;
     if (o->at > o->size) o->size = o->at;
-    return put;
+    return (zip_int64_t)n;
 }
 
 static zip_int64_t serve(void *user, void *data, zip_uint64_t n, zip_source_cmd_t what) {
@@ -228,16 +230,6 @@ static mx_status write_archive(int fd, const char *path, const char *pickle, siz
     return e->status;
 }
 
-/* Flushes the finished temporary and renames it to path. Closes fd. */
-static mx_status settle(int fd, const char *temporary, const char *path, mx_error *e) {
-    bool good = !fsync(fd);
-    if (!good) mx_fail(e, MX_ERR_IO, "cannot flush %s: %s", temporary, strerror(errno));
-    if (close(fd) && good) mx_fail(e, MX_ERR_IO, "cannot close %s: %s", temporary, strerror(errno));
-    if (e->status) return e->status;
-    if (rename(temporary, path)) return mx_fail(e, MX_ERR_IO, "cannot replace %s: %s", path, strerror(errno));
-    return mx_folder_sync(path, e);
-}
-
 static mx_status check(const mx_st_tensor *t, mx_error *e) {
     int64_t bits = t->dtype && storage_of(t->dtype) ? mx_st_bits(t->dtype) : 0;
     if (!bits) return mx_fail(e, MX_ERR_ARGUMENT, "tensor %s: PyTorch files hold no %s", t->name, t->dtype);
@@ -249,25 +241,64 @@ static mx_status check(const mx_st_tensor *t, mx_error *e) {
     return MX_OK;
 }
 
+/* ---- reading back ---------------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    const mx_st_tensor *tensor;
+    int count;
+    const mx_st_pair *text;
+    int texts;
+} content;
+
+static mx_status compare_tensor(mx_pth *p, const mx_pth_tensor *found, const mx_st_tensor *t, mx_error *e) {
+    static const char dict[] = "model.";
+    if (strncmp(found->name, dict, sizeof dict - 1) || strcmp(found->name + sizeof dict - 1, t->name) ||
+        strcmp(found->dtype, t->dtype) || found->ndim != t->ndim ||
+        memcmp(found->dim, t->dim, sizeof *t->dim * (size_t)t->ndim))
+        return mx_fail(e, MX_ERR_IO, "expected tensor %s, found %s of another name, type or shape", t->name,
+                       found->name);
+    void *bytes = malloc(t->bytes + 1);
+    if (!bytes) return mx_fail(e, MX_ERR_MEMORY, "out of memory for tensor %s", t->name);
+    if (t->bytes && !mx_pth_copy(p, found, bytes, e) && memcmp(bytes, t->data, t->bytes))
+        mx_fail(e, MX_ERR_IO, "tensor %s: other numbers than were written", t->name);
+    free(bytes);
+    return e->status;
+}
+
+static mx_status compare_text(const mx_pth *p, const mx_st_pair *text, mx_error *e) {
+    char *found = mx_pth_text(p, text->key, e);
+    if (!e->status && (!found || strcmp(found, text->value)))
+        mx_fail(e, MX_ERR_IO, "text %s: expected \"%.40s\", found \"%.40s\"", text->key, text->value,
+                found ? found : "nothing");
+    free(found);
+    return e->status;
+}
+
+static mx_status read_back(const void *what, const char *temporary, mx_error *e) {
+    const content *c = what;
+    mx_pth *p = NULL;
+    if (mx_pth_open(&p, temporary, e)) return e->status;
+    if (mx_pth_count(p) != c->count)
+        mx_fail(e, MX_ERR_IO, "expected %d tensors, found %d", c->count, mx_pth_count(p));
+    for (int i = 0; i < c->count && !e->status; i++) compare_tensor(p, mx_pth_at(p, i), &c->tensor[i], e);
+    for (int i = 0; i < c->texts && !e->status; i++) compare_text(p, &c->text[i], e);
+    mx_pth_close(p);
+    return e->status;
+}
+
 mx_status mx_pth_write(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *texts,
                        int text_count, mx_error *e) {
-    char *pickle = NULL, *temporary = NULL;
+    const content c = {.tensor = tensors, .count = count, .text = texts, .texts = text_count};
+    char *pickle = NULL;
     size_t size = 0;
+    mx_file *f = NULL;
     for (int i = 0; i < count; i++)
         if (check(&tensors[i], e)) return e->status;
-    int fd = mx_temporary_open(&temporary, path);
-    if (fd < 0 && temporary) mx_fail(e, MX_ERR_IO, "cannot create %s: %s", temporary, strerror(errno));
-    if (fd < 0) {
-        free(temporary);
-        return mx_fail(e, MX_ERR_MEMORY, "out of memory");
-    }
-    if (make_pickle(&pickle, &size, tensors, count, texts, text_count, e) ||
-        write_archive(fd, temporary, pickle, size, tensors, count, e))
-        close(fd);
-    else
-        settle(fd, temporary, path, e);
-    if (e->status) unlink(temporary); /* or nothing, once it has its name */
+    if (mx_file_begin(&f, path, e)) return e->status;
+    if (!make_pickle(&pickle, &size, tensors, count, texts, text_count, e))
+        write_archive(mx_file_descriptor(f), mx_file_temporary(f), pickle, size, tensors, count, e);
+    mx_file_commit_read(f, read_back, &c, e);
     free(pickle);
-    free(temporary);
     return e->status;
 }

@@ -167,12 +167,11 @@ static mx_status compare(const writing *w, const mx_st *st, mx_error *e) {
     return MX_OK;
 }
 
-/* Compares the temporary with what was to be written; on a difference the old file stays. */
-static mx_status read_back(const writing *w, const char *temporary, mx_error *e) {
+static mx_status read_back(const void *what, const char *temporary, mx_error *e) {
     mx_st *st = NULL;
-    if (!mx_st_open(&st, temporary, e)) compare(w, st, e);
+    if (!mx_st_open(&st, temporary, e)) compare(what, st, e);
     mx_st_close(st);
-    return mx_fail_where(e, "read back while writing %s", w->path);
+    return e->status;
 }
 
 static mx_status put(const writing *w, mx_error *e) {
@@ -183,11 +182,7 @@ static mx_status put(const writing *w, mx_error *e) {
     mx_file_put(f, length, 8, e);
     if (!e->status) mx_file_put(f, w->header, w->size, e);
     for (int i = 0; i < w->count && !e->status; i++) mx_file_put(f, w->order[i]->data, w->order[i]->bytes, e);
-    if (e->status || read_back(w, mx_file_temporary(f), e))
-        mx_file_drop(f);
-    else
-        mx_file_commit(f, e);
-    return e->status;
+    return mx_file_commit_read(f, read_back, w, e);
 }
 
 static mx_status write_file(const char *path, const mx_st_tensor *tensors, int count, const mx_st_pair *meta,

@@ -89,7 +89,8 @@ mx_status mx_evaluate(mx_evaluation *out, const mx_classifier *m, const mx_loade
         count_batch(out, &c, &b, left < lc.batch ? left : lc.batch, scores, m->classes, map, e);
     }
     mx_loader_close(loader);
-    if (!e->status && !out->images)
+    if (e->status) return e->status;
+    if (!out->images)
         return mx_fail(e, MX_ERR_DATA, "none of the %lld images could be read", (long long)count);
     out->top1 = 100 * (double)c.first / (double)out->images,
     out->top5 = 100 * (double)c.fifth / (double)out->images;

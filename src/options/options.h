@@ -133,6 +133,16 @@ mx_status mx_run_options_read(mx_options *o, mx_command command, const char *opt
 mx_status mx_run_options_write(const char *options_path, mx_command command, const mx_options *o,
                                mx_error *e);
 
+/* What a state keeps of the options that matter, "name=value;name=value": options.ini has no checksum, and one
+ * changed digit would end in another model. Options that a resume may change are left out. Long or
+ * unusual text is kept as its checksum. */
+#define MX_OPTIONS_KEPT 4000
+mx_status mx_options_kept(const mx_options *o, mx_command command, char text[MX_OPTIONS_KEPT], mx_error *e);
+/* Compares the options with such a text; the error names the first that differs and path, their file. Options
+ * that the text lacks, or that are gone, do not count. */
+mx_status mx_options_same(const mx_options *o, mx_command command, const char *text, const char *path,
+                          mx_error *e);
+
 /* The model that the options describe, checked: the named model, or *config if they name none, with the sizes that
  * are given separately. recipes may be NULL. */
 mx_status mx_options_model(const mx_options *o, mx_model_config *config, mx_model_recipes *recipes,

@@ -280,7 +280,11 @@ mx_status mx_run_folder_open(mx_run_paths *p, mx_command command, mx_options *o,
 
 mx_status mx_run_folder_start(mx_run_paths *p, mx_command command, const mx_options *o, mx_error *e) {
     p->created = !mx_path_exists(p->root);
-    if (mx_folder_make(p->root, e) || mx_file_lock(&p->locked, p->lock, e)) return e->status;
+    if (mx_folder_make(p->root, e)) return e->status;
+    if (mx_file_lock(&p->locked, p->lock, e)) {
+        if (p->created) rmdir(p->root); /* stays if anything is in it */
+        return e->status;
+    }
     if (mx_path_exists(p->options) && (!p->unsaved_run || mx_run_folder_saved(p)))
         return not_empty(p, e); /* another process was faster */
     if (p->unsaved_run && check_own(p, e)) return e->status;

@@ -8,6 +8,7 @@
 #include "base/say.h"
 #include "io/file.h"
 #include "report/reconstruction.h"
+#include "run/best.h"
 #include "run/held_out.h"
 #include "run/observe.h"
 #include "train/ema.h"
@@ -36,7 +37,7 @@ mx_status mx_measure_held_out(mx_run *run, mx_error *e) {
     if (better) {
         run->state.best = v.score;
         mx_stepper_download(stepper);
-        mx_checkpoint_write(run->paths.best, &stepper->model, &run->pixels, e);
+        mx_best_write(run, e);
     }
     if (!e->status)
         mx_notice(run->sink, "epoch %.4g: %s%s", mx_run_epoch(run), v.text, better ? " (best)" : "");

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/say.h"
 #include "io/file.h"
+#include "run/best.h"
 #include "run/check_data.h"
 #include "train/ema.h"
 #include "run/held_out.h"
@@ -69,12 +70,19 @@ static mx_status check_decoders(mx_run *run, mx_error *e) {
     return mx_fail_way(e, "--other-machine continues anyway");
 }
 
-/* Records in the state what computes and decodes from now on. */
-static void note_machine(mx_run *run) {
+/* Records in the state what computes and decodes from now on, and the options. */
+static mx_status note_machine(mx_run *run, mx_error *e) {
     const mx_compute how = mx_settings_compute(&run->settings);
     snprintf(run->state.instruction_set, sizeof run->state.instruction_set, "%s", mx_compute_isa(&how));
     decoders_now(run, run->state.decoders);
     mx_same_data_note(run);
+    return mx_options_kept(&run->o, run->kind->command, run->state.options, e);
+}
+
+/* Compares the stored options with those that the state was computed with. */
+static mx_status check_options(mx_run *run, mx_error *e) {
+    if (!run->resumed || mx_state_counters(&run->state, run->paths.state, e)) return e->status;
+    return mx_options_same(&run->o, run->kind->command, run->state.options, run->paths.options, e);
 }
 
 /* Compares data and machine with the state. Call before allocating anything by the size of the data. */
@@ -202,15 +210,14 @@ static mx_status load_everything(mx_run *run, mx_error *e) {
         return e->status;
     mx_stepper_upload(&run->stepper);
     run->stepper.settings = run->settings;
-    note_machine(run);
-    return MX_OK;
+    return note_machine(run, e);
 }
 
 static mx_status prepare(mx_run *run, const bool *given, bool *begun, mx_error *e) {
     bool stored = false;
     mx_command command = run->kind->command;
     if (mx_run_folder_open(&run->paths, command, &run->o, given, &stored, &run->resumed, e) ||
-        run->kind->settings(run, e))
+        check_options(run, e) || run->kind->settings(run, e))
         return e->status;
     if (!stored && (mx_settings_effective(&run->settings, &run->o, e) ||
                     mx_run_folder_start(&run->paths, command, &run->o, e)))
@@ -258,10 +265,25 @@ static mx_status finish(mx_run *run, mx_error *e) {
             " updates (loss %g, gradient norm %g); are the values of the images finite and of one range?",
             run->settings.steps, run->last.loss, run->last.norm);
     run->state.finished = true;
-    if (mx_run_save(run, e) || mx_observe_end(run, e)) return e->status;
+    if (mx_run_save(run, e) || mx_observe_end(run, e) || mx_best_check(run, e)) return e->status;
     mx_notice(run->sink, "finished  %" PRId64 " steps in %.0f s, peak memory %.0f MB: %s, %s",
               run->state.step, mx_clock_now() - run->started, (double)mx_process_peak() / 1e6,
               run->paths.model, run->paths.report);
+    return MX_OK;
+}
+
+/* Writes again what a killed process did not write, or what was damaged since. */
+static mx_status finished_before(mx_run *run, mx_error *e) {
+    mx_stepper_download(&run->stepper);
+    if (mx_session_error(&run->stepper.session, e) ||
+        mx_checkpoint_write(run->paths.model, &run->stepper.model, &run->pixels, e) ||
+        mx_report_write(run->paths.root, e) || mx_best_check(run, e))
+        return e->status;
+    mx_notice(run->sink,
+              "%s is finished: nothing to do; to train on, start another run from its weights: mixmae %s "
+              "--config %s --init %s%s --output NEW",
+              run->paths.root, mx_command_name(run->kind->command), run->paths.options, run->paths.model,
+              run->kind->command == MX_CMD_FINETUNE ? " --keep-head" : "");
     return MX_OK;
 }
 
@@ -284,12 +306,7 @@ mx_status mx_run_train(const mx_run_kind *kind, const mixmae_options *options, c
     run->kind = kind, run->sink = sink;
     if (mx_options_copy(&run->o, &options->o, e) || prepare(run, options->given, &begun, e)) goto done;
     if (run->state.finished) {
-        mx_notice(sink,
-                  "%s is finished: nothing to do; to train on, start another run from its weights: mixmae %s "
-                  "--config %s --init %s%s --output NEW",
-                  run->paths.root, mx_command_name(kind->command), run->paths.options, run->paths.model,
-                  kind->command == MX_CMD_FINETUNE ? " --keep-head" : "");
-        mx_report_write(run->paths.root, e); /* the killed process may not have written it */
+        finished_before(run, e);
         goto done;
     }
     describe(run);

@@ -4,6 +4,8 @@
  * files cut at every length, and how. */
 #include "image_encoders.h"
 
+#include <math.h>
+
 #include "data/image_internal.h"
 
 static void check(file f, int width, int height, int channels, mx_pixel type, const void *want) {
@@ -429,7 +431,7 @@ static void npy_types(void **state) {
         {NPY("<i8", "(1, 1)"), MX_PIXEL_F32, 8, "\375\377\377\377\377\377\377\377", (float[]){-3}},
         {NPY(">f4", "(1, 1)"), MX_PIXEL_F32, 4, "\x3f\xc0\0\0", (float[]){1.5f}},
         {NPY("<f8", "(1, 1)"), MX_PIXEL_F32, 8, "\0\0\0\0\0\0\4\xc0", (float[]){-2.5f}},
-        {NPY("<f2", "(1, 2)"), MX_PIXEL_F32, 4, "\0\x3c\0\xfc", (float[]){1, -1.0f / 0.0f}},
+        {NPY("<f2", "(1, 2)"), MX_PIXEL_F32, 4, "\0\x3c\0\xfc", (float[]){1, -INFINITY}},
         {NPY("|u1", "(1L, 3L)"), MX_PIXEL_U8, 3, "abc", "abc"},
         {"{\"shape\": (2, 3), \"fortran_order\": True, \"descr\": \"|u1\"}\n", MX_PIXEL_U8, 6, "adbecf",
          "abcdef"},

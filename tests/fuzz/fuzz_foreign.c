@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "checkpoint/read_any.h"
 #include "checkpoint/foreign.h"
@@ -50,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mx_error e = {0};
     int n = 0;
     if (!text || !t) abort();
-    if (!*path) snprintf(path, sizeof path, "/dev/shm/fuzz_foreign_%p.safetensors", (void *)path);
+    if (!*path) snprintf(path, sizeof path, "/dev/shm/fuzz_foreign-%ld.safetensors", (long)getpid());
     memcpy(text, data, size), text[size] = 0;
     const char *weights = strtok_r(text, "\n", &rest);
     for (char *line = weights ? strtok_r(NULL, "\n", &rest) : NULL; line && n < MOST;
@@ -60,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         read_model(path, strcmp(weights, "-") ? weights : NULL, false);
         read_model(path, NULL, true);
     }
+    unlink(path);
     free(t), free(text);
     return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/rng.h"
@@ -301,6 +302,52 @@ static void a_failed_write_leaves_nothing(void **state) {
     mx_model_free(&m);
 }
 
+/* Of the writes that follow, the number `flip` (from 1) leaves one bit changed on the disk, in the given eighth
+ * of its bytes. */
+static int flip, eighth, writes;
+
+ssize_t write(int fd, const void *bytes, size_t n) {
+    static unsigned char changed[1 << 20];
+    if (++writes == flip && n && n <= sizeof changed) {
+        memcpy(changed, bytes, n);
+        changed[n * (size_t)eighth / 8] ^= 1;
+        bytes = changed;
+    }
+    return syscall(SYS_write, fd, bytes, n);
+}
+
+/* What is on the disk is not what was written: an error, and the old files stay. */
+static void a_changed_bit_is_found(void **state) {
+    (void)state;
+    static const uint64_t limit[] = {0, 50000}; /* the latter with a second file */
+    mx_model m;
+    make_model(&m, &three_stages);
+    for (int i = 0; i < 2; i++) {
+        mx_error e = {0};
+        unlink(path), unlink(beside_path);
+        assert_int_equal(mx_file_write(path, "old", 3, &e), MX_OK);
+        int files = 1, tried = 0;
+        for (bool done = false; !done; tried++) {
+            mx_error found = {0};
+            writes = 0, flip = tried / 8 + 1, eighth = tried % 8;
+            mx_export_onnx(&m, &(mx_onnx_notes){.limit = limit[i]}, path, &found);
+            done = writes < flip; /* nothing was changed: the last round writes the file */
+            flip = 0;
+            if (done) files = 1 + i;
+            if (!found.status != done) fail_msg("write %d: %s", tried, done ? found.text : "not found");
+            if (!done && !strstr(found.text, "read back while writing ")) fail_msg("%s", found.text);
+            assert_int_equal(files_in_folder(), files);
+            void *bytes;
+            size_t size;
+            assert_int_equal(mx_file_read(path, 1 << 26, &bytes, &size, &e), MX_OK);
+            assert_int_equal(size == 3 && !memcmp(bytes, "old", 3), !done);
+            free(bytes);
+        }
+        assert_true(tried > 16);
+    }
+    mx_model_free(&m);
+}
+
 /* ---- the builder ------------------------------------------------------------------------------------------
  */
 
@@ -351,6 +398,7 @@ int main(void) {
         cmocka_unit_test(metadata_tells_the_pixels_and_classes),
         cmocka_unit_test(weights_move_out_of_a_large_file),
         cmocka_unit_test(a_failed_write_leaves_nothing),
+        cmocka_unit_test(a_changed_bit_is_found),
         cmocka_unit_test(the_builder_refuses_what_no_reader_takes),
         cmocka_unit_test(equal_constants_are_one),
     };

@@ -5,18 +5,24 @@
  * FAULT_CALL=malloc: which calls: malloc (with calloc, realloc, aligned_alloc, posix_memalign), mmap, open
  * (with openat, fopen, mkostemp), read (pread, fread, fgets), write (fwrite, fputs, fprintf to files), close
  * (fclose), flush (fflush), fsync, rename (link), stat (fstat, fstatat, access), opendir, readdir, mkdir,
- * unlink, lock.
+ * unlink (rmdir), lock; flip: write and pwrite, which succeed with one bit changed; full (write and mkdir, with
+ * FAULT_FROM and FAULT_TO): the disk is full in the middle of the first, and so it stays.
  *
  * FAULT_AT=N: the N-th of them fails, counted from 1. FAULT_FROM=N and FAULT_TO=M: the N-th to the M-th.
  *
- * FAULT_PATH=TEXT: count only calls whose path contains TEXT.
+ * FAULT_ALSO=unlink: every call of that kind fails too.
+ *
+ * FAULT_PATH=TEXT: count only calls whose path contains TEXT. FAULT_PLACE=HASH: only calls from that place, for
+ * programs of several threads, whose calls come in another order each time.
+ *
+ * FAULT_LIBRARY=TEXT: only calls that a library makes whose file name contains TEXT.
  *
  * FAULT_WHO=FILE: the library (or program) that made the failed call is written to FILE.
  *
- * FAULT_COUNT=FILE: no call fails; at the end FILE gets the number of calls, then a line "FIRST LAST" for
- * each calling place: the numbers of its first and last call.
+ * FAULT_COUNT=FILE: no call fails; at the end FILE gets the number of calls, then a line "FIRST LAST CALLS
+ * HASH" for each calling place: the numbers of its first and last call, how many they are, and its name.
  *
- * A place is the five callers nearest the call. Calls inside the C library (the mallocs of strdup, asprintf,
+ * A place is the five callers nearest the call, wherever they were loaded. Calls inside the C library (the mallocs of strdup, asprintf,
  * fopen, opendir) count, since they use the same names. Its own reads and writes do not, so fread and fwrite
  * are counted themselves. */
 #define _GNU_SOURCE
@@ -25,11 +31,13 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -40,47 +48,68 @@
 #define PLACES  (1 << 16)
 #define CALLERS 5
 
-static const char *which, *in_path, *count_file, *who_file;
+static const char *which, *also, *in_path, *count_file, *who_file, *library;
 static long from, to;
+static uint64_t in_place;
 static atomic_long calls;
 static struct {
     uint64_t hash;
-    long first, last;
+    long first, last, calls;
 } place[PLACES];
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 static bool ready;
+static atomic_bool full; /* the disk */
 static _Thread_local void *caller __attribute__((tls_model("initial-exec")));
 static _Thread_local bool inside __attribute__((tls_model("initial-exec")));
 
-static void note_place(long n) {
+/* never 0 */
+static __attribute__((noinline)) uint64_t hash_of_place(void) {
     void *at[CALLERS + 3];
+    Dl_info in;
     inside = true;
     int depth = backtrace(at, CALLERS + 3);
     uint64_t hash = 1469598103934665603u;
-    for (int i = 3; i < depth; i++) hash = (hash ^ (uintptr_t)at[i]) * 1099511628211u;
+    for (int i = 3; i < depth; i++) {
+        uintptr_t base = dladdr(at[i], &in) ? (uintptr_t)in.dli_fbase : 0;
+        hash = (hash ^ ((uintptr_t)at[i] - base)) * 1099511628211u;
+    }
+    inside = false;
+    return hash | 1;
+}
+
+static void note_place(uint64_t hash, long n) {
     while (atomic_flag_test_and_set(&busy)) {}
     size_t i = hash >> 20 & (PLACES - 1);
     while (place[i].hash && place[i].hash != hash) i = (i + 1) & (PLACES - 1);
     if (!place[i].hash) place[i].first = n;
-    place[i].hash = hash, place[i].last = n;
+    place[i].hash = hash, place[i].last = n, place[i].calls++;
     atomic_flag_clear(&busy);
-    inside = false;
+}
+
+static const char *name_of_caller(void) {
+    Dl_info at;
+    return caller && dladdr(caller, &at) ? at.dli_fname : "";
 }
 
 static void note_caller(void) {
-    Dl_info at;
+    const char *name = name_of_caller(); /* before other calls become the last */
     inside = true;
-    FILE *f = dladdr(caller, &at) ? fopen(who_file, "w") : NULL;
-    if (f) fprintf(f, "%s\n", at.dli_fname);
+    FILE *f = fopen(who_file, "w");
+    if (f) fprintf(f, "%s\n", name);
     if (f) fclose(f);
     inside = false;
 }
 
 static __attribute__((noinline)) bool fails(const char *call, const char *path) {
-    if (!ready || inside || strcmp(which, call)) return false;
+    if (!ready || inside) return false;
+    if (also && !strcmp(also, call)) return true;
+    if (strcmp(which, call)) return false;
     if (in_path && !(path && strstr(path, in_path))) return false;
+    if (library && !strstr(name_of_caller(), library)) return false;
+    uint64_t hash = count_file || in_place ? hash_of_place() : 0;
+    if (in_place && hash != in_place) return false;
     long n = atomic_fetch_add(&calls, 1) + 1;
-    if (count_file) note_place(n);
+    if (count_file) note_place(hash, n);
     bool now = !count_file && n >= from && n <= to;
     if (now && who_file) note_caller();
     return now;
@@ -96,10 +125,11 @@ __attribute__((constructor)) static void begin(void) {
     const char *at = getenv("FAULT_AT"), *first = getenv("FAULT_FROM"), *last = getenv("FAULT_TO");
     void *warm[4];
     which = getenv("FAULT_CALL"), in_path = getenv("FAULT_PATH"), count_file = getenv("FAULT_COUNT");
-    who_file = getenv("FAULT_WHO");
+    who_file = getenv("FAULT_WHO"), also = getenv("FAULT_ALSO"), library = getenv("FAULT_LIBRARY");
     if (!which) return;
+    if (getenv("FAULT_PLACE")) in_place = strtoull(getenv("FAULT_PLACE"), NULL, 16);
     from = atol(first ? first : at ? at : "0"), to = atol(last ? last : at ? at : "0");
-    if (count_file) backtrace(warm, 4); /* loads the libraries it needs */
+    if (count_file || in_place) backtrace(warm, 4); /* loads the libraries it needs */
     ready = true;
 }
 
@@ -110,7 +140,9 @@ __attribute__((destructor)) static void end(void) {
     if (!f) return;
     fprintf(f, "%ld\n", atomic_load(&calls));
     for (size_t i = 0; i < PLACES; i++)
-        if (place[i].hash) fprintf(f, "%ld %ld\n", place[i].first, place[i].last);
+        if (place[i].hash)
+            fprintf(f, "%ld %ld %ld %" PRIx64 "\n", place[i].first, place[i].last, place[i].calls,
+                    place[i].hash);
     fclose(f);
 }
 
@@ -184,8 +216,6 @@ WRAP(DIR *, fdopendir, (int fd), (fd), "opendir", NULL, NULL, ENOMEM)
 WRAP(struct dirent *, readdir, (DIR * d), (d), "readdir", NULL, NULL, EIO)
 WRAP(ssize_t, read, (int fd, void *to_, size_t n), (fd, to_, n), "read", NULL, -1, EIO)
 WRAP(ssize_t, pread, (int fd, void *to_, size_t n, off_t at), (fd, to_, n, at), "read", NULL, -1, EIO)
-WRAP(ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n), "write", NULL, -1, ENOSPC)
-WRAP(ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at), (fd, p, n, at), "write", NULL, -1, ENOSPC)
 WRAP(int, fsync, (int fd), (fd), "fsync", NULL, -1, EIO)
 WRAP(int, fdatasync, (int fd), (fd), "fsync", NULL, -1, EIO)
 WRAP(int, rename, (const char *a, const char *b), (a, b), "rename", b, -1, EIO)
@@ -197,13 +227,43 @@ WRAP(int, fstat, (int fd, struct stat *s), (fd, s), "stat", NULL, -1, EIO)
 WRAP(int, fstatat, (int d, const char *path, struct stat *s, int f), (d, path, s, f), "stat", path, -1, EIO)
 WRAP(int, access, (const char *path, int how), (path, how), "stat", path, -1, EIO)
 WRAP(int, faccessat, (int d, const char *path, int how, int f), (d, path, how, f), "stat", path, -1, EIO)
-WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), "mkdir", path, -1, ENOSPC)
+int mkdir(const char *path, mode_t mode) {
+    REAL(mkdir)
+    return FAILS("mkdir", path, ENOSPC) || (full && no(ENOSPC)) ? -1 : real(path, mode);
+}
 WRAP(int, unlink, (const char *path), (path), "unlink", path, -1, EIO)
 WRAP(int, unlinkat, (int d, const char *path, int f), (d, path, f), "unlink", path, -1, EIO)
+WRAP(int, rmdir, (const char *path), (path), "unlink", path, -1, EIO)
 WRAP(int, flock, (int fd, int how), (fd, how), "lock", NULL, -1, ENOLCK)
 WRAP(int, ftruncate, (int fd, off_t size), (fd, size), "write", NULL, -1, EIO)
 WRAP(void *, mmap, (void *at, size_t n, int p, int f, int fd, off_t o), (at, n, p, f, fd, o), "mmap", NULL,
      MAP_FAILED, ENOMEM)
+
+/* The bytes as a broken disk keeps them: one bit in their middle differs. */
+static const void *flipped(const void *p, size_t n) {
+    unsigned char *copy = n && fails("flip", NULL) ? __libc_malloc(n) : NULL;
+    if (!copy) return p;
+    memcpy(copy, p, n);
+    copy[n / 2] ^= 4;
+    return copy; /* left to the end of the process */
+}
+/* Bytes of n that the disk still takes; 0 once it is full. As a part goes in, errno stays as it was. */
+static size_t room_for(size_t n) {
+    if (!fails("full", NULL)) return n;
+    return atomic_exchange(&full, true) || n < 2 ? !no(ENOSPC) : n / 2;
+}
+ssize_t write(int fd, const void *p, size_t n) {
+    REAL(write)
+    size_t room = room_for(n);
+    if ((n && !room) || FAILS("write", NULL, ENOSPC)) return -1;
+    return real(fd, flipped(p, room), room);
+}
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at) {
+    REAL(pwrite)
+    size_t room = room_for(n);
+    if ((n && !room) || FAILS("write", NULL, ENOSPC)) return -1;
+    return real(fd, flipped(p, room), room, at);
+}
 
 int close(int fd) { /* as on Linux: the number is freed all the same */
     REAL(close)
@@ -219,7 +279,9 @@ int close(int fd) { /* as on Linux: the number is freed all the same */
 
 /* Streams in memory fail by malloc alone. */
 static bool stream_fails(FILE *f, const char *call, int error) {
-    if (f == stdout || f == stderr || fileno(f) < 0 || !fails(call, NULL)) return false;
+    if (f == stdout || f == stderr || fileno(f) < 0) return false;
+    if (!strcmp(call, "write") && fails("full", NULL)) full = true;
+    if (!(full && error == ENOSPC) && !fails(call, NULL)) return false;
     f->_flags |= STREAM_ERROR;
     return no(error);
 }
@@ -258,6 +320,9 @@ int fflush(FILE *f) {
 int fclose(FILE *f) {
     REAL(fclose)
     bool memory = fileno(f) < 0, bad = !memory && fails("close", NULL);
+    bool lost = full && !memory && __fpending(f);
+    if (lost) __fpurge(f);
     int result = real(f);
+    bad |= lost;
     return bad && no(ENOSPC) ? EOF : result;
 }

@@ -93,7 +93,6 @@ static void child(const mx_format *f, const mx_blobs *seeds, const settings *how
         read_one(f, seeds, how->seed, p);
         if ((each || n % 100 == 0 || p->number + 1 == end) && leaks()) _exit(LEAKED);
     }
-    mx_readers_end();
     _exit(EXIT_SUCCESS);
 }
 
@@ -145,6 +144,7 @@ static void try_files(settings *how, const mx_format *f, const mx_blobs *seeds, 
             child(f, seeds, how, p, each ? looked + 100 < end ? looked + 100 : end : end, each);
         }
         if (pid < 0 || waitpid(pid, &status, 0) != pid) perror("fork"), exit(EXIT_FAILURE);
+        mx_readers_end((long)pid);
         if (WIFEXITED(status) && !WEXITSTATUS(status)) {
             each = false;
             continue;

@@ -48,7 +48,7 @@ void mx_seal_png(uint8_t *b, size_t n), mx_seal_tar(uint8_t *b, size_t n),
 
 /* Bytes that the samples of a picture take once decoded, by its header; 0: it has none. */
 size_t mx_picture_bytes(const mx_format *f, const mx_blob *b);
-/* Removes what reading left on disk. */
-void mx_readers_end(void);
+/* Removes what a child left on disk, however it ended. */
+void mx_readers_end(long pid);
 
 #endif

@@ -1,5 +1,7 @@
 /* The formats and their readers: first the reader itself, whose status is counted, then the format's fuzz
  * target, which aborts if the reader breaks its contract. See mutate.h. */
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,16 +193,16 @@ static const char *on_disk(const mx_blob *f, const char *name) {
     return path;
 }
 
-void mx_readers_end(void) {
-    static const char *const names[] = {"m.safetensors", "s.safetensors", "m.pth",
-                                        "log.jsonl",     "train.bin",     "test.bin"};
-    char path[160];
-    for (size_t i = 0; *place && i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", place, names[i]);
-        unlink(path);
-    }
-    if (*place) rmdir(place);
-    *place = 0;
+void mx_readers_end(long pid) {
+    char path[160 + 256];
+    snprintf(path, sizeof path, "/dev/shm/fuzz_foreign-%ld.safetensors", pid);
+    unlink(path);
+    snprintf(path, sizeof path, "/dev/shm/mutate-%ld", pid);
+    DIR *d = opendir(path);
+    if (!d) return;
+    for (struct dirent *x; (x = readdir(d));) unlinkat(dirfd(d), x->d_name, 0);
+    closedir(d);
+    rmdir(path);
 }
 
 static void line(void *user, const char *text) { *(size_t *)user += strlen(text); }

@@ -22,6 +22,18 @@ faulty stat "$picture" 1 1000 "${run[@]}" --output long
 [ $? = 4 ] && grep -q "cannot look at .*Input/output error" out || { fail "a stat that always fails"; cat out; }
 [ -e long ] && fail "a run's folder was left"
 
+# a lock that cannot be opened, looked at or taken for good: the call and its cause, never "is locked"
+lock_fails() { # CALL PATH WHAT
+    faulty "$1" "$2" 1 1000 "${run[@]}" --output lock-"$1"
+    [ $? = 4 ] && grep -qE "cannot $3 .*/.lock: (Too many open files|Input/output error)" out && ! grep -q "is locked" out || { fail "a lock's $1"; cat out; }
+    "${run[@]}" --output lock-"$1" >out 2>&1 || { fail "after a lock's $1 the run cannot begin"; cat out; }
+}
+lock_fails open /.lock "open"
+lock_fails stat /.lock "look at"
+# a file system without locks: the run goes on without one
+faulty lock "" 1 1000 "${run[@]}" --output unlocked || { fail "no locks ended the run"; cat out; }
+cmp plain/state.safetensors unlocked/state.safetensors || fail "no locks changed the run"
+
 # --init that cannot be opened once is opened; that cannot for longer, whichever time: an error, or the same recipe
 tune=("$mixmae" finetune --data data --init plain/model.safetensors --batch-size 4 --epochs 1 --threads 1 --dtype f32)
 "${tune[@]}" --output tuned --quiet || fail "the undisturbed fine-tuning"
