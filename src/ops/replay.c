@@ -14,8 +14,10 @@ struct mx_replayed {
     size_t uploaded; /* bytes of one call's uploads, each rounded up to MX_ALIGN */
 };
 
+bool mx_replay_records(const mx_ctx *c) { return c->backend->record_begin != NULL; }
+
 static bool can_record(const mx_ctx *c) {
-    return c->backend->record_begin && !c->planning && !c->profile && mx_ok(c);
+    return mx_replay_records(c) && !c->planning && !c->profile && mx_ok(c);
 }
 
 /* The first call: makes what recording may not (plans of products), and measures. */

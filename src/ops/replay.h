@@ -17,6 +17,8 @@ typedef void mx_replay_work(mx_ctx *c, void *user);
  * simply called. */
 void mx_replay(mx_ctx *c, mx_replayed **r, const void *moving, size_t bytes, mx_replay_work *work,
                void *user);
+/* True on a device that records. Two recordings take turns, each with page-locked host memory for its uploads. */
+bool mx_replay_records(const mx_ctx *c);
 void mx_replay_free(mx_ctx *c, mx_replayed **r);
 
 #endif

@@ -46,6 +46,8 @@ void mx_plan_memory(mx_memory_plan *m, const mx_stepper *t, const mx_dataset *da
     m->state = mx_params_bytes(&t->model.params, mx_settings_params_use(&t->settings));
     m->tables = s->objective->bytes(&t->model, s->batch, held ? mx_dataset_count(held) : 0);
     m->process = MX_PROCESS_BYTES + MX_PER_THREAD_BYTES * (size_t)s->threads;
+    if (mx_replay_records(&t->session.ctx)) /* the staging memory of its two recordings */
+        m->process += 2 * (m->tables + sizeof(float) * (size_t)(s->batch * mx_image_floats(&s->model)));
     if (data) plan_loader(m, s, &t->model, data, held);
     m->total = m->arena + m->state + m->tables + m->loader + m->process;
     if (!mx_backend_is_device(t->session.ctx.backend)) return;
