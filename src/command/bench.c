@@ -121,7 +121,7 @@ static void rounds(bench *x, int count, const mixmae_sink *sink) {
         matrix[i] = matrix_rate(x) / 1e9;
         double seconds = mx_time_step(&x->stepper, &x->state, x->images);
         step[i] = useful / seconds / 1e9, images[i] = s->batch * s->accum / seconds,
-        ratio[i] = step[i] / matrix[i];
+        ratio[i] = matrix[i] > 0 ? step[i] / matrix[i] : 0; /* a mock device has no rate of its own */
         mx_say(sink, "%5d %18.1f %18.1f %7.1f%% %10.2f", i + 1, matrix[i], step[i], 100 * ratio[i],
                images[i]);
     }

@@ -116,8 +116,8 @@ void mx_stepper_free(mx_stepper *stepper) {
 }
 
 double mx_stepper_lr(const mx_stepper *stepper, int64_t step) {
-    return mx_schedule_at(&stepper->settings.schedule,
-                          (double)step / (double)stepper->settings.steps_per_epoch);
+    const int64_t each = stepper->settings.steps_per_epoch; /* 0: a plan without data */
+    return mx_schedule_at(&stepper->settings.schedule, each > 0 ? (double)step / (double)each : 0);
 }
 
 void mx_step_micro(mx_stepper *stepper, int64_t step, int j, float *images, const int32_t *labels) {
