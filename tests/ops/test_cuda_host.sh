@@ -43,6 +43,8 @@ for order in reversed 5; do
     MX_CUDA_ORDER=$order "$mixmae" "${again[@]}" --output "$work/$order" || fail "order $order"
     same "$work/$order/state.safetensors" "$work/cuda-host/pbf16/state.safetensors"
 done
+MX_CUDA_ORDER=7 "$mixmae" finetune --data "$work/s" --init "$work/cpu/pbf16/model.safetensors" --batch-size 4 --epochs 1 --drop-path 0.3 --dtype bf16 --device cuda-host --threads 2 --quiet --output "$work/t7" || fail "fine-tuning in another order"
+same "$work/t7/state.safetensors" "$work/cuda-host/tbf16/state.safetensors"
 "$mixmae" "${again[@]}" --save-every 1 --output "$work/k" >/dev/null 2>&1 &
 while kill -0 $! 2>/dev/null && [ ! -s "$work/k/state.safetensors" ]; do sleep 0.02; done
 kill -9 $! 2>/dev/null
