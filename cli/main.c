@@ -14,8 +14,8 @@
 
 #include "progress.h"
 
-/* To standard error, after the program's name. What is told may come from outside: nothing of it that a
- * terminal obeys gets there. */
+/* Prints to standard error, after the program's name. The text may come from outside, so nothing that a terminal obeys
+ * is let through. */
 __attribute__((format(printf, 1, 2))) static void complain(const char *format, ...) {
     char text[2048], *plain;
     va_list ap;
@@ -41,7 +41,7 @@ static void print_text(void *user, const char *line) {
     fflush(stdout);
 }
 
-/* Has all that was printed arrived? A full disk behind a redirection is an error, or results are lost. */
+/* Fails if not all output was written: on a full disk, a redirection would lose results without a word. */
 static int end_of_output(int code) {
     if (!fflush(stdout) && !ferror(stdout)) return code;
     complain(": cannot write to standard output");

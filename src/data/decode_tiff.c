@@ -97,7 +97,7 @@ static TIFF *open_memory(mx_tiff_memory *f, mx_error *e) {
 mx_status mx_tiff_damaged(const mx_tiff_memory *f, mx_error *e) {
     return mx_fail(e, MX_ERR_FORMAT, "damaged or cut off: %s",
                    *f->text ? f->text
-                            : "data lies behind the end of the file, or strips or tiles are too small");
+                            : "data lies past the end of the file, or strips or tiles are too small");
 }
 
 /* ---- contents of the file ---- */
@@ -274,12 +274,12 @@ static mx_status check_channels(TIFF *t, int channels, mx_error *e) {
     if (read_info(t, &i, e)) return e->status;
     int colours = mx_tiff_colour_count(&i, channels),
         have = mx_tiff_becomes_rgb(&i, channels) ? 3 : i.samples;
-    bool told = true;
-    while (told && wants_page(have, channels) && TIFFReadDirectory(t)) {
-        told = !read_info(t, &i, &later);
-        have = colours += told ? mx_tiff_colour_count(&i, channels) : 0;
+    bool readable = true;
+    while (readable && wants_page(have, channels) && TIFFReadDirectory(t)) {
+        readable = !read_info(t, &i, &later);
+        have = colours += readable ? mx_tiff_colour_count(&i, channels) : 0;
     }
-    if (told && mx_channels_check(have, colours, channels, e)) return e->status;
+    if (readable && mx_channels_check(have, colours, channels, e)) return e->status;
     return TIFFCurrentDirectory(t) == 0 || TIFFSetDirectory(t, 0)
                ? MX_OK
                : mx_fail(e, MX_ERR_FORMAT, "the first directory cannot be read again");

@@ -245,7 +245,7 @@ static mx_status note_others(mx_source *s, const listing *l, mx_error *e) {
     for (int64_t i = 0; i < l->count; i++)
         if (!l->at[i].part && has_images(&l->at[i]) && !n++) mx_quote(a, l->at[i].name);
     if (!n) return MX_OK;
-    s->note = mx_text_make("%s: the images in %s%s lie beside the training part and are not used",
+    s->note = mx_text_make("%s: the images in %s%s are not part of the training data and are not used",
                            mx_quote(folder, l->path), a, n > 1 ? " and other folders" : "");
     return s->note ? MX_OK : mx_fail(e, MX_ERR_MEMORY, "out of memory");
 }

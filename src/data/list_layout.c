@@ -165,7 +165,7 @@ typedef struct {
     const char *line;
     char separator;
     char *first[MX_FIELDS], *second[MX_FIELDS];
-    int n, behind; /* fields in the first and the second line; behind is 0 if they differ */
+    int n, second_n; /* fields in the first and the second line; second_n is 0 if they differ */
 } lines;
 
 /* The column that an option names, -1 after an error. */
@@ -187,7 +187,7 @@ static int by_name(const lines *l, const char *const *list, int not, bool images
     int best = -1, most = 0;
     for (int i = 0; i < l->n; i++) {
         int worth = i == not ? 0 : known(l->first[i], list);
-        if (worth && images && i < l->behind && is_image(l->second[i], l->how)) worth += 2;
+        if (worth && images && i < l->second_n && is_image(l->second[i], l->how)) worth += 2;
         if (worth > most) most = worth, best = i;
     }
     return best;
@@ -204,7 +204,7 @@ static int by_content(const lines *l, char *const *field, int n) {
 /* True if the first line is a header with unknown names: it has words, and no image where the next line has one. ",1"
  * is not a header, but lacks the name of an image. */
 static bool unknown_header(const lines *l) {
-    int at = by_content(l, l->second, l->behind);
+    int at = by_content(l, l->second, l->second_n);
     int64_t number;
     bool words = at >= 0 && *l->first[at];
     for (int i = 0; i < l->n; i++) words |= *l->first[i] && !mx_text_number(l->first[i], &number);
@@ -221,9 +221,9 @@ static mx_status no_images(const lines *l, mx_error *e) {
 
 /* Finds the columns of a list with a header: by name, then by content. */
 static mx_status header_columns(mx_list_layout *o, const lines *l, mx_error *e) {
-    int told = by_name(l, paths, -1, true), seen = by_content(l, l->second, l->behind);
-    bool fits = told >= 0 && told < l->behind && is_image(l->second[told], l->how);
-    if (!l->how->image_column) o->path = seen >= 0 && !fits ? seen : told;
+    int named_at = by_name(l, paths, -1, true), seen = by_content(l, l->second, l->second_n);
+    bool fits = named_at >= 0 && named_at < l->second_n && is_image(l->second[named_at], l->how);
+    if (!l->how->image_column) o->path = seen >= 0 && !fits ? seen : named_at;
     if (!l->how->label_column && o->path >= 0) o->label = by_name(l, labels, o->path, false);
     o->part = by_name(l, parts, o->path, false);
     if (o->part == o->label) o->part = -1;
@@ -273,8 +273,8 @@ mx_status mx_list_layout_find(mx_list_layout *o, const char *first, const char *
     if (!s) {
         l->how = how, l->line = first, l->separator = o->separator;
         l->n = mx_list_cut(a, o->separator, l->first);
-        l->behind = *second ? mx_list_cut(b, o->separator, l->second) : 0;
-        if (l->behind != l->n) l->behind = 0;
+        l->second_n = *second ? mx_list_cut(b, o->separator, l->second) : 0;
+        if (l->second_n != l->n) l->second_n = 0;
         s = l->n < 0
                 ? mx_fail(e, MX_ERR_FORMAT, "expected fields of which quoted ones end, at most %d", MX_FIELDS)
                 : find_columns(o, l, e);

@@ -79,10 +79,10 @@ mx_part_name mx_part_in(const char *text, size_t *from, size_t *length) {
 /* If `other` equals `name` except for the word at `from`, returns other's word there. The caller frees it. NULL: it
  * does not. */
 static char *word_instead(const char *other, const char *name, size_t from, size_t length) {
-    size_t n = strlen(other), behind = strlen(name) - from - length;
-    if (n <= from + behind || strncmp(other, name, from) || strcmp(other + n - behind, name + from + length))
+    size_t n = strlen(other), suffix = strlen(name) - from - length;
+    if (n <= from + suffix || strncmp(other, name, from) || strcmp(other + n - suffix, name + from + length))
         return NULL;
-    return strndup(other + from, n - from - behind);
+    return strndup(other + from, n - from - suffix);
 }
 
 mx_status mx_part_beside(char **out, const char *folder, const char *name, mx_split split, mx_error *e) {
