@@ -2,44 +2,43 @@
  * sizes and classes must agree, the path may differ. See same_data.h. */
 #include "run/same_data.h"
 
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "io/file.h"
 
-/* A temporary name: mx_folder_sweep removes it after a killed process. */
-static char *kept_name(const mx_run *run) {
-    char *name = NULL;
-    return asprintf(&name, "%s.0.0.tmp", run->paths.index) < 0 ? NULL : name;
+/* A temporary name: mx_folder_sweep removes it after a killed process. Made without memory, so that what was kept can
+ * be removed whatever happens. false: the path is too long, nothing is kept. */
+static bool kept_name(const mx_run *run, char name[PATH_MAX]) {
+    return snprintf(name, PATH_MAX, "%s.0.0.tmp", run->paths.index) < PATH_MAX;
 }
 
 void mx_same_data_keep(const mx_run *run) {
-    char *kept = run->resumed ? kept_name(run) : NULL;
-    if (kept &&
+    char kept[PATH_MAX];
+    if (run->resumed && kept_name(run, kept) &&
         link(run->paths.index, kept)) { /* no hard links on this disk: the message will be less precise */
     }
-    free(kept);
 }
 
 void mx_same_data_drop(const mx_run *run, bool same) {
-    char *kept = run->resumed ? kept_name(run) : NULL;
-    if (kept && (same ? unlink(kept) : rename(kept, run->paths.index))) { /* no old list was kept */
+    char kept[PATH_MAX];
+    if (run->resumed && kept_name(run, kept) &&
+        (same ? unlink(kept) : rename(kept, run->paths.index))) { /* no old list was kept */
     }
-    free(kept);
 }
 
 /* Describes the difference from the old list. Opens the data set again, because run->data may be a share of it. */
 static void describe(const mx_run *run, char *text, size_t room) {
     mx_dataset *whole = NULL;
-    char *kept = kept_name(run);
+    char kept[PATH_MAX];
     mx_error ignored = {0};
     *text = 0;
-    if (kept && !mx_dataset_open_split(&whole, run->o.data, MX_SPLIT_TRAIN, NULL, &ignored) && whole)
+    if (kept_name(run, kept) && !mx_dataset_open_split(&whole, run->o.data, MX_SPLIT_TRAIN, NULL, &ignored) &&
+        whole)
         mx_dataset_changes(whole, kept, text, room);
     mx_dataset_close(whole);
-    free(kept);
 }
 
 void mx_same_data_note(mx_run *run) {
